@@ -1,0 +1,50 @@
+"""Device, dtype, and seeded randomness that is the same on every device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .errors import ConfigError, nearest
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(
+            f"Expected a device auto, cpu or cuda; got {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}"
+        )
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
+    return torch.device(name)
+
+
+def dtype(name: str) -> torch.dtype:
+    """float32 or float64, by name."""
+    if name not in DTYPES:
+        raise ConfigError(f"Expected a dtype float32 or float64; got {name!r}. {nearest(name, DTYPES)}")
+    return DTYPES[name]
+
+
+def generator(seed: int, *parts: int) -> torch.Generator:
+    """A CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
+
+    Randomness is always drawn on the CPU and moved, so that CPU, CUDA and any number of processes see the same.
+    """
+    state = seed & 0xFFFFFFFFFFFFFFFF
+    for part in parts:
+        # splitmix64: neighbouring seeds and epochs land far apart
+        state = (state + 0x9E3779B97F4A7C15 * (part + 1)) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
+
+
+def permutation(samples: int, seed: int, epoch: int) -> Tensor:
+    """The order of the samples in one epoch. It depends on (seed, epoch) alone: a resumed run needs no stored state."""
+    return torch.randperm(samples, generator=generator(seed, epoch))

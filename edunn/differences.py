@@ -1,0 +1,58 @@
+"""Numeric derivatives: the one place.
+
+The five-point stencil f'(x) ≈ (f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)) / 12h has error h⁴f⁽⁵⁾/30: in float64 at
+h = 1e-3 it gives about twelve digits. Two points at 1e-6 give nine or ten; float32 never gives more than four or five.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+STEP = 1e-3
+FIVE_POINTS = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
+
+
+def derivative(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
+    """d function / d point for an elementwise function, all entries at once, by five points."""
+    total = torch.zeros_like(point)
+    for offset, weight in FIVE_POINTS:
+        total += weight * function(point + offset * step)
+    return total / step
+
+
+def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
+    """The gradient of a scalar function, entry by entry, by five points.
+
+    Parameters
+    ----------
+    function : takes a tensor of the point's shape, gives a scalar
+    point : float64 for a result worth comparing with; it is not changed
+    step : h, in the units of the point
+    """
+    point = point.detach().clone()
+    result = torch.zeros_like(point)
+    flat, out = point.view(-1), result.view(-1)
+    for i in range(flat.numel()):
+        start = flat[i].item()
+        for offset, weight in FIVE_POINTS:
+            flat[i] = start + offset * step
+            out[i] += weight * function(point).detach()
+        flat[i] = start
+    return result / step
+
+
+def relative_error(first: Tensor, second: Tensor) -> float:
+    """The largest absolute difference, over the larger of the two largest absolute values.
+
+    0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf that the other lacks.
+    """
+    if first.numel() == 0:
+        return 0.0
+    largest = max(float(first.abs().max()), float(second.abs().max()))
+    if largest < 1e-15:
+        return 0.0
+    error = float((first - second).abs().max()) / largest
+    return error if error == error else float("inf")

@@ -1,0 +1,34 @@
+"""Losses: one value and one hand-derived derivative per sample. `LOSSES` maps a config's name to its class."""
+
+from .base import Loss as Loss
+from .binary import BinaryCrossEntropy, Hinge, Logistic, Perceptron, ZeroOne
+from .multiclass import CrossEntropy, MulticlassHinge
+from .regression import AbsoluteError, Huber, SquaredError
+
+LOSSES: dict[str, type[Loss]] = {
+    "squared-error": SquaredError,
+    "absolute-error": AbsoluteError,
+    "huber": Huber,
+    "binary-cross-entropy": BinaryCrossEntropy,
+    "logistic": Logistic,
+    "hinge": Hinge,
+    "perceptron": Perceptron,
+    "zero-one": ZeroOne,
+    "cross-entropy": CrossEntropy,
+    "multiclass-hinge": MulticlassHinge,
+}
+
+__all__ = [
+    "LOSSES",
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Hinge",
+    "Huber",
+    "Logistic",
+    "Loss",
+    "MulticlassHinge",
+    "Perceptron",
+    "SquaredError",
+    "ZeroOne",
+]

@@ -1,0 +1,100 @@
+"""What every loss is: one value and one derivative per sample, and the mean taken once, here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .. import errors
+
+
+class Loss(nn.Module):
+    """A function of scores and targets, with its derivatives in the scores by hand.
+
+    Shapes
+    ------
+    scores : (*lead, samples), or (*lead, samples, classes) where `event` is 1
+    targets : (samples,), with the scores' lead if each run or grid point has its own, and with a class axis where
+        they are distributions
+    `pointwise` : (*lead, samples); `pointwise_gradient` : the scores' shape
+
+    `lead` is nothing, or the runs of a stack, or the axes of a grid: only the sample axis is reduced.
+    A subclass writes the formulas for one sample (`pointwise…`) and its targets' domain (`check_domain`).
+    """
+
+    event: int = 0  # trailing axes of the scores that one sample's loss consumes: 1 for a class axis
+    labels: str = "real"  # what targets are: "real", "bits" {0, 1}, "signs" {-1, +1} or "classes" (indices, or rows)
+    convex: bool = True  # as a function of the scores
+    smooth: bool = True  # differentiable at every score
+    curvature_bound: float | None = None  # the largest second derivative in the scores, where there is one
+
+    def forward(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
+        """The mean loss over the samples, of shape `lead`.
+
+        `validate=False` leaves out the checks; the ones of the targets' values would make a GPU wait. The loops
+        check once, before the first step.
+        """
+        if validate:
+            self.check(scores, targets)
+        return self.pointwise(scores, targets).mean(-1)
+
+    @torch.no_grad()
+    def gradient(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
+        """d(mean loss)/d(scores), of the scores' shape: it holds the 1/N."""
+        if validate:
+            self.check(scores, targets)
+        samples = scores.shape[scores.ndim - 1 - self.event]
+        return self.pointwise_gradient(scores, targets) / samples
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """One loss a sample, (*lead, samples). Unchecked: for scores and targets that passed `check`."""
+        raise NotImplementedError
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The derivative of each sample's loss in its own scores, of the scores' shape. Unchecked."""
+        raise NotImplementedError
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The second derivative of each sample's loss in its own scores. Unchecked.
+
+        Of the scores' shape; with a class axis the matrix (…, classes, classes). 0 where a loss is linear, and at
+        kinks the value on the side that `pointwise_gradient` takes.
+        """
+        raise errors.GradientError(f"{type(self).__name__} has no second derivative.")
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        """Each sample's second derivative times a direction in its scores: H v, of the scores' shape. Unchecked."""
+        curvature = self.pointwise_curvature(scores, targets)
+        return (curvature @ direction.unsqueeze(-1)).squeeze(-1) if self.event else curvature * direction
+
+    def check(self, scores: Tensor, targets: Tensor) -> None:
+        """Refuses wrong shapes, dtypes and labels with a sentence."""
+        errors.check_scores(scores, self.event)
+        errors.check_targets_shape(scores, targets, self.event, rows=self.takes_rows(targets))
+        errors.check_same_dtype(scores, targets)
+        self.check_domain(targets, scores.shape[-1] if self.event else 1)
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        """Refuses targets outside the loss's domain. It looks at every value: once before a loop, not in it."""
+        errors.check_finite("targets", targets)
+
+    def takes_rows(self, targets: Tensor) -> bool:
+        """Whether the targets have a class axis: with `event` 1, floating targets do and whole numbers do not."""
+        return self.event == 1 and targets.dtype.is_floating_point
+
+
+def one_hot(targets: Tensor, scores: Tensor) -> Tensor:
+    """Class indices (…, samples) as rows of 0 and 1, (…, samples, classes), in the scores' dtype."""
+    rows = torch.zeros(*targets.shape, scores.shape[-1], dtype=scores.dtype, device=scores.device)
+    return rows.scatter_(-1, targets.long().unsqueeze(-1), 1.0)
+
+
+def as_rows(scores: Tensor, targets: Tensor) -> Tensor:
+    """Targets with a class axis: distributions as they are, class indices one-hot."""
+    return targets if targets.dtype.is_floating_point else one_hot(targets, scores)
+
+
+def pick(scores: Tensor, targets: Tensor) -> Tensor:
+    """The score of the true class, s_y, of shape (*lead, samples)."""
+    index = targets.long().expand(scores.shape[:-1]).unsqueeze(-1)
+    return scores.gather(-1, index).squeeze(-1)

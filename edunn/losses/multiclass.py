@@ -1,0 +1,168 @@
+"""Losses for one score a class: cross-entropy and the multiclass hinge."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .. import errors
+from .base import Loss, as_rows, pick
+from .binary import check_hinge
+
+
+class CrossEntropy(Loss):
+    """ℓ(s, y) = −log p_y with p = softmax(s), that is log Σ_j e^{s_j} − s_y: the surprise at class y.
+
+    ∂ℓ/∂s_j = p_j − 1(j = y)
+    ∂²ℓ/∂s_j∂s_k = p_j (δ_jk − p_k)
+
+    Targets: class indices, or distributions q over the classes: H(q, p) = −Σ_j q_j log p_j, with gradient p_j − q_j.
+
+    Parameters
+    ----------
+    label_smoothing : α in [0, 1): q becomes (1 − α) q + α/C
+
+    The logarithm is natural (base 10 gives 0.4343 of it). torch: `CrossEntropyLoss(label_smoothing=α)`; scikit-learn:
+    `HalfMultinomialLoss`, `log_loss` (of probabilities). See Goodfellow, Bengio & Courville, Deep Learning, §6.2.2.3;
+    CS231n, "Linear classification".
+    """
+
+    event = 1
+    labels = "classes"
+    curvature_bound = 0.5  # the largest eigenvalue of diag(p) − p pᵀ is at most ½
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise errors.ConfigError(f"Expected label_smoothing in [0, 1); got {label_smoothing}.")
+        self.label_smoothing = label_smoothing
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        # logsumexp subtracts each row's largest score first: the value is the same, and no exponential overflows
+        normaliser = torch.logsumexp(scores, -1)
+        if self.label_smoothing == 0 and not self.takes_rows(targets):
+            return normaliser - pick(scores, targets)
+        return normaliser - (self.distribution(scores, targets) * scores).sum(-1)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return torch.softmax(scores, -1) - self.distribution(scores, targets)
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        p = torch.softmax(scores, -1)
+        return torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        # (diag(p) − p pᵀ) v, without the matrix
+        p = torch.softmax(scores, -1)
+        return p * (direction - (p * direction).sum(-1, keepdim=True))
+
+    def distribution(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """q: the targets as rows, smoothed."""
+        rows = as_rows(scores, targets)
+        if self.label_smoothing == 0:
+            return rows
+        return (1 - self.label_smoothing) * rows + self.label_smoothing / scores.shape[-1]
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        if self.takes_rows(targets):
+            errors.check_distributions(targets)
+        else:
+            errors.check_class_indices(targets, classes)
+
+
+class MulticlassHinge(Loss):
+    """ℓ(s, y) = Σ_{j ≠ y} max(0, s_j − s_y + Δ)^p: the true class shall beat every other by Δ.
+
+    With v_j = p max(0, s_j − s_y + Δ)^{p−1} where s_j − s_y + Δ > 0 and j ≠ y, else 0:
+    ∂ℓ/∂s_j = v_j for j ≠ y, ∂ℓ/∂s_y = −Σ_{j ≠ y} v_j
+
+    Parameters
+    ----------
+    margin : Δ ≥ 0
+    power : p, 1 or 2 (the squared hinge)
+    include_true : let the sum run over j = y too. It adds Δ^p to every loss and nothing to the gradient.
+    over : what the sum is divided by: "sum" 1, "others" C − 1, "classes" C
+
+    torch: `MultiMarginLoss(p, margin)` is over="classes"; scikit-learn: `LinearSVC(multi_class="crammer_singer")` takes
+    the largest term and not the sum. See CS231n, "Linear classification" (Weston & Watkins 1999).
+    """
+
+    event = 1
+    labels = "classes"
+
+    def __init__(self, margin: float = 1.0, power: int = 1, include_true: bool = False, over: str = "sum") -> None:
+        super().__init__()
+        check_hinge(margin, power)
+        if over not in ("sum", "others", "classes"):
+            raise errors.ConfigError(
+                f"Expected over='sum', 'others' or 'classes'; got {over!r}. "
+                f"{errors.nearest(str(over), ('sum', 'others', 'classes'))}"
+            )
+        self.margin = margin
+        self.power = power
+        self.include_true = include_true
+        self.over = over
+        self.smooth = power == 2
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        costs = self.shortfall(scores, targets).clamp(min=0) ** self.power
+        if not self.include_true:
+            costs = costs.scatter(-1, self.index(scores, targets), 0.0)
+        return costs.sum(-1) / self.divisor(scores)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        pull = self.pull(scores, targets)
+        return pull.scatter_(-1, self.index(scores, targets), -pull.sum(-1, keepdim=True))
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """2 Σ_{j≠y, violated} (e_j − e_y)(e_j − e_y)ᵀ for the squared hinge; 0 for the hinge."""
+        violated = self.bend(scores, targets)
+        true = torch.zeros_like(scores).scatter_(-1, self.index(scores, targets), 1.0)
+        cross = violated.unsqueeze(-1) * true.unsqueeze(-2)
+        total = violated.sum(-1)[..., None, None] * true.unsqueeze(-1) * true.unsqueeze(-2)
+        return torch.diag_embed(violated) - cross - cross.mT + total
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        index = self.index(scores, targets)
+        change = self.bend(scores, targets) * (direction - direction.gather(-1, index))
+        return change.scatter_(-1, index, -change.sum(-1, keepdim=True))
+
+    def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """s_j − s_y + Δ: by how much class j misses being beaten by the margin; Δ at j = y."""
+        return scores - pick(scores, targets).unsqueeze(-1) + self.margin
+
+    def pull(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """v_j over the divisor, with 0 at j = y."""
+        shortfall = self.shortfall(scores, targets)
+        slope = (shortfall > 0).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
+        return slope.scatter_(-1, self.index(scores, targets), 0.0) / self.divisor(scores)
+
+    def bend(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The second derivative of each term in its own shortfall, over the divisor, with 0 at j = y."""
+        bend = (self.shortfall(scores, targets) > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
+        return bend.scatter_(-1, self.index(scores, targets), 0.0) / self.divisor(scores)
+
+    def divisor(self, scores: Tensor) -> int:
+        classes = scores.shape[-1]
+        return {"sum": 1, "others": classes - 1, "classes": classes}[self.over]
+
+    @staticmethod
+    def index(scores: Tensor, targets: Tensor) -> Tensor:
+        """The true class as an index for gather and scatter, (*lead, samples, 1)."""
+        return targets.long().expand(scores.shape[:-1]).unsqueeze(-1)
+
+    def takes_rows(self, targets: Tensor) -> bool:
+        return False
+
+    def check(self, scores: Tensor, targets: Tensor) -> None:
+        if targets.dtype.is_floating_point:
+            raise errors.DtypeError(
+                f"Expected class indices (an integer dtype) for the multiclass hinge; got {targets.dtype}. "
+                f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
+            )
+        super().check(scores, targets)
+        if scores.shape[-1] < 2:
+            raise errors.ShapeError(f"Expected scores of at least two classes; got {errors.shape(scores)}.")
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        errors.check_class_indices(targets, classes)

@@ -1,0 +1,127 @@
+"""Losses for real targets: squared error (also through an activation, or over classes), absolute error, Huber."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .. import errors
+from ..activations import Activation, Identity, Softmax
+from .base import Loss, as_rows
+
+
+class SquaredError(Loss):
+    """ℓ(s, y) = (f(s) − y)², the squared distance of the output from a real target.
+
+    ∂ℓ/∂s = 2(f(s) − y) f'(s)
+    ∂²ℓ/∂s² = 2[f'(s)² + (f(s) − y) f''(s)]
+
+    Parameters
+    ----------
+    half : ½(f(s) − y)², whose derivative has no 2. It is never guessed: lectures differ.
+    through : the activation f; identity if not given. With a sigmoid the loss is no longer convex, and its gradient
+        is never more than 8/27 in size and vanishes far from 0 on both sides, wrong answers included.
+    classes : the scores have a class axis and ℓ is the sum over it. Targets are rows of that length, or class indices,
+        which stand for one-hot rows: the lecture's "why not least squares?".
+
+    torch: `MSELoss()` is this, but over classes it is the mean: 1/C of it. scikit-learn: `HalfSquaredError`
+    (half=True), `mean_squared_error` (half=False). See Bishop, Pattern Recognition and Machine Learning, §1.1, §4.1.3.
+    """
+
+    def __init__(self, half: bool = False, through: Activation | None = None, classes: bool = False) -> None:
+        super().__init__()
+        self.factor = 0.5 if half else 1.0
+        self.through = Identity() if through is None else through
+        self.event = int(classes)
+        self.labels = "classes" if classes else "real"
+        linear = isinstance(self.through, Identity)
+        if isinstance(self.through, Softmax) and not classes:
+            raise errors.ConfigError("SquaredError through a softmax needs a class axis: pass classes=True.")
+        self.convex = linear
+        self.smooth = not self.through.kinks
+        self.curvature_bound = 2.0 * self.factor if linear else None
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        squares = self.factor * self.residual(scores, targets) ** 2
+        return squares.sum(-1) if self.event else squares
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        upstream = 2 * self.factor * self.residual(scores, targets)
+        return self.through.input_gradient(scores, upstream)
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        residual = self.residual(scores, targets)
+        first = self.through.derivative(scores)
+        second = self.through.second_derivative(scores)
+        if isinstance(self.through, Softmax):  # Jᵀ J + Σ_j (p_j − y_j) ∇²p_j
+            bend = (residual[..., None, None] * second).sum(-3)
+            return 2 * self.factor * (first.mT @ first + bend)
+        curvature = 2 * self.factor * (first**2 + residual * second)
+        return torch.diag_embed(curvature) if self.event else curvature
+
+    def residual(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """f(s) − y."""
+        return self.through(scores) - (as_rows(scores, targets) if self.event else targets)
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        if self.event and not self.takes_rows(targets):
+            errors.check_class_indices(targets, classes)
+        else:
+            errors.check_finite("targets", targets)
+
+
+class AbsoluteError(Loss):
+    """ℓ(s, y) = |s − y|: a target far away pulls no harder than a near one; the best constant is the median.
+
+    ∂ℓ/∂s = sign(s − y); at the kink s = y, where any value in [−1, 1] would do, 0.
+
+    torch: `L1Loss()`; scikit-learn: `mean_absolute_error`. See Hastie, Tibshirani & Friedman, The Elements of
+    Statistical Learning, §10.6.
+    """
+
+    smooth = False
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return (scores - targets).abs()
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return torch.sign(scores - targets)
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return torch.zeros_like(scores)
+
+
+class Huber(Loss):
+    """Squared near the target, absolute away from it: with r = s − y,
+
+    ℓ = ½ r² for |r| ≤ δ, else δ(|r| − ½δ)
+    ∂ℓ/∂s = r clipped to [−δ, δ]
+    ∂²ℓ/∂s² = 1 for |r| ≤ δ, else 0
+
+    Parameters
+    ----------
+    delta : δ > 0, in the targets' units: where the loss turns from squared to absolute
+
+    torch: `HuberLoss(delta=δ)`; scikit-learn's `HuberRegressor` is twice this. See Hastie, Tibshirani & Friedman, The
+    Elements of Statistical Learning, §10.6.
+    """
+
+    curvature_bound = 1.0
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__()
+        if not delta > 0:
+            raise errors.ConfigError(f"Expected delta above 0; got {delta}.")
+        self.delta = delta
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        distance = (scores - targets).abs()
+        near = distance.clamp(max=self.delta)
+        # ½ near² + δ(distance − near) is both branches at once
+        return 0.5 * near**2 + self.delta * (distance - near)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return (scores - targets).clamp(-self.delta, self.delta)
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return ((scores - targets).abs() <= self.delta).to(scores.dtype)
