@@ -1,0 +1,94 @@
+"""Layers: a value, and the hand-derived gradients in their input and in their parameters.
+
+Every layer has `forward(features)`, `input_gradient(features, upstream)` (what goes down to the layer below) and
+`gradients(features, upstream)` (what updates its parameters, by name). `upstream` is d loss / d output.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from . import errors
+from .devices import generator
+
+
+class Linear(nn.Module):
+    """s = x Wᵀ + b.
+
+    ∂L/∂W = Uᵀ x,  ∂L/∂b = Σ_i u_i,  ∂L/∂x = U W, with U = ∂L/∂s of shape (samples, outputs)
+
+    Parameters
+    ----------
+    features, outputs : the sizes
+    bias : whether there is b
+    scale : the starting weights are normal with this standard deviation; 0 starts at zero, which is as good as any
+        start for a convex loss. The bias starts at 0.
+    seed : of the starting weights
+    runs : leading axes of weight and bias, to train a stack at once
+
+    Shapes
+    ------
+    weight : (*runs, outputs, features), as in torch and scikit-learn; bias : (*runs, outputs)
+    features : (samples, features) or (*runs, samples, features); scores : (*runs, samples, outputs)
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        features: int,
+        outputs: int,
+        bias: bool = True,
+        scale: float = 0.0,
+        seed: int = 0,
+        runs: tuple[int, ...] = (),
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if features < 1 or outputs < 1:
+            raise errors.ConfigError(f"Expected at least one feature and one output; got {features} and {outputs}.")
+        weight = torch.zeros(*runs, outputs, features, dtype=dtype or torch.get_default_dtype())
+        if scale:
+            # drawn in float64 on the CPU, so that every dtype and device starts at the same point
+            weight = weight.double().normal_(0.0, scale, generator=generator(seed)).to(weight.dtype)
+        self.weight = nn.Parameter(weight.to(device))
+        self.bias = nn.Parameter(torch.zeros_like(self.weight[..., 0])) if bias else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.check_features(features)
+        scores = features @ self.weight.mT
+        return scores if self.bias is None else scores + self.bias.unsqueeze(-2)
+
+    def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
+        """∂L/∂weight and ∂L/∂bias, of the parameters' shapes. The 1/N is already in `upstream`."""
+        with torch.no_grad():
+            gradients = {"weight": upstream.mT @ features}
+            if self.bias is not None:
+                gradients["bias"] = upstream.sum(-2)
+            return gradients
+
+    def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
+        """∂L/∂features, of the features' shape (with the runs' axes in front for a stack)."""
+        with torch.no_grad():
+            return upstream @ self.weight
+
+    def check_features(self, features: Tensor) -> None:
+        width = self.weight.shape[-1]
+        if features.ndim < 2 or features.shape[-1] != width:
+            raise errors.ShapeError(
+                f"Expected features of shape (samples, {width}); got {errors.shape(features)}."
+                + (" Did you mean features.unsqueeze(-1)?" if features.ndim == 1 and width == 1 else "")
+                + (" Did you mean features[None], for a single sample?" if tuple(features.shape) == (width,) else "")
+            )
+        if features.dtype != self.weight.dtype:
+            raise errors.DtypeError(
+                f"Expected features of the weights' dtype {self.weight.dtype}; got {features.dtype}. "
+                f"Convert with features.to(model.weight.dtype), or make the model with dtype={features.dtype}."
+            )
+
+    def extra_repr(self) -> str:
+        outputs, features = self.weight.shape[-2:]
+        return f"features={features}, outputs={outputs}, bias={self.bias is not None}"
