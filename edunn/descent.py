@@ -1,0 +1,408 @@
+"""The loops: full-batch, mini-batch and single-sample descent, written out.
+
+One step is four verbs: scores, loss, gradient, update. `batch_size=None` takes all samples at once (full; some
+lectures call it batch descent), `batch_size=k` takes k at a time (mini; another lecture calls this one batch
+descent), and `batch_size=1` takes one at a time (single; stochastic, or online, descent).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from . import errors
+from .data import Samples
+from .devices import permutation
+from .history import History
+from .losses import Loss
+from .penalties import Penalty
+from .stability import stable_rate
+from .updates import Constant, GradientDescent, Rule, Schedule
+
+Gradients = dict[str, Tensor]
+
+
+class Stepper(Protocol):
+    """One step on one batch: returns the objective (loss and penalty) before the update, without waiting for it."""
+
+    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor: ...
+
+
+@dataclass
+class ByHand:
+    """The four verbs with our derivatives. `reduce` combines the gradients of several processes."""
+
+    model: Any
+    loss: Loss
+    penalty: Penalty | None
+    rule: Rule
+    reduce: Callable[[Gradients], Gradients] = field(default=lambda gradients: gradients)
+
+    @torch.no_grad()
+    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
+        parameters = dict(self.model.named_parameters())
+        scores = self.model(features)
+        value = self.loss(scores, targets, validate=False)
+        upstream = self.loss.gradient(scores, targets, validate=False)
+        gradients = self.reduce(self.model.gradients(features, upstream))
+        if self.penalty is not None:
+            value = value + self.penalty.value(parameters)
+            add_penalty(gradients, self.penalty, parameters)
+        self.rule.step(parameters, gradients, rate)
+        constrain(self.penalty, parameters, rate)
+        return value
+
+
+@dataclass
+class ByAutograd:
+    """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against."""
+
+    model: Any
+    loss: Loss
+    penalty: Penalty | None
+    rule: Rule
+
+    def __post_init__(self) -> None:
+        self.optimiser = self.rule.twin(self.model.parameters(), rate=1.0)
+
+    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
+        parameters = dict(self.model.named_parameters())
+        value = self.loss(self.model(features), targets, validate=False)
+        followed = None if self.penalty is None else self.penalty.followed
+        objective = value if followed is None else value + followed.value(parameters)
+        self.optimiser.zero_grad()
+        objective.backward()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        with torch.no_grad():
+            if self.penalty is not None:
+                value = value + self.penalty.value(parameters)
+            constrain(self.penalty, parameters, rate)
+        return value.detach()
+
+
+def add_penalty(gradients: Gradients, penalty: Penalty, parameters: Mapping[str, Tensor]) -> None:
+    """Adds the penalty's gradient to the loss's, for the part that descent follows."""
+    if penalty.followed is not None:
+        for name, gradient in penalty.followed.gradients(parameters).items():
+            gradients[name] = gradients[name] + gradient
+
+
+def constrain(penalty: Penalty | None, parameters: Mapping[str, Tensor], rate: float) -> None:
+    """After the update: a proximal step or a projection, for penalties that have one."""
+    if penalty is not None:
+        for parameter in penalty.penalised(parameters).values():
+            penalty.constrain(parameter, rate)
+
+
+@dataclass
+class Progress:
+    """Where a run is: with the model's parameters and the rule's state, all that is needed to go on."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_epoch: int | None = None
+    best: Gradients = field(default_factory=dict)  # the parameters at the best epoch
+    snapshots: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ending:
+    status: str
+    message: str
+
+
+def descend(
+    model: Any,
+    loss: Loss,
+    train: Samples,
+    *,
+    rate: float,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    penalty: Penalty | None = None,
+    rule: Rule | None = None,
+    schedule: Schedule | None = None,
+    validation: Samples | None = None,
+    tolerance: float | None = None,
+    patience: int | None = None,
+    evaluate: int = 1,
+    snapshots: int | None = None,
+    seed: int = 0,
+    by: str = "hand",
+    reduce: Callable[[Gradients], Gradients] | None = None,
+    after_epoch: Callable[[Progress], None] | None = None,
+    progress: Progress | None = None,
+) -> History:
+    """Trains `model` in place and returns what was recorded.
+
+    Parameters
+    ----------
+    model : a module with `gradients(features, upstream)`
+    loss : of its scores
+    train : samples on the model's device and in its dtype
+    rate : the step size η in w ← w − η g
+    batch_size : None (full), k (mini) or 1 (single). Mini-batches are drawn without replacement, in a new order each
+        epoch that depends on `seed` and the epoch alone; the last one, smaller where k does not divide N, is kept and
+        divided by its own size.
+    epochs, steps : where to stop, whichever comes first; 100 epochs if neither is given. An epoch is one pass over
+        the samples.
+    penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given
+    validation : samples that are never trained on, evaluated beside the training part
+    tolerance : stop when the objective of the whole training set changes by less than this from one evaluation to the
+        next. The loss of a single batch is no stopping rule: any batch without errors would end the training.
+    patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back
+    evaluate : evaluate every this many epochs, and at the end; 0: only at the end
+    snapshots : keep the weights every this many steps, the start included
+    seed : of the batches' order
+    by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`
+    reduce : given the gradients of this process, gives those of all of them
+    after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
+        `penalty.strength` while training
+    progress : where to go on from, with the model and rule as they were then
+
+    Returns
+    -------
+    History : its `status` is finished, converged, stopped, diverged or interrupted. A loss that is not finite ends the
+        run and is no exception; the message then gives the largest stable rate where it is known.
+    """
+    run = Descent(
+        model, loss, train, penalty, rule or GradientDescent(), schedule or Constant(), validation,
+        rate, batch_size, epochs, steps, tolerance, patience, evaluate, snapshots, seed,
+    )  # fmt: skip
+    stepper: Stepper
+    if by == "hand":
+        stepper = ByHand(model, loss, penalty, run.rule, reduce or (lambda gradients: gradients))
+    elif by == "autograd":
+        stepper = ByAutograd(model, loss, penalty, run.rule)
+    else:
+        raise errors.ConfigError(f"Expected by='hand' or by='autograd'; got {by!r}.")
+    return run.go(stepper, progress or Progress(), after_epoch or (lambda _: None))
+
+
+@dataclass
+class Descent:
+    """The options of a run, checked, and the loop itself."""
+
+    model: Any
+    loss: Loss
+    train: Samples
+    penalty: Penalty | None
+    rule: Rule
+    schedule: Schedule
+    validation: Samples | None
+    rate: float
+    batch_size: int | None
+    epochs: int | None
+    steps: int | None
+    tolerance: float | None
+    patience: int | None
+    evaluate: int
+    snapshots: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        samples = len(self.train)
+        self.batch = samples if self.batch_size is None else min(self.batch_size, samples)
+        self.steps_per_epoch = -(-samples // self.batch)
+        if self.epochs is None:
+            self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
+        # the whole of the data is checked once, here, so that no step of the loop has to wait for a check
+        for part in (self.train, self.validation):
+            if part is not None:
+                check_part(self.model, self.loss, part)
+
+    def go(self, stepper: Stepper, at: Progress, after_epoch: Callable[[Progress], None]) -> History:
+        """From where `at` stands to the end."""
+        start = time.perf_counter() - at.seconds
+        ending = Ending("finished", f"all {self.epochs} epochs were run")
+        assert self.epochs is not None
+        self.keep_snapshot(at)
+        try:
+            while at.epoch < self.epochs:
+                losses = self.run_epoch(stepper, at)
+                row = self.record(at, losses)
+                at.seconds = time.perf_counter() - start
+                stop = self.diverged(at, losses, row) or self.should_stop(at)
+                after_epoch(at)
+                if stop:
+                    ending = stop
+                    break
+                if self.steps is not None and at.step >= self.steps:
+                    ending = Ending("finished", f"all {self.steps} steps were run")
+                    break
+        except KeyboardInterrupt:
+            ending = Ending("interrupted", f"interrupted in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
+        if ending.status == "stopped":
+            restore(self.model, at.best)
+        at.seconds = time.perf_counter() - start
+        return self.history(at, ending)
+
+    def run_epoch(self, stepper: Stepper, at: Progress) -> list[float]:
+        """One pass over the samples; returns the objective of each batch as it was met."""
+        losses: list[Tensor] = []
+        for features, targets in self.batches(at.epoch):
+            epoch = at.epoch + len(losses) / self.steps_per_epoch
+            losses.append(stepper.step(features, targets, self.rate * self.schedule(epoch, self.epochs or 1)))
+            at.step += 1
+            if self.snapshots and at.step % self.snapshots == 0:
+                self.keep_snapshot(at)
+            if at.step == self.steps:
+                break
+        at.epoch += 1
+        return torch.stack(losses).tolist()  # the one place where the device is waited for
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch."""
+        features, targets = self.train.features, self.train.targets
+        assert targets is not None
+        samples = len(self.train)
+        if self.batch == samples:
+            yield features, targets
+            return
+        order = permutation(samples, self.seed, epoch).to(features.device)
+        for start in range(0, samples, self.batch):
+            index = order[start : start + self.batch]
+            yield features.index_select(0, index), targets.index_select(0, index)
+
+    def record(self, at: Progress, losses: list[float]) -> dict[str, float]:
+        """Adds the epoch's row."""
+        sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
+        running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
+        factor = self.schedule(at.epoch - 1, self.epochs or 1)
+        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate * factor, "running": running}
+        if self.evaluate and at.epoch % self.evaluate == 0:
+            row |= self.evaluation()
+        at.rows.append(row)
+        return row
+
+    @torch.no_grad()
+    def evaluation(self) -> dict[str, float]:
+        """The whole training and validation part, with the weights as they are now."""
+        data, metric = evaluate(self.model, self.loss, self.train)
+        penalty = 0.0
+        if self.penalty is not None:
+            penalty = float(self.penalty.value(dict(self.model.named_parameters())))
+        row = {"loss": data, "penalty": penalty, "total": data + penalty, self.model.metric: metric}
+        if self.validation is not None:
+            data, metric = evaluate(self.model, self.loss, self.validation)
+            row |= {"validation_loss": data, f"validation_{self.model.metric}": metric}
+        return row
+
+    def diverged(self, at: Progress, losses: list[float], row: dict[str, float]) -> Ending | None:
+        """A loss that is not finite, and at which step it was met."""
+        finite = [value - value == 0 for value in losses]
+        if all(finite) and row.get("total", 0.0) - row.get("total", 0.0) == 0:
+            return None
+        step = at.step if all(finite) else at.step - len(losses) + finite.index(False)
+        message = f"the loss was no longer finite after {step} steps (epoch {at.epoch}) at rate {self.rate:g}"
+        stable = self.stable_rate()
+        if stable is None:
+            message += f"; try rate {self.rate / 10:g}"
+        elif stable < self.rate:
+            message += f"; the largest stable rate is {stable:.4g} (2/λmax of the Hessian, for the whole training set)"
+        return Ending("diverged", message)
+
+    def should_stop(self, at: Progress) -> Ending | None:
+        """Tolerance and patience, after an epoch that was evaluated."""
+        row = at.rows[-1]
+        if "total" not in row:
+            return None
+        if self.tolerance is not None:
+            earlier = [r["total"] for r in at.rows[:-1] if "total" in r]
+            if earlier and abs(row["total"] - earlier[-1]) < self.tolerance:
+                change = abs(row["total"] - earlier[-1])
+                return Ending("converged", f"the objective changed by {change:.3g}, less than {self.tolerance:g}")
+        if "validation_loss" in row:
+            if row["validation_loss"] < at.best_loss:
+                at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
+                if self.patience is not None:
+                    at.best = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+            elif self.patience is not None and at.best_epoch is not None:
+                waited = sum("validation_loss" in r for r in at.rows if r["epoch"] > at.best_epoch)
+                if waited >= self.patience:
+                    return Ending(
+                        "stopped",
+                        f"the validation loss did not improve for {waited} evaluations; "
+                        f"the weights of epoch {at.best_epoch} were put back",
+                    )
+        return None
+
+    def keep_snapshot(self, at: Progress) -> None:
+        if self.snapshots and (not at.snapshots or at.snapshots[-1][0] < at.step):
+            weights = {name: p.detach().cpu().clone() for name, p in self.model.named_parameters()}
+            at.snapshots.append((at.step, weights))
+
+    def stable_rate(self) -> float | None:
+        return stable_rate(self.model, self.loss, self.train.features, self.penalty, self.rule)
+
+    def history(self, at: Progress, ending: Ending) -> History:
+        rows = [dict(row) for row in at.rows]
+        if rows and "total" not in rows[-1]:
+            rows[-1] |= self.evaluation()
+        return History(
+            rows=tuple(rows),
+            status=ending.status,
+            message=ending.message,
+            steps=at.step,
+            seconds=at.seconds,
+            metric=self.model.metric,
+            stable_rate=self.stable_rate() if ending.status == "diverged" else None,
+            best_epoch=at.best_epoch,
+            snapshots=tuple(at.snapshots),
+        )
+
+
+@torch.no_grad()
+def evaluate(model: Any, loss: Loss, part: Samples, chunk: int = 16_384) -> tuple[float, float]:
+    """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples."""
+    scores = torch.cat([model(features) for features in part.features.split(chunk)])
+    return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
+
+
+def restore(model: Any, parameters: Mapping[str, Tensor]) -> None:
+    """Puts parameters back in place."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(parameters[name])
+
+
+@torch.no_grad()
+def check_part(model: Any, loss: Loss, part: Samples) -> None:
+    """Everything a step would trip over, checked on the whole part before the first step."""
+    if part.targets is None:
+        raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
+    errors.check_finite("features", part.features)
+    scores = model(part.features[:1])
+    shape = list(scores.shape)
+    shape[scores.ndim - 1 - loss.event] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
+    loss.check(scores.expand(shape), part.targets)
+
+
+def check_options(run: Descent) -> None:
+    """Options that no run can have."""
+    if len(run.train) == 0:
+        raise errors.DataError("Expected at least one training sample; got none.")
+    if not run.rate > 0:
+        raise errors.ConfigError(f"Expected a rate above 0; got {run.rate}.")
+    for name in ("batch_size", "epochs", "steps", "patience", "snapshots"):
+        value = getattr(run, name)
+        if value is not None and value < 1:
+            raise errors.ConfigError(f"Expected {name} of 1 or more; got {value}.")
+    if run.evaluate < 0:
+        raise errors.ConfigError(f"Expected evaluate 0 (only at the end) or more; got {run.evaluate}.")
+    if run.patience is not None and run.validation is None:
+        raise errors.ConfigError("Expected a validation part to stop by patience; got none. Pass validation=….")
+    if (run.patience is not None or run.tolerance is not None) and run.evaluate == 0:
+        raise errors.ConfigError("Expected evaluate of 1 or more to stop by tolerance or patience; got 0.")
