@@ -1,0 +1,85 @@
+"""The command line: `edunn COMMAND …`. One module a command, loaded when the command is asked for.
+
+A command's module has `EXAMPLE`, `arguments(parser)` and `run(args)`, which returns the exit code. It imports torch and
+the rest of the package inside `run`, so that `--help` stays quick.
+
+Exit codes: 0 done and right; 1 done, and what was checked is wrong (a gradient differs, a run diverged); 2 the input or
+the usage is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from .. import __version__
+from ..errors import EdunnError, nearest
+
+COMMANDS = {
+    "demo": "train and check two classifiers on handwritten digits, under a minute",
+    "train": "train a model that a config file describes",
+    "predict": "labels and probabilities for new rows or images, from a run",
+    "show": "summaries and curves of runs, side by side",
+    "check": "hold hand-derived gradients against autograd and finite differences",
+    "data": "what data there is, and how to get more",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the nearest command named when one is misspelt."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code. Errors are one line on stderr, never a traceback."""
+    argv = sys.argv[1:] if argv is None else argv
+    overview = Parser(
+        prog="edunn",
+        description="Losses, linear models and descent with hand-derived gradients, to see and to check.",
+        epilog="Commands:\n"
+        + "".join(f"  {name:<11} {what}\n" for name, what in COMMANDS.items())
+        + "\nedunn COMMAND --help shows each command's options and an example. Start with: edunn demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="edunn [-h] [--version] COMMAND …",
+    )
+    overview.add_argument("--version", action="version", version=f"edunn {__version__}")
+    overview.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    if not argv or argv[0].startswith("-"):
+        overview.parse_args(argv)
+        overview.print_help()
+        return 0 if not argv else 2
+    name, rest = argv[0], argv[1:]
+    if name not in COMMANDS:
+        print(f"edunn: expected a command; got {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    return run_command(name, rest)
+
+
+def run_command(name: str, argv: list[str]) -> int:
+    """Parses a command's arguments and runs it, with every expected error turned into a line."""
+    command = importlib.import_module(f".{name}", __name__)
+    parser = Parser(
+        prog=f"edunn {name}",
+        description=f"{(command.__doc__ or '').strip()}",
+        epilog=f"Example:\n  {command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.arguments(parser)
+    args = parser.parse_args(argv)
+    try:
+        code: int = command.run(args)
+        sys.stdout.flush()
+        return code
+    except EdunnError as error:
+        print(f"edunn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edunn: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: `edunn … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,47 @@
+"""Options that every command shares, and how results leave: results to stdout, progress and notes to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from ..errors import ConfigError
+
+
+def add_common(parser: argparse.ArgumentParser, out: str = "folder for the results", device: bool = True) -> None:
+    """--json, --out, --quiet, and where something is computed --device, --dtype, --seed."""
+    parser.add_argument("--json", action="store_true", help="print one strict JSON object and nothing else on stdout")
+    parser.add_argument("--out", metavar="PATH", help=out)
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    if device:
+        parser.add_argument("--device", default=None, help="auto, cpu or cuda (default: auto)")
+        parser.add_argument("--dtype", default=None, help="float32 or float64")
+        parser.add_argument("--seed", type=int, default=None, help="of everything random (default: 0)")
+
+
+def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
+    """The result: the object as strict JSON with --json, else the text."""
+    from ..history import strict
+
+    print(json.dumps(strict(result), allow_nan=False) if args.json else text)
+
+
+def note(args: argparse.Namespace, text: str) -> None:
+    """A line for the reader beside the result, on stderr."""
+    if not args.quiet:
+        print(text, file=sys.stderr)
+
+
+def show_progress(args: argparse.Namespace) -> bool:
+    """A progress bar is for a person who watches: not with --quiet, not into a pipe or file."""
+    return not args.quiet and sys.stderr.isatty()
+
+
+def parse_number(text: str, name: str) -> float:
+    """A number from the command line, or a sentence."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"Expected a number for {name}; got {text!r}.") from None
