@@ -154,7 +154,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 60.0
     ("blow", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)], ids=["killed", "interrupted"]
 )
 def test_a_process_cut_off_in_the_middle_resumes_to_the_same_bits(
-    blow: signal.Signals, code: int, tmp_path: Path
+    blow: signal.Signals, code: int, uncut: Path, tmp_path: Path
 ) -> None:
     process = start(tmp_path / "cut")
     wait_for(tmp_path / "cut" / "checkpoint.safetensors", process)
