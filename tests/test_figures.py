@@ -22,7 +22,7 @@ from torch import Tensor
 
 from edunn import descent, figures, losses, metrics, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
-from edunn.errors import ConfigError, DataError, LabelError, ShapeError
+from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
 from edunn.figures import style
 from edunn.history import History
 
@@ -542,7 +542,7 @@ def test_save_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pyt
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RunError, match="No space left"):
         figures.save(axes.figure, path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]

@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with the nearest command named when one is misspelt."""
+    """argparse, with its errors in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")

@@ -7,8 +7,6 @@ import json
 import sys
 from typing import Any
 
-from ..errors import ConfigError
-
 
 def add_common(parser: argparse.ArgumentParser, out: str = "folder for the results", device: bool = True) -> None:
     """--json, --out, --quiet, and where something is computed --device, --dtype, --seed."""
@@ -37,11 +35,3 @@ def note(args: argparse.Namespace, text: str) -> None:
 def show_progress(args: argparse.Namespace) -> bool:
     """A progress bar is for a person who watches: not with --quiet, not into a pipe or file."""
     return not args.quiet and sys.stderr.isatty()
-
-
-def parse_number(text: str, name: str) -> float:
-    """A number from the command line, or a sentence."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"Expected a number for {name}; got {text!r}.") from None

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import config as configs
 from .. import data, devices
 from ..config import Config
 from ..data import Samples
@@ -137,9 +136,7 @@ def load(path: str | Path) -> LoadedRun:
     folder = RunFolder(path)
     if not folder.has("config.toml"):
         raise RunError(f"Expected the folder of a run at {path}. {folder.state()}")
-    import tomllib
-
-    config = configs.parse(tomllib.loads(folder.read("config.toml")))
+    config = folder.read_config()
     summary = folder.read_json("summary.json")
     manifest = folder.read_json("manifest.json")
     try:
