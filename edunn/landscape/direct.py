@@ -44,6 +44,50 @@ def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor)
     return values + plane.penalty.at(points, order).view(JET[order], len(a), len(b))
 
 
+class Slopes:
+    """The gradient at single points (w, b) of one feature, for the three losses of `factored`: what basins ask for.
+
+    With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
+    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as samples.
+    """
+
+    def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
+        self.plane, self.reach = plane, reach
+        self.x, mass, pull = measures
+        self.condensed = len(self.x) < plane.samples
+        along = torch.stack([self.x, torch.ones_like(self.x)], 1) / plane.samples
+        self.mass, self.pull = along * mass.unsqueeze(1), along * pull.unsqueeze(1)
+        self.buffers: list[Tensor] = []
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(∂L/∂w, ∂L/∂b) at points (count, 2): (2, count)."""
+        result = torch.empty(len(points), 2, dtype=points.dtype, device=points.device)
+        for some in blocks(len(points), 2 * len(self.x), points):
+            result[some] = self.block(points[some])
+        if self.condensed:  # too far out for the nodes
+            far = (points[:, 0].abs() > self.reach).nonzero().squeeze(1)
+            if len(far):
+                result[far] = self.plane.at(points[far], 1)[1:].mT
+        return result.mT
+
+    def block(self, points: Tensor) -> Tensor:
+        shape = (len(points), len(self.x))
+        if not self.buffers or len(self.buffers[0]) < shape[0]:
+            self.buffers = [points.new_empty(shape) for _ in range(2)]
+        p, q = (buffer[: shape[0]] for buffer in self.buffers)
+        torch.addcmul(points[:, 1:], points[:, :1], self.x, out=p)
+        loss = self.plane.loss
+        if not isinstance(loss, SquaredError):
+            return p.sigmoid_() @ self.mass - self.pull.sum(0)
+        if isinstance(loss.through, Tanh):
+            p.tanh_()
+            torch.addcmul(torch.ones((), dtype=p.dtype, device=p.device), p, p, value=-1, out=q)
+        else:
+            p.sigmoid_()
+            torch.addcmul(p, p, p, value=-1, out=q)
+        return 2 * loss.factor * (p.mul_(q) @ self.mass - q @ self.pull)
+
+
 # ---- factored: no exponential and no logarithm at a grid point -------------------------------------------------------
 #
 # With E = e^{w x} (one exponential a row and sample) and B = e^b (one a column), a score's exponential is a product:
@@ -156,9 +200,7 @@ def squared_error(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> T
         tops[:, :, len(y) :] = 0  # the samples that were added to fill the last group
         above = multiply(tops, tops)
         above, below = fractions(above, factors, k)
-        for (some, values), (_, divisor) in zip(
-            products(above, powers), products(below, powers[: k + 1]), strict=True
-        ):
+        for (some, values), (_, divisor) in zip(products(above, powers), products(below, powers[: k + 1]), strict=True):
             divisor.mul_(divisor)
             result[rows][some] = values.div_(divisor).view(-1, above.shape[1], len(b)).sum(1)
     return plane.loss.factor * result

@@ -197,7 +197,7 @@ def violated(loss: Loss, scores: Tensor, label: float) -> Tensor:
     """Whether a sample of this label pays (or pulls) at these scores: the loss's own indicator."""
     target = torch.as_tensor(label, dtype=scores.dtype, device=scores.device)
     if isinstance(loss, Hinge):
-        return loss.violated(loss.shortfall(scores, target))
+        return ~loss.satisfied(loss.shortfall(scores, target))
     return loss.pointwise(scores, target) > 0
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .. import errors
 from ..losses import Loss, ZeroOne
-from ..penalties import ElasticNet, L1, L2, MaxNorm, Penalty
+from ..penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 
 JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
 
@@ -35,12 +35,18 @@ Window = tuple[float, float, int]
 class Field(Protocol):
     """A loss over two coordinates: all that the readings (minima, basins, …) ask of it."""
 
-    names: tuple[str, str]
-    dtype: torch.dtype
-    device: torch.device
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def device(self) -> torch.device: ...
 
     def at(self, points: Tensor, order: int = 0) -> Tensor:
         """The jet at points (count, 2): (JET[order], count)."""
+        ...
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
+        """The same field in another dtype or on another device."""
         ...
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from ..activations import Sigmoid, Softmax, Tanh
 from ..losses import BinaryCrossEntropy, CrossEntropy, Logistic, Loss, SquaredError
 from . import direct
-from .plane import Plane
+from .plane import JET, Field, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
 GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed
@@ -52,21 +52,27 @@ def fits(plane: Plane) -> bool:
 
 
 @torch.no_grad()
-def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, tolerance: float | None = None) -> Tensor:
+def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None = None) -> Tensor:
     """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype."""
     dtype = plane.dtype
     a, b = a.double().to(plane.device), b.double().to(plane.device)
     if plane.one_feature:
         plane = plane.to(torch.float64)  # as cheap as float32 here, where the sums are short
-    tolerance = tolerance or TOLERANCE[plane.dtype]
+    goal = goal or tolerance(plane)
     # a derivative's coefficients decay at the same rate, from a start that is n times as large
-    plan = Plan.of(plane, a, b, tolerance * 0.1**order)
+    plan = Plan.of(plane, a, b, goal * 0.1**order)
     for _ in range(4):
         result, tail = plan.evaluate(order)
-        if tail <= 10 * tolerance or plan.full:
+        if tail <= 10 * goal or plan.full:
             break
         plan = plan.denser()
     return direct.with_penalty(plane, a, b, order, result).to(dtype)
+
+
+def tolerance(plane: Plane) -> float:
+    """What the interpolation aims at, relative to the largest loss."""
+    # (f − y)² has a double pole: its coefficients start n times as large
+    return TOLERANCE[plane.dtype] / (50 if isinstance(plane.loss, SquaredError) else 1)
 
 
 def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
@@ -237,16 +243,12 @@ class Split:
         cls, plane: Plane, half: float, widest: float, rows: int, columns: int, distance: float, tolerance: float
     ) -> Split:
         """The number of outliers with the least cost, among 0 and the powers of √2."""
-        x = plane.x
-        order = (x - x.median()).abs().argsort()
-        ordered = x[order]
-        low, high = ordered.cummin(0).values, ordered.cummax(0).values
+        order, low, high = spread_of(plane.x)
+        ordered = plane.x[order]
         # a few hundred samples, the largest among them, are enough to take the mean of ρ^−n of all
         best: Split | None = None
-        for outliers in sorted({0, *(round(2 ** (i / 2)) for i in range(40))}):
+        for outliers in few(plane.samples):
             bulk = plane.samples - outliers
-            if bulk < 1 or outliers > plane.samples // 2:
-                break
             h = float(high[bulk - 1] - low[bulk - 1]) / 2
             step = max(1, bulk // 512)
             reach = torch.cat([ordered[:bulk:step], low[bulk - 1 : bulk], high[bulk - 1 : bulk]]).abs()
@@ -260,6 +262,19 @@ class Split:
                 best = cls(order, outliers, n, m, compressed, cost)
         assert best is not None
         return best
+
+
+def spread_of(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The samples' order by distance from their median, and the least and largest of the first k, for every k."""
+    order = (x - x.median()).abs().argsort()
+    ordered = x[order]
+    return order, ordered.cummin(0).values, ordered.cummax(0).values
+
+
+def few(samples: int) -> list[int]:
+    """How many outliers are tried: none, and the powers of √2 up to half the samples."""
+    powers = {round(2 ** (i / 2)) for i in range(2 * max(1, samples).bit_length())}
+    return [0, *sorted(count for count in powers if count <= samples // 2)]
 
 
 def is_affine(loss: Loss) -> bool:
@@ -288,7 +303,9 @@ def compress(plane: Plane, count: int) -> Plane:
     etas = target_nodes(plane)
     # the measures: 1 and y for an affine loss, else one for each target node (Lagrange: 1 there and 0 at the others)
     measures = torch.stack([torch.ones_like(y), y]) if is_affine(plane.loss) else lagrange(y, etas)
-    weights = moments((x - middle) / half, measures, count) @ coefficients(count, x)  # Σ_k (2 − δ)/n T_k(t_m) Σ_i T_k(x_i)
+    weights = moments((x - middle) / half, measures, count) @ coefficients(
+        count, x
+    )  # Σ_k (2 − δ)/n T_k(t_m) Σ_i T_k(x_i)
     t = middle + half * chebyshev_nodes(count, x)
     if is_affine(plane.loss):
         mass = torch.where(weights[0].abs() < 1e-30, 1e-30, weights[0])
@@ -356,3 +373,117 @@ def polynomials(t: Tensor, count: int) -> Tensor:
     for k in range(2, count):
         torch.mul(rows[k - 1], t, out=rows[k]).mul_(2).sub_(rows[k - 2])
     return rows
+
+
+@torch.no_grad()
+def sampled(field: Field, a: Tensor, b: Tensor) -> Tensor | None:
+    """Values over the grid of a field that is known by its values alone, or None where interpolation does not pay.
+
+    Nodes are added until the coefficients' tail is below the tolerance; if they come to half the grid's points, the
+    function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
+    """
+    goal = 10 * TOLERANCE[field.dtype]
+    first, second = Axis(a, min(13, len(a))), Axis(b, min(13, len(b)))
+    while 2 * first.nodes.numel() * second.nodes.numel() <= len(a) * len(b):
+        points = torch.cartesian_prod(first.nodes, second.nodes).view(-1, 2)
+        at_nodes = field.at(points)[0].double().cpu().view(len(first.nodes), len(second.nodes))
+        if not bool(at_nodes.isfinite().all()):
+            return None
+        rough = first.tail(at_nodes) > goal, second.tail(at_nodes.mT) > goal
+        if not any(rough):
+            return second.spread(first.spread(at_nodes).mT).mT.contiguous().to(field.dtype)
+        first, second = (
+            replace(side, count=int(side.count * GROWTH)) if more else side
+            for side, more in zip((first, second), rough, strict=True)
+        )
+    return None
+
+
+# ---- the same condensation for single points -------------------------------------------------------------------------
+
+
+def as_bits(plane: Plane) -> Plane:
+    """Cross-entropy with labels ±1 as cross-entropy with labels 0 and 1: the same number, and affine in the target."""
+    if not isinstance(plane.loss, Logistic):
+        return plane
+    return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
+
+
+def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
+    """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
+    rest; None where that would not be fewer than half the samples."""
+    distance = pole(plane.loss)
+    assert distance is not None
+    order, low, high = spread_of(plane.x)
+    best: tuple[Tensor, int, int] | None = None
+    for outliers in few(plane.samples):
+        bulk = plane.samples - outliers
+        half = float(high[bulk - 1] - low[bulk - 1]) / 2
+        count = nodes_needed(torch.tensor([reach * half]), distance, tolerance(plane))
+        if best is None or outliers + count < best[1] + best[2]:
+            best = order, outliers, count
+    return best if best is not None and 2 * (best[1] + best[2]) < plane.samples else None
+
+
+def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Nodes in x with the two measures 1 and y: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u mass_m + v pull_m) f(t_m) for |w| ≤ reach."""
+    plan = condensation(plane, reach)
+    if plan is None:
+        return plane.x, torch.ones_like(plane.x), plane.targets
+    order, outliers, count = plan
+    bulk, far = subset(plane, order[: plane.samples - outliers]), subset(plane, order[plane.samples - outliers :])
+    middle, half = interval(bulk.x)
+    both = torch.stack([torch.ones_like(bulk.x), bulk.targets])
+    weights = moments((bulk.x - middle) / half, both, count) @ coefficients(count, bulk.x)
+    nodes = middle + half * chebyshev_nodes(count, bulk.x)
+    return (
+        torch.cat([nodes, far.x]),
+        torch.cat([weights[0], torch.ones_like(far.x)]),
+        torch.cat([weights[1], far.targets]),
+    )
+
+
+class Compressed:
+    """A plane of one feature that answers from a few nodes where |w| ≤ reach, and from all its samples elsewhere."""
+
+    def __init__(self, plane: Plane, near: Plane, far: Plane | None, reach: float) -> None:
+        self.plane, self.near, self.far, self.reach = plane, near, far, reach
+        self.names = plane.names
+
+    @classmethod
+    def of(cls, plane: Plane, reach: float) -> Plane | Compressed:
+        """The plane itself where there is nothing to gain."""
+        plan = condensation(plane, reach)
+        if plan is None:
+            return plane
+        order, outliers, count = plan
+        bulk = subset(plane, order[: plane.samples - outliers])
+        far = subset(plane, order[plane.samples - outliers :]) if outliers else None
+        return cls(plane, compress(bulk, count), far, reach)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.plane.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.plane.device
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
+        return self.plane.to(dtype, device)
+
+    @torch.no_grad()
+    def at(self, points: Tensor, order: int = 0) -> Tensor:
+        """The jet at points (count, 2)."""
+        inside = points[:, 0].abs() <= self.reach
+        result = points.new_empty(JET[order], len(points))
+        if not bool(inside.all()):
+            result[:, ~inside] = self.plane.at(points[~inside], order)
+        if bool(inside.any()):
+            chosen = points[inside]
+            sums = self.near.at(chosen, order) * self.near.samples
+            if self.far is not None:
+                sums = sums + self.far.at(chosen, order) * self.far.samples
+            sums = sums / self.plane.samples
+            result[:, inside] = sums if self.plane.penalty is None else sums + self.plane.penalty.at(chosen, order)
+        return result
