@@ -14,7 +14,7 @@ from .basins import basins as basins
 from .exact import is_quadratic, least_squares
 from .minima import minima as minima
 from .modules import ModulePlane
-from .plane import Plane
+from .planes import Plane
 from .surface import Surface
 
 
@@ -128,3 +128,23 @@ __all__ = [
     "minima",
     "plateaus",
 ]
+
+
+def limits(surface: Surface) -> dict[str, dict[str, float | None]]:
+    """Where the curve L(w) at fixed b goes as w → −∞ and w → +∞: its `limit` and its `slope`; None where it is infinite.
+
+    Far out a sample's score is ±∞ by the sign of its x (b where x = 0), so the limits are those of the loss itself.
+    """
+    field = surface.known("its limits")
+    assert isinstance(field, Plane)
+    field = field.to(torch.float64)
+    far = 1e8 / float(field.x.abs().max().clamp(min=1e-300))
+    b = float(surface.second[0])
+    result: dict[str, dict[str, float | None]] = {}
+    for name, sign in (("minus", -1.0), ("plus", 1.0)):
+        near, farther = (field.at(torch.tensor([[sign * far * k, b]], dtype=torch.float64), 1)[:, 0] for k in (1, 2))
+        slope, later = float(near[1]), float(farther[1])
+        steady = abs(later - slope) <= 1e-6 * max(abs(slope), abs(later), 1e-9)
+        flat = abs(later) <= 1e-12
+        result[name] = {"limit": float(farther[0]) if flat else None, "slope": later if steady else None}
+    return result

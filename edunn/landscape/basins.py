@@ -12,7 +12,7 @@ from .. import errors
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy, SquaredError
 from . import direct, exact, spectral
-from .plane import Field, Plane, blocks
+from .planes import Field, Plane, blocks
 
 if TYPE_CHECKING:
     from .surface import Surface

@@ -17,7 +17,7 @@ from ..penalties import Penalty
 from . import directions, methods, spectral
 from .minima import newton
 from .modules import ModulePlane
-from .plane import Field, PenaltyAlong, Plane, Window, axis
+from .planes import Field, PenaltyAlong, Plane, Window, axis
 from .surface import Surface, compute, described
 
 POINTS = 512  # along an axis whose window nobody gave

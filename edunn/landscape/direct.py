@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy, Logistic, Loss, SquaredError
-from .plane import JET, Plane, blocks
+from .planes import JET, Plane, blocks
 
 
 @torch.no_grad()

@@ -224,3 +224,11 @@ def check_names(here: Weights, other: Weights) -> None:
                 f"Expected a direction or weights with {name} of shape {errors.shape(p)}; got {got}. "
                 f"Both must come from the same model."
             )
+
+
+def projected(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
+    """A path of weights on the plane through the model's weights: the (a, b) of the nearest point of each, (steps, 2)."""
+    here = flat(parameters(model)).double()
+    columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)
+    away = torch.stack([flat({k: w[k] for k in first}).double() for w in path]) - here
+    return torch.linalg.lstsq(columns, away.mT).solution.mT

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..activations import Identity
 from ..losses import AbsoluteError, Hinge, Huber, Loss, SquaredError, ZeroOne
 from .direct import with_penalty
-from .plane import JET, Plane, blocks
+from .planes import JET, Plane, blocks
 
 
 def fits(plane: Plane) -> bool:

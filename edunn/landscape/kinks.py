@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..losses import Hinge
-from .plane import Plane
+from .planes import Plane
 
 STEPS = 1000
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import errors
 from . import direct, exact, spectral
-from .plane import Field, Plane
+from .planes import Field, Plane
 
 METHODS = ("auto", "direct", "exact", "spectral")
 PROBES = 64

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..losses import AbsoluteError, Hinge, ZeroOne
 from . import kinks, methods, spectral
 from .exact import is_quadratic, least_squares
-from .plane import Field, Plane
+from .planes import Field, Plane
 
 if TYPE_CHECKING:
     from .surface import Surface

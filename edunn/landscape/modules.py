@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacfwd, vmap
 
 from ..losses import Loss
-from .plane import JET
+from .planes import JET
 
 Direction = Mapping[str, Tensor]
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from ..activations import Sigmoid, Softmax, Tanh
 from ..losses import BinaryCrossEntropy, CrossEntropy, Logistic, Loss, SquaredError
 from . import direct
-from .plane import JET, Field, Plane
+from .planes import JET, Field, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
 GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed

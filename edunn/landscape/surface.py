@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import errors
 from ..history import strict, write_atomically
 from . import methods
-from .plane import JET, Field, Plane
+from .planes import JET, Field, Plane
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +55,7 @@ class Surface:
             return self.jet
         field = self.known("its derivatives")
         if isinstance(field, Plane):
-            return methods.evaluate(field, self.first, self.second, 2, self.method)[0]
+            return methods.evaluate(field, self.first, self.second, 2, "auto")[0]
         points = torch.cartesian_prod(self.first, self.second).view(-1, 2)
         return field.at(points, 2).view(JET[2], *self.values.shape)
 
