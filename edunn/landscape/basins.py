@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .. import errors
+from .. import devices, errors
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy, SquaredError
 from . import direct, exact, spectral
@@ -71,16 +71,17 @@ def basins(surface: Surface, rate: float, steps: int) -> Basins:
     ends = points.clone()
     rest = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     active = torch.arange(len(points), device=points.device)
-    for done in range(steps):
-        now = ends[active]
-        new = now - pace * slope(now).mT
-        ends[active] = new
-        if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
-            still = (new == now).all(1) | ~new.isfinite().all(1)
-            rest[active] = still | settled(field, new, now, rate, free)
-            active = (~rest).nonzero().squeeze(1)
-            if len(active) == 0:
-                break
+    with devices.threads_for(len(points) * len(getattr(field, "first", points))):
+        for done in range(steps):
+            now = ends[active]
+            new = now - pace * slope(now).mT
+            ends[active] = new
+            if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
+                still = (new == now).all(1) | ~new.isfinite().all(1)
+                rest[active] = still | settled(field, new, now, rate, free)
+                active = (~rest).nonzero().squeeze(1)
+                if len(active) == 0:
+                    break
     shape = tuple(surface.values.shape)
     losses = torch.full((len(points),), float("nan"), dtype=torch.float64, device=points.device)
     finite = ends.isfinite().all(1)

@@ -53,39 +53,50 @@ class Slopes:
 
     def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
         self.plane, self.reach = plane, reach
-        self.x, mass, pull = measures
-        self.condensed = len(self.x) < plane.samples
-        along = torch.stack([self.x, torch.ones_like(self.x)], 1) / plane.samples
-        self.mass, self.pull = along * mass.unsqueeze(1), along * pull.unsqueeze(1)
+        x, mass, pull = measures
+        self.condensed = len(x) < plane.samples
+        self.rows = torch.stack([x, torch.ones_like(x)])
+        self.mass, self.pull = self.rows * mass / plane.samples, self.rows * pull / plane.samples
+        self.targets = None if self.condensed else pull
         self.buffers: list[Tensor] = []
 
     def __call__(self, points: Tensor) -> Tensor:
         """(∂L/∂w, ∂L/∂b) at points (count, 2): (2, count)."""
-        result = torch.empty(len(points), 2, dtype=points.dtype, device=points.device)
-        for some in blocks(len(points), 2 * len(self.x), points):
-            result[some] = self.block(points[some])
+        result = torch.empty(2, len(points), dtype=points.dtype, device=points.device)
+        for some in blocks(len(points), self.rows.shape[1] // 8 + 1, points):
+            self.block(points[some], result[:, some])
         if self.condensed:  # too far out for the nodes
             far = (points[:, 0].abs() > self.reach).nonzero().squeeze(1)
             if len(far):
-                result[far] = self.plane.at(points[far], 1)[1:].mT
-        return result.mT
+                result[:, far] = self.plane.at(points[far], 1)[1:]
+        return result
 
-    def block(self, points: Tensor) -> Tensor:
-        shape = (len(points), len(self.x))
+    def block(self, points: Tensor, result: Tensor) -> None:
+        shape = (len(points), self.rows.shape[1])
         if not self.buffers or len(self.buffers[0]) < shape[0]:
             self.buffers = [points.new_empty(shape) for _ in range(2)]
         p, q = (buffer[: shape[0]] for buffer in self.buffers)
-        torch.addcmul(points[:, 1:], points[:, :1], self.x, out=p)
+        torch.mm(points, self.rows, out=p)
         loss = self.plane.loss
         if not isinstance(loss, SquaredError):
-            return p.sigmoid_() @ self.mass - self.pull.sum(0)
+            p.sigmoid_()
+            for row in (0, 1):  # two products with a vector are faster than one with two columns
+                result[row] = torch.mv(p, self.mass[row]) - self.pull[row].sum()
+            return
         if isinstance(loss.through, Tanh):
             p.tanh_()
             torch.addcmul(torch.ones((), dtype=p.dtype, device=p.device), p, p, value=-1, out=q)
         else:
             p.sigmoid_()
             torch.addcmul(p, p, p, value=-1, out=q)
-        return 2 * loss.factor * (p.mul_(q) @ self.mass - q @ self.pull)
+        if self.targets is not None:
+            p.sub_(self.targets)
+        p.mul_(q)
+        for row in (0, 1):
+            result[row] = torch.mv(p, self.mass[row])
+            if self.targets is None:
+                result[row] -= torch.mv(q, self.pull[row])
+        result *= 2 * loss.factor
 
 
 # ---- factored: no exponential and no logarithm at a grid point -------------------------------------------------------
