@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -67,8 +68,7 @@ def one_feature(
     x: Any, y: Any, loss: Loss, penalty: Penalty | None, dtype: torch.dtype, device: torch.device | str | None
 ) -> Plane:
     """The plane of one feature: S0 = 0, S1 = x, S2 = 1, checked."""
-    x = torch.as_tensor(x, device=device).to(dtype)
-    y = torch.as_tensor(y, device=device).to(dtype)
+    x, y = (numbers(values).to(device=device, dtype=dtype) for values in (x, y))
     if x.ndim == 2 and x.shape[1] == 1:
         x = x.squeeze(1)
     if x.ndim != 1:
@@ -88,6 +88,11 @@ def one_feature(
         both = torch.eye(2, dtype=x.dtype, device=x.device)[:, : 2 if penalty.bias else 1]
         along = PenaltyAlong(penalty, torch.zeros_like(both[0]), both[0].clone(), both[1].clone())
     return Plane(loss, y, torch.zeros_like(x), x, torch.ones_like(x), True, ("w", "b"), along)
+
+
+def numbers(values: Any) -> Tensor:
+    """A tensor as it is; lists and arrays with all their digits (torch would read a list of numbers as float32)."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values, dtype=np.float64).copy())
 
 
 def plane(
