@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp
+from torch.func import functional_call, grad
 
 from .. import errors
 from ..devices import generator
@@ -107,7 +107,7 @@ def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dic
     found = []
     for k in (-1, -2):
         direction = vectors[:, k] @ away
-        if float(values[k]) <= 1e-20 * float(values[-1].clamp(min=1e-300)):  # a straight path has one direction only
+        if float(values[k]) <= 1e-14 * float(values[-1].clamp(min=1e-300)):  # a straight path has one direction only
             direction = complement(away[0], found)
         found.append(direction / direction.norm())
     return unflat(found[0], last), unflat(found[1], last)
@@ -127,7 +127,7 @@ def hessian(
     """The two eigenvectors of length 1 with the largest eigenvalues of the loss's Hessian at the model's weights.
 
     By Lanczos' method: products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v by hand, from the loss's
-    `curvature_product`; for any other module forward over reverse mode of torch.func.
+    `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func.
     """
     features, targets = parts(samples)
     here = parameters(model)
@@ -185,7 +185,11 @@ def hessian_product(
         return loss(scores, targets, validate=False)
 
     def by_autograd(v: Weights) -> dict[str, Tensor]:
-        result: dict[str, Tensor] = jvp(grad(value), (here,), (dict(v),))[1]
+        def along(weights: Weights) -> Tensor:
+            slopes = grad(value)(dict(weights))
+            return torch.stack([(slopes[name] * v[name]).sum() for name in slopes]).sum()
+
+        result: dict[str, Tensor] = grad(along)(here)  # ∇(∇L · v) = H v
         return result
 
     return by_autograd

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacfwd, vmap
+from torch.func import functional_call, grad, jacrev, vmap
 
 from ..losses import Loss
 from .planes import JET
@@ -87,7 +87,7 @@ class ModulePlane:
 
     @torch.no_grad()
     def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2), by forward-mode derivatives along the two directions: (JET[order], count)."""
+        """The jet at points (count, 2), with derivatives by torch.func: (JET[order], count)."""
         points = points.to(dtype=self.dtype, device=self.device)
         width = self.features.numel() + sum(t.numel() for t in self.base.values())
         chunk = max(1, CHUNK // (width * (1, 3, 6)[order]))
@@ -98,9 +98,9 @@ class ModulePlane:
         values = vmap(self.value)(points)
         if order == 0:
             return values.unsqueeze(0)
-        slope = vmap(jacfwd(self.value))(points)
+        slope = vmap(grad(self.value))(points)
         rows = [values, slope[:, 0], slope[:, 1]]
         if order == 2:
-            bend = vmap(jacfwd(jacfwd(self.value)))(points)
+            bend = vmap(jacrev(grad(self.value)))(points)
             rows += [bend[:, 0, 0], bend[:, 0, 1], bend[:, 1, 1]]
         return torch.stack(rows)
