@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 --b=-20:20:512 --compare bce\n"
-    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --rate 1 --steps 3000\n"
+    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --steps 3000\n"
     "  edunn landscape --run runs/digits-… --plane principal"
 )
 
@@ -176,7 +176,9 @@ def of_problem(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[
         raise ConfigError(f"Expected another loss to compare with; got {args.loss} twice.")
     for name in names:
         same = name == args.loss or name == "mse"
-        loss, activation = study.make_loss(name, args.activation if same else None, problem, args.half and name == "mse")
+        loss, activation = study.make_loss(
+            name, args.activation if same else None, problem, args.half and name == "mse"
+        )
         targets = study.targets_for(loss, activation, y, problem)
         surface = grid(
             x, targets.values, loss, first, second,
@@ -333,7 +335,9 @@ def draw(
     if args.html and not flat:
         from ..figures.interactive import surface_html
 
-        written.append(str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, named[0][0]))))
+        written.append(
+            str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, named[0][0])))
+        )
     note(args, f"figures in {folder / 'figures'}")
     return written
 

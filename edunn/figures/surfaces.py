@@ -1,4 +1,4 @@
-"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, and as a field of arrows."""
+"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, as a field of arrows."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
     if path is None:
         return []
     paths = path if isinstance(path, Mapping) else {"path": path}
-    colours = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
+    colours: list[Any] = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
     handles = []
     for (name, steps), colour in zip(paths.items(), colours, strict=False):
         points = points_of(steps)
@@ -256,7 +256,8 @@ def comparison(
 def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Where gradient descent ends from every grid point: one colour a place, the best one blue; grey never got there.
 
-    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it diverged.
+    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it
+    diverged.
     """
     axes = axes_for(ax, 6.4, 5.0)
     labels = array(basins.labels).astype(int)
@@ -292,7 +293,8 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
 def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, title: str | None = None) -> Axes:
     """Which way descent goes: arrows of one length along minus the gradient, over the gradient's size in colour.
 
-    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of it.
+    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of
+    it.
     """
     axes = axes_for(ax, 6.4, 5.0)
     slope = array(surface.gradient)
@@ -303,12 +305,12 @@ def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, t
     mesh = axes.pcolormesh(x, y, shade.T, cmap=COLOURS, shading="nearest", rasterized=True)
     axes.figure.colorbar(mesh, ax=axes, label="log₁₀ of the gradient's length", shrink=0.9)
     i, j = (np.unique(np.linspace(0, len(axis) - 1, arrows + 2).round().astype(int)[1:-1]) for axis in (x, y))
-    part = slope[np.ix_([0, 1], i, j)]
+    part = slope[:, i][:, :, j]
     # lengths on paper: the axes' units may differ by orders of magnitude
     wide, tall = float(np.ptp(x)) or 1.0, float(np.ptp(y)) or 1.0
     u, v = -part[0] / wide, -part[1] / tall
     length = np.hypot(u, v)
-    u, v = (np.divide(w, length, out=np.zeros_like(w), where=length > 0) for w in (u, v))
+    u, v = (np.divide(part, length, out=np.zeros_like(part), where=length > 0) for part in (u, v))
     axes.quiver(x[i], y[j], u.T, v.T, color="black", edgecolor="white", linewidth=0.35, scale=1.4 * arrows,
                 width=0.0034, pivot="mid", angles="uv")  # fmt: skip
     tidy(axes, title or f"Minus the gradient: {surface.loss}", plain(surface.names[0]), plain(surface.names[1]), False)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .. import devices, errors
 from ..activations import Sigmoid, Tanh
-from ..losses import BinaryCrossEntropy, SquaredError
+from ..losses import BinaryCrossEntropy
 from . import direct, exact, spectral
-from .planes import Field, Plane, blocks
+from .planes import Field, Plane
 
 if TYPE_CHECKING:
     from .surface import Surface
@@ -25,8 +25,8 @@ class Basins:
     """Where gradient descent ends from every grid point.
 
     `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
-    diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were taken at
-    `rate`, and `moving` points had not come to rest by then.
+    diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were
+    taken at `rate`, and `moving` points had not come to rest by then.
     """
 
     ends: Tensor
@@ -55,8 +55,9 @@ class Basins:
 def basins(surface: Surface, rate: float, steps: int) -> Basins:
     """θ ← θ − rate · ∇L(θ), `steps` times, from every grid point: one batched run.
 
-    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in which
-    descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the same.
+    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in
+    which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the
+    same.
     """
     field = surface.known("its basins").to(torch.float64)
     if not (rate > 0 and rate - rate == 0):
@@ -151,6 +152,3 @@ def grouped(surface: Surface, ends: Tensor, losses: Tensor) -> Tensor:
         left &= ~same
     labels[left] = 20
     return labels
-
-
-__all__ = ["Basins", "SquaredError", "basins", "blocks"]

@@ -21,10 +21,10 @@ from .planes import JET, Plane, blocks
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype: the fastest way that fits."""
     if plane.device.type == "cuda":
-        from . import kernels  # needs Triton, which comes with CUDA builds of torch
+        from . import kernels  # Triton is only looked for where there is a GPU
 
         if kernels.fits(plane, order):
-            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b, order))
+            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b))
     if order == 0 and fits(plane, b):
         return with_penalty(plane, a, b, order, factored(plane, a, b).unsqueeze(0).to(plane.dtype))
     return with_penalty(plane, a, b, order, plain(plane, a, b, order))
@@ -48,7 +48,8 @@ class Slopes:
     """The gradient at single points (w, b) of one feature, for the three losses of `factored`: what basins ask for.
 
     With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
-    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as samples.
+    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as
+    samples.
     """
 
     def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:

@@ -27,8 +27,8 @@ from .planes import JET, Field, Plane
 class Surface:
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
-    `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how the
-    values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
+    `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
+    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
     largest loss there. It prints as a table, saves to npz and loads back.
 
     What needs the loss itself and not only its values (minima, plateaus, convexity, basins) is there as long as the

@@ -3,9 +3,9 @@
     python scripts/bench/landscape.py [--json] [--quick]
 
 The ceiling is a bare float32 sigmoid on a buffer that stays in cache: the time it would take for as many evaluations as
-there are grid points times samples. Rounds are interleaved (ceiling, peer, ours, and again), and medians are compared: on a
-shared machine ratios hold better than times. Peak memory is measured in a child process for each row, beyond what the
-data, torch and the result's own import take.
+there are grid points times samples. Rounds are interleaved (ceiling, peer, ours, and again), and medians are compared:
+on a shared machine ratios hold better than times. Peak memory is measured in a child process for each row, beyond what
+the data and the imports take.
 """
 
 from __future__ import annotations
