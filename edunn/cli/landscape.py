@@ -315,11 +315,11 @@ def draw(
     flat = len(named[0][1].second) == 1
     cuts = options["cuts"] or middle_cuts(named[0][1])
     if flat:
-        keep(figures.cuts(dict(named), at=[float(named[0][1].second[0])], title=title(args, named[0][0])), "curve")
+        keep(figures.cuts(dict(named), at=[float(named[0][1].second[0])], title=title(args, *named[0])), "curve")
     else:
         for name, surface in named:
             end = "" if len(named) == 1 else f"-{name}"
-            head = title(args, name)
+            head = title(args, name, surface)
             part = summary if name == args.loss or args.run else summary["compare"]
             keep(figures.surface_3d(surface, sections=cuts, title=head), f"surface{end}")
             keep(figures.contour(surface, path=path, title=head), f"contour{end}")
@@ -328,25 +328,26 @@ def draw(
                 keep(figures.basin_map(surface, part["basin_result"], title=head), f"basins{end}")
         if len(named) == 2:
             (one, first), (two, second) = named
-            heads = title(args, one), title(args, two)
+            heads = title(args, one, first), title(args, two, second)
             keep(figures.comparison(first, second, cuts, args.same_scale, heads)[0], "comparison")
         else:
-            keep(figures.cuts(named[0][1], at=cuts, title=f"Cuts: {title(args, named[0][0])}"), "cuts")
+            keep(figures.cuts(named[0][1], at=cuts, title=f"Cuts: {title(args, *named[0])}"), "cuts")
     if args.html and not flat:
         from ..figures.interactive import surface_html
 
         written.append(
-            str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, named[0][0])))
+            str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, *named[0])))
         )
     note(args, f"figures in {folder / 'figures'}")
     return written
 
 
-def title(args: argparse.Namespace, name: str) -> str:
+def title(args: argparse.Namespace, name: str, surface: Surface) -> str:
     """What a figure's head says."""
     if args.run:
         return f"{Path(args.run).name}: loss over the {args.plane} plane"
-    through = f" through {args.activation}" if name == "mse" and args.activation else ""
+    _, through, activation = surface.loss.partition(",")[0].partition(" through ")
+    through += activation.lower()
     data = Path(args.data).name if args.data else f"{args.samples} random samples"
     return f"{name}{through}, {data}"
 

@@ -69,7 +69,7 @@ def surface_3d(
     axes.set_zlim(low, high)
     axes.set_xlabel(plain(surface.names[0]))
     axes.set_ylabel(plain(surface.names[1]))
-    axes.set_zlabel("loss")
+    axes.set_zlabel("loss", labelpad=8)
     axes.view_init(elev=32, azim=-58)
     axes.set_title(caption(surface, title, len(x), len(y)), loc="left", fontsize="medium")
     return axes
