@@ -51,10 +51,13 @@ def convexity(surface: Surface) -> Convexity:
     not convex.
     """
     field = surface.known("its convexity")
+    known = isinstance(field, Plane) and field.loss.convex and (field.penalty is None or field.penalty.convex)
+    if known and isinstance(field, Plane) and not field.one_feature and surface.jet is None:
+        return Convexity(True, "structure", None)  # a Hessian over classes is dear, and would say nothing new
     smallest, error = smallest_curvature(surface)
+    if known:
+        return Convexity(True, "structure", smallest)
     if isinstance(field, Plane):
-        if field.loss.convex and (field.penalty is None or field.penalty.convex):
-            return Convexity(True, "structure", smallest)
         if isinstance(field.loss, ZeroOne):
             return Convexity(False, "structure", smallest)  # a step that goes up and comes down again
         if not field.loss.smooth:

@@ -21,7 +21,7 @@ from .modules import ModulePlane
 from .planes import Field, PenaltyAlong, Plane, Window, axis
 from .surface import Surface, compute
 
-POINTS = 512  # along an axis whose window nobody gave
+POINTS, PLANE_POINTS = 512, 201  # along an axis whose window nobody gave: of one feature, and of a model
 KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.MaxPool1d, nn.MaxPool2d, nn.Threshold)
 
 
@@ -241,7 +241,7 @@ def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
                 centre = 0.0 if around_start else place
                 half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))
         low, high = rounded(centre - half), rounded(centre + half)
-        windows.append((low, high, POINTS))
+        windows.append((low, high, PLANE_POINTS if around_start else POINTS))
     return windows[0], windows[1]
 
 

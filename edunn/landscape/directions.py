@@ -233,7 +233,8 @@ def check_names(here: Weights, other: Weights) -> None:
 
 def projected(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
     """A path of weights on the plane through the model's weights: (a, b) of the nearest point to each, (steps, 2)."""
-    here = flat(parameters(model)).double()
+    weights = parameters(model)
+    here = flat({k: weights[k] for k in first}).double()  # all in one order: files keep names sorted, models do not
     columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)
     away = torch.stack([flat({k: w[k] for k in first}).double() for w in path]) - here
     return torch.linalg.lstsq(columns, away.mT).solution.mT
