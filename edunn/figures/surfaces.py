@@ -148,7 +148,7 @@ def contour(
     z = heights(surface)
     low, high = limits or bounds(z)
     x, y = array(surface.first), array(surface.second)
-    mesh = axes.pcolormesh(x, y, z.T, cmap=COLOURS, norm=Normalize(low, high), shading="nearest", rasterized=True)
+    mesh = image(axes, x, y, z, COLOURS, Normalize(low, high))
     levels = low + (high - low) * np.linspace(0, 1, 16)[1:-1] ** 2
     if np.isfinite(z).any() and float(np.nanmax(z)) > float(np.nanmin(z)) and min(z.shape) > 1:
         axes.contour(x, y, z.T, levels=levels, colors="white", linewidths=0.6, alpha=0.8)
@@ -161,6 +161,18 @@ def contour(
     if handles:
         axes.legend(handles=handles, fontsize="small", framealpha=0.9, loc="best")
     return axes
+
+
+def image(axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, colours: Any, norm: Normalize) -> Any:
+    """Values z[i, j] at (x_i, y_j) as colours: an image, which is quick at any size, where the axes are even."""
+    even = [len(axis) > 1 and bool(np.allclose(np.diff(axis), axis[1] - axis[0], rtol=1e-6, atol=0)) for axis in (x, y)]
+    if not all(even):
+        return axes.pcolormesh(x, y, z.T, cmap=colours, norm=norm, shading="nearest", rasterized=True)
+    dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    extent = (float(x[0] - dx), float(x[-1] + dx), float(y[0] - dy), float(y[-1] + dy))
+    return axes.imshow(
+        z.T, cmap=colours, norm=norm, origin="lower", extent=extent, aspect="auto", interpolation="nearest", zorder=0
+    )
 
 
 def mark_minima(axes: Axes, surface: Surface) -> list[Any]:
@@ -266,7 +278,7 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
     shown = np.where(best, 0, np.where(labels < 0, 2, 1))
     colours = ListedColormap([BLUE, "#D0D0D0", BLACK])
     x, y = array(surface.first), array(surface.second)
-    axes.pcolormesh(x, y, shown.T, cmap=colours, vmin=-0.5, vmax=2.5, shading="nearest", rasterized=True)
+    image(axes, x, y, shown, colours, Normalize(-0.5, 2.5))
     z = heights(surface)
     if min(z.shape) > 1 and np.nanmax(z) > np.nanmin(z):
         low, high = bounds(z)
@@ -302,7 +314,7 @@ def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, t
     with np.errstate(divide="ignore"):
         shade = np.log10(np.maximum(size, 1e-12))
     x, y = array(surface.first), array(surface.second)
-    mesh = axes.pcolormesh(x, y, shade.T, cmap=COLOURS, shading="nearest", rasterized=True)
+    mesh = image(axes, x, y, shade, COLOURS, Normalize(*bounds(shade)))
     axes.figure.colorbar(mesh, ax=axes, label="log₁₀ of the gradient's length", shrink=0.9)
     i, j = (np.unique(np.linspace(0, len(axis) - 1, arrows + 2).round().astype(int)[1:-1]) for axis in (x, y))
     part = slope[:, i][:, :, j]
