@@ -413,7 +413,7 @@ def as_bits(plane: Plane) -> Plane:
 
 def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
     """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
-    rest; None where that would not be fewer than half the samples."""
+    rest; None where that would not be far fewer than the samples."""
     distance = pole(plane.loss)
     assert distance is not None
     order, low, high = spread_of(plane.x)
@@ -424,7 +424,7 @@ def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
         count = nodes_needed(torch.tensor([reach * half]), distance, tolerance(plane))
         if best is None or outliers + count < best[1] + best[2]:
             best = order, outliers, count
-    return best if best is not None and 2 * (best[1] + best[2]) < plane.samples else None
+    return best if best is not None and best[1] + best[2] < 0.7 * plane.samples else None
 
 
 def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -470,6 +470,10 @@ class Compressed:
     @property
     def device(self) -> torch.device:
         return self.plane.device
+
+    @property
+    def samples(self) -> int:
+        return self.plane.samples
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
         return self.plane.to(dtype, device)
