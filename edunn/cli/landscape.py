@@ -115,7 +115,7 @@ def checked(args: argparse.Namespace) -> dict[str, Any]:
         "second": window("--b", args.b),
         "rate": rate,
         "cuts": cuts,
-        "device": devices.device(args.device or "cpu"),
+        "device": devices.device(args.device or "auto"),
         "dtype": devices.dtype(args.dtype or "float64"),
         "seed": args.seed or 0,
     }

@@ -121,7 +121,7 @@ def travel(
 def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, left: int) -> Tensor:
     """Where a point has as good as arrived.
 
-    At the bottom of a bowl: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing. On a plateau so flat that
+    At the bottom of a bowl: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing. On a plateau so flat
     all the steps that are left, each longer by no more than 1 + rate · ‖H‖ than the last, come to less than 1e-9.
     """
     speed = ((new - now) / rate).norm(dim=1)  # ‖g‖

@@ -1,8 +1,8 @@
 """Direct surfaces on CUDA: one fused kernel a surface, which never writes the (grid, samples) array.
 
 Each program owns a tile of grid points and walks over the samples: the scores w·x + b are formed, the loss's terms
-taken and summed in registers, and one number a grid point is written. The losses of `direct.factored` are restated here for
-speed (the design names this place beside `direct`), with `Plane.sums` as their oracle.
+taken and summed in registers, and one number a grid point is written. Two losses of `direct.factored` are
+restated here once more for speed, with `Plane.sums` as their oracle.
 
 No sample is read more than once a tile, and a tile's reads come from cache, so the kernel is bound by its exponentials.
 Triton comes with CUDA builds of torch; without it, or for other losses, `direct.plain` fills the GPU in large blocks.

@@ -189,9 +189,21 @@ def peak_gib(row: str) -> float:
 
 def child(row: str) -> None:
     work = ROWS[row]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory("VmRSS")
     work()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+    print(max(0.0, memory("VmHWM") - before))
+
+
+def memory(field: str) -> float:
+    """VmRSS (now) or VmHWM (the peak) of this process in GiB.
+
+    Linux's own count of this program: `ru_maxrss` would begin with what the parent had when it started the child.
+    """
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(field)) / 2**20
+    except OSError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------
