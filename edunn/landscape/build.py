@@ -240,6 +240,8 @@ def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
                 half = 4 * (2 * fall / curvature) ** 0.5
                 centre = 0.0 if around_start else place
                 half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))
+            if half < 1e-6 * sizes[k]:  # a loss of 0 at the start has nothing to fall
+                half = 10 * sizes[k]
         low, high = rounded(centre - half), rounded(centre + half)
         windows.append((low, high, PLANE_POINTS if around_start else POINTS))
     return windows[0], windows[1]

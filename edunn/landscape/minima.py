@@ -36,7 +36,7 @@ def minima(surface: Surface) -> list[dict[str, Any]]:
     """
     field = surface.known("its minima").to(torch.float64)
     grid = candidates(surface.values)
-    if not grid:
+    if not grid or surface.values.numel() == 1:  # a single point has no neighbours to be lower than
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
     if isinstance(field, Plane) and field.penalty is None:
