@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,5 +149,16 @@ def load(path: str | Path) -> LoadedRun:
     loss = make_loss(config.loss)
     model = make_model(config.model, loss, width, classes, dtype)
     put_weights(model, folder.read_tensors("model.safetensors")[0], folder)
-    history = History.load(folder.file("metrics.jsonl"))
+    history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
+
+
+def snapshots(folder: RunFolder) -> tuple[tuple[int, dict[str, Tensor]], ...]:
+    """The weights along the path, by step, as `History.snapshots` has them; empty where none were kept."""
+    if not folder.has("snapshots.safetensors"):
+        return ()
+    kept: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in folder.read_tensors("snapshots.safetensors")[0].items():
+        step, _, name = key.partition("/")
+        kept.setdefault(int(step), {})[name] = tensor
+    return tuple(sorted(kept.items()))
