@@ -17,8 +17,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "models", "penalties", "runs", "stability",
+    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment", "features",
+    "figures", "gradcheck", "graph", "handins", "history", "layers", "lockstep", "losses", "minimise", "models", "penalties", "runs", "stability",
     "updates",
 )  # fmt: skip
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "predict": "labels and probabilities for new rows or images, from a run",
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",
+    "graph": "the computation graph of an expression, forward and backward",
+    "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
     "data": "what data there is, and how to get more",
 }
 
