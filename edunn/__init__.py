@@ -18,7 +18,8 @@ __version__ = "0.1.0"
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "graph", "handins", "history", "layers", "lockstep", "losses", "minimise", "models", "penalties", "runs", "stability",
+    "figures", "gradcheck", "graph", "handins", "history", "layers", "lockstep", "losses", "minimise", "models",
+    "penalties", "stability",
     "updates",
 )  # fmt: skip
 
@@ -27,7 +28,7 @@ NAMES = {
     "History": "history",
     "Samples": "data",
     "descend": "descent",
-    "load": "runs",
+    "load": "experiment",
     "train": "experiment",
 }
 

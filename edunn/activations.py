@@ -87,7 +87,7 @@ class ReLU(Activation):
     """
 
     def forward(self, scores: Tensor) -> Tensor:
-        return scores.clamp(min=0)
+        return torch.relu(scores)  # clamp(min=0) is the same value, but autograd takes 1 at its kink
 
     def derivative(self, scores: Tensor) -> Tensor:
         return (scores > 0).to(scores.dtype)
@@ -108,7 +108,7 @@ class LeakyReLU(Activation):
         return torch.where(scores > 0, scores, self.slope * scores)
 
     def derivative(self, scores: Tensor) -> Tensor:
-        # a tensor for the one branch: of two plain numbers `where` makes float32, and the slope loses nine digits
+        # where(…, 1.0, slope) alone would round the slope to float32, whatever the scores are
         return torch.where(scores > 0, torch.ones_like(scores), self.slope)
 
     @property
