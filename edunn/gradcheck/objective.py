@@ -7,6 +7,7 @@ could be forgotten and nobody would see it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..penalties import Penalty
 from .certificate import Certificate, Row
 from .compare import check
 from .subjects import Points, Subject
+from .witnesses import autograd
 
 STRENGTH = 0.7  # of order one, and neither 1 nor its own square: a factor λ that is lost or doubled shows
 USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: courses call 1e-7 good
@@ -29,7 +31,7 @@ class Ingredients:
     """What an objective's gradient is made of.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
-    scores, upstream : the model's output and ∂loss/∂scores, right ones
+    scores : the model's output
     parameters : by name
     loss, penalty, model : the objects themselves, None where there is none
     """
@@ -37,11 +39,25 @@ class Ingredients:
     features: Tensor
     targets: Tensor
     scores: Tensor
-    upstream: Tensor
     parameters: Points
     loss: Any
     penalty: Any
     model: Any
+
+    def right_upstream(self) -> Tensor:
+        """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
+        return autograd(lambda scores: self.loss(scores, self.targets), self.scores)
+
+    def chain(self, parameter: str) -> Callable[[Tensor], Tensor]:
+        """From any ∂L/∂scores to the gradient in one parameter (or the features), by autograd through the model."""
+
+        def scores(point: Tensor) -> Tensor:
+            points = {**self.parameters, parameter: point}
+            features = points.pop("features", self.features)
+            return functional_call(self.model, points, (features,))
+
+        point = self.features if parameter == "features" else self.parameters[parameter]
+        return lambda upstream: autograd(lambda at: (upstream * scores(at)).sum(), point)
 
 
 def certify(
@@ -90,7 +106,7 @@ def objective_subjects(
         scores = model(features)
     upstream = loss.gradient(scores, targets)
     penalty = None if penalty is None else of_order_one(penalty)
-    made_of = Ingredients(features, targets, scores, upstream, parameters, loss, penalty, model)
+    made_of = Ingredients(features, targets, scores, parameters, loss, penalty, model)
     name = f"{type(model).__name__} + {type(loss).__name__}"
 
     def data(points: Points) -> Tensor:
