@@ -51,7 +51,11 @@ class Task:
 
     def draw(self, seed: int) -> dict[str, Any]:
         """The arguments, by name: float64 tensors, class indices, or numbers."""
-        return {name: DRAWN[name](self, generator(seed, k)) for k, name in enumerate(self.arguments)}
+        drawn = {name: DRAWN[name](self, generator(seed, k)) for k, name in enumerate(self.arguments)}
+        if self.kind == "loss" and self.made_of.labels == "signs":
+            # a sample beyond the margin, one inside it and one on the wrong side: every branch is walked
+            drawn["scores"][:3] = drawn["targets"][:3] * torch.tensor([1.8, 0.4, -0.7], dtype=torch.float64)
+        return drawn
 
 
 def normal(*shape: int) -> Callable[[Task, torch.Generator], Tensor]:
