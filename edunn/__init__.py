@@ -14,12 +14,12 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "graph", "handins", "history", "layers", "lockstep", "losses", "minimise", "models",
-    "penalties", "stability",
+    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
+    "features", "figures", "gradcheck", "graph", "handins", "history", "layers", "lockstep", "losses", "metrics",
+    "minimise", "models", "penalties", "stability",
     "updates",
 )  # fmt: skip
 
