@@ -204,14 +204,18 @@ def by_autograd(f: Expression | Function, point: Point) -> Point:
     return {name: float(slope) for name, slope in zip(leaves, found, strict=True)}
 
 
-def central(f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64) -> float:
+def central(
+    f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
+) -> float:
     """(f(x + δ) − f(x − δ)) / 2δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x - d})) / (2 * d))
 
 
-def forward(f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64) -> float:
+def forward(
+    f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
+) -> float:
     """(f(x + δ) − f(x)) / δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
@@ -245,6 +249,7 @@ class StepStudy:
     deltas : from 1e-1 to 1e-16
     errors : for "forward float64", "central float32", …: the relative error at each delta
     best : for each curve the delta with the least error, and that error
+    theory : what truncation and rounding would cost, relative to the derivative
     """
 
     text: str
@@ -254,6 +259,7 @@ class StepStudy:
     deltas: tuple[float, ...]
     errors: dict[str, tuple[float, ...]]
     best: dict[str, tuple[float, float]]
+    theory: dict[str, tuple[float, ...]]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -302,4 +308,26 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
         error, delta = min(zip(values, deltas, strict=True))
         best[key] = (delta, error)
     text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
-    return StepStudy(text, name, at, true, deltas, errors, best)
+    return StepStudy(text, name, at, true, deltas, errors, best, theory_of(f, at, name, deltas, scale))
+
+
+def theory_of(
+    f: Expression | Function, at: Point, name: str, deltas: tuple[float, ...], scale: float
+) -> dict[str, tuple[float, ...]]:
+    """The straight lines that the V-curves follow; a line that is 0 throughout is left out."""
+    x = torch.tensor(at[name], dtype=torch.float64, requires_grad=True)
+    slopes = [f(**{**tensors(at), name: x})]
+    for _ in range(3):
+        last = slopes[-1]
+        if not last.requires_grad:
+            slopes.append(torch.zeros_like(last))
+        else:
+            slopes += torch.autograd.grad(last, x, create_graph=True, materialize_grads=True)
+    size, _, second, third = (abs(float(slope.detach())) for slope in slopes)
+    lines = {
+        "truncation ½δ|f''|": tuple(delta * second / 2 / scale for delta in deltas),
+        "truncation ⅙δ²|f'''|": tuple(delta**2 * third / 6 / scale for delta in deltas),
+        "rounding ε|f|/δ, float64": tuple(2.0**-53 * size / delta / scale for delta in deltas),
+        "rounding ε|f|/δ, float32": tuple(2.0**-24 * size / delta / scale for delta in deltas),
+    }
+    return {key: line for key, line in lines.items() if any(line)}

@@ -28,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", type=float, default=30.0, help="seconds for each hand-in (default: 30)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--steps", type=int, default=200, help="of CONFIG.toml in lock step (default: 200)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
+    )
     add_common(parser, out="a file: the template, or the result as JSON")
 
 

@@ -141,7 +141,9 @@ def scene_of(row: Row) -> Scene:
         own = made.penalty.value
         point = {name: p.clone().requires_grad_() for name, p in made.parameters.items()}
         with torch.enable_grad():
-            penalised = torch.autograd.grad(own(point), point[row.parameter], materialize_grads=True, allow_unused=True)[0]
+            penalised = torch.autograd.grad(
+                own(point), point[row.parameter], materialize_grads=True, allow_unused=True
+            )[0]
     return Scene(
         kind, row.parameter, hand, row.right, len(made.features),
         {**made.parameters, "features": made.features, "scores": made.scores, "targets": made.targets},

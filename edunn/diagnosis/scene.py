@@ -12,7 +12,6 @@ from torch import Tensor
 from ..losses.base import as_rows
 
 
-
 @dataclass(frozen=True)
 class Scene:
     """One gradient that is wrong, with everything it could have been made from.

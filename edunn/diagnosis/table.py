@@ -73,7 +73,9 @@ def wrong_softmax(scene: Scene, rows: Tensor) -> Tensor:
 # ---- hinges: ∂ℓ/∂s_j = v_j for j ≠ y, and −Σ v_j at y ----------------------------------------------------------------
 
 
-def pulls(scene: Scene, violated: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+def pulls(
+    scene: Scene, violated: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """The multiclass hinge's gradient with another indicator or another slope."""
     loss, true = scene.loss, scene.one_hot
     shortfall = loss.shortfall(scene.scores, scene.points["targets"])
@@ -135,9 +137,13 @@ def bias_of(gives: Callable[[Tensor], Tensor]) -> Transform:
         if scene.parameter != "bias" or upstream is None or scene.kind not in ("layer", "objective"):
             return None
         found = gives(upstream)
-        return found if scene.penalised is None else found + scene.penalised.expand_as(found) if (
-            scene.penalised.shape == found.shape
-        ) else found
+        return (
+            found
+            if scene.penalised is None
+            else found + scene.penalised.expand_as(found)
+            if (scene.penalised.shape == found.shape)
+            else found
+        )
 
     return transform
 
@@ -245,7 +251,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("1/N twice", "1/N is there twice", "L = 1/N Σ_i ℓ_i", "data", times(lambda s: 1 / s.samples)),
     Mistake("factor 2 missing", "a factor 2 is missing (or a ½ too many)", "d r²/dr = 2 r", "data", times(lambda s: 0.5)),
     Mistake("factor 2 too many", "a factor 2 too many (or a ½ missing)", "d ½ r²/dr = r", "data", times(lambda s: 2.0)),
-    Mistake("data sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
+    Mistake("sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
             when(lambda s: s.penalised is not None and bool(s.penalised.any()), lambda s: -s.data)),
     Mistake("mean over classes", "divided by the number of classes: the sum over classes is no mean",
             "Σ_j, not 1/C Σ_j", "data", times(lambda s: 1 / s.classes)),

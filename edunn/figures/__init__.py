@@ -5,18 +5,23 @@ backend is chosen, no window opens, rcParams stay as they are, and the figure is
 notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
 """
 
+from .graphs import computation_graph
 from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
+from .steps import descent_path, step_study
 from .style import save
 
 __all__ = [
     "accuracy_curves",
+    "computation_graph",
     "confusion_matrix",
     "decision_regions",
+    "descent_path",
     "fitted_line",
     "image_grid",
     "loss_curves",
     "save",
+    "step_study",
     "templates",
 ]

@@ -149,8 +149,7 @@ def refusal(node: ast.AST) -> ConfigError:
     except RecursionError:
         what = type(node).__name__
     return ConfigError(
-        f"Expected numbers, names, + - * / ** and {', '.join(FUNCTIONS)}; got {what!r}, "
-        f"which is refused.{hint}"
+        f"Expected numbers, names, + - * / ** and {', '.join(FUNCTIONS)}; got {what!r}, which is refused.{hint}"
     )
 
 
@@ -159,7 +158,9 @@ def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
     missing = [name for name in expression.names if name not in values]
     if missing:
         example = " ".join(f"{name}=1" for name in missing)
-        raise ConfigError(f"Expected a value for {', '.join(missing)} in {shortened(expression.text)!r}. Add {example}.")
+        raise ConfigError(
+            f"Expected a value for {', '.join(missing)} in {shortened(expression.text)!r}. Add {example}."
+        )
     unknown = [name for name in values if name not in expression.names]
     if unknown:
         known = ", ".join(expression.names) or "none"

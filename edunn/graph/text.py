@@ -29,9 +29,7 @@ def describe(graph: Graph) -> str:
         if node.operation == "input":
             lines.append(f"  {node.name:<{width}} = {shown(node.value)}")
             continue
-        local = ", ".join(
-            f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in locals_of(graph, node)
-        )
+        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in locals_of(graph, node))
         formula = f"{node.text} = " if node.operation != "constant" else ""
         lines.append(f"  {node.name:<{width}} = {formula}{shown(node.value)}" + (f"     {local}" if local else ""))
     lines += ["", "backward"]

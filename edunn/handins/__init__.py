@@ -6,4 +6,16 @@ from .protocol import Handin, HandinError, Unfinished, load
 from .tasks import TASKS, Task
 from .templates import template
 
-__all__ = ["TASKS", "Grade", "Handin", "HandinError", "Task", "Unfinished", "grade", "grade_file", "grade_folder", "load", "template"]
+__all__ = [
+    "TASKS",
+    "Grade",
+    "Handin",
+    "HandinError",
+    "Task",
+    "Unfinished",
+    "grade",
+    "grade_file",
+    "grade_folder",
+    "load",
+    "template",
+]

@@ -137,7 +137,7 @@ def draw(handin: Handin, seed: int) -> dict[str, Any]:
         return handin.task.draw(seed)
     if handin.inputs is None:
         raise HandinError(
-            f"Expected to know what {handin.name} is given: set task = \"…\" in the class (edunn check --template NAME "
+            f'Expected to know what {handin.name} is given: set task = "…" in the class (edunn check --template NAME '
             f"shows one), or write a function inputs(seed) that returns its arguments as a dictionary."
         )
     drawn = guarded(handin.file, handin.inputs, seed)
@@ -216,9 +216,7 @@ class Calls:
         witness = None if fit.value is None else (lambda moved: fit.value({**self.arguments, **moved}))
         # differences of a float32 value show three digits; the task's own value, fitted to it, shows all of them
         exact = witness if single and witness is not None else None
-        return Subject(
-            self.handin.name, exact or value, lambda _: found, points, plain=True, witness=witness
-        )
+        return Subject(self.handin.name, exact or value, lambda _: found, points, plain=True, witness=witness)
 
 
 @dataclass(frozen=True)
@@ -306,7 +304,9 @@ def scene(handin: Handin, calls: Calls, row: Row, fit: Fit) -> Scene:
     rows_of = arguments.get("features", arguments.get("scores", row.hand))
     count = len(rows_of) if rows_of.ndim else 1
     if task is None:
-        return Scene("other", row.parameter, hand, row.right, count, arguments, upstream=calls.upstream, function=function)
+        return Scene(
+            "other", row.parameter, hand, row.right, count, arguments, upstream=calls.upstream, function=function
+        )
     points = dict(arguments)
     if task.name == "batch-norm":
         from .tasks import EPSILON

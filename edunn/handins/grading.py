@@ -71,7 +71,16 @@ def grade_file(
         raise DataError(f"Expected a Python file; {file} is none.")
     with tempfile.TemporaryDirectory(prefix="edunn-grade-") as scratch:
         out = Path(scratch) / "result.json"
-        command = [sys.executable, "-m", "edunn.handins.worker", str(path), name, str(seed), str(memory_limit), str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "edunn.handins.worker",
+            str(path),
+            name,
+            str(seed),
+            str(memory_limit),
+            str(out),
+        ]
         status, message = run(command, scratch, time_limit)
         if not status and out.is_file():
             with contextlib.suppress(ValueError):

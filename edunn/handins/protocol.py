@@ -98,7 +98,11 @@ def candidates(module: ModuleType, file: str) -> list[Handin]:
             continue
         task = task_of(thing, module, name)
         if inspect.isclass(thing):
-            pair = [(a, b) for a, b in (("value", "gradient"), ("forward", "backward")) if hasattr(thing, a) and hasattr(thing, b)]
+            pair = [
+                (a, b)
+                for a, b in (("value", "gradient"), ("forward", "backward"))
+                if hasattr(thing, a) and hasattr(thing, b)
+            ]
             if pair:
                 value, gradient = of_class(thing, *pair[0], file)
                 found.append(Handin(name, file, task, value, gradient, pair[0][0] == "forward", uses_torch, inputs))
@@ -173,7 +177,9 @@ def guarded(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except SyntaxError as error:
         raise HandinError(f"{file}, line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file]
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file
+        ]
         where = f", line {lines[-1]}" if lines else ""
         text = str(error).splitlines()[0] if str(error) else ""
         raise HandinError(f"{file}{where}: {type(error).__name__}: {text}".rstrip(": ")) from None

@@ -10,20 +10,25 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 import tempfile
 import time
+import types
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from planted import PLANTED
+from planted import IN_PACKAGE, PLANTED
 from right import GRADIENTS, edited, source
 
-from edunn import gradcheck, handins
+from edunn import diagnosis, gradcheck, handins, layers, losses, models, penalties
 
 
 # %%
@@ -35,23 +40,64 @@ def hand_in(folder: Path, name: str, text: str) -> handins.Handin:
     return found
 
 
-def right_code(folder: Path, seeds: int, quiet: bool) -> dict[str, object]:
+def right_at(seeds: list[int]) -> tuple[int, list[str]]:
+    """Right cases at these seeds, and those that were called wrong. Runs in a process of its own."""
+    torch.set_num_threads(1)  # tensors of a few dozen numbers: threads only cost
+    cases, alarms = 0, []
+    with tempfile.TemporaryDirectory() as name:
+        right = {task: hand_in(Path(name), task.replace("-", "_"), source(task)) for task in GRADIENTS}
+        for seed in seeds:
+            for row in gradcheck.everything(seed):
+                cases += 1
+                if not row.passed:
+                    alarms.append(f"seed {seed}: {row.name}, {row.parameter}, {row.term}")
+            for task, handin in right.items():
+                cases += 1
+                grade = handins.grade(handin, seed)
+                if not grade.passed:
+                    alarms.append(f"seed {seed}: hand-in {task}: {grade.message}")
+    return cases, alarms
+
+
+def right_code(seeds: int, workers: int, quiet: bool) -> dict[str, object]:
     """Right cases, and how many of them were called wrong."""
     cases, alarms = 0, []
-    right = {task: hand_in(folder, task.replace("-", "_"), source(task)) for task in GRADIENTS}
-    for seed in range(seeds):
-        for row in gradcheck.everything(seed):
-            cases += 1
-            if not row.passed:
-                alarms.append(f"seed {seed}: {row.name}, {row.parameter}, {row.term}")
-        for task, handin in right.items():
-            cases += 1
-            grade = handins.grade(handin, seed)
-            if not grade.passed:
-                alarms.append(f"seed {seed}: hand-in {task}: {grade.message}")
-        if not quiet and seed % 20 == 19:
-            print(f"right code: {seed + 1} of {seeds} seeds, {len(alarms)} false alarms", file=sys.stderr)
+    pieces = [list(range(seeds))[start : start + 10] for start in range(0, seeds, 10)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for done, (count, wrong) in enumerate(pool.map(right_at, pieces), start=1):
+            cases, alarms = cases + count, alarms + wrong
+            if not quiet and done % 4 == 0:
+                print(f"right code: {min(10 * done, seeds)} of {seeds} seeds, {len(alarms)} alarms", file=sys.stderr)
     return {"seeds": seeds, "right_cases": cases, "false_alarms": len(alarms), "false_alarm_list": alarms[:20]}
+
+
+def package_with(module: str, old: str, new: str) -> dict[str, object]:
+    """The names of one of the package's modules, its source text edited; the package itself is left alone."""
+    original = importlib.import_module(f"edunn.{module}")
+    text = Path(str(original.__file__)).read_text(encoding="utf-8")
+    assert old in text, f"{module}: {old!r} does not stand in the package"
+    planted = types.ModuleType(f"{original.__name__}_planted")
+    planted.__package__ = original.__package__
+    exec(compile(text.replace(old, new), f"{module} with a mistake", "exec"), vars(planted))
+    return vars(planted)
+
+
+def objective_of(name: str, names: dict[str, object], seed: int) -> gradcheck.Certificate:
+    """The certificate of an objective in which the edited class stands, the rest as it is."""
+    made: dict[str, object] = {
+        "loss": losses.CrossEntropy(),
+        "model": layers.Linear(3, 5),
+        "penalty": penalties.L2(1.0),
+    }
+    edited_class = names[name]
+    kind = {"Linear": "model", "L1": "penalty", "L2": "penalty", "ElasticNet": "penalty"}.get(name, "loss")
+    made[kind] = {"model": lambda: edited_class(3, 5), "penalty": lambda: edited_class(1.0)}.get(kind, edited_class)()
+    draw = gradcheck.catalogue.Draw(seed, 77)
+    labels = made["loss"].labels
+    if not made["loss"].event:
+        made["model"] = models.LinearRegression(3)
+    samples = SimpleNamespace(features=draw.normal(7, 3), targets=draw.targets(labels, 7, 5))
+    return gradcheck.certify(made["model"], made["loss"], samples, made["penalty"], seed)
 
 
 def names_of(grade: handins.Grade) -> list[tuple[str, ...]]:
@@ -90,9 +136,23 @@ def planted_code(folder: Path, repeats: int) -> dict[str, object]:
                 unnamed[f"{label}: {expected}; said {said or grade.status}"] += 1
             elif not hit_first:
                 unnamed[f"{label}: {expected} not first; said {said}"] += 1
+    for module, old, new, name, expected in IN_PACKAGE:
+        names = package_with(module, old, new)
+        kinds.add((module, expected))
+        for seed in range(repeats):
+            certificate = objective_of(name, names, seed)
+            said = [one.names for one in diagnosis.explain(certificate)]
+            planted += 1
+            detected += not certificate.passed
+            hit_first = bool(said) and all(one and one[0] == expected for one in said)
+            hit_any = bool(said) and all(expected in one for one in said)
+            first += hit_first
+            any_ += hit_any
+            if not hit_first:
+                unnamed[f"{module}: {old[:40]!r} -> {new[:40]!r}: {expected}; said {said}"] += 1
     return {
         "kinds": len({name for _, name in kinds}),
-        "edits": sum(expected is not None for *_, expected in PLANTED),
+        "edits": sum(expected is not None for *_, expected in PLANTED) + len(IN_PACKAGE),
         "planted": planted,
         "detected": detected,
         "named_first": first / planted,
@@ -108,17 +168,20 @@ def planted_code(folder: Path, repeats: int) -> dict[str, object]:
 
 # %%
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Detection and naming of planted mistakes; false alarms on right code.")
+    parser = argparse.ArgumentParser(
+        description="Detection and naming of planted mistakes; false alarms on right code."
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--seeds", type=int, default=200, help="of right code (default: 200)")
     parser.add_argument("--repeats", type=int, default=20, help="seeds for each planted edit (default: 20)")
+    parser.add_argument("--workers", type=int, default=2, help="processes for the right code (default: 2)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)  # tensors of a few dozen numbers: threads only cost
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        result = planted_code(folder, args.repeats) | right_code(folder, args.seeds, args.quiet)
+        result = planted_code(folder, args.repeats) | right_code(args.seeds, args.workers, args.quiet)
     result["seconds"] = round(time.perf_counter() - start, 1)
     if args.json:
         print(json.dumps(result, allow_nan=False))

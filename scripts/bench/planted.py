@@ -188,3 +188,31 @@ PLANTED: tuple[Edit, ...] = (
     ("logistic-regression", "features.T @ upstream", "np.roll(features.T @ upstream, 1)", None),
     ("softmax", "e = np.exp(z", "e = np.exp(0.5 * z", None),
 )  # fmt: skip
+
+# in the package's own source: (module, what stands there, what is written instead, what is certified, its name)
+IN_PACKAGE: tuple[tuple[str, str, str, str, str], ...] = (
+    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
+     "return torch.softmax(scores, -1)", "CrossEntropy", "true class not subtracted"),
+    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
+     "return self.distribution(scores, targets) - torch.softmax(scores, -1)", "CrossEntropy", "sign"),
+    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
+     "return torch.softmax(scores, 0) - self.distribution(scores, targets)", "CrossEntropy",
+     "softmax over the samples"),
+    ("losses.multiclass", "return pull.scatter_(-1, self.index(scores, targets), -pull.sum(-1, keepdim=True))",
+     "return pull", "MulticlassHinge", "true class's row forgotten"),
+    ("losses.multiclass", "slope = (shortfall > 0).to(scores.dtype)", "slope = torch.ones_like(scores)",
+     "MulticlassHinge", "indicator forgotten"),
+    ("losses.binary", "return torch.sigmoid(scores) - targets", "return scores - targets", "BinaryCrossEntropy",
+     "sigmoid forgotten"),
+    ("losses.binary", "return -targets * slope", "return -slope", "Hinge", "label forgotten"),
+    ("losses.regression", "upstream = 2 * self.factor * self.residual", "upstream = self.factor * self.residual",
+     "SquaredError", "factor 2 missing"),
+    ("layers", "upstream.mT @ features", "-upstream.mT @ features", "Linear", "sign"),
+    ("layers", "upstream.sum(-2)", "upstream.mean(-2)", "Linear", "1/N twice"),
+    ("layers", "upstream.sum(-2)", "upstream.sum(-2) * 0", "Linear", "zero"),
+    ("penalties", "* 2 * self.factor * weight", "* self.factor * weight", "L2", "L2 factor 2 missing"),
+    ("penalties", "return self.strength_along(weight) * torch.sign(weight)", "return self.strength_along(weight) * weight",
+     "L1", "L1 sign forgotten"),
+    ("penalties", "(2 * self.beta * weight + torch.sign(weight))", "2 * self.beta * weight", "ElasticNet",
+     "elastic net: L1 part forgotten"),
+)  # fmt: skip
