@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .activations import Sigmoid, Softmax
-from .errors import ConfigError
+from .errors import ConfigError, check_targets_shape
 from .layers import Linear
 
 
@@ -51,7 +51,9 @@ class LinearModel(Linear):
 
     def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
         """`score`, from scores that are at hand."""
-        return (self.decide(scores) == targets).to(scores.dtype).mean(-1)
+        decided = self.decide(scores)
+        check_targets_shape(decided, targets, event=0)  # (n,) == (n, 1) would compare each with each
+        return (decided == targets).to(scores.dtype).mean(-1)
 
 
 class LinearRegression(LinearModel):
@@ -69,6 +71,7 @@ class LinearRegression(LinearModel):
         return scores
 
     def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
+        check_targets_shape(scores, targets, event=int(not self.one_output), rows=not self.one_output)
         if not self.one_output:  # as scikit-learn: the mean of the outputs' R²
             scores, targets = scores.mT, targets.mT
         left = ((targets - scores) ** 2).sum(-1)
