@@ -53,8 +53,6 @@ def run(args: argparse.Namespace) -> int:
     if args.target.endswith(".py"):
         return check_handins(args, args.target, "")
     if args.target.endswith(".toml"):
-        from .lockstep import check_config
-
         return check_config(args)
     raise ConfigError(f"Expected FILE.py, FILE.py:NAME, a folder or CONFIG.toml to check; got {args.target!r}.")
 
@@ -76,6 +74,37 @@ def check_package(args: argparse.Namespace) -> int:
         text += f"\n\n{parity}"
     finish(args, result, text)
     return 0 if passed else 1
+
+
+def check_config(args: argparse.Namespace) -> int:
+    """The config's run by hand and by torch.optim, in lock step, and beside other conventions."""
+    from .. import config as configs
+    from ..conventions import conventions
+    from ..errors import ConfigError
+    from ..experiment.build import prepare
+    from ..lockstep import lockstep
+
+    if args.steps < 1:
+        raise ConfigError(f"Expected --steps of 1 or more; got {args.steps}.")
+    # float64 unless asked for: what float32 rounds away after 200 steps is no disagreement
+    given = [f'run.dtype="{args.dtype or "float64"}"', f'run.device="{args.device or "cpu"}"']
+    given += [f"run.seed={args.seed}"] if args.seed is not None else []
+    run = prepare(configs.load(args.target, [*args.set, *given])).descent
+    exact = type(run.rule).__name__ in ("GradientDescent", "Momentum", "Nesterov")
+    tolerance = 1e-4 if args.dtype == "float32" else 1e-12 if exact else 1e-10
+    found = lockstep(
+        run.model, run.loss, run.train, rate=run.rate, steps=args.steps, batch_size=run.batch_size,
+        penalty=run.penalty, rule=run.rule, schedule=run.schedule, seed=run.seed, tolerance=tolerance,
+    )  # fmt: skip
+    others = conventions(run, args.steps, tolerance)
+    result = {
+        "passed": found.passed, "config": args.target, "steps": found.steps, "tolerance": tolerance,
+        "largest": found.largest, "step": found.step, "parameter": found.parameter,
+        "first": None if found.first is None else {"step": found.first[0], "parameter": found.first[1]},
+        "conventions": [one.as_dict() for one in others],
+    }  # fmt: skip
+    finish(args, result, "\n".join([f"by hand and by torch.optim: {found}", *(f"  {one}" for one in others)]))
+    return 0 if found.passed else 1
 
 
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:

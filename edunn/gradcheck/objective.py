@@ -93,12 +93,22 @@ def certify(
 
 
 def objective_subjects(
-    model: Any, loss: Any, samples: Any, penalty: Penalty | None, seed: int, random: bool = True
+    model: Any,
+    loss: Any,
+    samples: Any,
+    penalty: Penalty | None,
+    seed: int,
+    random: bool = True,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
 ) -> list[Subject]:
-    """The terms of an objective as subjects: scores, data, penalty, total."""
-    features, targets = raised(samples.features), samples.targets
-    targets = raised(targets) if targets.dtype.is_floating_point else targets
-    model = copy.deepcopy(model).double()
+    """The terms of an objective as subjects: scores, data, penalty, total.
+
+    On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
+    """
+    features = samples.features.detach().to(device, dtype)
+    targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
+    model = copy.deepcopy(model).to(device, dtype)
     if random:
         draw_parameters(model, seed)
     parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -165,11 +175,6 @@ def penalty_subjects(
             ingredients=made_of,
         ),
     ]
-
-
-def raised(tensor: Tensor) -> Tensor:
-    """On the CPU and in float64, where differences can show twelve digits."""
-    return tensor.detach().to("cpu", torch.float64)
 
 
 @torch.no_grad()
