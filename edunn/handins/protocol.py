@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, EdunnError, nearest
+from ..errors import EdunnError, nearest
 from .tasks import TASKS, Task
 
 
@@ -110,11 +110,18 @@ def candidates(module: ModuleType, file: str) -> list[Handin]:
             other = getattr(module, f"{name}_gradient", None)
             if inspect.isfunction(other):
                 found.append(Handin(name, file, task, thing, other, False, uses_torch, inputs))
-            elif not name.endswith("_gradient") and (task is not None or inputs is not None):
+            elif not name.endswith("_gradient") and takes(thing, task, inputs is not None):
                 value, gradient = of_joint(thing)
                 found.append(Handin(name, file, task, value, gradient, False, uses_torch, inputs))
     pairs = [handin for handin in found if handin.gradient.__name__ != "joint_gradient"]
     return pairs or found  # helper functions beside a class or a pair are not hand-ins of their own
+
+
+def takes(function: Callable[..., Any], task: Task | None, own_inputs: bool) -> bool:
+    """Whether a function may be one that returns (value, gradient): it takes as many arguments as the task has."""
+    if task is None:
+        return own_inputs
+    return len(inspect.signature(function).parameters) == len(task.arguments)
 
 
 def task_of(thing: Any, module: ModuleType, name: str) -> Task | None:
@@ -175,8 +182,9 @@ def guarded(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except MemoryError:
         raise
     except SyntaxError as error:
-        raise HandinError(f"{file}, line {error.lineno}: {error.msg}") from None
+        raise HandinError(f"{Path(file).name}, line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
+        file = Path(file).name
         lines = [
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file
         ]
@@ -202,9 +210,3 @@ def taken(value: Any, what: str) -> Tensor:
     if found is None or found.is_complex() or found.dtype == torch.bool:
         raise HandinError(f"Expected {what} to be a number or an array of numbers; got {type(value).__name__}.")
     return found
-
-
-def known_task(name: str) -> Task:
-    if name not in TASKS:
-        raise ConfigError(f"Expected a task; got {name!r}. {nearest(name, TASKS)}")
-    return TASKS[name]

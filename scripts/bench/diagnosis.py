@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--seeds", type=int, default=200, help="of right code (default: 200)")
-    parser.add_argument("--repeats", type=int, default=20, help="seeds for each planted edit (default: 20)")
+    parser.add_argument("--repeats", type=int, default=15, help="seeds for each planted edit (default: 15)")
     parser.add_argument("--workers", type=int, default=2, help="processes for the right code (default: 2)")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     args = parser.parse_args(argv)

@@ -183,7 +183,7 @@ PLANTED: tuple[Edit, ...] = (
     ("linear-regression", "features.T @ upstream", "features.T @ upstream + 0.1", None),
     ("l2", "2 * strength * weight", "2 * strength * weight**3", None),
     ("huber", "-0.8, 0.8", "-0.3, 0.3", None),
-    ("hinge", "> 0", "> -0.7", None),
+    ("hinge", "(1 - targets * scores > 0).astype(float)", "np.sqrt(np.maximum(0, 1 - targets * scores))", None),
     ("batch-norm", "1e-05", "0.5", None),
     ("logistic-regression", "features.T @ upstream", "np.roll(features.T @ upstream, 1)", None),
     ("softmax", "e = np.exp(z", "e = np.exp(0.5 * z", None),
