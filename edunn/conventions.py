@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,29 +53,30 @@ def conventions(run: Descent, steps: int, tolerance: float = 1e-10) -> list[Conv
         right = 2 * penalty.factor * strength
         written = "λ Σ w², gradient 2λ w" if penalty.factor == 1 else "½ λ Σ w², gradient λ w"
         reach = "all parameters" if penalty.bias else "the weights alone, the bias in a group without"
+        whole = penalty.factor == 1
+        equals, other, times = ("2λ", strength, "half") if whole else ("λ", 2 * strength, "twice")
         for decay, says in (
-            (right, f"ours is {written}; weight_decay adds weight_decay · w: it is {'2λ' if penalty.factor == 1 else 'λ'}"),
-            (strength if penalty.factor == 1 else 2 * strength,
-             f"ours is {written}: this weight_decay is {'half' if penalty.factor == 1 else 'twice'} of it"),
-        ):  # fmt: skip
+            (right, f"ours is {written}; weight_decay adds weight_decay · w: it is {equals}"),
+            (other, f"ours is {written}: this weight_decay is {times} of it"),
+        ):
             name = f"torch.optim with weight_decay={decay:g} ({reach})"
-            found.append(beside(run, steps, tolerance, name, says, lambda model, d=decay: with_decay(run, model, d)))
+            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, decay)))
         if not penalty.bias and "bias" in dict(run.model.named_parameters()):
             name = f"torch.optim with weight_decay={right:g} on every parameter"
             says = "one group for all decays the bias too; ours leaves it alone unless bias=True"
-            found.append(beside(run, steps, tolerance, name, says, lambda model: with_decay(run, model, right, True)))
+            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, right, everything=True)))
     if type(run.rule) is Momentum:
         says = (
             "v ← μ v − rate · g, w ← w + v keeps the rate inside v; ours, as torch, has it outside: v ← μ v + g, "
             "w ← w − rate · v. The same while the rate is constant; when it changes, ours acts at once"
         )
         name = "momentum with the rate inside the velocity"
-        found.append(beside(run, steps, tolerance, name, says, lambda model: rate_inside(run, model)))
+        found.append(beside(run, steps, tolerance, name, says, partial(rate_inside, run)))
     if type(run.rule) in (Momentum, Nesterov):
         says = "dampening 1 − μ scales every gradient by 1 − μ (an average); ours, and torch's default, does not"
         name = "torch.optim.SGD with dampening = 1 − μ"
         if type(run.rule) is Momentum:
-            found.append(beside(run, steps, tolerance, name, says, lambda model: dampened(run, model)))
+            found.append(beside(run, steps, tolerance, name, says, partial(dampened, run)))
     return found
 
 
@@ -100,7 +102,7 @@ def beside(
     return Convention(name, formula, largest, largest <= tolerance)
 
 
-def with_decay(run: Descent, model: Any, decay: float, everything: bool = False) -> Step:
+def with_decay(run: Descent, decay: float, model: Any, everything: bool = False) -> Step:
     """torch.optim with `weight_decay` in place of our penalty."""
     concerned = run.penalty.penalised(dict(model.named_parameters())) if run.penalty is not None else {}
     weights = [p for name, p in model.named_parameters() if everything or name in concerned]

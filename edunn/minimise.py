@@ -124,7 +124,7 @@ def minimise(
     remarks = delta_warnings(f, point, delta) if kind == "numeric" and stopped != "diverged" else ()
     return Minimum(
         text, point, tested, value, taken, stopped, rate, tolerance, kind, delta if kind == "numeric" else None,
-        tuple([*path[:-1:thin], path[-1]]), remarks,
+        (*path[:-1:thin], path[-1]), remarks,
     )  # fmt: skip
 
 

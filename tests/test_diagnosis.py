@@ -1,4 +1,4 @@
-"""From a wrong gradient to the name of the mistake: planted in source text, named; right code and strangers left alone."""
+"""From a wrong gradient to the name of the mistake: planted in source text, named; strangers get no name."""
 
 from __future__ import annotations
 

@@ -142,8 +142,8 @@ class TestTheCommand:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["x", "--start", "y=1"], ["x**", "--start", "x=1"], ["x", "--start", "x=nan"], ["x", "--start", "x=1", "--rate", "-1"],
-         ["x", "--start", "x=1", "--by-hand", "x"]],
+        [["x", "--start", "y=1"], ["x**", "--start", "x=1"], ["x", "--start", "x=nan"],
+         ["x", "--start", "x=1", "--rate", "-1"], ["x", "--start", "x=1", "--by-hand", "x"]],
         ids=lambda a: " ".join(a),
     )  # fmt: skip
     def test_wrong_input_is_exit_code_2(self, arguments, capsys):

@@ -1,7 +1,8 @@
 """The computation graph of an expression: each node's value, local derivatives and gradient, forward and backward.
 
 Expressions hold numbers, names, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid, relu, abs, max, min; e and
-pi. They are read by an allow-list and never evaluated as Python. One that starts with a minus goes behind --: edunn graph -- "-x**2" x=3. With --out the graph is drawn into that folder.
+pi. They are read by an allow-list and never evaluated as Python. One that
+starts with a minus goes behind --: edunn graph -- "-x**2" x=3. With --out the graph is drawn into that folder.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ from torch import Tensor
 from ..differences import relative_error
 from ..gradcheck import Certificate, Row
 from . import numeric
+from .mistake import Mistake
 from .scene import Scene
-from .table import MISTAKES, Mistake
+from .table import MISTAKES
 
 CLOSE = 1e-6
 

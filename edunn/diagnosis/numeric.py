@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .mistake import Mistake
 from .scene import Scene
-from .table import Mistake
 
 STEPS = tuple(10.0**-k for k in range(1, 17))
 ONE_SIDED = Mistake(

@@ -21,7 +21,7 @@ SWEEPS = 12
 
 
 def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
-    """Each node with its value (blue) and the gradient that arrives at it (vermillion); on each edge the local derivative.
+    """Each node with its value (blue) and the gradient that arrives (vermillion); on each edge the local derivative.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def layout(graph: Graph) -> tuple[dict[str, Place], dict[tuple[str, str], list[P
             bends[name, node.name] = chain
             for bend in chain:
                 layers.setdefault(bend[2], []).append(bend)
-            for first, second in itertools.pairwise([name, *chain, node.name]):
+            ways: list[str | Bend] = [name, *chain, node.name]
+            for first, second in itertools.pairwise(ways):
                 before.setdefault(second, []).append(first)
     after: dict[str | Bend, list[str | Bend]] = {thing: [] for thing in before}
     for thing, others in before.items():
@@ -164,7 +165,7 @@ def draw_node(axes: Axes, graph: Graph, name: str, at: tuple[int, float]) -> Non
 
 
 def draw_edge(axes: Axes, start: Place, end: Place, bends: list[Place], slope: str) -> None:
-    """A line from the operand's right side to the node's left side, past other boxes, with the local derivative on it."""
+    """A line from the operand to the node, past other boxes, with the local derivative on it."""
     half = BOX_WIDE / WIDE / 2
     points = [(start[0] + half, start[1])]
     for x, y in bends:

@@ -85,7 +85,8 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
         raise ShapeError(f"Expected a function of one or two names to draw; got {len(names)}: {', '.join(names)}.")
     axes = axes_for(ax)
     path = path[np.isfinite(path).all(1)]
-    title = f"Descent on {shortened(found.text, 44)}\nrate {number(found.rate)}, {found.steps} steps, stopped: {found.stopped}"
+    title = f"Descent on {shortened(found.text, 44)}\n"
+    title += f"rate {number(found.rate)}, {found.steps} steps, stopped: {found.stopped}"
     if len(names) == 1:
         low, high = span(path[:, 0], 0.35)
         xs = np.linspace(low, high, 400)

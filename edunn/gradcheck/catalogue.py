@@ -245,10 +245,11 @@ def curvature_subjects(name: str, loss: losses.Loss, scores: Tensor, targets: Te
 def penalty_subjects(name: str, penalty: penalties.Penalty, draw: Draw) -> list[Subject]:
     """The penalty of a weight, and of a whole model: a bias that it leaves alone has gradient 0."""
     runs: tuple[int, ...] = ()
-    if isinstance(penalty.strength, Tensor):
-        runs = tuple(penalty.strength.shape)
+    strength = penalty.strength
+    if isinstance(strength, Tensor):
+        runs = tuple(strength.shape)
         penalty = copy.deepcopy(penalty)
-        penalty.strength = draw.moved(penalty.strength)
+        penalty.strength = draw.moved(strength)
     parameters = {"weight": draw.normal(*runs, CLASSES, FEATURES), "bias": draw.normal(*runs, CLASSES)}
 
     def gradients(points: Points) -> Points:

@@ -1,7 +1,7 @@
 """Expressions as people type them, `x**2 + sin(y)`, read by an allow-list: never `eval`.
 
-Python's own parser makes the tree; only numbers, names, + − * / **, and the functions below may stand in it. The tree is
-then run on whatever it is given: plain floats, tensors, or the symbols from which a graph is built.
+Python's own parser makes the tree; only numbers, names, + − * / **, and the functions below may stand in it. The tree
+is then run on whatever it is given: plain floats, tensors, or the symbols from which a graph is built.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
         return (OPERATORS[type(node.op)], 2), [node.left, node.right]
     if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], 1), [node.operand]
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         try:
             return float(node.value), []
         except OverflowError:

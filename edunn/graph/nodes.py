@@ -298,7 +298,8 @@ def symbol(node: fx.Node) -> str:
     """How the operation is written: `*`, or its name."""
     if node.op == "call_method":
         return str(node.target)
-    return SYMBOLS.get(node.target) or getattr(node.target, "__name__", str(node.target))  # type: ignore[arg-type]
+    named: dict[Any, str] = SYMBOLS
+    return named.get(node.target) or str(getattr(node.target, "__name__", node.target))
 
 
 def text_of(node: fx.Node, names: Mapping[fx.Node, str]) -> str:

@@ -72,7 +72,7 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
             return at
         calls, fit, checked = at
         wrong = [row for row in checked if not row.passed]
-        if wrong and not found or not rows:
+        if (wrong and not found) or not rows:
             rows = checked
         if wrong:
             found.append([diagnose(scene(handin, calls, row, fit)) for row in wrong if row.hand is not None])
@@ -241,7 +241,8 @@ def fitted(handin: Handin, calls: Calls, seed: int) -> Fit | None:
         own, theirs = task.value(**calls.arguments), calls.value(calls.arguments).double()
         if own.shape != theirs.shape or not torch.allclose(own, theirs, rtol=1e-5, atol=1e-6):
             return None
-        return Fit(lambda arguments: (calls.upstream * task.value(**arguments)).sum())
+        upstream = torch.zeros_like(own) if calls.upstream is None else calls.upstream
+        return Fit(lambda arguments: (upstream * task.value(**arguments)).sum())
     rows, values = [], []
     for k in range(6):
         arguments = task.draw(seed + 1000 + k)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 Edit = tuple[str, str, str, str | None]
 
+SOFTMAX = "e = np.exp(scores - scores.max(axis=1, keepdims=True))\n        p = e / e.sum(axis=1, keepdims=True)"
 PLANTED: tuple[Edit, ...] = (
     # the sign
     ("cross-entropy", "return p / len(targets)", "return -p / len(targets)", "sign"),
@@ -83,9 +84,9 @@ PLANTED: tuple[Edit, ...] = (
     ("cross-entropy", "p = e / e.sum(axis=1, keepdims=True)", "p = scores.copy()", "softmax forgotten"),
     ("softmax-classifier", "p = e / e.sum(axis=1, keepdims=True)", "p = e", "softmax not normalised"),
     ("cross-entropy", "e.sum(axis=1, keepdims=True)", "e.sum()", None),
-    ("cross-entropy", "e = np.exp(scores - scores.max(axis=1, keepdims=True))\n        p = e / e.sum(axis=1, keepdims=True)",
+    ("cross-entropy", SOFTMAX,
      "e = np.exp(scores)\n        p = e / e.sum(axis=0)", "softmax over the samples"),
-    ("cross-entropy", "e = np.exp(scores - scores.max(axis=1, keepdims=True))\n        p = e / e.sum(axis=1, keepdims=True)",
+    ("cross-entropy", SOFTMAX,
      "e = np.exp(scores)\n        p = e / e.sum()", "softmax over everything"),
     # one score
     ("binary-cross-entropy", "(p - targets)", "(p - targets) * p * (1 - p)", "activation's derivative twice"),
@@ -211,7 +212,8 @@ IN_PACKAGE: tuple[tuple[str, str, str, str, str], ...] = (
     ("layers", "upstream.sum(-2)", "upstream.mean(-2)", "Linear", "1/N twice"),
     ("layers", "upstream.sum(-2)", "upstream.sum(-2) * 0", "Linear", "zero"),
     ("penalties", "* 2 * self.factor * weight", "* self.factor * weight", "L2", "L2 factor 2 missing"),
-    ("penalties", "return self.strength_along(weight) * torch.sign(weight)", "return self.strength_along(weight) * weight",
+    ("penalties", "return self.strength_along(weight) * torch.sign(weight)",
+     "return self.strength_along(weight) * weight",
      "L1", "L1 sign forgotten"),
     ("penalties", "(2 * self.beta * weight + torch.sign(weight))", "2 * self.beta * weight", "ElasticNet",
      "elastic net: L1 part forgotten"),
