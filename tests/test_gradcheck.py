@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from edunn import activations, gradcheck, losses, models, penalties
+from edunn.cli import main
 from edunn.gradcheck import Subject, witnesses
 
 
@@ -231,3 +233,78 @@ class TestCertify:
 )
 def test_the_reading_of_a_relative_error(error, says):
     assert says in gradcheck.reading(error)
+
+
+class TestParity:
+    """Of two devices. Without a GPU the CPU is held against itself, and against a copy that was tampered with."""
+
+    def test_the_cpu_agrees_with_itself_to_the_last_bit(self):
+        found = gradcheck.parity.compare_devices("cpu")
+        assert found.passed
+        assert found.largest() == {"float64": 0.0, "float32": 0.0}
+        assert {row.dtype for row in found} == {"float32", "float64"}
+        assert len(found.rows) >= 200
+
+    def test_a_difference_is_seen_and_named(self):
+        subject = scalar(lambda x: (x**2).sum(), lambda x: 2 * x, [1.0, 2.0])
+        tampered = scalar(lambda x: (x**2).sum(), lambda x: 2 * x + 1e-9, [1.0, 2.0])
+        row = gradcheck.parity.compare(subject, tampered, "float64")
+        assert row.value == 0
+        assert row.gradient == pytest.approx(2.5e-10)
+        assert not row.passed
+        assert gradcheck.parity.compare(subject, tampered, "float32").passed
+        report = gradcheck.parity.Parity("cuda", (row,))
+        assert "DIFFERS" in str(report)
+        assert report.as_dict()["passed"] is False
+        assert report._repr_html_().count("<tr>") == 2
+
+    def test_a_device_that_is_not_there(self, capsys):
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device")
+        assert main(["check", "--device", "cuda", "--json"]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "CUDA" in captured.err
+
+    @pytest.mark.gpu
+    def test_cuda(self, capsys):
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+        assert main(["check", "--device", "cuda", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["parity"]["passed"]
+        assert result["parity"]["largest"]["float64"] <= 1e-12
+
+
+class TestTheCommand:
+    def test_the_package(self, capsys):
+        assert main(["check", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["passed"] is True
+        assert len({(row["name"], row["parameter"]) for row in result["rows"]}) >= 40
+
+    def test_a_config_in_lock_step(self, capsys):
+        config = Path(__file__).resolve().parent.parent / "configs" / "digits_softmax.toml"
+        assert main(["check", str(config), "--steps", "60", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["largest"] <= 1e-12
+        same = {one["name"].split(" (")[0]: one["same"] for one in result["conventions"]}
+        # the config's L2 is λ Σ w² with λ = 1e-4: torch's weight_decay is twice that
+        assert same["torch.optim with weight_decay=0.0002"] is True
+        assert same["torch.optim with weight_decay=0.0001"] is False
+
+    @pytest.mark.parametrize("schedule", ["constant", "cosine"])
+    def test_the_rate_inside_the_velocity_is_the_same_while_the_rate_is_constant(self, schedule, capsys):
+        config = Path(__file__).resolve().parent.parent / "configs" / "moons_logistic.toml"
+        changes = ["--set", "train.rule=momentum", "--set", f"train.schedule={schedule}", "--set", "train.rate=0.1"]
+        assert main(["check", str(config), "--steps", "40", "--json", *changes]) == 0
+        (first, *_) = json.loads(capsys.readouterr().out)["conventions"]
+        assert first["name"].startswith("momentum with the rate inside")
+        assert first["same"] is (schedule == "constant")
+
+    @pytest.mark.parametrize("arguments", [["none.toml"], ["--steps", "0", "configs/digits_softmax.toml"], ["what"]])
+    def test_wrong_input_is_exit_code_2(self, arguments, capsys):
+        assert main(["check", *arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("edunn: Expected")

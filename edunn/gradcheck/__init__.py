@@ -5,10 +5,11 @@ check(subject)                           anything with a scalar value and a grad
 everything(seed)                         all that this package derived by hand
 """
 
+from . import parity
 from .catalogue import everything
 from .certificate import Certificate, Row, reading
 from .compare import check
 from .objective import Ingredients, certify
 from .subjects import Subject
 
-__all__ = ["Certificate", "Ingredients", "Row", "Subject", "certify", "check", "everything", "reading"]
+__all__ = ["Certificate", "Ingredients", "Row", "Subject", "certify", "check", "everything", "parity", "reading"]
