@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,12 @@ BENCH = Path(__file__).resolve().parent.parent / "scripts" / "bench"
 sys.path.insert(0, str(BENCH))
 import planted  # noqa: E402
 import right  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("bench_diagnosis", BENCH / "diagnosis.py")
+assert spec is not None
+assert spec.loader is not None
+bench = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bench)
 
 NAMED = [edit for edit in planted.PLANTED if edit[3] is not None]
 FOREIGN = [edit for edit in planted.PLANTED if edit[3] is None]
@@ -105,6 +112,17 @@ class TestPlantedInAModel:
 
         found = self.explained(Wrong(4, 3), losses.CrossEntropy())
         assert found == {("data", "weight"): ()}
+
+
+class TestPlantedInThePackage:
+    @pytest.mark.parametrize("edit", planted.IN_PACKAGE, ids=lambda e: f"{e[0]}-{e[3]}-{e[4]}")
+    def test_the_mistake_is_named_in_every_row_that_it_spoils(self, edit):
+        module, old, new, name, expected = edit
+        certificate = bench.objective_of(name, bench.package_with(module, old, new), seed=4)
+        assert not certificate.passed
+        found = [one.names for one in diagnosis.explain(certificate)]
+        assert found
+        assert all(names[:1] == (expected,) for names in found), found
 
 
 def test_every_mistake_of_the_table_says_what_it_is_and_where():

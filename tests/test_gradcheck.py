@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edunn import activations, gradcheck, losses, models, penalties
+from edunn import activations, gradcheck, layers, losses, models, penalties
 from edunn.cli import main
 from edunn.gradcheck import Subject, witnesses
 
@@ -233,6 +233,43 @@ class TestCertify:
 )
 def test_the_reading_of_a_relative_error(error, says):
     assert says in gradcheck.reading(error)
+
+
+class TestThings:
+    """One thing at a time, one's own included."""
+
+    def test_a_plain_function_of_two_names(self):
+        def value(x, y):
+            return (x**2 * y).sum()
+
+        points = {"x": torch.randn(3, generator=torch.Generator().manual_seed(0)), "y": 2.0}
+        found = gradcheck.certify_function(value, lambda x, y: {"x": 2 * x * y, "y": (x**2).sum()}, **points)
+        assert found.passed
+        assert any("float32" in note for note in found.notes)
+        found = gradcheck.certify_function(value, lambda x, y: {"x": 2 * x * y, "y": 0 * y}, **points)
+        assert [row.parameter for row in found.wrong] == ["y"]
+
+    def test_a_loss_an_activation_a_penalty_and_a_layer(self):
+        scores = torch.tensor([0.3, -1.2, 2.0])
+        assert gradcheck.certify_loss(losses.Huber(0.5), scores, torch.tensor([1.0, 0.0, 0.5])).passed
+        assert gradcheck.certify_activation(activations.Tanh(), scores).passed
+        assert gradcheck.certify_penalty(penalties.ElasticNet(1e-4), scores).passed
+        assert gradcheck.certify_layer(layers.Linear(3, 2), torch.ones(4, 3)).passed
+
+    def test_ones_own_that_are_wrong(self):
+        class Cube(activations.Activation):
+            def forward(self, scores):
+                return scores**3
+
+            def derivative(self, scores):
+                return 3 * scores
+
+        class Lost(penalties.L2):
+            def gradient(self, weight):
+                return 2 * weight
+
+        assert not gradcheck.certify_activation(Cube(), torch.tensor([0.3, -1.2])).passed
+        assert not gradcheck.certify_penalty(Lost(1.0), torch.tensor([0.3, -1.2])).passed
 
 
 class TestParity:

@@ -84,6 +84,19 @@ class TestTheProtocol:
     def test_forms_that_are_wrong(self, text, old, new, tmp_path):
         assert graded(tmp_path, text.replace(old, new)).status == "wrong"
 
+    def test_arguments_are_matched_by_name_in_whatever_order(self, tmp_path):
+        grade = graded(tmp_path, FUNCTIONS.replace("(scores, targets)", "(targets, scores)"))
+        assert grade.status == "right", grade.message
+
+    def test_numpy_in_a_file_that_imports_torch_as_well(self, tmp_path):
+        grade = graded(tmp_path, "import torch\n" + FUNCTIONS)
+        assert grade.status == "right", grade.message
+
+    def test_a_name_that_is_not_there_is_wrong_usage(self, tmp_path, capsys):
+        path = write(tmp_path, "one.py", right.source("l2"))
+        assert main(["check", f"{path}:L3"]) == 2
+        assert "Known: L2" in capsys.readouterr().err
+
     def test_a_sum_with_its_own_gradient_is_right_and_said_so(self, tmp_path):
         text = FUNCTIONS.replace("np.mean", "np.sum").replace(" / len(scores)", "")
         grade = graded(tmp_path, text)

@@ -25,7 +25,7 @@ EXAMPLE = "edunn check --template cross-entropy --out mine.py && edunn check min
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", help="FILE.py, FILE.py:NAME, a folder of them, or CONFIG.toml")
     parser.add_argument("--template", metavar="TASK", help="write a student's file; 'list' names the tasks")
-    parser.add_argument("--time-limit", type=float, default=30.0, help="seconds for each hand-in (default: 30)")
+    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--steps", type=int, default=200, help="of CONFIG.toml in lock step (default: 200)")
     parser.add_argument(
@@ -109,6 +109,7 @@ def check_config(args: argparse.Namespace) -> int:
 
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     """A file (name is "" or a NAME in it) or a folder (None)."""
+    from ..errors import ConfigError
     from ..handins.grading import grade_file, grade_folder
 
     seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
@@ -116,6 +117,8 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
         several = grade_folder(path, seed, *limits, after_each=lambda found: note(args, headline(found)))
     else:
         several = grade_file(path, name, seed, *limits)
+        if name and several[0]["status"] == "missing":
+            raise ConfigError(several[0]["message"])
     passed = all(one["passed"] for one in several)
     counts: dict[str, int] = {}
     for one in several:

@@ -102,6 +102,8 @@ class Certificate:
             worst = max(self.rows, key=lambda row: row.error)
             lines[0] += f"; the largest relative error is {worst.error:.1e} ({worst.name}, {worst.parameter}): "
             lines[0] += reading(worst.error)
+        if self.wrong:
+            lines.append("edunn.diagnosis.explain(certificate) names the likely mistakes")
         return "\n".join([*lines, *self.notes])
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ Its value must be the task's up to a factor and a constant, though: otherwise it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +15,12 @@ import torch
 from torch import Tensor
 
 from .. import gradcheck
-from ..devices import generator
 from ..diagnosis import Diagnosis, Scene, diagnose, together
 from ..gradcheck import Row, Subject
 from ..gradcheck.witnesses import autograd
-from .protocol import Handin, HandinError, given, guarded, taken
-from .tasks import STRENGTH, Task
+from .calls import Calls, draw
+from .fit import Fit, fitted
+from .protocol import Handin, HandinError, Unfinished
 
 TOLERANCE = 1e-7  # relative, in float64: courses call 1e-7 good
 DRAWS = 3  # random points
@@ -63,6 +64,20 @@ class Grade:
 
 def grade(handin: Handin, seed: int = 0) -> Grade:
     """Grades one hand-in, in this process, at a few random points: at one alone, a mistake may happen not to show."""
+    if handin.torch:
+        try:
+            return graded(handin, seed)
+        except Unfinished:
+            raise
+        except HandinError as error:  # a file that imports torch may still compute in numpy
+            with contextlib.suppress(HandinError):
+                return graded(replace(handin, torch=False), seed)
+            raise error from None
+    return graded(handin, seed)
+
+
+def graded(handin: Handin, seed: int) -> Grade:
+    """Grades with the kind of array that the hand-in is said to take."""
     notes: list[str] = []
     rows: list[Row] = []
     found: list[list[Diagnosis]] = []
@@ -102,8 +117,22 @@ def at_point(handin: Handin, seed: int, notes: list[str]) -> tuple[Calls, Fit, l
     if single:
         notes.append("computed in float32, which holds seven digits: the tolerance is 2e-05 (float64 shows more)")
     tolerance = SINGLE if single else TOLERANCE
-    rows = gradcheck.check(calls.subject(found, fit, single), tolerance, tolerance, seed)
+    rows = gradcheck.check(subject_of(calls, found, fit, single), tolerance, tolerance, seed)
     return calls, fit, [replace(row, term="") for row in rows]
+
+
+def subject_of(calls: Calls, found: dict[str, Tensor], fit: Fit, single: bool) -> Subject:
+    """The hand-in as something that `gradcheck` checks."""
+    wanted = calls.wanted() if calls.handin.task is not None else [n for n in calls.wanted() if n in found]
+    points = {name: calls.arguments[name] for name in wanted}
+
+    def value(moved: dict[str, Tensor]) -> Tensor:
+        return calls.scalar({**calls.arguments, **moved})
+
+    witness = None if fit.value is None else (lambda moved: fit.value({**calls.arguments, **moved}))
+    # differences of a float32 value show three digits; the task's own value, fitted to it, shows all of them
+    exact = witness if single and witness is not None else None
+    return Subject(calls.handin.name, exact or value, lambda _: found, points, plain=True, witness=witness)
 
 
 def agreed(found: list[list[Diagnosis]]) -> list[Diagnosis]:
@@ -129,167 +158,6 @@ def result(
         handin.file, handin.name, handin.task.name if handin.task else "", status, message,
         tuple(rows or ()), tuple(mistakes or ()), tuple(dict.fromkeys(notes or ())),
     )  # fmt: skip
-
-
-def draw(handin: Handin, seed: int) -> dict[str, Any]:
-    """The arguments at which it is checked: the task's, or its own `inputs(seed)`."""
-    if handin.task is not None:
-        return handin.task.draw(seed)
-    if handin.inputs is None:
-        raise HandinError(
-            f'Expected to know what {handin.name} is given: set task = "…" in the class (edunn check --template NAME '
-            f"shows one), or write a function inputs(seed) that returns its arguments as a dictionary."
-        )
-    drawn = guarded(handin.file, handin.inputs, seed)
-    if not isinstance(drawn, Mapping) or not drawn:
-        raise HandinError(f"Expected inputs(seed) to return a dictionary of arguments; got {type(drawn).__name__}.")
-    found: dict[str, Any] = {}
-    for name, value in drawn.items():
-        if isinstance(value, (int, str, bool)):
-            found[str(name)] = value
-        else:
-            tensor = taken(value, f"inputs()[{name!r}]")
-            found[str(name)] = tensor.double() if tensor.is_floating_point() else tensor
-    return found
-
-
-class Calls:
-    """A hand-in's functions, called with copies of the arguments; what they return as tensors."""
-
-    def __init__(self, handin: Handin, arguments: Mapping[str, Any], seed: int, notes: list[str]) -> None:
-        self.handin, self.arguments, self.notes = handin, dict(arguments), notes
-        self.upstream: Tensor | None = None
-        if handin.forward:
-            output = self.value(arguments)
-            self.upstream = torch.randn(output.shape, dtype=torch.float64, generator=generator(seed, 99))
-
-    def copies(self, arguments: Mapping[str, Any]) -> list[Any]:
-        return [given(value, self.handin.torch) for value in arguments.values()]
-
-    def value(self, arguments: Mapping[str, Any]) -> Tensor:
-        """The value; for forward and backward the output."""
-        passed = self.copies(arguments)
-        returned = taken(guarded(self.handin.file, self.handin.value, *passed), "the value")
-        for (name, before), after in zip(arguments.items(), passed, strict=True):
-            if isinstance(before, Tensor) and not torch.equal(before, torch.as_tensor(after)):
-                self.notes.append(f"the value changes its argument {name} in place")
-        if not self.handin.forward and returned.numel() != 1:
-            raise HandinError(f"Expected a value that is one number; got shape {tuple(returned.shape)}.")
-        return returned if self.handin.forward else returned.reshape(())
-
-    def scalar(self, arguments: Mapping[str, Any]) -> Tensor:
-        """What is differentiated: the value, or Σ upstream · output."""
-        found = self.value(arguments).double()
-        return found if self.upstream is None else (self.upstream * found).sum()
-
-    def gradients(self) -> dict[str, Tensor]:
-        """The gradients by name."""
-        passed = self.copies(self.arguments)
-        if self.upstream is not None:
-            passed.append(given(self.upstream, self.handin.torch))
-        returned = guarded(self.handin.file, self.handin.gradient, *passed)
-        wanted = self.wanted()
-        if isinstance(returned, Mapping):
-            return {str(name): taken(value, f"the gradient in {name}") for name, value in returned.items()}
-        if isinstance(returned, tuple) and len(returned) == len(wanted) > 1:
-            return {name: taken(value, f"the gradient in {name}") for name, value in zip(wanted, returned, strict=True)}
-        if returned is None:
-            raise HandinError("Expected a gradient; got None. Is there a return?")
-        if len(wanted) > 1 and self.handin.task is not None:
-            names = ", ".join(f'"{name}": …' for name in wanted)
-            raise HandinError(f"Expected a dictionary {{{names}}} of gradients; got {type(returned).__name__}.")
-        return {wanted[0]: taken(returned, "the gradient")}
-
-    def wanted(self) -> tuple[str, ...]:
-        if self.handin.task is not None:
-            return self.handin.task.wanted
-        return tuple(n for n, v in self.arguments.items() if isinstance(v, Tensor) and v.is_floating_point())
-
-    def subject(self, found: dict[str, Tensor], fit: Fit, single: bool) -> Subject:
-        """The hand-in as something that `gradcheck` checks."""
-        wanted = self.wanted() if self.handin.task is not None else [n for n in self.wanted() if n in found]
-        points = {name: self.arguments[name] for name in wanted}
-
-        def value(moved: dict[str, Tensor]) -> Tensor:
-            return self.scalar({**self.arguments, **moved})
-
-        witness = None if fit.value is None else (lambda moved: fit.value({**self.arguments, **moved}))
-        # differences of a float32 value show three digits; the task's own value, fitted to it, shows all of them
-        exact = witness if single and witness is not None else None
-        return Subject(self.handin.name, exact or value, lambda _: found, points, plain=True, witness=witness)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a hand-in's value lies to the task's: value = scale · data + penalty_scale · penalty + a constant.
-
-    value : that sum, in torch: a witness that autograd can follow; None without a task
-    """
-
-    value: Any
-    scale: float = 1.0
-    penalty_scale: float = 1.0
-    notes: tuple[str, ...] = ()
-
-
-def fitted(handin: Handin, calls: Calls, seed: int) -> Fit | None:
-    """Compares the values at a few points; None where no factor and constant make them equal."""
-    task = handin.task
-    if task is None:
-        return Fit(None)
-    if task.forward:
-        own, theirs = task.value(**calls.arguments), calls.value(calls.arguments).double()
-        if own.shape != theirs.shape or not torch.allclose(own, theirs, rtol=1e-5, atol=1e-6):
-            return None
-        upstream = torch.zeros_like(own) if calls.upstream is None else calls.upstream
-        return Fit(lambda arguments: (upstream * task.value(**arguments)).sum())
-    rows, values = [], []
-    for k in range(6):
-        arguments = task.draw(seed + 1000 + k)
-        if "strength" in arguments:
-            arguments["strength"] = STRENGTH * (0.5 + k / 3)
-        rows.append(basis(task, arguments))
-        values.append(calls.value(arguments).double())
-    table, wanted = torch.tensor(rows, dtype=torch.float64), torch.stack(values)
-    solution = torch.linalg.lstsq(table, wanted).solution
-    if not bool((table @ solution - wanted).abs().max() <= 1e-5 * wanted.abs().max()):
-        return None
-    *scales, constant = (tidied(float(x)) for x in solution)
-    data, penalty = (scales[0], scales[-1]) if len(scales) == 2 else (scales[0], scales[0])
-    notes = []
-    for what, factor in (("value", data), ("penalty", penalty)) if len(scales) == 2 else (("value", data),):
-        if abs(factor - 1) > 1e-6:
-            notes.append(f"the {what} is {factor:.6g} times the task's; the gradient is held against it as it is")
-    if abs(constant) > 1e-6:
-        notes.append(f"the value is the task's plus {constant:.6g}, which changes no gradient")
-    if not all(scales):
-        return None
-
-    def witness(arguments: Mapping[str, Any]) -> Tensor:
-        terms = basis_terms(task, arguments)
-        return sum((factor * term for factor, term in zip(scales, terms, strict=True)), torch.tensor(constant).double())
-
-    return Fit(witness, data, penalty, tuple(notes))
-
-
-def tidied(number: float) -> float:
-    """A factor that is a small whole number, or one over it, to the digits that the fit has."""
-    for exact in (0.0, *(float(k) for k in range(1, 51)), *(1 / k for k in range(2, 51))):
-        if abs(number - exact) < 1e-6 * max(exact, 1.0):
-            return exact
-    return number
-
-
-def basis_terms(task: Task, arguments: Mapping[str, Any]) -> list[Tensor]:
-    """The task's value as terms that a hand-in may scale apart: the data and the penalty."""
-    if task.kind != "objective":
-        return [task.value(**arguments)]
-    data = task.value(**{**arguments, "strength": 0.0})
-    return [data, task.value(**arguments) - data]
-
-
-def basis(task: Task, arguments: Mapping[str, Any]) -> list[float]:
-    return [*(float(term) for term in basis_terms(task, arguments)), 1.0]
 
 
 def scene(handin: Handin, calls: Calls, row: Row, fit: Fit) -> Scene:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import DataError
 
-TIME_LIMIT = 30.0  # seconds a file
+TIME_LIMIT = 20.0  # seconds a file
 MEMORY_LIMIT = 2048  # MiB a file, on top of Python and torch
 
 Grades = list[dict[str, Any]]
@@ -113,7 +113,10 @@ def run(command: list[str], folder: str, time_limit: float) -> tuple[str, str]:
 def stop(process: subprocess.Popen[bytes]) -> None:
     """Ends the process and all it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     process.wait()
 
 

@@ -36,6 +36,10 @@ class HandinError(EdunnError):
     """A hand-in that cannot be run: it raises, or is not written as the protocol says."""
 
 
+class Missing(HandinError):
+    """The file holds no hand-in of that name."""
+
+
 class Unfinished(HandinError):
     """The gradient is still blank."""
 
@@ -64,7 +68,7 @@ def load(path: str | Path, name: str | None = None) -> list[Handin]:
     if not found:
         known = [handin.name for handin in candidates(module, str(path))]
         if name is not None and known:
-            raise HandinError(f"Expected {name!r} in {Path(path).name}. {nearest(name, known)}")
+            raise Missing(f"Expected {name!r} in {Path(path).name}. {nearest(name, known)}")
         raise HandinError(
             f"Expected a class with value and gradient (or forward and backward), or functions NAME and NAME_gradient, "
             f"in {Path(path).name}; found none. Start from edunn check --template {next(iter(TASKS))}."
@@ -104,16 +108,17 @@ def candidates(module: ModuleType, file: str) -> list[Handin]:
                 if hasattr(thing, a) and hasattr(thing, b)
             ]
             if pair:
-                value, gradient = of_class(thing, *pair[0], file)
+                value, gradient = of_class(thing, *pair[0], task)
                 found.append(Handin(name, file, task, value, gradient, pair[0][0] == "forward", uses_torch, inputs))
         elif inspect.isfunction(thing) and name != "inputs":
             other = getattr(module, f"{name}_gradient", None)
             if inspect.isfunction(other):
-                found.append(Handin(name, file, task, thing, other, False, uses_torch, inputs))
+                pair_of = (ordered(thing, task), ordered(other, task))
+                found.append(Handin(name, file, task, *pair_of, False, uses_torch, inputs))
             elif not name.endswith("_gradient") and takes(thing, task, inputs is not None):
                 value, gradient = of_joint(thing)
                 found.append(Handin(name, file, task, value, gradient, False, uses_torch, inputs))
-    pairs = [handin for handin in found if handin.gradient.__name__ != "joint_gradient"]
+    pairs = [handin for handin in found if getattr(handin.gradient, "__name__", "") != "joint_gradient"]
     return pairs or found  # helper functions beside a class or a pair are not hand-ins of their own
 
 
@@ -135,21 +140,35 @@ def task_of(thing: Any, module: ModuleType, name: str) -> Task | None:
     return TASKS.get(spelled)
 
 
-def of_class(thing: type, value: str, gradient: str, file: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def of_class(
+    thing: type, value: str, gradient: str, task: Task | None
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """A new instance for every call: nothing may hide in what an earlier call left behind."""
 
     def run_value(*arguments: Any) -> Any:
-        return getattr(thing(), value)(*arguments)
+        return in_its_order(getattr(thing(), value), arguments, task)
 
     def run_gradient(*arguments: Any) -> Any:
         instance = thing()
         if value == "forward":
             *rest, upstream = arguments
-            instance.forward(*rest)
+            in_its_order(instance.forward, tuple(rest), task)
             return instance.backward(upstream)
-        return getattr(instance, gradient)(*arguments)
+        return in_its_order(getattr(instance, gradient), arguments, task)
 
     return run_value, run_gradient
+
+
+def in_its_order(function: Callable[..., Any], arguments: tuple[Any, ...], task: Task | None) -> Any:
+    """Calls with the task's arguments in order; by name where the function has the same names in another order."""
+    names = list(inspect.signature(function).parameters)
+    if task is not None and names != list(task.arguments) and set(names) == set(task.arguments):
+        return function(**dict(zip(task.arguments, arguments, strict=True)))
+    return function(*arguments)
+
+
+def ordered(function: Callable[..., Any], task: Task | None) -> Callable[..., Any]:
+    return lambda *arguments: in_its_order(function, arguments, task)
 
 
 def of_joint(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:

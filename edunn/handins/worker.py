@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
 
     from ..history import strict
     from .grade import Grade, grade
-    from .protocol import HandinError, Unfinished, load
+    from .protocol import HandinError, Missing, Unfinished, load
 
     torch.set_num_threads(1)
     limit_memory(int(memory))
@@ -31,7 +31,8 @@ def main(argv: list[str]) -> int:
     try:
         handins = load(file, name or None)
     except HandinError as error:
-        found.append(failed("unfinished" if isinstance(error, Unfinished) else "error", str(error)))
+        kinds = {Unfinished: "unfinished", Missing: "missing"}
+        found.append(failed(kinds.get(type(error), "error"), str(error)))
     except MemoryError:
         found.append(failed("memory", "more memory was asked for than the limit allows"))
     else:

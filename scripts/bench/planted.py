@@ -192,13 +192,12 @@ PLANTED: tuple[Edit, ...] = (
 
 # in the package's own source: (module, what stands there, what is written instead, what is certified, its name)
 IN_PACKAGE: tuple[tuple[str, str, str, str, str], ...] = (
-    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
-     "return torch.softmax(scores, -1)", "CrossEntropy", "true class not subtracted"),
-    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
-     "return self.distribution(scores, targets) - torch.softmax(scores, -1)", "CrossEntropy", "sign"),
-    ("losses.multiclass", "return torch.softmax(scores, -1) - self.distribution(scores, targets)",
-     "return torch.softmax(scores, 0) - self.distribution(scores, targets)", "CrossEntropy",
-     "softmax over the samples"),
+    ("losses.multiclass", ".exp() - self.distribution(scores, targets)", ".exp()", "CrossEntropy",
+     "true class not subtracted"),
+    ("losses.multiclass", "return torch.log_softmax(scores, -1).exp() - self.distribution(scores, targets)",
+     "return self.distribution(scores, targets) - torch.log_softmax(scores, -1).exp()", "CrossEntropy", "sign"),
+    ("losses.multiclass", "return torch.log_softmax(scores, -1).exp()", "return torch.log_softmax(scores, 0).exp()",
+     "CrossEntropy", "softmax over the samples"),
     ("losses.multiclass", "return pull.scatter_(-1, self.index(scores, targets), -pull.sum(-1, keepdim=True))",
      "return pull", "MulticlassHinge", "true class's row forgotten"),
     ("losses.multiclass", "slope = (shortfall > 0).to(scores.dtype)", "slope = torch.ones_like(scores)",
