@@ -8,6 +8,7 @@ point, `tested` the one that was looked at.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ class Minimum:
     delta: float | None
     path: tuple[tuple[float, ...], ...]
     warnings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     @property
     def converged(self) -> bool:
@@ -260,6 +264,9 @@ class StepStudy:
     errors: dict[str, tuple[float, ...]]
     best: dict[str, tuple[float, float]]
     theory: dict[str, tuple[float, ...]]
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edunn import activations, gradcheck, layers, losses, models, penalties
 from edunn.cli import main
+from edunn.errors import DataError
 from edunn.gradcheck import Subject, witnesses
 
 
@@ -212,6 +213,14 @@ class TestCertify:
         assert certificate.passed
         assert any("float32" in note for note in certificate.notes)
         assert max(row.hand_vs_numeric for row in certificate) < 1e-9
+
+    def test_it_saves_and_loads(self, tmp_path):
+        certificate = gradcheck.certify(models.SoftmaxClassifier(3, 4), losses.CrossEntropy(), samples())
+        certificate.save(tmp_path / "c.json")
+        assert gradcheck.Certificate.load(tmp_path / "c.json") == certificate
+        (tmp_path / "c.json").write_text("{}")
+        with pytest.raises(DataError, match="Expected a certificate"):
+            gradcheck.Certificate.load(tmp_path / "c.json")
 
     def test_it_prints_as_a_table_as_html_and_as_strict_json(self):
         certificate = gradcheck.certify(

@@ -200,7 +200,7 @@ class TestGrading:
         write(tmp_path, "b_forgot.py", right.edited("cross-entropy", "return p / len(targets)", "return p"))
         write(tmp_path, "c_hangs.py", right.edited("cross-entropy", "return p / len(targets)", "while True: pass"))
         write(tmp_path, "d_l2.py", right.edited("softmax-classifier", "+ 2 * strength", "+ strength"))
-        assert main(["check", "--json", "--quiet", "--time-limit", "6", str(tmp_path)]) == 1
+        assert main(["check", "--json", "--quiet", "--time-limit", "10", str(tmp_path)]) == 1
         result = json.loads(capsys.readouterr().out)
         found = {Path(one["file"]).stem: one for one in result["handins"]}
         assert {name: one["status"] for name, one in found.items()} == {

@@ -59,15 +59,18 @@ def run(args: argparse.Namespace) -> int:
 
 def check_package(args: argparse.Namespace) -> int:
     """Everything that this package derived by hand; with a device, the parity report beside it."""
+    from .. import devices
     from ..gradcheck import everything
 
+    name = "cuda" if args.device == "all" else args.device or "cpu"
+    other = None if name in ("auto", "cpu") else devices.device(name)  # refused before the work, not after
     certificate = everything(args.seed or 0)
     result, text = certificate.as_dict(), str(certificate)
     passed = certificate.passed
-    if args.device not in (None, "auto", "cpu"):
+    if other is not None:
         from ..gradcheck.parity import compare_devices
 
-        parity = compare_devices("cuda" if args.device == "all" else args.device, args.seed or 0)
+        parity = compare_devices(str(other), args.seed or 0)
         result |= {"parity": parity.as_dict()}
         passed = passed and parity.passed
         result["passed"] = passed

@@ -89,7 +89,7 @@ def graded(handin: Handin, seed: int) -> Grade:
         wrong = [row for row in checked if not row.passed]
         if (wrong and not found) or not rows:
             rows = checked
-        if wrong:
+        if wrong and len(found) < 2:  # a second point tells chance from cause; a third would tell no more
             found.append([diagnose(scene(handin, calls, row, fit)) for row in wrong if row.hand is not None])
     if all(row.passed for row in rows):
         return result(handin, "right", "the gradient is right", rows, [], notes)
