@@ -120,6 +120,13 @@ class TestTheProtocol:
         assert grade.status == "right", grade.message
         assert any("float32" in note for note in grade.notes)
 
+    def test_an_epsilon_in_a_logarithm_is_right_with_a_note(self, tmp_path):
+        text = right.source("cross-entropy").replace("np.mean(log_p[", "np.mean(np.log(np.exp(log_p) + 1e-9)[")
+        assert "1e-9" in text
+        grade = graded(tmp_path, text)
+        assert grade.status == "right", grade.message
+        assert any("ε in a logarithm" in note for note in grade.notes)
+
     def test_a_random_value_is_found_out(self, tmp_path):
         grade = graded(tmp_path, FUNCTIONS.replace("** 2)", "** 2) + np.random.normal()"))
         assert grade.status == "wrong"
@@ -200,7 +207,7 @@ class TestGrading:
         write(tmp_path, "b_forgot.py", right.edited("cross-entropy", "return p / len(targets)", "return p"))
         write(tmp_path, "c_hangs.py", right.edited("cross-entropy", "return p / len(targets)", "while True: pass"))
         write(tmp_path, "d_l2.py", right.edited("softmax-classifier", "+ 2 * strength", "+ strength"))
-        assert main(["check", "--json", "--quiet", "--time-limit", "10", str(tmp_path)]) == 1
+        assert main(["check", "--json", "--quiet", "--time-limit", "8", str(tmp_path)]) == 1
         result = json.loads(capsys.readouterr().out)
         found = {Path(one["file"]).stem: one for one in result["handins"]}
         assert {name: one["status"] for name, one in found.items()} == {
@@ -242,6 +249,11 @@ while True: pass
         write(tmp_path, "loud.py", "print('hello')\n" + right.source("l2"))
         assert main(["check", "--json", "--quiet", str(tmp_path / "loud.py")]) == 0
         assert json.loads(capfd.readouterr().out)["passed"] is True
+
+    def test_a_gradient_that_is_not_finite_is_described(self, tmp_path, capsys):
+        write(tmp_path, "nan.py", right.edited("squared-error", "/ len(scores)", "/ 0"))
+        assert main(["check", "--quiet", str(tmp_path / "nan.py")]) == 1
+        assert "not finite" in capsys.readouterr().out
 
     def test_nothing_is_left_beside_the_hand_in(self, tmp_path):
         path = write(tmp_path, "one.py", right.source("l2"))

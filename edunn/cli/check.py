@@ -143,16 +143,24 @@ def described(one: dict[str, Any]) -> str:
     for row in one["rows"]:
         error = row["hand_vs_numeric"]
         shown = "" if error is None else f": relative error {error:.1e}"
-        lines.append(f"  gradient in {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}")
+        extra = f" ({row['note']})" if row["note"] else ""
+        lines.append(f"  gradient in {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}{extra}")
     for mistake in one["mistakes"]:
         for k, said in enumerate(mistake["mistakes"]):
             lines.append(f"  {'probably' if k == 0 else 'or'} ({mistake['parameter']}): {said['says']}")
-        if not mistake["mistakes"]:
+        if not mistake["mistakes"] and mistake["worst"]:
             lines.append(f"  no known mistake gives the gradient in {mistake['parameter']}; where it differs most:")
-            lines += [f"    {e['index']}: yours {e['hand']:.6g}, right {e['right']:.6g}" for e in mistake["worst"]]
+            lines += [
+                f"    {e['index']}: yours {number(e['hand'])}, right {number(e['right'])}" for e in mistake["worst"]
+            ]
     if not one["mistakes"] and not one["passed"]:
         lines.append(f"  {one['message']}")
     return "\n".join([*lines, *(f"  note: {text}" for text in one["notes"])])
+
+
+def number(value: float | None) -> str:
+    """A number out of JSON, where one that is not finite is null."""
+    return "not finite" if value is None else f"{value:.6g}"
 
 
 def write_template(args: argparse.Namespace) -> int:

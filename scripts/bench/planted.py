@@ -156,7 +156,7 @@ PLANTED: tuple[Edit, ...] = (
     ("batch-norm", "u = upstream * scale", "u = upstream", "scale forgotten"),
     ("batch-norm", '"scale": (upstream * normal)', '"scale": (upstream * x)', "not normalised"),
     # numeric gradients
-    ("squared-error", "return 2 * (scores - targets) / len(scores)", """g, h = np.zeros_like(scores), 1e-4
+    ("squared-error", "return 2 * (scores - targets) / len(scores)", """g, h = np.zeros_like(scores), 1e-3
         for i in range(len(scores)):
             e = np.zeros_like(scores); e[i] = h
             g[i] = (self.value(scores + e, targets) - self.value(scores, targets)) / h
