@@ -161,6 +161,14 @@ class TestTheCommand:
         assert main(["graph", "a", *pair.split()]) == 2
         assert "Expected" in capsys.readouterr().err
 
+    def test_a_folder_that_cannot_be_made(self, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        for command in (["graph", "a", "a=1"], ["minimise", "x**2", "--start", "x=1", "--steps", "3"]):
+            assert main([*command, "--out", str(tmp_path / "file")]) == 2
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            assert "Expected a folder for --out" in captured.err
+
     def test_pictures(self, tmp_path, capsys):
         assert main(["graph", LECTURE, "a=3", "b=4", "c=5", "d=6", "--out", str(tmp_path / "g"), "--quiet"]) == 0
         assert {p.name for p in (tmp_path / "g").iterdir()} == {"graph.png", "graph.svg", "graph.json"}

@@ -148,8 +148,10 @@ class TestTheProtocol:
             ("def broken(:\n", "line 1"),
             ("import nothing_of_that_name\n", "ModuleNotFoundError"),
             ("import sys\nsys.exit(3)\n", "SystemExit"),
+            ("\0", "null bytes"),
+            ("", "found none"),
         ],
-        ids=["nothing", "task", "syntax", "import", "exit"],
+        ids=["nothing", "task", "syntax", "import", "exit", "binary", "empty"],
     )
     def test_files_that_hand_nothing_in(self, text, says, tmp_path):
         with pytest.raises(handins.HandinError, match=says):

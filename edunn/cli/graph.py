@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .common import add_common, emit, note, parse_number
+from .common import add_common, emit, note, out_folder, parse_number
 
 EXAMPLE = 'edunn graph "(2*a+b)*(c-d)" a=3 b=4 c=5 d=6'
 
@@ -52,15 +52,13 @@ def assignments(pairs: list[str]) -> dict[str, float]:
 def draw(graph: Any, result: dict[str, Any], out: str) -> list[str]:
     """The picture and the numbers, into a folder."""
     import json
-    from pathlib import Path
 
     from ..figures import save
     from ..figures.graphs import computation_graph
     from ..history import strict
 
     axes = computation_graph(graph)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = out_folder(out)
     paths = [folder / "graph.png", folder / "graph.svg", folder / "graph.json"]
     for path in paths[:2]:
         save(axes, path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .common import add_common, emit, note
+from .common import add_common, emit, note, out_folder
 
 EXAMPLE = 'edunn minimise "x**2 + y**2 + 3*x + 3" --start x=0 y=0 --rate 0.01 --tol 1e-7'
 
@@ -68,14 +68,12 @@ def by_hand(pairs: list[str]) -> dict[str, str]:
 def draw(args: argparse.Namespace, result: dict[str, Any], name: str, picture: Any) -> None:
     """The picture and the numbers, into a folder."""
     import json
-    from pathlib import Path
 
     from ..figures import save, steps
     from ..history import strict
 
     axes = picture(steps)
-    folder = Path(args.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = out_folder(args.out)
     for path in (folder / f"{name}.png", folder / f"{name}.svg"):
         save(axes, path)
         note(args, f"wrote {path}")

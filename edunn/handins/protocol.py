@@ -201,7 +201,8 @@ def guarded(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except MemoryError:
         raise
     except SyntaxError as error:
-        raise HandinError(f"{Path(file).name}, line {error.lineno}: {error.msg}") from None
+        where = f", line {error.lineno}" if error.lineno else ""
+        raise HandinError(f"{Path(file).name}{where}: {error.msg}") from None
     except (Exception, SystemExit) as error:
         file = Path(file).name
         lines = [
