@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--template", metavar="TASK", help="write a student's file; 'list' names the tasks")
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
+    parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
     parser.add_argument("--steps", type=int, default=200, help="of CONFIG.toml in lock step (default: 200)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
@@ -37,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..errors import ConfigError
 
-    if args.time_limit <= 0 or args.memory_limit <= 0:
-        raise ConfigError("Expected --time-limit and --memory-limit above 0.")
+    if args.time_limit <= 0 or args.memory_limit <= 0 or args.jobs < 1:
+        raise ConfigError("Expected --time-limit, --memory-limit and --jobs above 0.")
     if args.template is not None:
         if args.target is not None:
             raise ConfigError("Expected --template TASK or something to check; got both.")
@@ -117,7 +118,7 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
 
     seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
     if name is None:
-        several = grade_folder(path, seed, *limits, after_each=lambda found: note(args, headline(found)))
+        several = grade_folder(path, seed, *limits, args.jobs, after_each=lambda found: note(args, headline(found)))
     else:
         several = grade_file(path, name, seed, *limits)
         if name and several[0]["status"] == "missing":

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,19 @@ def grade_folder(
     seed: int = 0,
     time_limit: float = TIME_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
+    jobs: int = 1,
     after_each: Callable[[Grades], None] | None = None,
 ) -> Grades:
-    """Every file of a folder, one after the other."""
+    """Every file of a folder, `jobs` of them at a time; the grades come in the files' order."""
     grades: Grades = []
-    for file in files(path):
-        found = grade_file(file, "", seed, time_limit, memory_limit)
-        grades += found
-        if after_each is not None:
-            after_each(found)
+    pool = ThreadPoolExecutor(jobs)  # a thread only waits for its process
+    try:
+        for found in pool.map(lambda file: grade_file(file, "", seed, time_limit, memory_limit), files(path)):
+            grades += found
+            if after_each is not None:
+                after_each(found)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupted grading starts no more of them
     return grades
 
 
