@@ -24,6 +24,8 @@ COMMANDS = {
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",
     "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
+    "graph": "the computation graph of an expression, forward and backward",
+    "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
     "data": "what data there is, and how to get more",
 }
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
+
+from ..errors import ConfigError
 
 
 def add_common(parser: argparse.ArgumentParser, out: str = "folder for the results", device: bool = True) -> None:
@@ -35,3 +38,13 @@ def note(args: argparse.Namespace, text: str) -> None:
 def show_progress(args: argparse.Namespace) -> bool:
     """A progress bar is for a person who watches: not with --quiet, not into a pipe or file."""
     return not args.quiet and sys.stderr.isatty()
+
+
+def out_folder(path: str) -> Path:
+    """The folder that --out names, made if it is not there."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Expected a folder for --out; {path}: {error.strerror}. Name another one.") from None
+    return folder
