@@ -40,6 +40,14 @@ def show_progress(args: argparse.Namespace) -> bool:
     return not args.quiet and sys.stderr.isatty()
 
 
+def parse_number(text: str, name: str) -> float:
+    """A number from the command line, or a sentence."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"Expected a number for {name}; got {text!r}.") from None
+
+
 def out_folder(path: str) -> Path:
     """The folder that --out names, made if it is not there."""
     folder = Path(path)
