@@ -108,7 +108,8 @@ class LeakyReLU(Activation):
         return torch.where(scores > 0, scores, self.slope * scores)
 
     def derivative(self, scores: Tensor) -> Tensor:
-        return torch.where(scores > 0, 1.0, self.slope).to(scores.dtype)
+        # where(…, 1.0, slope) alone would round the slope to float32, whatever the scores are
+        return torch.where(scores > 0, torch.ones_like(scores), self.slope)
 
     @property
     def kinks(self) -> tuple[float, ...]:
