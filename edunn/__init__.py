@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "models", "penalties", "runs", "stability",
+    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "models", "penalties", "stability",
     "updates",
 )  # fmt: skip
 
@@ -27,7 +27,7 @@ NAMES = {
     "History": "history",
     "Samples": "data",
     "descend": "descent",
-    "load": "runs",
+    "load": "experiment",
     "train": "experiment",
 }
 

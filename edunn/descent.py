@@ -7,6 +7,7 @@ descent), and `batch_size=1` takes one at a time (single; stochastic, or online,
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,8 @@ class Progress:
     rows: list[dict[str, float]] = field(default_factory=list)
     best_loss: float = float("inf")
     best_epoch: int | None = None
-    best: Gradients = field(default_factory=dict)  # the model's state (running statistics too) at the best epoch
+    bad_step: int | None = None  # the steps taken when a loss was first not finite
+    best: Gradients = field(default_factory=dict)  # the model's state at the best epoch, running statistics too
     snapshots: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
 
 
@@ -182,6 +184,8 @@ def descend(
         model, loss, train, penalty, rule or GradientDescent(), schedule or Constant(), validation,
         rate, batch_size, epochs, steps, tolerance, patience, evaluate, snapshots, seed,
     )  # fmt: skip
+    if progress is None:
+        run.rule.reset()
     stepper: Stepper
     if by == "hand":
         stepper = ByHand(model, loss, penalty, run.rule, reduce or (lambda gradients: gradients))
@@ -229,29 +233,33 @@ class Descent:
         """From where `at` stands to the end."""
         self.model.train()  # dropout and batch normalisation act differently while training
         start = time.perf_counter() - at.seconds
-        ending = Ending("finished", f"all {self.epochs} epochs were run")
-        assert self.epochs is not None
         self.keep_snapshot(at)
+        ending = self.ending(at)  # a resumed run may have stood at its end
         try:
-            while at.epoch < self.epochs:
+            while ending is None:
                 losses = self.run_epoch(stepper, at)
-                row = self.record(at, losses)
+                self.record(at, losses)
+                ending = self.ending(at)
                 at.seconds = time.perf_counter() - start
-                stop = self.diverged(at, losses, row) or self.should_stop(at)
                 after_epoch(at)
-                if stop:
-                    ending = stop
-                    break
-                if self.steps is not None and at.step >= self.steps:
-                    ending = Ending("finished", f"all {self.steps} steps were run")
-                    break
         except KeyboardInterrupt:
             ending = Ending("interrupted", f"interrupted in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
+        assert ending is not None
         if ending.status == "stopped":
             restore(self.model, at.best)
         self.model.eval()  # from here on it is used
         at.seconds = time.perf_counter() - start
         return self.history(at, ending)
+
+    def ending(self, at: Progress) -> Ending | None:
+        """Whether the run ends here, and how: asked after every epoch."""
+        return (
+            self.diverged(at)
+            or self.converged(at)
+            or self.stopped(at)
+            or (Ending("finished", f"all {self.steps} steps were run") if at.step == self.steps else None)
+            or (Ending("finished", f"all {self.epochs} epochs were run") if at.epoch >= (self.epochs or 0) else None)
+        )
 
     def run_epoch(self, stepper: Stepper, at: Progress) -> list[float]:
         """One pass over the samples; returns the objective of each batch as it was met."""
@@ -280,8 +288,8 @@ class Descent:
             index = order[start : start + self.batch]
             yield features.index_select(0, index), targets.index_select(0, index)
 
-    def record(self, at: Progress, losses: list[float]) -> dict[str, float]:
-        """Adds the epoch's row."""
+    def record(self, at: Progress, losses: list[float]) -> None:
+        """Adds the epoch's row, and notes the best epoch so far."""
         sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
         running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
         factor = self.schedule(at.epoch - 1, self.epochs or 1)
@@ -289,7 +297,13 @@ class Descent:
         if self.evaluate and at.epoch % self.evaluate == 0:
             row |= self.evaluation()
         at.rows.append(row)
-        return row
+        finite = [math.isfinite(value) for value in (*losses, row.get("total", 0.0))]
+        if not all(finite):
+            at.bad_step = min(at.step, at.step - len(losses) + finite.index(False))
+        if row.get("validation_loss", math.inf) < at.best_loss:
+            at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
+            if self.patience is not None:
+                at.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     @torch.no_grad()
     def evaluation(self) -> dict[str, float]:
@@ -306,13 +320,11 @@ class Descent:
             row |= {"validation_loss": data, f"validation_{self.model.metric}": metric}
         return row
 
-    def diverged(self, at: Progress, losses: list[float], row: dict[str, float]) -> Ending | None:
-        """A loss that is not finite, and at which step it was met."""
-        finite = [value - value == 0 for value in losses]
-        if all(finite) and row.get("total", 0.0) - row.get("total", 0.0) == 0:
+    def diverged(self, at: Progress) -> Ending | None:
+        """A loss that was not finite, after how many steps it was met, and what rate would have served."""
+        if at.bad_step is None:
             return None
-        step = at.step if all(finite) else at.step - len(losses) + finite.index(False)
-        message = f"the loss was no longer finite after {step} steps (epoch {at.epoch}) at rate {self.rate:g}"
+        message = f"the loss was no longer finite after {at.bad_step} steps (epoch {at.epoch}) at rate {self.rate:g}"
         stable = self.stable_rate()
         if stable is None:
             message += f"; try rate {self.rate / 10:g}"
@@ -320,30 +332,28 @@ class Descent:
             message += f"; the largest stable rate is {stable:.4g} (2/λmax of the Hessian, for the whole training set)"
         return Ending("diverged", message)
 
-    def should_stop(self, at: Progress) -> Ending | None:
-        """Tolerance and patience, after an epoch that was evaluated."""
-        row = at.rows[-1]
-        if "total" not in row:
+    def converged(self, at: Progress) -> Ending | None:
+        """The objective of the whole training set changed by less than the tolerance between two evaluations."""
+        if self.tolerance is None or not at.rows or "total" not in at.rows[-1]:
             return None
-        if self.tolerance is not None:
-            earlier = [r["total"] for r in at.rows[:-1] if "total" in r]
-            if earlier and abs(row["total"] - earlier[-1]) < self.tolerance:
-                change = abs(row["total"] - earlier[-1])
-                return Ending("converged", f"the objective changed by {change:.3g}, less than {self.tolerance:g}")
-        if "validation_loss" in row:
-            if row["validation_loss"] < at.best_loss:
-                at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
-                if self.patience is not None:
-                    at.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-            elif self.patience is not None and at.best_epoch is not None:
-                waited = sum("validation_loss" in r for r in at.rows if r["epoch"] > at.best_epoch)
-                if waited >= self.patience:
-                    return Ending(
-                        "stopped",
-                        f"the validation loss did not improve for {waited} evaluations; "
-                        f"the weights of epoch {at.best_epoch} were put back",
-                    )
-        return None
+        totals = [row["total"] for row in at.rows[-1 - self.evaluate :] if "total" in row]
+        if len(totals) < 2 or not abs(totals[-1] - totals[-2]) < self.tolerance:
+            return None
+        change = abs(totals[-1] - totals[-2])
+        return Ending("converged", f"the objective changed by {change:.3g}, less than {self.tolerance:g}")
+
+    def stopped(self, at: Progress) -> Ending | None:
+        """The validation loss did not improve for `patience` evaluations."""
+        if self.patience is None or at.best_epoch is None or self.evaluate == 0:
+            return None
+        waited = (at.epoch - at.best_epoch) // self.evaluate
+        if waited < self.patience:
+            return None
+        return Ending(
+            "stopped",
+            f"the validation loss did not improve for {waited} evaluations; "
+            f"the weights of epoch {at.best_epoch} were put back",
+        )
 
     def keep_snapshot(self, at: Progress) -> None:
         if self.snapshots and (not at.snapshots or at.snapshots[-1][0] < at.step):
@@ -357,6 +367,7 @@ class Descent:
         rows = [dict(row) for row in at.rows]
         if rows and "total" not in rows[-1]:
             rows[-1] |= self.evaluation()
+            ending = self.diverged(at, [], rows[-1]) or ending  # the last update may be the one too many
         return History(
             rows=tuple(rows),
             status=ending.status,
@@ -390,8 +401,14 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
     errors.check_finite("features", part.features)
     with evaluating(model):
         scores = model(part.features[:1])
-    shape = list(scores.shape)
-    shape[scores.ndim - 1 - loss.event] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
+    shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
+    if axis >= 0 and shape[axis] != min(1, len(part)):
+        expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"
+        raise errors.ShapeError(
+            f"Expected scores of shape {expected} for {type(loss).__name__}; for one sample the model gives "
+            f"{errors.shape(scores)}. Take a loss over classes for one score a class, and another for one score."
+        )
+    shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
     loss.check(scores.expand(shape), part.targets)
 
 

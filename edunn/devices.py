@@ -20,7 +20,10 @@ def device(name: str = "auto") -> torch.device:
         )
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"Expected a device like cpu, cuda or cuda:1; got {name!r}.") from None
 
 
 def dtype(name: str) -> torch.dtype:

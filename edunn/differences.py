@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .errors import ShapeError, shape
+
 STEP = 1e-3
 FIVE_POINTS = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
 
@@ -32,7 +34,7 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
     point : float64 for a result worth comparing with; it is not changed
     step : h, in the units of the point
     """
-    point = point.detach().clone()
+    point = point.detach().clone(memory_format=torch.contiguous_format)  # a transposed point has no flat view
     result = torch.zeros_like(point)
     flat, out = point.view(-1), result.view(-1)
     for i in range(flat.numel()):
@@ -47,8 +49,11 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
 def relative_error(first: Tensor, second: Tensor) -> float:
     """The largest absolute difference, over the larger of the two largest absolute values.
 
-    0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf that the other lacks.
+    0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf. Shapes must agree: nothing is
+    broadcast, because a gradient of the wrong shape is a wrong gradient.
     """
+    if first.shape != second.shape:
+        raise ShapeError(f"Expected two tensors of one shape to compare; got {shape(first)} and {shape(second)}.")
     if first.numel() == 0:
         return 0.0
     largest = max(float(first.abs().max()), float(second.abs().max()))

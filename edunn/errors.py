@@ -109,11 +109,20 @@ def check_targets_shape(scores: Tensor, targets: Tensor, event: int, rows: bool 
 
 def check_same_dtype(scores: Tensor, targets: Tensor) -> None:
     """Floating targets share the scores' dtype; whole numbers are exact in any and pass."""
+    if str(targets.dtype) == "torch.bool":  # torch subtracts no truth values
+        raise DtypeError("Expected targets that are numbers; got torch.bool. Convert with targets.long().")
     if targets.dtype.is_floating_point and targets.dtype != scores.dtype:
         raise DtypeError(
             f"Expected targets in the scores' dtype {scores.dtype}; got {targets.dtype}. "
             f"Convert with targets.to(scores.dtype)."
         )
+
+
+def check_same_shape(name: str, tensor: Tensor, like: Tensor) -> Tensor:
+    """Returns the tensor if it has the other's shape."""
+    if tensor.shape != like.shape:
+        raise ShapeError(f"Expected {name} of shape {shape(like)}; got {shape(tensor)}.")
+    return tensor
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
@@ -131,6 +140,8 @@ def check_finite(name: str, tensor: Tensor) -> None:
 def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> None:
     """Targets take two values, `allowed`; `hint` says how to convert from the other convention."""
     low, high = allowed
+    if low < 0 and not targets.dtype.is_signed:  # −1 times an unsigned 1 is 255
+        raise DtypeError(f"Expected labels of a signed dtype; got {targets.dtype}. Convert with targets.long().")
     bad = (targets != low) & (targets != high)
     if bad.any():
         where = int(bad.flatten().nonzero()[0])

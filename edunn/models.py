@@ -76,14 +76,20 @@ class LinearRegression(LinearModel):
 
 
 class LogisticRegression(LinearModel):
-    """One neuron: P(y = 1 | x) = σ(w·x + b), labels {0, 1}. With `BinaryCrossEntropy`: maximum likelihood."""
+    """One neuron: P(y = 1 | x) = σ(w·x + b). With `BinaryCrossEntropy`: maximum likelihood.
 
-    def __init__(self, features: int, **options: object) -> None:
+    Parameters
+    ----------
+    labels : "bits" {0, 1}, for `BinaryCrossEntropy` and squared error, or "signs" {−1, +1}, for `Logistic` and `Hinge`
+    """
+
+    def __init__(self, features: int, labels: str = "bits", **options: object) -> None:
         super().__init__(features, 1, **options)  # type: ignore[arg-type]
+        self.labels = check_labels(labels)
         self.link = Sigmoid()
 
     def decide(self, scores: Tensor) -> Tensor:
-        return (scores > 0).long()
+        return by_sign(scores, self.labels)
 
     @torch.no_grad()
     def probabilities(self, features: Tensor) -> Tensor:
@@ -114,16 +120,26 @@ class SoftmaxClassifier(LinearModel):
 class LinearSVM(LinearModel):
     """A support vector machine without a kernel: a hinge loss, with an L2 penalty that widens the margin.
 
-    classes = 2: one score and labels ±1, for `Hinge`; more: one score a class and indices, for `MulticlassHinge`.
     There are no probabilities: a hinge does not ask how sure, only whether by the margin.
+
+    Parameters
+    ----------
+    classes : 2: one score, for `Hinge`; more: one score a class and class indices, for `MulticlassHinge`
+    labels : of two classes, "signs" {−1, +1}, or "bits" {0, 1}
     """
 
-    def __init__(self, features: int, classes: int = 2, **options: object) -> None:
+    def __init__(self, features: int, classes: int = 2, labels: str = "signs", **options: object) -> None:
         super().__init__(features, 1 if classes == 2 else classes, **options)  # type: ignore[arg-type]
+        self.labels = check_labels(labels)
 
     def decide(self, scores: Tensor) -> Tensor:
-        # a score of exactly 0 lies on the line; it is called +1
-        return torch.where(scores >= 0, 1, -1) if self.one_output else scores.argmax(-1)
+        return by_sign(scores, self.labels) if self.one_output else scores.argmax(-1)
+
+
+def by_sign(scores: Tensor, labels: str) -> Tensor:
+    """The label that a score's sign stands for; a score of exactly 0 lies on the line and goes to the first class."""
+    positive = (scores > 0).long()
+    return positive if labels == "bits" else 2 * positive - 1
 
 
 class TwoLayerNet(Chain):
@@ -211,9 +227,7 @@ class TwoLayerNet(Chain):
         """From scores to predictions."""
         if self.labels == "classes":
             return scores.argmax(-1)
-        if self.labels == "bits":
-            return (scores > 0).long()
-        return torch.where(scores >= 0, 1, -1) if self.labels == "signs" else scores
+        return scores if self.labels == "real" else by_sign(scores, self.labels)
 
     @torch.no_grad()
     def probabilities(self, features: Tensor) -> Tensor:
@@ -257,13 +271,13 @@ def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
     return ratio if one_output else ratio.mean(-1)
 
 
-def with_ones(features: Tensor) -> Tensor:
-    """The bias trick: x₀ = 1 in front of every sample, so that a weight plays the bias; for models with bias=False.
-
-    (samples, features) gives (samples, 1 + features). A penalty then reaches the bias too: the same result as
-    `bias=True` in the penalty.
-    """
-    return torch.cat([torch.ones_like(features[..., :1]), features], -1)
+def check_labels(labels: str) -> str:
+    """The two conventions for two classes."""
+    if labels not in ("bits", "signs"):
+        raise errors.ConfigError(
+            f"Expected labels='bits' for 0 and 1, or labels='signs' for -1 and +1; got {labels!r}."
+        )
+    return labels
 
 
 MODELS: dict[str, type[LinearModel] | type[TwoLayerNet]] = {

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from .activations import Identity
+from .devices import generator
+from .layers import Linear, with_ones
 from .losses import Loss, SquaredError
-from .models import LinearModel, with_ones
 from .penalties import L2, Penalty
 from .updates import Rule
 
@@ -26,7 +27,9 @@ def largest_curvature(features: Tensor, bias: bool = True, iterations: int = 500
         return float(torch.linalg.eigvalsh(x.mT @ x / len(x))[-1])
     # float32 products are enough for the few digits that power iteration gives
     x = x.to(features.dtype)
-    vector = torch.ones_like(x[0]) / x.shape[1] ** 0.5
+    # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
+    vector = torch.randn(x.shape[1], generator=generator(0), dtype=torch.float64).to(x)
+    vector /= vector.norm()
     value = 0.0
     for _ in range(iterations):
         product = x.mT @ (x @ vector) / len(x)
@@ -50,7 +53,7 @@ def stable_rate(
     penalty's own curvature.
     """
     factor = rule.stability()
-    if factor is None or not isinstance(model, LinearModel) or not isinstance(loss, SquaredError):
+    if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
         return None
     if not isinstance(loss.through, Identity) or not bool(features.isfinite().all()):
         return None

@@ -22,6 +22,10 @@ class Rule:
     buffers: tuple[str, ...] = ()
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the steps taken: a run that starts anew must not inherit another's velocity."""
         self.steps = 0
         self.state: dict[str, dict[str, Tensor]] = {}
 

@@ -10,9 +10,20 @@ gradients are always those of the last `forward`, on the same features.
 from .batchnorm import BatchNorm
 from .chain import Chain
 from .dropout import Dropout
-from .linear import Linear
+from .linear import Linear, with_ones
 from .scales import SCALES, kaiming, starting_scale, xavier
 
-__all__ = ["LAYERS", "SCALES", "BatchNorm", "Chain", "Dropout", "Linear", "kaiming", "starting_scale", "xavier"]
+__all__ = [
+    "LAYERS",
+    "SCALES",
+    "BatchNorm",
+    "Chain",
+    "Dropout",
+    "Linear",
+    "kaiming",
+    "starting_scale",
+    "with_ones",
+    "xavier",
+]
 
 LAYERS = {"linear": Linear, "dropout": Dropout, "batchnorm": BatchNorm, "chain": Chain}

@@ -88,3 +88,12 @@ class Linear(nn.Module):
     def extra_repr(self) -> str:
         outputs, features = self.weight.shape[-2:]
         return f"features={features}, outputs={outputs}, bias={self.bias is not None}"
+
+
+def with_ones(features: Tensor) -> Tensor:
+    """The bias trick: x₀ = 1 in front of every sample, so that a weight plays the bias; for models with bias=False.
+
+    (samples, features) gives (samples, 1 + features). A penalty then reaches the bias too: the same result as
+    `bias=True` in the penalty.
+    """
+    return torch.cat([torch.ones_like(features[..., :1]), features], -1)

@@ -108,25 +108,27 @@ class Hinge(Loss):
         self.curvature_bound = 2.0 if power == 2 else None
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return self.shortfall(scores, targets).clamp(min=0) ** self.power
+        shortfall = self.shortfall(scores, targets)
+        # equals max(0, shortfall); written so that autograd takes our side of the kink, and a nan stays one
+        return shortfall.masked_fill(self.satisfied(shortfall), 0.0) ** self.power
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         shortfall = self.shortfall(scores, targets)
-        slope = self.violated(shortfall).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
+        slope = (~self.satisfied(shortfall)).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
         return -targets * slope
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         if self.power == 1:
             return torch.zeros_like(scores)
-        return 2 * self.violated(self.shortfall(scores, targets)).to(scores.dtype)
+        return 2 * (~self.satisfied(self.shortfall(scores, targets))).to(scores.dtype)
 
     def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Δ − y s: by how much the margin is missed."""
         return self.margin - targets * scores
 
-    def violated(self, shortfall: Tensor) -> Tensor:
-        """The indicator 1(Δ − y s > 0). Being exactly at the margin costs nothing, so nothing pulls."""
-        return shortfall > 0
+    def satisfied(self, shortfall: Tensor) -> Tensor:
+        """Where Δ − y s ≤ 0. Being exactly at the margin costs nothing, so nothing pulls."""
+        return shortfall <= 0
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         errors.check_labels(targets, (-1.0, 1.0), TO_SIGNS)
@@ -145,8 +147,8 @@ class Perceptron(Hinge):
     def __init__(self) -> None:
         super().__init__(margin=0.0)
 
-    def violated(self, shortfall: Tensor) -> Tensor:
-        return shortfall >= 0
+    def satisfied(self, shortfall: Tensor) -> Tensor:
+        return shortfall < 0
 
 
 class ZeroOne(Loss):
@@ -163,7 +165,7 @@ class ZeroOne(Loss):
     smooth = False
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return (targets * scores <= 0).to(scores.dtype)
+        return (~(targets * scores > 0)).to(scores.dtype)  # y s ≤ 0, and a score that is nan is no right answer
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         raise errors.GradientError(

@@ -38,11 +38,12 @@ class CrossEntropy(Loss):
         self.label_smoothing = label_smoothing
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        # logsumexp subtracts each row's largest score first: the value is the same, and no exponential overflows
-        normaliser = torch.logsumexp(scores, -1)
+        # log p_j = (s_j − m) − log Σ_k e^{s_k − m} with m the row's largest score: the same value, but no exponential
+        # overflows, and what all scores have in common costs no digits
+        log_p = torch.log_softmax(scores, -1)
         if self.label_smoothing == 0 and not self.takes_rows(targets):
-            return normaliser - pick(scores, targets)
-        return normaliser - (self.distribution(scores, targets) * scores).sum(-1)
+            return -pick(log_p, targets)
+        return -(self.distribution(scores, targets) * log_p).sum(-1)
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         return torch.softmax(scores, -1) - self.distribution(scores, targets)
@@ -105,7 +106,7 @@ class MulticlassHinge(Loss):
         self.smooth = power == 2
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        costs = self.shortfall(scores, targets).clamp(min=0) ** self.power
+        costs = torch.relu(self.shortfall(scores, targets)) ** self.power
         if not self.include_true:
             costs = costs.scatter(-1, self.index(scores, targets), 0.0)
         return costs.sum(-1) / self.divisor(scores)

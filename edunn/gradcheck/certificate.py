@@ -1,0 +1,130 @@
+"""The certificate: one row for each term and parameter, as a table, in a notebook, and as JSON."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
+NUMERIC_TOLERANCE = 1e-8  # hand against five points: their truncation and rounding come on top
+
+READING = (
+    (1e-7, "good: what float64 can show"),
+    (1e-4, "right only where a kink or float32 explains it; otherwise look again"),
+    (1e-2, "probably wrong"),
+    (float("inf"), "wrong"),
+)
+
+
+def reading(error: float) -> str:
+    """What a relative error means, as courses read it: 1e-7 is good, 1e-2 is wrong."""
+    return next((text for bound, text in READING if error <= bound), "wrong")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One gradient, held against its witnesses.
+
+    name, parameter, term : what it is the gradient of, in what, and which part of the objective
+    hand_vs_autograd, hand_vs_numeric : relative errors; None where that witness cannot be called
+    order : of the Taylor remainder, 2 for a right gradient, 1 for a wrong one; None where f is linear, or at a kink
+    kinks : entries that lie on a kink, and whose value was held against the interval of one-sided derivatives
+    note : what a reader should know besides
+    near : entries where a kink lies within reach of the usual step
+    hand, right : the gradient that was checked, and the best witness to it
+    """
+
+    name: str
+    parameter: str
+    term: str
+    hand_vs_autograd: float | None
+    hand_vs_numeric: float | None
+    order: float | None
+    kinks: int
+    passed: bool
+    note: str = ""
+    near: int = 0
+    hand: Tensor | None = field(default=None, repr=False, compare=False)
+    right: Tensor | None = field(default=None, repr=False, compare=False)
+    subject: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def error(self) -> float:
+        """The larger of the two relative errors."""
+        return max(self.hand_vs_autograd or 0.0, self.hand_vs_numeric or 0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in JSON_KEYS}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Hand-derived gradients against autograd, five points and Taylor: a table, a notebook's table, or JSON."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __add__(self, other: Certificate) -> Certificate:
+        return Certificate(self.rows + other.rows, tuple(dict.fromkeys(self.notes + other.notes)))
+
+    @property
+    def wrong(self) -> tuple[Row, ...]:
+        """The rows that did not pass."""
+        return tuple(row for row in self.rows if not row.passed)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"passed": self.passed, "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes)}
+
+    def __str__(self) -> str:
+        cells = [HEADINGS, *(table_cells(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+        return "\n".join([*(line.rstrip() for line in lines), "", self.summary()])
+
+    def summary(self) -> str:
+        """The last lines: how many, how far, and what to read them as."""
+        lines = [f"{len(self.rows) - len(self.wrong)} of {len(self.rows)} gradients are right"]
+        if self.rows:
+            worst = max(self.rows, key=lambda row: row.error)
+            lines[0] += f"; the largest relative error is {worst.error:.1e} ({worst.name}, {worst.parameter}): "
+            lines[0] += reading(worst.error)
+        return "\n".join([*lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        def cell(text: str, tag: str = "td") -> str:
+            return f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>"
+
+        head = "".join(cell(text, "th") for text in HEADINGS)
+        body = "".join(f"<tr>{''.join(cell(text) for text in table_cells(row))}</tr>" for row in self.rows)
+        foot = html.escape(self.summary()).replace("\n", "<br>")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{foot}</p>"
+
+
+JSON_KEYS = (
+    "name", "parameter", "term", "hand_vs_autograd", "hand_vs_numeric", "order", "kinks", "passed", "note",
+)  # fmt: skip
+HEADINGS = ("what", "term", "gradient in", "hand~autograd", "hand~numeric", "order", "", "note")
+
+
+def table_cells(row: Row) -> tuple[str, ...]:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1e}"
+
+    order = "-" if row.order is None else f"{row.order:.2f}"
+    verdict = "right" if row.passed else "WRONG"
+    errors = number(row.hand_vs_autograd), number(row.hand_vs_numeric)
+    return (row.name, row.term, row.parameter, *errors, order, verdict, row.note)

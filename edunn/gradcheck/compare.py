@@ -1,0 +1,126 @@
+"""One subject held against its witnesses: a row for each of its points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..differences import relative_error
+from . import witnesses
+from .certificate import AUTOGRAD_TOLERANCE, NUMERIC_TOLERANCE, Row
+from .subjects import Points, Subject
+
+
+def check(
+    subject: Subject,
+    autograd_tolerance: float = AUTOGRAD_TOLERANCE,
+    numeric_tolerance: float = NUMERIC_TOLERANCE,
+    seed: int = 0,
+    entries: int = witnesses.ENTRIES,
+) -> list[Row]:
+    """One row for each gradient of the subject."""
+    hand = subject.gradients(dict(subject.points))
+    return [
+        check_one(subject, name, hand.get(name), (autograd_tolerance, numeric_tolerance), seed, entries)
+        for name in subject.points
+    ]
+
+
+def along(value: Callable[[Points], Tensor], points: Points, name: str) -> Callable[[Tensor], Tensor]:
+    """The value as a function of one of its points, the others held."""
+    return lambda x: value({**points, name: x})
+
+
+def check_one(
+    subject: Subject, name: str, hand: Tensor | None, tolerances: tuple[float, float], seed: int, entries: int
+) -> Row:
+    """The gradient in one point against autograd, five points and Taylor."""
+    point = subject.points[name]
+    function = along(subject.value, subject.points, name)
+    by_autograd = None
+    if subject.witness is not None or not subject.plain:
+        by_autograd = witnesses.autograd(along(subject.witness or subject.value, subject.points, name), point)
+    flaw = misfit(hand, point)
+    doubtful = None if flaw or hand is None or by_autograd is None else (hand - by_autograd).abs()
+    numeric = witnesses.numeric(function, point, seed, entries, doubtful)
+    right = best_witness(point, numeric, by_autograd)
+    if hand is None or flaw:
+        return Row(subject.name, name, subject.term, None, None, None, 0, False, flaw, 0, hand, right, subject)
+    hand = hand.detach().to(torch.float64)
+    kinks = int((~numeric.smooth).sum())
+    vs_autograd = None if by_autograd is None else off_kinks(hand, by_autograd, numeric)
+    vs_numeric = numeric_error(hand, numeric)
+    order, straight = None, True
+    if not kinks:
+        found = witnesses.taylor(function, point, hand, seed)
+        order, straight = found.order, found.passed
+    floor = 100 * numeric.noise / max(float(hand.abs().max()), 1e-300)  # no difference can show more than this
+    passed = vs_numeric <= max(tolerances[1], floor) and (vs_autograd or 0.0) <= tolerances[0]
+    # a remainder of order 1 convicts only where the tolerances do not already excuse a difference of that size
+    passed = passed and (straight or vs_numeric <= tolerances[1])
+    return Row(
+        subject.name, name, subject.term, vs_autograd, vs_numeric, order, kinks, passed,
+        notes(subject, point, numeric, kinks), numeric.near, hand, right, subject,
+    )  # fmt: skip
+
+
+def misfit(hand: Tensor | None, point: Tensor) -> str:
+    """What makes a gradient incomparable: absent, of another shape, or not finite."""
+    if hand is None:
+        return "no gradient was given"
+    if tuple(hand.shape) != tuple(point.shape):
+        return f"expected a gradient of shape {tuple(point.shape)}; got {tuple(hand.shape)}"
+    if not bool(hand.isfinite().all()):
+        return "the gradient is not finite"
+    return ""
+
+
+def best_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor | None) -> Tensor:
+    """The most accurate gradient that is not the hand-derived one; nan for entries that nobody looked at."""
+    if by_autograd is not None:
+        return by_autograd
+    right = torch.full_like(point, float("nan"))
+    right.view(-1)[numeric.index] = (numeric.low + numeric.high) / 2
+    return right
+
+
+def off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
+    """The relative error over the entries that lie on no kink: there both may be right and differ."""
+    keep = torch.ones(hand.numel(), dtype=torch.bool)
+    keep[numeric.index[~numeric.smooth]] = False
+    keep = keep.reshape(hand.shape)
+    zero = torch.zeros_like(hand)
+    return relative_error(torch.where(keep, hand, zero), torch.where(keep, other, zero))
+
+
+def numeric_error(hand: Tensor, numeric: witnesses.Numeric) -> float:
+    """The largest distance from the numeric derivative (at a kink: from the interval), relative to the largest entry.
+
+    A distance that is all rounding of the difference (a gradient of 0 held against noise) counts as 0.
+    """
+    if not len(numeric.index):
+        return 0.0
+    distance = numeric.distance(hand)
+    # the one-sided derivatives use a shorter step and hold more rounding; theirs is forgiven
+    one_sided = 2000 * numeric.noise + 1e-7 * float(torch.maximum(numeric.low.abs(), numeric.high.abs()).max())
+    distance = torch.where(numeric.smooth, distance, (distance - one_sided).clamp(min=0))
+    picked = hand.reshape(-1)[numeric.index]
+    largest = float(torch.stack([picked.abs(), numeric.low.abs(), numeric.high.abs()]).max())
+    worst = float(distance.max())
+    if worst <= 2 * numeric.noise and largest <= 1e-6:
+        return 0.0
+    if worst != worst:
+        return float("inf")
+    return worst / largest if largest > 1e-15 else 0.0
+
+
+def notes(subject: Subject, point: Tensor, numeric: witnesses.Numeric, kinks: int) -> str:
+    found = list(subject.notes)
+    if kinks:
+        entries = "1 entry lies" if kinks == 1 else f"{kinks} entries lie"
+        found.append(f"{entries} on a kink: any value between the one-sided derivatives is right")
+    if len(numeric.index) < point.numel():
+        found.append(f"{len(numeric.index)} of {point.numel()} entries moved")
+    return "; ".join(found)

@@ -1,0 +1,173 @@
+"""A whole objective taken apart: the loss in the scores, the model in its parameters, each penalty, and the total.
+
+The terms are checked apart, and the strengths are of order one: beside a data term of 1, a penalty of strength 1e-5
+could be forgotten and nobody would see it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from ..devices import generator
+from ..penalties import Penalty
+from .certificate import Certificate, Row
+from .compare import check
+from .subjects import Points, Subject
+
+STRENGTH = 0.7  # of order one, and neither 1 nor its own square: a factor λ that is lost or doubled shows
+USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: courses call 1e-7 good
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What an objective's gradient is made of.
+
+    features : (samples, features); targets : (samples,) or (samples, classes)
+    scores, upstream : the model's output and ∂loss/∂scores, right ones
+    parameters : by name
+    loss, penalty, model : the objects themselves, None where there is none
+    """
+
+    features: Tensor
+    targets: Tensor
+    scores: Tensor
+    upstream: Tensor
+    parameters: Points
+    loss: Any
+    penalty: Any
+    model: Any
+
+
+def certify(
+    model: Any,
+    loss: Any,
+    samples: Any,
+    penalty: Penalty | None = None,
+    seed: int = 0,
+    tolerance: float = USER_TOLERANCE,
+) -> Certificate:
+    """Holds every hand-derived gradient of an objective against autograd, five points and a Taylor test.
+
+    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (zeros are a
+    place where wrong gradients look right); the caller's are not touched.
+
+    Parameters
+    ----------
+    model : a torch module with `gradients(features, upstream)` by hand, and `input_gradient` if it has one
+    loss : has `gradient(scores, targets)`
+    samples : has `features` and `targets`, as many as will do: 50 are plenty
+    penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
+    tolerance : largest relative error that passes
+    """
+    found = objective_subjects(model, loss, samples, penalty, seed)
+    rows: list[Row] = []
+    for subject in found:
+        rows += check(subject, tolerance, tolerance, seed)
+    remarks = []
+    if samples.features.dtype != torch.float64:
+        name = str(samples.features.dtype).removeprefix("torch.")
+        remarks.append(f"raised from {name} to float64: in {name} no difference shows more than four or five digits")
+    return Certificate(tuple(rows), tuple(remarks))
+
+
+def objective_subjects(
+    model: Any, loss: Any, samples: Any, penalty: Penalty | None, seed: int, random: bool = True
+) -> list[Subject]:
+    """The terms of an objective as subjects: scores, data, penalty, total."""
+    features, targets = raised(samples.features), samples.targets
+    targets = raised(targets) if targets.dtype.is_floating_point else targets
+    model = copy.deepcopy(model).double()
+    if random:
+        draw_parameters(model, seed)
+    parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        scores = model(features)
+    upstream = loss.gradient(scores, targets)
+    penalty = None if penalty is None else of_order_one(penalty)
+    made_of = Ingredients(features, targets, scores, upstream, parameters, loss, penalty, model)
+    name = f"{type(model).__name__} + {type(loss).__name__}"
+
+    def data(points: Points) -> Tensor:
+        points = dict(points)
+        x = points.pop("features", features)
+        return loss(functional_call(model, points, (x,)), targets)
+
+    def data_gradients(points: Points) -> Points:
+        found = dict(model.gradients(features, upstream))
+        if hasattr(model, "input_gradient"):
+            found["features"] = model.input_gradient(features, upstream)
+        return found
+
+    places = dict(parameters)
+    if hasattr(model, "input_gradient"):
+        places["features"] = features
+    subjects = [
+        Subject(
+            name,
+            lambda points: loss(points["scores"], targets),
+            lambda points: {"scores": loss.gradient(points["scores"], targets)},
+            {"scores": scores},
+            "loss",
+            ingredients=made_of,
+        ),
+        Subject(name, data, data_gradients, places, "data", ingredients=made_of),
+    ]
+    if penalty is not None:
+        subjects += penalty_subjects(name, penalty, parameters, data, data_gradients, made_of)
+    return subjects
+
+
+def penalty_subjects(
+    name: str, penalty: Penalty, parameters: Points, data: Any, data_gradients: Any, made_of: Ingredients
+) -> list[Subject]:
+    """The penalty by itself, and the total."""
+
+    def penalty_gradients(points: Points) -> Points:
+        zeros = {key: torch.zeros_like(p) for key, p in points.items()}
+        return {**zeros, **penalty.gradients(points)}
+
+    def total_gradients(points: Points) -> Points:
+        first, second = data_gradients(points), penalty_gradients(points)
+        return {key: first[key] + second[key] for key in points}
+
+    return [
+        Subject(
+            name, penalty.value, penalty_gradients, parameters, f"penalty {type(penalty).__name__}", ingredients=made_of
+        ),
+        Subject(
+            name,
+            lambda points: data(points) + penalty.value(points),
+            total_gradients,
+            parameters,
+            "total",
+            ingredients=made_of,
+        ),
+    ]
+
+
+def raised(tensor: Tensor) -> Tensor:
+    """On the CPU and in float64, where differences can show twelve digits."""
+    return tensor.detach().to("cpu", torch.float64)
+
+
+@torch.no_grad()
+def draw_parameters(model: Any, seed: int) -> None:
+    """Normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
+    for k, parameter in enumerate(model.parameters()):
+        inputs = parameter.shape[-1] if parameter.ndim > 1 else 4
+        noise = torch.randn(parameter.shape, dtype=torch.float64, generator=generator(seed, k))
+        parameter.copy_(noise / inputs**0.5)
+
+
+def of_order_one(penalty: Penalty) -> Penalty:
+    """A copy with strength 0.7."""
+    penalty = copy.deepcopy(penalty)
+    if hasattr(penalty, "strength"):
+        penalty.strength = STRENGTH
+    return penalty

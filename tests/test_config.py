@@ -1,0 +1,139 @@
+"""Configs: TOML in, frozen dataclasses out, and a sentence for whatever does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edunn import config
+from edunn.config import Kind
+from edunn.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.toml"))
+
+MINIMAL = """
+[data]
+name = "moons"
+samples = 300
+
+[model]
+kind = "logistic-regression"
+
+[loss]
+kind = "squared-error"
+through = "sigmoid"
+
+[train]
+rule = { kind = "momentum", momentum = 0.5 }
+"""
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    path = tmp_path / "minimal.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_options_stand_beside_their_kind(minimal: Path) -> None:
+    loaded = config.load(minimal)
+    assert loaded.loss == Kind("squared-error", {"through": "sigmoid"})
+    assert loaded.train.rule == Kind("momentum", {"momentum": 0.5})
+    assert loaded.data.options == {"samples": 300}
+
+
+def test_the_run_is_named_after_its_file(minimal: Path) -> None:
+    assert config.load(minimal).run.name == "minimal"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_what_is_dumped_loads_to_the_same(path: Path) -> None:
+    loaded = config.load(path)
+    assert config.parse(tomllib.loads(config.dump(loaded))) == loaded
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_first_comment_is_the_command_that_runs_it(path: Path) -> None:
+    assert path.read_text().startswith(f"# edunn train configs/{path.name}")
+
+
+@pytest.mark.parametrize(
+    ("override", "get", "value"),
+    [
+        ("train.rate=2", lambda c: c.train.rate, 2.0),
+        ("train.batch_size=full", lambda c: c.train.batch_size, "full"),
+        ("train.batch_size=7", lambda c: c.train.batch_size, 7),
+        ("train.rule.momentum=0.7", lambda c: c.train.rule, Kind("momentum", {"momentum": 0.7})),
+        ("train.rule=adam", lambda c: c.train.rule, Kind("adam")),
+        ("train.rule.kind=adam", lambda c: c.train.rule, Kind("adam")),
+        ("loss.half=true", lambda c: c.loss.options, {"through": "sigmoid", "half": True}),
+        ("loss=binary-cross-entropy", lambda c: c.loss, Kind("binary-cross-entropy")),
+        ("data.noise=0.5", lambda c: c.data.options, {"samples": 300, "noise": 0.5}),
+        ("data.name=circles", lambda c: c.data.name, "circles"),
+        ("run.name=two words", lambda c: c.run.name, "two words"),
+    ],
+)
+def test_override(minimal: Path, override: str, get, value: object) -> None:  # type: ignore[no-untyped-def]
+    assert get(config.load(minimal, [override])) == value
+
+
+def test_relative_path_in_a_file_starts_at_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('[data]\npath = "own.csv"\n[model]\nkind = "softmax"\n[loss]\nkind = "cross-entropy"\n')
+    assert config.load(path).data.path == str(tmp_path / "own.csv")
+
+
+def test_relative_path_on_the_command_line_starts_here(
+    minimal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    loaded = config.load(minimal, ["data.path=own.csv"])
+    assert loaded.data.path == str(tmp_path / "elsewhere" / "own.csv")
+    assert loaded.data.name is None  # one source takes the other's place
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.rat=1", r"Unknown config key train\.rat\. Did you mean 'rate'\?"),
+        ("trian.rate=1", r"Unknown config key trian\. Did you mean 'train'\?"),
+        ("train.rate=fast", r"Expected train\.rate as a number; got 'fast'"),
+        ("train.rate=true", r"Expected train\.rate as a number; got True"),
+        ("train.epochs=3.5", r"Expected train\.epochs as a whole number; got 3\.5"),
+        ("train.batch_size=half", r"Expected train\.batch_size as a whole number or 'full'; got 'half'"),
+        ("data.validation=1.5", r"Expected data\.validation in \[0, 1\)"),
+        ("model.kind=3", r"Expected model\.kind as a text; got 3"),
+        ("rate", r"Expected an override like train\.rate=0\.1; got 'rate'"),
+    ],
+)
+def test_refused(minimal: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.load(minimal, [override])
+
+
+def test_missing_file_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"there is no nowhere\.toml"):
+        config.load("nowhere.toml")
+
+
+def test_broken_toml_is_said_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("[data]\nname = \n")
+    with pytest.raises(ConfigError, match=r"Expected TOML in .*line 2"):
+        config.load(tmp_path / "broken.toml")
+
+
+@pytest.mark.parametrize("table", ["data", "model", "loss"])
+def test_missing_table_is_said(minimal: Path, table: str) -> None:
+    tables = tomllib.loads(minimal.read_text())
+    del tables[table]
+    with pytest.raises(ConfigError, match=rf"Expected a table \[{table}\]"):
+        config.parse(tables)
+
+
+def test_configs_are_frozen(minimal: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.load(minimal).run.seed = 1  # type: ignore[misc]
