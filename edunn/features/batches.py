@@ -37,7 +37,7 @@ def working_dtype(images: Tensor) -> torch.dtype:
 
 
 def batches(images: Tensor, bytes_a_pixel: int, budget: int | None = None) -> Iterator[slice]:
-    """Slices of the images whose buffers fit the budget, `bytes_a_pixel` each pixel of one channel; one image at least."""
+    """Slices of the images whose buffers fit the budget: `bytes_a_pixel` for each pixel of one channel."""
     budget = budget or (CUDA_BYTES if images.is_cuda else CPU_BYTES)
     size = max(1, budget // (bytes_a_pixel * images.shape[1] * images.shape[2]))
     if size >= 16:

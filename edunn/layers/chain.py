@@ -22,9 +22,9 @@ class Chain(nn.Sequential):
         `Chain(hidden=Linear(2, 8), activation=Tanh(), output=Linear(8, 1))`, and then their parameters are called
         `hidden.weight` and so on
 
-    The values between the layers are kept from the last forward. Features other than those of the last forward (the
-    very tensor) are sent through once more: with dropout and batch normalisation in training that draws a new mask and
-    counts the batch again, so call `gradients` with the tensor that `forward` got.
+    The values between the layers are kept from the last forward. If `gradients` is asked about another tensor, or after
+    a parameter has changed, the features are sent through once more: with dropout and batch normalisation in training
+    that draws a new mask and counts the batch again, so ask right after `forward`, with the tensor that it got.
     """
 
     def __init__(self, *layers: nn.Module, **named: nn.Module) -> None:
@@ -39,15 +39,22 @@ class Chain(nn.Sequential):
                     f"See edunn.layers and edunn.activations."
                 )
         super().__init__(OrderedDict(named) if named else OrderedDict((str(i), m) for i, m in enumerate(layers)))
-        self.given: Tensor | None = None  # what the last forward got …
-        self.inputs: list[Tensor] = []  # … and what each layer got from the one below
+        self.given: Tensor | None = None  # what the last forward got, …
+        self.inputs: list[Tensor] = []  # … what each layer got from the one below, …
+        self.state: list[object] = []  # … and what they depended on
 
     def forward(self, features: Tensor) -> Tensor:
         self.given, self.inputs = features, []
         for layer in self:
             self.inputs.append(features.detach())
             features = layer(features)
+        self.state = self.dependencies()
         return features
+
+    def dependencies(self) -> list[object]:
+        """Mode, parameters and running statistics, each by identity and version: other ones give other values."""
+        tensors = (*self.parameters(), *self.buffers())
+        return [self.training, *((id(tensor), tensor._version) for tensor in tensors)]
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
         """∂L/∂parameter of every layer, named as in `named_parameters`."""
@@ -62,7 +69,7 @@ class Chain(nn.Sequential):
         self, features: Tensor, upstream: Tensor, to_input: bool = True
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Both at once: (the gradients of all parameters, ∂L/∂features, which `to_input=False` leaves out)."""
-        if self.given is not features:
+        if self.given is not features or self.state != self.dependencies():
             self.forward(features)
         gradients: dict[str, Tensor] = {}
         layers = list(self.named_children())
