@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -36,34 +36,52 @@ def working_dtype(images: Tensor) -> torch.dtype:
     return torch.float64 if images.dtype == torch.float64 else torch.float32
 
 
-def batches(images: Tensor, bytes_a_pixel: int, budget: int | None = None) -> Iterator[slice]:
-    """Slices of the images whose buffers fit the budget: `bytes_a_pixel` for each pixel of one channel."""
+def slices(count: int, size: int) -> list[slice]:
+    """[0, size), [size, 2 size), … up to `count`."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, max(1, size))]
+
+
+def share_out(work: list[slice], make: Callable[[], Callable[[slice], None]], device: torch.device) -> None:
+    """Calls function(rows) for all slices of the work, in no particular order.
+
+    `make` gives each thread a function of its own, which may keep buffers. On a CPU the slices go to as many threads as
+    torch has, each of which computes by itself: what fits a core's cache is too small to be shared out operation by
+    operation, and a core that is busy with something else then delays its own slices only.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1 or len(work) == 1:
+        function = make()
+        for rows in work:
+            function(rows)
+        return
+    left = iter(work)  # shared: a list's iterator gives each slice to one thread
+
+    def one_thread(_: int) -> None:
+        function = make()
+        for rows in left:
+            function(rows)
+
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(one_thread, range(threads)))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def fill(
+    out: Tensor, images: Tensor, bytes_a_pixel: int, function: Callable[[Tensor], Tensor], budget: int | None = None
+) -> Tensor:
+    """out[rows] = function(images[rows]), in batches whose buffers fit the budget; returns `out`.
+
+    bytes_a_pixel : what the buffers of the function take for each pixel of one channel
+    """
     budget = budget or (CUDA_BYTES if images.is_cuda else CPU_BYTES)
     size = max(1, budget // (bytes_a_pixel * images.shape[1] * images.shape[2]))
     if size >= 16:
         size -= size % 16  # whole vectors
-    for start in range(0, len(images), size):
-        yield slice(start, min(start + size, len(images)))
-
-
-def fill(out: Tensor, images: Tensor, bytes_a_pixel: int, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """out[rows] = function(images[rows]), batch by batch; returns `out`.
-
-    On a CPU the batches go to as many threads as torch has, each of which computes by itself: a batch that fits a
-    core's cache is too small to be shared out operation by operation.
-    """
 
     def one(rows: slice) -> None:
         out[rows] = function(images[rows])
 
-    work, threads = list(batches(images, bytes_a_pixel)), torch.get_num_threads()
-    if images.is_cuda or threads == 1 or len(work) == 1:
-        for rows in work:
-            one(rows)
-        return out
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(one, work))
-    finally:
-        torch.set_num_threads(threads)
+    share_out(slices(len(images), size), lambda: one, images.device)
     return out

@@ -45,7 +45,8 @@ def hog(
         lend their neighbours a gradient.
     block_norm : "L1" h/(‖h‖₁ + ε), "L1-sqrt" its square root, "L2" h/√(‖h‖₂² + ε²), "L2-Hys" the L2 norm, cut off at
         0.2, and normalised again
-    transform_sqrt : take the square root of the image first
+    transform_sqrt : take the square root of the image first. A gradient of roots can lie so close to a bin's edge that
+        rounding decides (√3 : 1 at 60°), here and in scikit-image, and not always alike.
     dtype : of the result; by default float32, and float64 for float64 images
     """
     check_images(images)
@@ -84,15 +85,25 @@ def strongest_gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     torch.sub(images[:, 2:], images[:, :-2], out=rows[:, 1:-1])
     torch.sub(images[:, :, 2:], images[:, :, :-2], out=columns[:, :, 1:-1])
     row, column = rows[0], columns[0]
-    square = (row * row).addcmul_(column, column)
+    strength = compared(row, column)
     for channel in range(1, len(images)):
-        other = (rows[channel] * rows[channel]).addcmul_(columns[channel], columns[channel])
-        larger = torch.maximum(square, other)
-        stronger = square.lt_(other)  # in place, so 1.0 or 0.0; of equal channels the first stays
+        other = compared(rows[channel], columns[channel])
+        larger = torch.maximum(strength, other)
+        stronger = strength.lt_(other)  # in place, so 1.0 or 0.0; of equal channels the first stays
         row.lerp_(rows[channel], stronger)
         column.lerp_(columns[channel], stronger)
-        square = larger
-    return row, column, square.sqrt_()
+        strength = larger
+    return row, column, strength if exactly_rounded(row) else strength.sqrt_()
+
+
+def exactly_rounded(row: Tensor) -> bool:
+    """In float64, where gradients are not whole numbers, a square rounds and could make equal channels differ."""
+    return row.dtype == torch.float64
+
+
+def compared(row: Tensor, column: Tensor) -> Tensor:
+    """What channels are compared by: the magnitude, or its square, which is sooner there and exact for uint8."""
+    return torch.hypot(row, column) if exactly_rounded(row) else (row * row).addcmul_(column, column)
 
 
 def cell_histograms(row: Tensor, column: Tensor, magnitude: Tensor, orientations: int, cell: tuple[int, int]) -> Tensor:
