@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import errors
-from .features.batches import share_out, slices
+from .sharing import share_out, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
 GROUP = 100  # training samples whose smallest distance stands for them

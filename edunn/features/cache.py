@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,13 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from .. import places
 from ..history import write_atomically
 from .kinds import Combination
 
 VERSION = 1  # of what the features mean: to be raised when a kind gives other numbers for the same options
 FEWEST = 1000  # images: fewer are computed sooner than found
 LARGEST = 4 * 2**30  # bytes of a file
-
-
-def folder() -> Path | None:
-    """Where everything is kept, or None where nothing shall be."""
-    given = os.environ.get("EDUNN_CACHE")
-    if given == "":
-        return None
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "edunn"
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """What is kept, largest first. Files that are damaged are listed as well, as kind "damaged"."""
-    top = folder()
+    top = places.cache()
     if top is None or not (top / "features").is_dir():
         return []
     found = []
@@ -65,7 +57,7 @@ def entries() -> list[Entry]:
 
 def clear() -> int:
     """Removes what is kept (and what an interrupted write left); returns the bytes."""
-    top = folder()
+    top = places.cache()
     freed = 0
     if top is not None and (top / "features").is_dir():
         for path in [*(top / "features").glob("*.safetensors"), *(top / "features").glob(".*.part")]:
@@ -100,7 +92,7 @@ def compute(kinds: Combination, images: Tensor) -> Tensor:
 
 def place(what: str, kinds: Combination, images: Tensor) -> Path | None:
     """The file for this input, or None where it is not to be kept."""
-    top = folder()
+    top = places.cache()
     if top is None or len(images) < FEWEST:
         return None
     about = {

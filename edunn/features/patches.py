@@ -19,7 +19,8 @@ from torch import Tensor
 
 from .. import errors
 from ..devices import generator
-from .batches import check_images, share_out, slices
+from ..sharing import share_out, slices
+from .batches import check_images
 
 CUDA_BUDGET = 1024 * 2**20  # bytes for the distances of one chunk of patches
 CPU_BUDGET = 4 * 2**20  # the same for each thread: they stay near its core
