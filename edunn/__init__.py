@@ -14,11 +14,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "models", "penalties", "stability",
+    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "metrics", "models", "penalties", "stability",
     "updates",
 )  # fmt: skip
 

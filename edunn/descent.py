@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -77,15 +77,14 @@ class ByAutograd:
         value = self.loss(self.model(features), targets, validate=False)
         followed = None if self.penalty is None else self.penalty.followed
         objective = value if followed is None else value + followed.value(parameters)
+        if self.penalty is not None:
+            value = value + self.penalty.value(parameters)
         self.optimiser.zero_grad()
         objective.backward()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
-        with torch.no_grad():
-            if self.penalty is not None:
-                value = value + self.penalty.value(parameters)
-            constrain(self.penalty, parameters, rate)
+        constrain(self.penalty, parameters, rate)
         return value.detach()
 
 
@@ -181,41 +180,33 @@ def descend(
         run and is no exception; the message then gives the largest stable rate where it is known.
     """
     run = Descent(
-        model, loss, train, penalty, rule or GradientDescent(), schedule or Constant(), validation,
-        rate, batch_size, epochs, steps, tolerance, patience, evaluate, snapshots, seed,
+        model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
+        rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
+        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed,
     )  # fmt: skip
-    if progress is None:
-        run.rule.reset()
-    stepper: Stepper
-    if by == "hand":
-        stepper = ByHand(model, loss, penalty, run.rule, reduce or (lambda gradients: gradients))
-    elif by == "autograd":
-        stepper = ByAutograd(model, loss, penalty, run.rule)
-    else:
-        raise errors.ConfigError(f"Expected by='hand' or by='autograd'; got {by!r}.")
-    return run.go(stepper, progress or Progress(), after_epoch or (lambda _: None))
+    return run.go(by, progress, after_epoch, reduce)
 
 
 @dataclass
 class Descent:
-    """The options of a run, checked, and the loop itself."""
+    """The options of a run (see `descend`), checked when they are put together, and the loop itself."""
 
     model: Any
     loss: Loss
     train: Samples
-    penalty: Penalty | None
-    rule: Rule
-    schedule: Schedule
-    validation: Samples | None
     rate: float
-    batch_size: int | None
-    epochs: int | None
-    steps: int | None
-    tolerance: float | None
-    patience: int | None
-    evaluate: int
-    snapshots: int | None
-    seed: int
+    batch_size: int | None = None
+    epochs: int | None = None
+    steps: int | None = None
+    penalty: Penalty | None = None
+    rule: Rule = field(default_factory=GradientDescent)
+    schedule: Schedule = field(default_factory=Constant)
+    validation: Samples | None = None
+    tolerance: float | None = None
+    patience: int | None = None
+    evaluate: int = 1
+    snapshots: int | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -229,11 +220,21 @@ class Descent:
             if part is not None:
                 check_part(self.model, self.loss, part)
 
-    def go(self, stepper: Stepper, at: Progress, after_epoch: Callable[[Progress], None]) -> History:
-        """From where `at` stands to the end."""
+    def go(
+        self,
+        by: str = "hand",
+        progress: Progress | None = None,
+        after_epoch: Callable[[Progress], None] | None = None,
+        reduce: Callable[[Gradients], Gradients] | None = None,
+    ) -> History:
+        """From the start, or from where `progress` stands, to the end."""
+        if progress is None:
+            self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
+        stepper, at = self.stepper(by, reduce), progress or Progress()
         self.model.train()  # dropout and batch normalisation act differently while training
         start = time.perf_counter() - at.seconds
-        self.keep_snapshot(at)
+        if at.step == 0:
+            self.keep_snapshot(at)
         ending = self.ending(at)  # a resumed run may have stood at its end
         try:
             while ending is None:
@@ -241,7 +242,8 @@ class Descent:
                 self.record(at, losses)
                 ending = self.ending(at)
                 at.seconds = time.perf_counter() - start
-                after_epoch(at)
+                if after_epoch is not None:
+                    after_epoch(at)
         except KeyboardInterrupt:
             ending = Ending("interrupted", f"interrupted in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
         assert ending is not None
@@ -251,13 +253,21 @@ class Descent:
         at.seconds = time.perf_counter() - start
         return self.history(at, ending)
 
+    def stepper(self, by: str, reduce: Callable[[Gradients], Gradients] | None = None) -> Stepper:
+        """Who takes the steps."""
+        if by == "hand":
+            return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
+        if by == "autograd":
+            return ByAutograd(self.model, self.loss, self.penalty, self.rule)
+        raise errors.ConfigError(f"Expected by='hand' or by='autograd'; got {by!r}.")
+
     def ending(self, at: Progress) -> Ending | None:
         """Whether the run ends here, and how: asked after every epoch."""
         return (
             self.diverged(at)
             or self.converged(at)
             or self.stopped(at)
-            or (Ending("finished", f"all {self.steps} steps were run") if at.step == self.steps else None)
+            or (Ending("finished", f"all {self.steps} steps were run") if at.step >= (self.steps or math.inf) else None)
             or (Ending("finished", f"all {self.epochs} epochs were run") if at.epoch >= (self.epochs or 0) else None)
         )
 
@@ -367,7 +377,8 @@ class Descent:
         rows = [dict(row) for row in at.rows]
         if rows and "total" not in rows[-1]:
             rows[-1] |= self.evaluation()
-            ending = self.diverged(at, [], rows[-1]) or ending  # the last update may be the one too many
+            if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
+                ending = self.diverged(replace(at, bad_step=at.bad_step or at.step)) or ending
         return History(
             rows=tuple(rows),
             status=ending.status,

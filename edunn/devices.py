@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -51,3 +54,18 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 def permutation(samples: int, seed: int, epoch: int) -> Tensor:
     """The order of the samples in one epoch. It depends on (seed, epoch) alone: a resumed run needs no stored state."""
     return torch.randperm(samples, generator=generator(seed, epoch))
+
+
+@contextmanager
+def threads_for(multiplications: int) -> Iterator[None]:
+    """One thread while the work of a step is too small to share.
+
+    Below a few million multiplications a step, waking the other threads costs more than they save; on a machine that is
+    busy with something else, waiting for them costs a hundred times more.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if multiplications < 2_000_000 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

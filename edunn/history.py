@@ -106,7 +106,7 @@ class History:
             end = lines.pop()["end"]
             rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in lines)
             return cls(rows=rows, **end)
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise DataError(f"Expected a history written by edunn in {path}; it cannot be read: {error}.") from None
 
     def save_csv(self, path: str | Path) -> None:

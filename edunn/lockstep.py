@@ -65,11 +65,12 @@ def lockstep(
     """
     rule = rule or GradientDescent()
     run = Descent(
-        model, loss, train, penalty, rule, schedule or Constant(), None, rate, batch_size, None, steps,
-        None, None, 0, None, seed,
+        model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
+        schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
     first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
+    by_hand.rule.reset()  # torch's optimiser starts anew as well
     by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))
     largest, at, where, first, step = 0.0, 0, "", None, 0
     while step < steps:

@@ -54,7 +54,9 @@ class LinearModel(Linear):
 
     def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
         """`score`, from scores that are at hand."""
-        return (self.decide(scores) == targets).to(scores.dtype).mean(-1)
+        decided = self.decide(scores)
+        errors.check_targets_shape(decided, targets, event=0)  # (n,) == (n, 1) would compare each with each
+        return (decided == targets).to(scores.dtype).mean(-1)
 
 
 class LinearRegression(LinearModel):
@@ -246,7 +248,9 @@ class TwoLayerNet(Chain):
         """`score`, from scores that are at hand."""
         if self.labels == "real":
             return r_squared(scores, targets, self.one_output)
-        return (self.decide(scores) == targets).to(scores.dtype).mean(-1)
+        decided = self.decide(scores)
+        errors.check_targets_shape(decided, targets, event=0)
+        return (decided == targets).to(scores.dtype).mean(-1)
 
 
 @contextlib.contextmanager
@@ -262,6 +266,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
     """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
+    errors.check_targets_shape(scores, targets, event=int(not one_output), rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
     left = ((targets - scores) ** 2).sum(-1)

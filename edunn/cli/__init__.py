@@ -14,8 +14,8 @@ import importlib
 import os
 import sys
 
-from .. import __version__
 from ..errors import EdunnError, nearest
+from ..version import __version__
 
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",

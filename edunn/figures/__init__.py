@@ -1,0 +1,22 @@
+"""Figures: what a run did, what a model learned, what its weights look like.
+
+Every function takes `ax=None` and returns the Axes. Without `ax` it makes a figure of its own, apart from pyplot: no
+backend is chosen, no window opens, rcParams stay as they are, and the figure is freed with its last reference. A
+notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
+"""
+
+from .images import image_grid, templates
+from .models import confusion_matrix, decision_regions, fitted_line
+from .runs import accuracy_curves, loss_curves
+from .style import save
+
+__all__ = [
+    "accuracy_curves",
+    "confusion_matrix",
+    "decision_regions",
+    "fitted_line",
+    "image_grid",
+    "loss_curves",
+    "save",
+    "templates",
+]

@@ -1,0 +1,162 @@
+"""What the figures share: colours, axes, numbers as text, and how a figure is saved."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from ..errors import ConfigError, nearest
+from ..history import write_atomically
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any of the common colour-vision deficiencies.
+# Blue and orange come first, the pair that differs most; yellow comes last, for it is faint on white.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+VERMILLION, SKY, BLACK, YELLOW = "#D55E00", "#56B4E9", "#000000", "#F0E442"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY, YELLOW)
+MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "p", "h")
+GREY = "#767676"  # the lightest grey that is still read easily on white
+
+DIVERGING = "RdBu_r"  # below zero blue, zero white, above zero red
+SEQUENTIAL = "Blues"
+
+FORMATS = ("png", "svg", "pdf")
+
+
+class ShownAxes(Axes):
+    """Axes that a notebook shows as the picture of their figure, though pyplot knows nothing of them."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(self, "png", dpi=100)
+
+
+def axes_for(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axes:
+    """The axes to draw on: those given, or new ones on a figure of its own, `width` × `height` inches."""
+    if ax is not None:
+        return ax
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot(axes_class=ShownAxes)
+
+
+def width_of(ax: Axes) -> float:
+    """The width of axes in inches."""
+    return float(ax.figure.canvas.figure.get_figwidth() * ax.get_position().width)
+
+
+def tidy(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
+    """Title and axis names, no box around the data, and a light grid behind it."""
+    ax.set_title("\n".join(textwrap.fill(line, 68) for line in title.splitlines()), loc="left", fontsize="medium")
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.spines[["top", "right"]].set_visible(False)
+    if grid:
+        ax.grid(True, color="#E4E4E4", linewidth=0.6)
+        ax.set_axisbelow(True)
+
+
+def class_colours(count: int) -> list[tuple[float, float, float]]:
+    """One colour a class. After the palette's seven come darker ones, then lighter ones; after 21 they repeat.
+
+    Nobody tells 20 colours apart: figures also give each class its own marker, or its name.
+    """
+    shades = ((0.0, 0.0), (0.5, 0.0), (0.55, 1.0))  # how much is mixed in, and of what grey
+    colours = []
+    for index in range(count):
+        turn, place = divmod(index, len(COLOURS))
+        amount, grey = shades[turn % len(shades)]
+        colours.append(mixed(COLOURS[place], amount, grey))
+    return colours
+
+
+def mixed(colour: Any, amount: float, grey: float = 1.0) -> tuple[float, float, float]:
+    """A colour with an `amount` of grey mixed in: 1 is white, 0 black."""
+    red, green, blue = ((1 - amount) * part + amount * grey for part in to_rgb(colour))
+    return red, green, blue
+
+
+def marker(index: int) -> str:
+    return MARKERS[index % len(MARKERS)]
+
+
+def array(values: Any) -> np.ndarray:
+    """Numbers as float64, from a tensor on any device, an array or a list."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.double().numpy() if values.dtype == torch.bfloat16 else values.numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def plain(name: Any) -> str:
+    """A name as it is: a $ in it starts no formula, and a leading _ does not hide it from a legend."""
+    text = str(name).replace("$", r"\$")
+    return f"\u200a{text}" if text.startswith("_") else text
+
+
+def shortened(name: Any, width: int, lines: int = 1) -> str:
+    """A name in at most `lines` lines of `width` letters, broken where it allows; what is left over becomes an …"""
+    wrapped = textwrap.wrap(str(name), width, max_lines=lines, placeholder="…", break_long_words=True) or [""]
+    return plain("\n".join(wrapped))
+
+
+def number(value: float) -> str:
+    """A number as a label shows it, with a true minus sign."""
+    return f"{value:.4g}".replace("-", "−") if np.isfinite(value) else "not finite"
+
+
+def percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+
+
+def span(values: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
+    """The range of the finite values, with room at both ends; around a single value, half a unit."""
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    room = pad * (high - low) or max(0.5, 0.1 * abs(low))
+    return low - room, high + room
+
+
+def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:
+    """Writes a figure as PNG, SVG or PDF, after the path's suffix; a reader sees all of the file or none of it.
+
+    Parameters
+    ----------
+    figure : the figure, or Axes of it
+    dpi : pixels an inch, for a PNG
+
+    Returns
+    -------
+    Path : where it was written
+    """
+    path = Path(path)
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise ConfigError(
+            f"Expected a figure's path that ends in {', '.join('.' + known for known in FORMATS)}; "
+            f"got {path.name!r}. {nearest(kind, FORMATS)}"
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"Expected a folder to write the figure in; {path.parent} is none. Make it first.")
+    write_atomically(path, rendered(figure, kind, dpi))
+    return path
+
+
+def rendered(figure: Axes | Figure, kind: str, dpi: int) -> bytes:
+    """The bytes of the picture; the same figure gives the same bytes."""
+    whole = figure.figure.canvas.figure  # also from axes in a subfigure
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "edunn"}):  # the names inside an SVG, otherwise random
+        whole.savefig(buffer, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
+    return buffer.getvalue()
