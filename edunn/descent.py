@@ -164,7 +164,8 @@ def descend(
     validation : samples that are never trained on, evaluated beside the training part
     tolerance : stop when the objective of the whole training set changes by less than this from one evaluation to the
         next. The loss of a single batch is no stopping rule: any batch without errors would end the training.
-    patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back
+    patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back;
+        a run that reaches its last epoch before that keeps its last weights
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end
     snapshots : keep the weights every this many steps, the start included
     seed : of the batches' order
@@ -172,7 +173,7 @@ def descend(
     reduce : given the gradients of this process, gives those of all of them
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` while training
-    progress : where to go on from, with the model and rule as they were then
+    progress : where to go on from, after a whole epoch, with the model and rule as they were then
 
     Returns
     -------
@@ -257,6 +258,8 @@ class Descent:
         """Who takes the steps."""
         if by == "hand":
             return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
+        if by == "autograd" and self.rule.steps:
+            raise errors.ConfigError("Expected by='hand' to go on with a run: torch's optimiser would start afresh.")
         if by == "autograd":
             return ByAutograd(self.model, self.loss, self.penalty, self.rule)
         raise errors.ConfigError(f"Expected by='hand' or by='autograd'; got {by!r}.")

@@ -60,11 +60,11 @@ def permutation(samples: int, seed: int, epoch: int) -> Tensor:
 def threads_for(multiplications: int) -> Iterator[None]:
     """One thread while the work of a step is too small to share.
 
-    Below a few million multiplications a step, waking the other threads costs more than they save; on a machine that is
-    busy with something else, waiting for them costs a hundred times more.
+    Below some ten million multiplications a step, waking the other threads costs about what they save; on a machine
+    that is busy with something else, waiting for them costs ten to a hundred times more.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if multiplications < 2_000_000 else before)
+    torch.set_num_threads(1 if multiplications < 16_000_000 else before)
     try:
         yield
     finally:

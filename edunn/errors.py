@@ -100,7 +100,9 @@ def check_targets_shape(scores: Tensor, targets: Tensor, event: int, rows: bool 
     if wanted != tail:
         message += f", or with the scores' lead {wanted}"
     message += f"; got {shape(targets)}."
-    if tuple(targets.shape) == (*tail, 1):
+    if rows and event and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
+        message += " For class indices use targets.long()."
+    elif tuple(targets.shape) == (*tail, 1):
         message += f" Did you mean targets.squeeze({len(tail)})?"
     elif not rows and not event and tuple(scores.shape) == (*tuple(targets.shape), 1):
         message += " Did you mean scores.squeeze(-1)?"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from .broadcasting import along_runs
 from .errors import ConfigError
 
 
@@ -167,13 +168,13 @@ class MaxNorm(Penalty):
 
     Parameters
     ----------
-    limit : c > 0; a bias (whose last axis is the outputs) is clipped to [−c, c] if `bias=True`
+    limit : c > 0. Biases are left alone: the norm is that of a weight vector.
 
     See Srivastava et al. 2014, Dropout, JMLR 15, §5.1.
     """
 
-    def __init__(self, limit: float, bias: bool = False) -> None:
-        super().__init__(0.0, bias)
+    def __init__(self, limit: float) -> None:
+        super().__init__(0.0)
         if not limit > 0:
             raise ConfigError(f"Expected limit above 0; got {limit}.")
         self.limit = limit
@@ -190,23 +191,13 @@ class MaxNorm(Penalty):
 
     @torch.no_grad()
     def constrain(self, weight: Tensor, rate: float | Tensor) -> None:
-        if weight.ndim < 2:
-            weight.clamp_(-self.limit, self.limit)
-        else:
-            norm = weight.norm(dim=-1, keepdim=True)
-            weight.mul_(self.limit / norm.clamp(min=self.limit))
+        norm = weight.norm(dim=-1, keepdim=True)
+        weight.mul_(self.limit / norm.clamp(min=self.limit))
 
 
 def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:
     """sign(w) max(0, |w| − amount): the proximal step of amount · |w|."""
     return torch.sign(weight) * (weight.abs() - amount).clamp(min=0)
-
-
-def along_runs(number: float | Tensor, parameter: Tensor) -> float | Tensor:
-    """A number of each run, of shape `runs`, with axes added until it multiplies a parameter (*runs, …)."""
-    if not isinstance(number, Tensor) or number.ndim == 0:
-        return number
-    return number.reshape(*number.shape, *(1,) * (parameter.ndim - number.ndim))
 
 
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1, "elastic-net": ElasticNet, "max-norm": MaxNorm}

@@ -17,8 +17,8 @@ from .updates import Rule
 def largest_curvature(features: Tensor, bias: bool = True, iterations: int = 500) -> float:
     """λ_max of XᵀX / N, X the features with a column of ones if there is a bias.
 
-    The largest eigenvalue of the mean of x xᵀ: exact for up to 1,024 features, by power iteration (to 1e-6, from
-    below) for more.
+    The largest eigenvalue of the mean of x xᵀ: exact for up to 1,024 features, by power iteration (from below,
+    until a step changes it by less than 1e-6) for more.
     """
     x = features.double()
     if bias:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from .broadcasting import along_runs
 from .errors import ConfigError
-from .penalties import along_runs
 
 
 class Rule:
@@ -124,7 +124,10 @@ class AdaGrad(Rule):
 class RMSprop(Rule):
     """G ← ρ G + (1 − ρ) g², d = g / (√G + ε): AdaGrad that forgets. Hinton, Coursera 2012, lecture 6e.
 
-    The same caution about rounding noise as in `AdaGrad`.
+    The same caution about rounding noise as in `AdaGrad`, and more of it: near a minimum G decays with the gradient,
+    g/√G stays of size one, the iterates jump to and fro, and each jump may double a difference in the last digit. Two
+    exact implementations then part company at a rate that is too large for the end of the run. Lower it (a schedule),
+    or use mini-batches, whose noise keeps G up.
     """
 
     buffers = ("squares",)

@@ -46,7 +46,8 @@ class CrossEntropy(Loss):
         return -(self.distribution(scores, targets) * log_p).sum(-1)
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return torch.softmax(scores, -1) - self.distribution(scores, targets)
+        # p as e^{log p}: softmax differs in its last bit, and would be the gradient of a slightly different value
+        return torch.log_softmax(scores, -1).exp() - self.distribution(scores, targets)
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         p = torch.softmax(scores, -1)

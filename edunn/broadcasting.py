@@ -1,0 +1,12 @@
+"""How a number of each run meets the parameters of a stack of runs."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def along_runs(number: float | Tensor, parameter: Tensor) -> float | Tensor:
+    """A number of each run, of shape `runs`, with axes added until it multiplies a parameter (*runs, …)."""
+    if not isinstance(number, Tensor) or number.ndim == 0:
+        return number
+    return number.reshape(*number.shape, *(1,) * (parameter.ndim - number.ndim))

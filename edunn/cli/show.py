@@ -1,0 +1,70 @@
+"""Summaries of runs again; several side by side, with --out also their curves in one picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RunError
+from .common import add_common, emit
+
+if TYPE_CHECKING:
+    from ..experiment import LoadedRun
+
+EXAMPLE = "edunn show runs/digits_softmax-20260101-120000 runs/digits_svm-20260101-120100 --out compared"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
+    add_common(parser, "folder for the curves, drawn together", device=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..experiment import load
+
+    runs = {name: load(path) for name, path in named(args.runs).items()}
+    figures = draw(runs, Path(args.out)) if args.out else []
+    result: dict[str, Any] = {"runs": [r.summary for r in runs.values()], "figures": figures}
+    text = str(next(iter(runs.values())).history) if len(runs) == 1 else ""
+    emit(args, result, "\n\n".join(filter(None, [text, side_by_side(runs)])) + "".join(f"\n{f}" for f in figures))
+    return 0
+
+
+def named(paths: list[str]) -> dict[str, str]:
+    """Each run under its folder's name, under its whole path where two names are the same."""
+    names = [Path(path).resolve().name for path in paths]
+    return {path if names.count(name) > 1 else name: path for name, path in zip(names, paths, strict=True)}
+
+
+def side_by_side(runs: dict[str, LoadedRun]) -> str:
+    """One line a run: how it ended, and its losses and scores."""
+    from ..history import cell
+
+    columns = ["run", "status", "epochs", "seconds", "train_loss"]
+    metrics = {r.model.metric for r in runs.values()}
+    columns += [f"{part}_{metric}" for metric in sorted(metrics) for part in ("train", "validation", "test")]
+    lines = [columns]
+    for name, finished in runs.items():
+        row = [finished.summary.get(column) for column in columns[1:]]
+        lines.append([name, *(value if isinstance(value, str) else cell(value) for value in row)])
+    keep = [i for i in range(len(columns)) if any(line[i] for line in lines[1:])]
+    widths = [max(len(line[i]) for line in lines) for i in keep]
+    return "\n".join("  ".join(line[i].ljust(w) for i, w in zip(keep, widths, strict=True)).rstrip() for line in lines)
+
+
+def draw(runs: dict[str, LoadedRun], out: Path) -> list[str]:
+    """Loss and score curves of all runs together."""
+    from .. import figures
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"Expected to make the folder {out}; {error.strerror}.") from None
+    histories = {name: finished.history for name, finished in runs.items()}
+    drawn = [figures.save(figures.loss_curves(histories), out / "loss.png")]
+    if len({finished.model.metric for finished in runs.values()}) == 1:
+        drawn.append(
+            figures.save(figures.accuracy_curves(histories), out / f"{next(iter(runs.values())).model.metric}.png")
+        )
+    return [str(path) for path in drawn]

@@ -1,0 +1,85 @@
+"""Train a model that a config file describes, in a folder of its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from .common import add_common, emit, note, show_progress
+
+if TYPE_CHECKING:
+    from ..experiment import LoadedRun
+
+EXAMPLE = "edunn train configs/digits_softmax.toml --set train.rate=0.5 --set loss=multiclass-hinge"
+
+EXIT = {"diverged": 1, "interrupted": 130}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", help="a TOML file; configs/ has some to start from")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the config's; may be repeated"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="go on with the run in DIR; beside a config, with the one in --out, or start it there if there is none",
+    )
+    parser.add_argument("--by", choices=("hand", "autograd"), default="hand", help="whose gradients and steps")
+    add_common(parser, "folder for the run (default: runs/<name>-<time>)")
+
+
+def run(args: argparse.Namespace) -> int:
+    finished = trained(args)
+    summary = finished.summary
+    emit(args, summary, report(finished))
+    return EXIT.get(summary["status"], 0)
+
+
+def trained(args: argparse.Namespace) -> LoadedRun:
+    """Starts a run, or goes on with one."""
+    import sys
+
+    from .. import config as configs
+    from .. import experiment
+
+    options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text)}
+    overrides = [
+        *args.set,
+        *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
+    ]
+    if isinstance(args.resume, str):
+        if args.config or args.out:
+            raise ConfigError("Expected --resume DIR alone, or CONFIG --out DIR --resume; got DIR beside them.")
+        return experiment.resume(args.resume, overrides=overrides, **options)
+    if args.config is None:
+        raise ConfigError("Expected a config file, or --resume DIR. configs/digits_softmax.toml is one to start from.")
+    config = configs.load(args.config, overrides)
+    if args.resume:
+        if not args.out:
+            raise ConfigError("Expected --out DIR beside --resume: the folder that the run is in, or shall be.")
+        if (Path(args.out) / "config.toml").is_file():
+            return experiment.resume(args.out, config, **options)
+    return experiment.train(config, args.out, by=args.by, command=sys.argv, **options)
+
+
+def report(finished: LoadedRun) -> str:
+    """What a person reads at the end."""
+    summary, metric = finished.summary, finished.model.metric
+    lines = [f"{summary['status']}: {summary['message']} ({summary['steps']} steps, {summary['seconds']:.1f} s)"]
+    for part in ("train", "validation", "test"):
+        if summary[f"{part}_loss"] is not None:
+            lines.append(
+                f"  {part:<11} loss {summary[f'{part}_loss']:<12.6g} {metric} {summary[f'{part}_{metric}']:.4f}"
+            )
+    if metric == "r2" and finished.model.weight.numel() <= 8:
+        lines.append(f"  weight      {finished.model.weight.squeeze().tolist()}")
+        if finished.model.bias is not None:
+            lines.append(f"  bias        {finished.model.bias.squeeze().tolist()}")
+    lines.append(f"  run         {summary['run_dir']}")
+    lines.append(f"  pictures    {len(summary['figures'])} in {Path(summary['run_dir']) / 'figures'}")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Data: samples and their names, sets that come with the package, and readers of tables and images.
+
+`load` takes a name from `SOURCES` or a path; the functions it calls are here as well, each with its own options.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import ConfigError, DataError, nearest
+from . import files
+from .digit_images import digits
+from .images import read_images, read_unsorted_images
+from .samples import Dataset, Samples, as_samples, fingerprint, split
+from .shape_images import shapes
+from .tables import read_table
+from .toys import TOYS
+
+__all__ = [
+    "SOURCES",
+    "TOYS",
+    "Dataset",
+    "Samples",
+    "Source",
+    "as_samples",
+    "digits",
+    "fingerprint",
+    "load",
+    "read_images",
+    "read_table",
+    "read_unsorted_images",
+    "shapes",
+    "split",
+]
+
+TABLES = {".csv", ".npz", ".tsv", ".txt"}
+
+
+class Source(NamedTuple):
+    """A set that comes with the package, at its default size."""
+
+    name: str
+    description: str
+    samples: int
+    features: int
+
+
+SOURCES = (
+    Source("digits", "handwritten digits of 8×8 pixels, 10 classes, with a test part", 1797, 64),
+    Source("shapes", "made colour images of 32×32 pixels, 12 classes of hue × texture × shape", 2000, 3072),
+    Source("line", "y = 2x + 3.5 and noise", 100, 1),
+    Source("lecture-line", "the lecture's 100 points around y = 2x + 3.5", 100, 1),
+    Source("random-linear", "a random line and noise", 100, 1),
+    Source("random-binary", "zeros and ones along one feature, P(1) = σ(2x − 1)", 100, 1),
+    Source("blobs", "round clouds, 3 classes", 300, 2),
+    Source("moons", "two half circles that reach into each other, 2 classes", 200, 2),
+    Source("circles", "a circle around a circle, 2 classes", 200, 2),
+    Source("spirals", "arms of a spiral, 3 classes", 300, 2),
+    Source("above-curve", "above or below a sine or a parabola, 2 classes", 300, 2),
+)
+
+
+def load(
+    name_or_path: str | PathLike[str], progress: Callable[[int, int], None] | None = None, **options: Any
+) -> Dataset:
+    """A set by its name in `SOURCES`, or a file by its path.
+
+    A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. A name goes before a path of
+    the same name: write `./digits` for a folder of that name.
+
+    Parameters
+    ----------
+    progress : called with (images done, images in all) while images are decoded
+    options : those of the function behind it: `samples`, `seed`, `noise` of a toy, `target` and `task` of a table
+        (see `read_table`), `size` of images
+    """
+    name = fspath(name_or_path)
+    made: dict[str, Callable[..., Samples]] = {"shapes": shapes, **TOYS}
+    if name == "digits":
+        return _call(digits, name, options)
+    if name in made:
+        samples = _call(made[name], name, options)
+        said = "".join(f", {key}={value}" for key, value in options.items())
+        return Dataset(name, samples, None, fingerprint(samples), f"made by a formula: {name}{said}")
+    path = Path(name)
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        samples = _call(read_table, name, options, path)
+        return Dataset(path.stem, samples, None, files.sha256(path), name)
+    if (name and path.is_dir()) or path.suffix.lower() == ".zip":
+        return _call(read_images, name, options, path, progress=progress)
+    if path.is_file():
+        raise DataError(
+            f"Expected a table ({', '.join(sorted(TABLES))}), or a folder or .zip of images; got '{name}'. "
+            f"Say what it is by its suffix."
+        )
+    if path.suffix or len(path.parts) > 1:
+        files.existing(path, "data")
+    raise DataError(
+        f"Expected a data set's name or the path of one; got {name!r}. "
+        f"{nearest(name, [source.name for source in SOURCES])}"
+    )
+
+
+def _call(function: Callable[..., Any], name: str, options: dict[str, Any], *given: Any, **also: Any) -> Any:
+    """Calls the function behind a source; an option that it does not have is named, with those it has."""
+    known = [key for key in list(inspect.signature(function).parameters)[len(given) :] if key != "progress"]
+    for key in options:
+        if key not in known:
+            hint = nearest(key, known) if known else "It takes none."
+            raise ConfigError(f"Unknown option {key!r} for the data {name!r}. {hint}")
+    return function(*given, **options, **also)

@@ -1,0 +1,375 @@
+"""What a model learns from: features, targets, and their names; and how a part is set aside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import devices, errors
+from ..errors import ConfigError, DataError, DtypeError, ShapeError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples:
+    """Features and targets, one row a sample.
+
+    Parameters
+    ----------
+    features : (samples, features), floating; or images, (samples, height, width, channels), uint8
+    targets : (samples,): int64 class indices, or floating for regression; None where they are not known
+    classes : the classes' names, in the order of their indices; None for regression
+    feature_names : one name a column
+    target_name : what the target is called
+
+    Lengths, shapes and dtypes are checked here; the values are not, because that would make a GPU wait at every slice.
+    `as_samples` checks them once.
+    """
+
+    features: Tensor
+    targets: Tensor | None = None
+    classes: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    target_name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_features(self.features)
+        if self.targets is not None:
+            check_targets(self.targets, self.features)
+            if self.classes is not None and not self.is_classification:
+                raise DtypeError(
+                    f"Expected class indices of dtype int64 beside the classes' names; got {self.targets.dtype}. "
+                    f"Convert with targets.long(), or leave the names out for regression."
+                )
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise DataError(f"Expected each class to have its own name; {twice!r} occurs twice.")
+        names = self.feature_names
+        if names is not None and not self.is_images and len(names) != self.features.shape[1]:
+            raise ShapeError(
+                f"Expected one name for each of the {self.features.shape[1]} features; got {len(names)} names."
+            )
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+    def __getitem__(self, index: slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]) -> Samples:
+        """The samples at a slice, at indices, or where a boolean mask is true; names are kept."""
+        rows = self._rows(index)
+        return replace(self, features=self.features[rows], targets=None if self.targets is None else self.targets[rows])
+
+    def _rows(self, index: Any) -> slice | Tensor:
+        if isinstance(index, slice):
+            if index.step is None or index.step > 0:
+                return index  # a view: nothing is copied
+            return torch.tensor(range(len(self))[index], dtype=torch.int64)  # torch has no negative steps
+        if isinstance(index, int | np.integer):
+            raise DtypeError(
+                f"Expected a slice, indices or a boolean mask; got the number {index}. "
+                f"One sample is samples[{index}:{index + 1}]."
+            )
+        rows = torch.as_tensor(index)
+        if rows.numel() == 0 and rows.dtype != torch.bool:
+            rows = rows.long()  # an empty list comes as float32
+        if rows.ndim != 1 or rows.dtype.is_floating_point or rows.dtype.is_complex:
+            raise DtypeError(
+                f"Expected indices or a boolean mask of one axis; got {rows.dtype} of shape {errors.shape(rows)}."
+            )
+        if rows.dtype == torch.bool:
+            if len(rows) != len(self):
+                raise ShapeError(f"Expected a mask with one value a sample, {len(self)}; got {len(rows)}.")
+            return rows
+        return rows.long()  # torch would read uint8 indices as a mask
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Samples:
+        """The same samples on another device, or in another floating dtype; images and class indices keep theirs."""
+        if dtype is not None and not dtype.is_floating_point:
+            raise DtypeError(f"Expected a floating dtype; got {dtype}. Images and class indices keep their own.")
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device=device, dtype=dtype if tensor.dtype.is_floating_point else None)
+
+        return replace(self, features=move(self.features), targets=None if self.targets is None else move(self.targets))
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the features are images: uint8, (samples, height, width, channels)."""
+        return self.features.ndim == 4
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the targets are class indices."""
+        return self.targets is not None and not self.targets.dtype.is_floating_point
+
+    def __repr__(self) -> str:
+        count = f"{len(self):,}"
+        if self.is_images:
+            height, width, channels = self.features.shape[1:]
+            what = f"{count} images of {height}×{width}×{channels}"
+        else:
+            what = f"{count} × {self.features.shape[1]:,} {str(self.features.dtype).removeprefix('torch.')}"
+        if self.targets is None:
+            return f"Samples({what}, no targets)"
+        target = f" {self.target_name!r}" if self.target_name else ""
+        if not self.is_classification:
+            return f"Samples({what}, real target{target})"
+        if self.classes is None:
+            return f"Samples({what}, class indices{target})"
+        names = self.classes if len(self.classes) <= 4 else (*self.classes[:2], "…", self.classes[-1])
+        return f"Samples({what}, {len(self.classes)} classes{target}: {', '.join(names)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples to learn from, samples kept for the end, and where they come from.
+
+    Parameters
+    ----------
+    name : what runs and figures call it
+    train : the training part
+    test : the part that is looked at once, at the end; None where the source has none
+    sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
+    source : the path, or how the data was made
+    """
+
+    name: str
+    train: Samples
+    test: Samples | None
+    sha256: str | None
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.test is None:
+            return
+        if self.test.features.shape[1:] != self.train.features.shape[1:]:
+            raise ShapeError(
+                f"Expected test samples shaped like the training samples, {tuple(self.train.features.shape[1:])}; "
+                f"got {tuple(self.test.features.shape[1:])}."
+            )
+        if self.test.classes != self.train.classes:
+            raise DataError(
+                f"Expected the same classes in both parts; training has {self.train.classes}, test {self.test.classes}."
+            )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
+        """Both parts on another device, or in another floating dtype."""
+        test = None if self.test is None else self.test.to(device, dtype)
+        return replace(self, train=self.train.to(device, dtype), test=test)
+
+
+def as_samples(
+    features: Any,
+    targets: Any = None,
+    classes: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+    target_name: str | None = None,
+) -> Samples:
+    """Samples from tensors, numpy arrays or lists, with every value checked.
+
+    Parameters
+    ----------
+    features : (samples, features). float32 stays float32, all other numbers become float64; uint8 with four axes,
+        (samples, height, width, channels), stays as it is: images.
+    targets : (samples,). Text becomes class indices in the order of `classes`, or alphabetically. Whole numbers are
+        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise. Floats are
+        regression targets, in the features' dtype, which the losses ask for.
+
+    Memory is shared with the caller where no conversion was needed.
+    """
+    x = _numbers("features", features)
+    check_features(x)
+    if x.dtype.is_floating_point:
+        errors.check_finite("features", x)
+    y: Tensor | None = None
+    if targets is not None:
+        labels = targets if isinstance(targets, Tensor) else _array("targets", targets)
+        if isinstance(labels, np.ndarray) and labels.dtype.kind in "US":
+            y, classes = encode([str(label) for label in labels.astype(str)], classes)
+        elif _is_whole(labels):
+            y = torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long())
+        else:
+            y = _numbers("targets", labels)
+            y = y.to(x.dtype) if x.dtype.is_floating_point else y
+        check_targets(y, x)
+        if y.dtype.is_floating_point:
+            errors.check_finite("targets", y)
+        else:
+            classes = _class_names(y, classes)
+    return Samples(
+        features=x,
+        targets=y,
+        classes=None if classes is None else tuple(classes),
+        feature_names=None if feature_names is None else tuple(feature_names),
+        target_name=target_name,
+    )
+
+
+def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
+    """Sets a seeded part aside: (rest, part), each in the order of the rows as they came.
+
+    Where the targets are classes, each gives its share, and a class of two samples or more is in both parts; a class
+    of one sample stays in the rest. So validation and test parts have the proportions of the whole.
+
+    Parameters
+    ----------
+    fraction : the part's share of the samples, between 0 and 1; a test part takes 0.2, say
+    seed : the same samples, fraction and seed give the same parts on every device
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"Expected a fraction between 0 and 1; got {fraction}. A fifth is 0.2.")
+    if len(samples) < 2:
+        raise DataError(f"Expected two samples or more to split; got {len(samples)}.")
+    generator = devices.generator(seed, int.from_bytes(b"split", "big"))  # apart from the epochs' permutations
+    order = torch.randperm(len(samples), generator=generator)
+    if samples.targets is not None and samples.is_classification:
+        labels, group = samples.targets.cpu().unique(return_inverse=True)
+        sizes = group.bincount(minlength=len(labels)).tolist()
+    else:
+        group, sizes = torch.zeros(len(samples), dtype=torch.int64), [len(samples)]
+    chosen = torch.zeros(len(samples), dtype=torch.bool)
+    for label, take in enumerate(shares(sizes, fraction)):
+        chosen[order[group[order] == label][:take]] = True
+    if not chosen.any():
+        raise DataError("Expected a class of two samples or more to split; every class has one. Collect more samples.")
+    index = chosen.to(samples.features.device)
+    return samples[~index], samples[index]
+
+
+def shares(sizes: Sequence[int], fraction: float) -> list[int]:
+    """How many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
+
+    Each class starts from the whole part of its quota, between 1 and its size − 1; what is missing from the total goes
+    to the largest remainders, what is too much is taken from the smallest (Hamilton's method, with bounds).
+    """
+    low = [min(1, size - 1) for size in sizes]
+    high = [size - 1 for size in sizes]
+    quota = [fraction * size for size in sizes]
+    take = [min(max(int(q), a), b) for q, a, b in zip(quota, low, high, strict=True)]
+    missing = round(fraction * sum(sizes)) - sum(take)
+    step = 1 if missing > 0 else -1
+    for _ in range(abs(missing)):
+        free = [i for i in range(len(sizes)) if low[i] <= take[i] + step <= high[i]]
+        if not free:
+            break  # the bounds come first: one of each class on both sides
+        take[max(free, key=lambda i: step * (quota[i] - take[i]))] += step
+    return take
+
+
+def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
+    names = tuple(sorted(set(labels))) if classes is None else tuple(classes)
+    index = {name: i for i, name in enumerate(names)}
+    for row, label in enumerate(labels):
+        if label not in index:
+            raise DataError(
+                f"Expected one of the known classes; got {label!r} at index {row}. {errors.nearest(label, names)}"
+            )
+    return torch.tensor([index[label] for label in labels], dtype=torch.int64), names
+
+
+def fingerprint(samples: Samples) -> str:
+    """The sha256 of the numbers themselves: features' bytes, then targets' bytes."""
+    digest = hashlib.sha256()
+    for tensor in (samples.features, samples.targets):
+        if tensor is not None:
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def check_features(features: Tensor) -> None:
+    """Features are (samples, features), floating, or uint8 images."""
+    if features.ndim == 4 and features.dtype == torch.uint8:
+        return
+    if features.ndim == 2 and features.dtype.is_floating_point:
+        return
+    if features.ndim == 2:
+        errors.check_floating("features", features)
+    hint = ""
+    if features.ndim == 1:
+        hint = " One feature is a column: features.reshape(-1, 1)."
+    elif features.ndim == 3:
+        hint = " Grey images have a channel axis of 1: features.unsqueeze(-1)."
+    elif features.ndim == 4:
+        hint = " Images are uint8, 0 to 255; numbers computed from them are rows: features.flatten(1)."
+    raise ShapeError(
+        f"Expected features of shape (samples, features), or uint8 images (samples, height, width, channels); "
+        f"got {features.dtype} of shape {errors.shape(features)}.{hint}"
+    )
+
+
+def check_targets(targets: Tensor, features: Tensor) -> None:
+    """Targets are (samples,), int64 or floating, on the features' device."""
+    samples = features.shape[0]
+    if targets.ndim != 1:
+        hint = ""
+        if targets.ndim == 2 and targets.shape[1] == 1:
+            hint = " Did you mean targets.squeeze(1)?"
+        elif targets.ndim == 2:
+            hint = " For one-hot rows take targets.argmax(1)."
+        raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
+    if targets.shape[0] != samples:
+        raise ShapeError(f"Expected one target a sample, {samples}; got {targets.shape[0]}.")
+    if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
+        raise DtypeError(
+            f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
+            f"Convert with targets.long()."
+        )
+    if targets.device != features.device:
+        raise DtypeError(
+            f"Expected targets on the features' device, {features.device}; got {targets.device}. "
+            f"Move them with targets.to(features.device)."
+        )
+
+
+def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
+    """One name for each class index; "0", "1", … if none are given."""
+    if targets.numel() and int(targets.min()) < 0:
+        raise errors.LabelError(
+            f"Expected class indices 0, 1, …; got {int(targets.min())}. "
+            f"For labels -1 and +1 use (targets + 1) // 2, or floats for a loss that takes signs."
+        )
+    if classes is None:
+        return tuple(str(i) for i in range(int(targets.max()) + 1 if targets.numel() else 0))
+    errors.check_class_indices(targets, len(classes))
+    return tuple(classes)
+
+
+def _numbers(name: str, values: Any) -> Tensor:
+    """A tensor of float32 or float64, or of uint8 images."""
+    if isinstance(values, Tensor):
+        tensor = values
+    else:
+        array = _array(name, values)
+        if array.dtype.kind not in "fiub":
+            raise DtypeError(f"Expected {name} to be numbers; got {array.dtype}.")
+        if array.dtype.kind != "u" or array.dtype.itemsize != 1:
+            array = array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
+        tensor = torch.from_numpy(array)
+    if tensor.dtype in (torch.float32, torch.float64) or (tensor.dtype == torch.uint8 and tensor.ndim == 4):
+        return tensor
+    if tensor.dtype.is_complex:
+        raise DtypeError(f"Expected {name} to be real numbers; got {tensor.dtype}.")
+    return tensor.double()
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """A numpy array that torch takes without a warning: contiguous, in the machine's byte order, writeable."""
+    try:
+        array = np.asarray(values)
+    except ValueError as problem:
+        raise ShapeError(f"Expected {name} as rows of equal length; got rows that differ.") from problem
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)  # a pandas column of text
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.require(array, requirements=["C", "W"])
+
+
+def _is_whole(labels: Tensor | np.ndarray) -> bool:
+    if isinstance(labels, Tensor):
+        return not labels.dtype.is_floating_point and not labels.dtype.is_complex
+    return labels.dtype.kind in "iub"

@@ -1,0 +1,8 @@
+"""From a config to a trained model and a folder of files, and back."""
+
+from .build import Prepared, prepare
+from .folder import RunFolder
+from .loaded import LoadedRun, Predictions, load
+from .train import resume, train
+
+__all__ = ["LoadedRun", "Predictions", "Prepared", "RunFolder", "load", "prepare", "resume", "train"]

@@ -1,0 +1,156 @@
+"""A run read back from its folder: the model, its features, its history, and what they say of new samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import config as configs
+from .. import data, devices
+from ..config import Config
+from ..data import Samples
+from ..errors import RunError
+from ..features.pipeline import Pipeline
+from ..history import History
+from ..losses import Loss
+from ..models import LinearModel
+from .build import Prepared, encode, make_loss, make_model
+from .folder import RunFolder, put_weights
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedRun:
+    """What `edunn.load` gives.
+
+    `features` turns samples as they came into what the model takes, standardised as on the training part;
+    `classes` are the names of the class indices (None for regression); `summary` is what `--json` printed.
+    """
+
+    path: Path
+    config: Config
+    model: LinearModel
+    loss: Loss
+    features: Pipeline
+    history: History
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        names = self.manifest["classes"]
+        return None if names is None else tuple(names)
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        names = self.manifest["feature_names"]
+        return None if names is None else tuple(names)
+
+    def read(self, path: str | Path) -> Samples:
+        """New samples from a file, with the columns and classes of the run, and with targets if the file has them."""
+        if len(self.features.shape) == 3:
+            return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
+        return data.read_table(
+            path,
+            target=self.manifest["target_name"],
+            features=self.feature_names,
+            task="real" if self.classes is None else "classes",
+            targets_required=False,
+            classes=self.classes,
+        )
+
+    @torch.no_grad()
+    def predict(self, samples: Samples) -> Predictions:
+        """Scores, labels and, where the model has them, probabilities of new samples; with targets also how right."""
+        x = self.features(samples.features, self.model.weight.dtype)
+        scores = self.model(x)
+        decided = self.model.decide(scores)
+        probabilities = getattr(self.model, "probabilities", lambda _: None)(x)
+        if self.classes is None:
+            return Predictions(scores, None, None, decided, self.classes, self.rate(samples, scores))
+        index = (decided > 0).long() if self.model.one_output else decided
+        if probabilities is not None and self.model.one_output:
+            probabilities = torch.stack([1 - probabilities, probabilities], -1)
+        return Predictions(scores, index, probabilities, None, self.classes, self.rate(samples, scores))
+
+    def rate(self, samples: Samples, scores: Tensor) -> float | None:
+        if samples.targets is None:
+            return None
+        return float(self.model.rate(scores, encode(samples, self.loss, scores.dtype)))
+
+    def __str__(self) -> str:
+        s = self.summary
+        metric = self.model.metric
+        parts = [
+            f"{part} {s[f'{part}_{metric}']:.4f}"
+            for part in ("train", "validation", "test")
+            if s.get(f"{part}_{metric}") is not None
+        ]
+        return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in self.summary.items() if value is not None
+        )
+        return f"<table>{rows}</table>"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` if targets came."""
+
+    scores: Tensor
+    index: Tensor | None
+    probabilities: Tensor | None
+    value: Tensor | None
+    classes: tuple[str, ...] | None
+    score: float | None
+
+    @property
+    def labels(self) -> list[str] | list[float]:
+        if self.index is None or self.classes is None:
+            assert self.value is not None
+            return self.value.tolist()
+        return [self.classes[i] for i in self.index.tolist()]
+
+    def __len__(self) -> int:
+        return self.scores.shape[0]
+
+
+def manifest_shapes(prepared: Prepared) -> dict[str, Any]:
+    """What `load` needs to build the empty model and pipeline again."""
+    train = prepared.dataset.train
+    return {
+        "classes": None if train.classes is None or not train.is_classification else list(train.classes),
+        "feature_names": None if train.feature_names is None else list(train.feature_names),
+        "target_name": train.target_name,
+        "features": {"kind": prepared.pipeline.kind, "shape": list(prepared.pipeline.shape)},
+        "width": prepared.train.features.shape[1],
+    }
+
+
+def load(path: str | Path) -> LoadedRun:
+    """Reads a run's folder. The model is on the CPU and ready to predict."""
+    folder = RunFolder(path)
+    if not folder.has("config.toml"):
+        raise RunError(f"Expected the folder of a run at {path}. {folder.state()}")
+    import tomllib
+
+    config = configs.parse(tomllib.loads(folder.read("config.toml")))
+    summary = folder.read_json("summary.json")
+    manifest = folder.read_json("manifest.json")
+    try:
+        kind, shape, width = manifest["features"]["kind"], tuple(manifest["features"]["shape"]), manifest["width"]
+        classes = None if manifest["classes"] is None else tuple(manifest["classes"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"Expected a manifest written by edunn in {folder.path}; it lacks {error}.") from None
+    dtype = devices.dtype(config.run.dtype)
+    pipeline = Pipeline.from_state(kind, shape, folder.read_tensors("features.safetensors")[0])
+    loss = make_loss(config.loss)
+    model = make_model(config.model, loss, width, classes, dtype)
+    put_weights(model, folder.read_tensors("model.safetensors")[0], folder)
+    history = History.load(folder.file("metrics.jsonl"))
+    return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)

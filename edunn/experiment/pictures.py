@@ -1,0 +1,67 @@
+"""The pictures of a run: curves always; a fitted line, regions, templates and a confusion matrix where they fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import figures
+from ..data import Samples
+from ..history import History
+from .build import Prepared
+from .folder import RunFolder
+
+
+def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
+    """Draws what fits the run into its figures folder, and returns the files' names."""
+    drawn: list[str] = []
+
+    def save(name: str, axes: Any) -> None:
+        path = folder.file(f"figures/{name}.png")
+        figures.save(axes, path)
+        drawn.append(str(path))
+
+    model, width = prepared.model, prepared.train.features.shape[1]
+    names = prepared.dataset.train.classes
+    save("loss", figures.loss_curves(history))
+    if any(history.metric in row for row in history):
+        save(history.metric, figures.accuracy_curves(history))
+    if history.status == "diverged":
+        return drawn  # its weights have nothing to show
+    shape, standardise = template_shape(prepared), prepared.pipeline.standardise
+    own_units = in_own_units(prepared)
+    if shape is not None:
+        save("templates", figures.templates(model.weight.detach(), shape, classes=names))
+    if history.metric == "r2" and width == 1:
+        save("fitted_line", figures.fitted_line(model, own_units, standardise=standardise))
+    if history.metric == "accuracy" and width == 2:
+        save("regions", figures.decision_regions(model, own_units, standardise=standardise))
+    looked_at = prepared.test or prepared.validation
+    if history.metric == "accuracy" and names and looked_at is not None and looked_at.targets is not None:
+        with torch.no_grad():
+            decided = model.predict(looked_at.features)
+        axes = figures.confusion_matrix(as_index(looked_at.targets), as_index(decided), names)
+        save("confusion", axes)
+    return drawn
+
+
+def as_index(labels: torch.Tensor) -> torch.Tensor:
+    """0/1 and −1/+1 labels as class indices; class indices as they are."""
+    return (labels > 0).long() if labels.dtype.is_floating_point or bool((labels < 0).any()) else labels
+
+
+def in_own_units(prepared: Prepared) -> Samples:
+    """The training part as the model takes it, but with the columns' names and in their own units: for the axes."""
+    train, named, standardise = prepared.train, prepared.dataset.train, prepared.pipeline.standardise
+    features = train.features if standardise is None else standardise.invert(train.features)
+    return Samples(features, train.targets, train.classes, named.feature_names, named.target_name)
+
+
+def template_shape(prepared: Prepared) -> tuple[int, ...] | None:
+    """The shape in which a weight row is an image: that of the images, or the square of the digits."""
+    if prepared.pipeline.kind == "pixels":
+        return prepared.pipeline.shape
+    if prepared.dataset.name == "digits":
+        return (8, 8)
+    return None

@@ -1,0 +1,231 @@
+"""Trains what a config describes, in a folder of its own; and goes on where a run stood."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .. import config as configs
+from ..config import Config
+from ..data import Samples
+from ..descent import Progress, evaluate
+from ..devices import threads_for
+from ..errors import ConfigError, RunError
+from ..history import History
+from ..stability import stable_rate
+from ..version import __version__
+from .build import Prepared, prepare
+from .folder import RunFolder, load_checkpoint, save_checkpoint
+from .loaded import LoadedRun, load, manifest_shapes
+from .pictures import draw
+
+CHECKPOINT_EVERY = 1.0  # seconds
+
+
+def train(
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    by: str = "hand",
+    bar: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+    command: list[str] | None = None,
+) -> LoadedRun:
+    """Trains, writes the run's folder and returns the run.
+
+    Parameters
+    ----------
+    config : from `edunn.config.load` or `parse`
+    out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted.
+    by : "hand", or "autograd" to let torch take the derivatives and the steps
+    bar : show a progress bar on stderr
+    note : told what a reader should know before the run, such as a rate that will diverge
+    command : what the manifest says the run was started with
+    """
+    folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
+    folder.check_free()
+    prepared = prepare(config, decoding_bar(bar))
+    folder.create()
+    folder.write("config.toml", configs.dump(config))
+    folder.write_json("manifest.json", manifest(prepared, command))
+    return run(prepared, folder, Progress(), by, bar, note)
+
+
+def resume(
+    out: str | Path,
+    config: Config | None = None,
+    overrides: list[str] | None = None,
+    *,
+    bar: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> LoadedRun:
+    """Goes on with the run in a folder, from its own config and checkpoint, to the same bits as if never stopped.
+
+    `config`, if given, must be the folder's own; nothing but `train.epochs` may change. A run that was killed before
+    its first checkpoint starts from the beginning.
+    """
+    folder = RunFolder(out)
+    stored = tomllib.loads(folder.read("config.toml"))
+    before = configs.parse(tomllib.loads(folder.read("config.toml")))
+    after = config or configs.parse(stored, overrides or ())
+    check_same_run(before, after, folder)
+    prepared = prepare(after, decoding_bar(bar))
+    sha256 = folder.read_json("manifest.json").get("data", {}).get("sha256")
+    if sha256 != prepared.dataset.sha256:
+        raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
+    at = Progress()
+    if folder.has("checkpoint.safetensors"):
+        at = load_checkpoint(folder, prepared.model, prepared.descent.rule)
+    folder.write("config.toml", configs.dump(after))
+    return run(prepared, folder, at, "hand", bar, note)
+
+
+def run(
+    prepared: Prepared, folder: RunFolder, at: Progress, by: str, bar: bool, note: Callable[[str], None]
+) -> LoadedRun:
+    """The training itself, with checkpoints while it goes and files at its end."""
+    warn_of_divergence(prepared, note)
+    progress = tqdm(
+        disable=not bar, initial=at.epoch, unit="epoch", total=prepared.descent.epochs, leave=False, file=sys.stderr
+    )
+    saved = time.perf_counter()
+
+    def after_epoch(now: Progress) -> None:
+        nonlocal saved
+        row = now.rows[-1]
+        progress.set_postfix_str(f"loss {row['running']:.4g}", refresh=False)
+        progress.update(now.epoch - progress.n)
+        if by == "hand" and time.perf_counter() - saved >= CHECKPOINT_EVERY:
+            save_checkpoint(folder, prepared.model, prepared.descent.rule, now)
+            saved = time.perf_counter()
+
+    with progress, threads_for(prepared.descent.batch * prepared.model.weight.numel()):
+        history = prepared.descent.go(by, at, after_epoch)
+    # an interrupted run stands in the middle of an epoch; the checkpoint of the last whole one is what it goes on from
+    if by == "hand" and history.status not in ("interrupted", "stopped"):
+        save_checkpoint(folder, prepared.model, prepared.descent.rule, at)
+    return write_results(prepared, folder, history)
+
+
+def write_results(prepared: Prepared, folder: RunFolder, history: History) -> LoadedRun:
+    """Weights, history, pictures and the summary, and the run as `load` gives it."""
+    folder.write_tensors("model.safetensors", dict(prepared.model.state_dict()))
+    folder.write_tensors("features.safetensors", prepared.pipeline.state())
+    if history.snapshots:
+        flat = {f"{step}/{name}": t for step, weights in history.snapshots for name, t in weights.items()}
+        folder.write_tensors("snapshots.safetensors", flat)
+    history.save(folder.file("metrics.jsonl"))
+    history.save_csv(folder.file("metrics.csv"))
+    result = summary(prepared, folder, history)
+    figures = draw(prepared, folder, history)
+    folder.write_json("summary.json", result | {"figures": figures})
+    return load(folder.path)
+
+
+def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str, Any]:
+    """What `--json` prints. Losses and scores are those of the final weights; the test part is looked at here, once."""
+    model, loss = prepared.model, prepared.loss
+    result: dict[str, Any] = {"status": history.status, "message": history.message}
+    for name in ("train", "validation", "test"):
+        part: Samples | None = getattr(prepared, name)
+        values = (None, None) if part is None else evaluate(model, loss, part)
+        result |= {f"{name}_loss": values[0], f"{name}_{model.metric}": values[1]}
+    penalty = prepared.penalty
+    return result | {
+        "train_penalty": 0.0 if penalty is None else float(penalty.value(dict(model.named_parameters())).detach()),
+        "epochs": history.epochs,
+        "steps": history.steps,
+        "best_epoch": history.best_epoch,
+        "seconds": round(history.seconds, 3),
+        "rate": prepared.config.train.rate,
+        "stable_rate": history.stable_rate,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "device": str(prepared.device),
+        "dtype": prepared.config.run.dtype,
+        "run_dir": str(folder.path),
+    }
+
+
+def manifest(prepared: Prepared, command: list[str] | None) -> dict[str, Any]:
+    """What is needed to say, later, what this run was."""
+    device = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else platform.machine()
+    return {
+        "command": command,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": {
+            "edunn": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "device": {"type": prepared.device.type, "name": device},
+        "seed": prepared.config.run.seed,
+        "data": {
+            "name": prepared.dataset.name,
+            "source": prepared.dataset.source,
+            "sha256": prepared.dataset.sha256,
+            "samples": {
+                name: len(part) if (part := getattr(prepared, name)) is not None else 0
+                for name in ("train", "validation", "test")
+            },
+        },
+        **manifest_shapes(prepared),
+    }
+
+
+def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
+    """Refuses to go on with other options: the result would be neither run. More epochs are the exception."""
+    same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
+    if same_epochs == before:
+        return
+    old, new = flat(configs.plain(before)), flat(configs.plain(same_epochs))
+    key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
+    raise ConfigError(
+        f"Expected the config that the run in {folder.path} was begun with; {key} was {old.get(key)!r} and is now "
+        f"{new.get(key)!r}. Only train.epochs may change: start a new run with another --out."
+    )
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted keys."""
+    result: dict[str, Any] = {}
+    for key, value in table.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
+
+
+def warn_of_divergence(prepared: Prepared, note: Callable[[str], None]) -> None:
+    """Says before the run that a full-batch rate is too large, where that is known."""
+    rate, full = prepared.config.train.rate, prepared.config.train.batch_size == "full"
+    if full and prepared.config.train.schedule.kind == "constant":
+        limit = stable_rate(
+            prepared.model, prepared.loss, prepared.train.features, prepared.penalty, prepared.descent.rule
+        )
+        if limit is not None and rate > limit:
+            note(f"note: rate {rate:g} is above the largest stable rate {limit:.4g}; the loss will grow without bound")
+
+
+def decoding_bar(bar: bool) -> Callable[[int, int], None] | None:
+    """A progress bar for reading images."""
+    if not bar:
+        return None
+    progress: list[tqdm] = []
+
+    def update(done: int, total: int) -> None:
+        if not progress:
+            progress.append(tqdm(total=total, unit="image", desc="reading", leave=False, file=sys.stderr))
+        progress[0].update(done - progress[0].n)
+        if done == total:
+            progress[0].close()
+
+    return update

@@ -1,0 +1,222 @@
+"""Runs on disk: what is written, what is read back, and how a run goes on where it was cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+import edunn
+from edunn import config, experiment
+from edunn.errors import ConfigError, RunError
+
+ROOT = Path(__file__).parent.parent
+
+
+def digits(**train: Any) -> config.Config:
+    """A short run on the digits."""
+    options = {"rate": 0.1, "batch_size": 64, "epochs": 6, "rule": "adam", "schedule": "cosine"} | train
+    return config.parse(
+        {
+            "data": {"name": "digits", "validation": 0.1},
+            "features": {"standardise": True},
+            "model": "softmax",
+            "loss": "cross-entropy",
+            "penalty": {"kind": "l2", "strength": 1e-3},
+            "train": options,
+            "run": {"name": "digits"},
+        }
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def same_bits(first: Path, second: Path) -> None:
+    one, two = weights(first), weights(second)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), name
+
+
+def test_a_run_loads_as_it_was(tmp_path: Path) -> None:
+    done = experiment.train(digits(snapshots=20), tmp_path / "run")
+    again = edunn.load(tmp_path / "run")
+    samples = edunn.data.digits().test
+    assert samples is not None
+    assert again.summary == done.summary
+    assert again.history.rows == done.history.rows
+    predictions = again.predict(samples)
+    assert predictions.score == pytest.approx(done.summary["test_accuracy"])
+    right = sum(a == again.classes[b] for a, b in zip(predictions.labels, samples.targets.tolist(), strict=True))
+    assert right / len(samples) == pytest.approx(predictions.score)
+
+
+def test_standardisation_is_fitted_on_the_training_part_alone(tmp_path: Path) -> None:
+    prepared = experiment.prepare(digits())
+    assert prepared.validation is not None
+    mean = prepared.train.features.mean(0)
+    torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-5, rtol=0)
+    assert float(prepared.validation.features.mean(0).abs().max()) > 1e-3
+
+
+def test_manifest_says_what_the_run_was(tmp_path: Path) -> None:
+    experiment.train(digits(epochs=1), tmp_path / "run", command=["edunn", "train", "digits.toml"])
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["command"] == ["edunn", "train", "digits.toml"]
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert manifest["data"]["samples"] == {"train": 1293, "validation": 144, "test": 360}
+    assert len(manifest["data"]["sha256"]) == 64
+
+
+class Cut(Exception):
+    """Stands for the power going out."""
+
+
+@pytest.mark.parametrize("rule", ["gradient-descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_resumed_run_ends_in_the_same_bits(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["edunn.experiment.train"]
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.0)
+    experiment.train(digits(rule=rule), tmp_path / "whole")
+
+    save, count = module.save_checkpoint, 0
+
+    def save_then_cut(*args: Any) -> None:
+        nonlocal count
+        save(*args)
+        count += 1
+        if count == 3:
+            raise Cut
+
+    monkeypatch.setattr(module, "save_checkpoint", save_then_cut)
+    with pytest.raises(Cut):
+        experiment.train(digits(rule=rule), tmp_path / "cut")
+    assert not (tmp_path / "cut" / "summary.json").exists()
+    monkeypatch.setattr(module, "save_checkpoint", save)
+    resumed = experiment.resume(tmp_path / "cut")
+    same_bits(tmp_path / "whole", tmp_path / "cut")
+    whole = edunn.load(tmp_path / "whole")
+    assert resumed.history.rows == whole.history.rows
+
+
+def test_early_stopping_survives_a_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["edunn.experiment.train"]
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 0.0)
+    options = {"rate": 0.3, "epochs": 60, "patience": 3, "schedule": "constant"}
+    whole = experiment.train(digits(**options), tmp_path / "whole")
+    assert whole.summary["status"] == "stopped"
+    experiment.train(digits(**options), tmp_path / "cut")
+    (tmp_path / "cut" / "summary.json").unlink()  # killed after its last epoch, before it wrote its results
+    resumed = experiment.resume(tmp_path / "cut")
+    assert resumed.summary["status"] == "stopped"
+    assert resumed.history.rows == whole.history.rows
+    same_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+def start(folder: Path, *extra: str) -> subprocess.Popen[bytes]:
+    """A run of a few seconds in a process of its own."""
+    (folder.parent / "long.toml").write_text(config.dump(digits(epochs=400)))
+    return subprocess.Popen(
+        [sys.executable, "-m", "edunn", "train", str(folder.parent / "long.toml"), "--out", str(folder), *extra],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it could be cut"
+        assert time.monotonic() < end, f"no {path.name} after {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("blow", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)], ids=["killed", "interrupted"]
+)
+def test_a_process_cut_off_in_the_middle_resumes_to_the_same_bits(
+    blow: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    process = start(tmp_path / "cut")
+    wait_for(tmp_path / "cut" / "checkpoint.safetensors", process)
+    process.send_signal(blow)
+    assert process.wait(60) == code
+    assert start(tmp_path / "cut", "--resume").wait(120) == 0
+    assert start(tmp_path / "whole").wait(120) == 0
+    same_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_more_epochs_go_on_from_a_finished_run(tmp_path: Path) -> None:
+    experiment.train(digits(epochs=4, schedule="constant"), tmp_path / "run")
+    experiment.resume(tmp_path / "run", overrides=["train.epochs=9"])
+    experiment.train(digits(epochs=9, schedule="constant"), tmp_path / "whole")
+    same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_any_other_change_is_refused(tmp_path: Path) -> None:
+    experiment.train(digits(), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"train\.rate was 0\.1 and is now 0\.2\. Only train\.epochs may change"):
+        experiment.resume(tmp_path / "run", overrides=["train.rate=0.2"])
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    experiment.train(digits(), tmp_path / "digits")
+    moons = config.load(ROOT / "configs" / "moons_logistic.toml", ["train.epochs=3"])
+    experiment.train(moons, tmp_path / "moons")
+    (tmp_path / "digits" / "checkpoint.safetensors").replace(tmp_path / "moons" / "checkpoint.safetensors")
+    with pytest.raises(RunError, match="holds those of another"):
+        experiment.resume(tmp_path / "moons", overrides=["train.epochs=5"])
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "features.safetensors", "manifest.json", "summary.json"])
+@pytest.mark.parametrize("damage", ["cut", "missing", "garbage"])
+def test_damaged_run_is_one_sentence(file: str, damage: str, tmp_path: Path) -> None:
+    experiment.train(digits(epochs=1), tmp_path / "run")
+    path = tmp_path / "run" / file
+    if damage == "missing":
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\x80\x04garbage")
+    with pytest.raises(RunError, match="Expected"):
+        edunn.load(tmp_path / "run")
+
+
+def test_a_pickle_in_place_of_weights_is_not_executed(tmp_path: Path) -> None:
+    experiment.train(digits(epochs=1), tmp_path / "run")
+    torch.save({"weight": torch.zeros(10, 64)}, tmp_path / "run" / "model.safetensors")
+    with pytest.raises(RunError, match="damaged or something else"):
+        edunn.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("loss", ["binary-cross-entropy", "logistic", "hinge", "perceptron", "squared-error"])
+def test_every_two_class_loss_trains_in_its_own_labels(loss: str, tmp_path: Path) -> None:
+    """Labels are converted to the loss's convention, and the model decides in the same one."""
+    tables = {
+        "data": {"name": "moons", "samples": 200},
+        "model": "logistic-regression",
+        "loss": loss,
+        "train": {"rate": 0.1, "epochs": 200},
+    }
+    done = experiment.train(config.parse(tables), tmp_path / "run")
+    assert done.summary["train_accuracy"] > 0.8
+    fresh = edunn.data.TOYS["moons"](samples=200)
+    assert done.predict(fresh).score == pytest.approx(done.summary["train_accuracy"])
+
+
+def test_autograd_trains_to_the_same_place(tmp_path: Path) -> None:
+    options = config.parse(config.plain(digits(rule="momentum")) | {"run": {"dtype": "float64"}})
+    by_hand = experiment.train(options, tmp_path / "hand")
+    by_autograd = experiment.train(options, tmp_path / "autograd", by="autograd")
+    torch.testing.assert_close(by_hand.model.weight, by_autograd.model.weight, rtol=1e-10, atol=1e-12)
