@@ -236,11 +236,69 @@ def vote(distances: Tensor, labels: Tensor) -> Tensor:
     Of classes with the same votes the one whose nearest neighbour is nearer wins, then the smaller label.
     """
     classes = int(labels.max()) + 1 if labels.numel() else 1
+    votes, nearest = tally(distances, labels, classes)
+    nearest = nearest.masked_fill(votes < votes.amax(1, keepdim=True), torch.inf)
+    # argmax of equals is the first, so the smallest, label among those that are nearest
+    return (nearest == nearest.amin(1, keepdim=True)).long().argmax(1)
+
+
+def tally(distances: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """For each query and class: its votes, and the distance of its nearest neighbour (inf where it has none)."""
     shape = (len(labels), classes)
     votes = torch.zeros(shape, dtype=torch.long, device=labels.device)
     votes.scatter_add_(1, labels, torch.ones_like(labels))
     nearest = torch.full(shape, torch.inf, dtype=torch.float64, device=labels.device)
-    nearest.scatter_reduce_(1, labels, distances.double(), "amin")
-    nearest = nearest.masked_fill(votes < votes.amax(1, keepdim=True), torch.inf)
-    # argmin of a boolean's opposite: the first, so the smallest, label among those that are nearest
-    return (nearest == nearest.amin(1, keepdim=True)).long().argmax(1)
+    return votes, nearest.scatter_reduce_(1, labels, distances.double(), "amin")
+
+
+class Voters(torch.nn.Module):
+    """Nearest neighbours as a model: scores are votes, and the training samples are its state.
+
+    `model(features)` gives (samples, classes): the votes of each class, less a share of a vote for each class that wins
+    a tie against it, so that the largest score is the class that `NearestNeighbours.predict` gives.
+
+    features (samples, features), targets (samples,), class indices
+    """
+
+    metric = "accuracy"
+    one_output = False
+    features: Tensor
+    targets: Tensor
+    chosen: Tensor
+
+    def __init__(self, k: int, metric: str, features: Tensor, targets: Tensor, classes: int) -> None:
+        super().__init__()
+        self.distance, self.classes = metric, classes
+        self.register_buffer("features", features)
+        self.register_buffer("targets", targets)
+        self.register_buffer("chosen", torch.tensor(k))
+        self.k = k
+
+    def choose(self, k: int) -> None:
+        """Another number of neighbours."""
+        self.k = k
+        self.chosen.fill_(k)
+
+    @torch.no_grad()
+    def forward(self, features: Tensor) -> Tensor:
+        model = NearestNeighbours(self.k, self.distance).fit(self.features, self.targets)
+        distances, indices = model.neighbours(features)
+        labels = self.targets[indices]
+        votes, nearest = tally(distances, labels, self.classes)
+        # of equal votes the nearer, then the smaller label: two stable sorts, the minor key first
+        order = nearest.argsort(dim=1, stable=True)
+        place = order.argsort(dim=1)
+        return votes.to(features.dtype) - place.to(features.dtype) / (self.classes + 1)
+
+    def predict(self, features: Tensor) -> Tensor:
+        """The class of each sample."""
+        return self.decide(self(features))
+
+    def decide(self, scores: Tensor) -> Tensor:
+        return scores.argmax(-1)
+
+    def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The share of right predictions."""
+        decided = self.decide(scores)
+        errors.check_targets_shape(decided, targets, event=0)
+        return (decided == targets).double().mean()

@@ -17,10 +17,10 @@ EXAMPLE = "edunn features cifar10.zip --kind hog,hue --set cells_per_block=2 --o
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="images: a folder or zip of class folders, an archive of CIFAR-10, or a set's name")
+    parser.add_argument("source", help="images: a folder or zip of class folders, CIFAR-10's archive, or a name")
     parser.add_argument("--kind", default="hog,hue", help="pixels, hog, hue, rgb, patches, or several with commas")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of a kind")
-    parser.add_argument("--part", choices=("all", "train", "test"), default="all", help="which images; all: train first")
+    parser.add_argument("--part", choices=("all", "train", "test"), default="all", help="all: train first")
     parser.add_argument("--standardise", action="store_true", help="each column to mean 0 and deviation 1")
     parser.add_argument("--size", type=int, help="resize all images to a square of this side")
     add_common(parser, "an .npz file: features, targets and classes, as edunn train takes it")
@@ -76,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
         "device": str(device),
         "out": None if out is None else str(out),
     }
-    text = f"{samples:,} images × {parts[0].shape[1]:,} features ({args.kind}) in {seconds:.2f} s, read in {read - started:.1f} s"
+    text = (
+        f"{samples:,} images × {parts[0].shape[1]:,} features ({args.kind}) in {seconds:.2f} s, "
+        f"read in {read - started:.1f} s"
+    )
     emit(args, result, text + (f"\n{out}" if out is not None else "\nNothing was written: --out FILE.npz keeps them."))
     if out is not None:
         note(args, f"Train on them: [data] path = {str(out)!r}")
@@ -111,7 +114,7 @@ def write(path: Path, parts: list[Any], targets: list[Any], classes: tuple[str, 
 
     from ..history import write_atomically
 
-    arrays = {"features": torch.cat(parts).cpu().numpy()}
+    arrays: dict[str, Any] = {"features": torch.cat(parts).cpu().numpy()}
     if targets[0] is not None:
         arrays["targets"] = torch.cat(targets).cpu().numpy()
     if classes is not None:

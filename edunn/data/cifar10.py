@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -87,7 +88,7 @@ def read_cifar10(path: str | PathLike[str], progress: Callable[[int, int], None]
     path = files.existing(path, "CIFAR-10, as an archive or a folder")
     if path.is_dir():
         archive, folder = in_folder(path)
-        contents = {name: (lambda name=name: read_file(folder / name)) for name in archive.files}
+        contents: dict[str, Callable[[], bytes]] = {name: partial(read_file, folder / name) for name in archive.files}
         digest = None
     else:
         archive, digest = which_archive(path)
@@ -144,7 +145,7 @@ def which_archive(path: Path) -> tuple[Archive, str]:
 
 
 def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
-    """What each file of the archive holds. Only files of the expected names and sizes are read; nothing is extracted."""
+    """What each file of the archive holds. Only expected names and sizes are read, and nothing is extracted."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -163,7 +164,7 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
     for name in archive.files:
         if name not in found:
             raise DataError(f"Expected {name} in '{path}'; it is not there. Download it again: edunn data get cifar10.")
-    return {name: (lambda content=content: content) for name, content in found.items()}
+    return {name: partial(bytes, content) for name, content in found.items()}
 
 
 def read_file(path: Path) -> bytes:
@@ -182,8 +183,8 @@ def unpack_binary(content: bytes, title: str) -> Part:
     """Rows of one byte of label and 3,072 of pixels: the red plane, the green, the blue, each row by row."""
     if len(content) != ROWS * (1 + PIXELS):
         raise DataError(
-            f"Expected {ROWS * (1 + PIXELS):,} bytes in '{title}', {ROWS:,} rows of {1 + PIXELS:,}; got {len(content):,}. "
-            f"Unpack it again."
+            f"Expected {ROWS * (1 + PIXELS):,} bytes in '{title}', {ROWS:,} rows of {1 + PIXELS:,}; got "
+            f"{len(content):,}. Unpack it again."
         )
     rows = np.frombuffer(content, dtype=np.uint8).reshape(ROWS, 1 + PIXELS)
     return checked(rows[:, 1:], rows[:, 0].astype(np.int64), title, content)
@@ -195,8 +196,8 @@ def unpickle(content: bytes, title: str) -> Part:
     digest = hashlib.sha256(content).hexdigest()
     if digest != BATCHES[name]:
         raise DataError(
-            f"Expected the published {name} with sha256 {BATCHES[name][:12]}…; '{title}' has {digest[:12]}…. It is a pickle, "
-            f"which can run code, and was not opened. Download it again, or take the binary version."
+            f"Expected the published {name} with sha256 {BATCHES[name][:12]}…; '{title}' has {digest[:12]}…. "
+            f"It is a pickle, which can run code, and was not opened. Download it again, or take the binary version."
         )
     batch = load_arrays(content, title)
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
@@ -267,7 +268,7 @@ def kept() -> Path | None:
     return None
 
 
-def cifar10(progress: Callable[[int, int], None] | None = None) -> Dataset:
+def load_kept(progress: Callable[[int, int], None] | None = None) -> Dataset:
     """CIFAR-10 from where `edunn data get cifar10` put it."""
     path = kept()
     if path is None:

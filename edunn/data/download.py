@@ -102,7 +102,9 @@ def check_url(url: str) -> None:
     """Only from the web: a mirror's address may come from anywhere, a local path is for `edunn data import`."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise DataError(f"Expected an address that starts with https://; got {url!r}. For a file here: edunn data import.")
+        raise DataError(
+            f"Expected an address that starts with https://; got {url!r}. For a file here: edunn data import."
+        )
 
 
 def reason(problem: Exception) -> str:

@@ -50,6 +50,8 @@ LOSSES: dict[str, losses.Loss] = {
     "multiclass-hinge include_true": losses.MulticlassHinge(include_true=True),
     "multiclass-hinge over others": losses.MulticlassHinge(over="others"),
     "multiclass-hinge over classes": losses.MulticlassHinge(over="classes"),
+    "one-vs-all-hinge": losses.OneVsAllHinge(),
+    "squared one-vs-all-hinge margin 0.5": losses.OneVsAllHinge(margin=0.5, power=2),
     "squared multiclass-hinge": losses.MulticlassHinge(power=2),
     "squared multiclass-hinge over classes include_true": losses.MulticlassHinge(
         power=2, over="classes", include_true=True
