@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import __version__
+from ..version import __version__
 from ..errors import DataError
 from . import files
 
