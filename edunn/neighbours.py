@@ -23,7 +23,7 @@ from .sharing import share_out, slices
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
 GROUP = 100  # training samples whose smallest distance stands for them
 CACHE = 2**20  # bytes of the differences that are measured at once on a CPU
-MORE = (2, 30)  # how many are nominated beside the k, at first and for those queries that this does not prove
+MORE = (5, 40)  # how many are nominated beside the k, at first and for those queries that this does not prove
 METRICS = ("l2", "l1")
 
 
