@@ -1,0 +1,79 @@
+"""The same numbers on a CUDA device as on the CPU. Skipped where there is none."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import edunn
+from edunn.experiment import train
+from edunn.losses import LOSSES, SquaredError
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def problem(name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores and targets in the domain of the loss."""
+    generator = torch.Generator().manual_seed(0)
+    loss = LOSSES[name]()
+    scores = torch.randn(64, *(5,) * loss.event, generator=generator, dtype=dtype)
+    bits = torch.randint(0, 2, (64,), generator=generator)
+    targets = {
+        "real": torch.randn(64, generator=generator, dtype=dtype),
+        "bits": bits.to(dtype),
+        "signs": (2 * bits - 1).to(dtype),
+        "classes": torch.randint(0, 5, (64,), generator=generator),
+    }[loss.labels]
+    return scores, targets
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "zero-one"])
+def test_losses_agree(name: str, dtype: torch.dtype) -> None:
+    loss = LOSSES[name]()
+    scores, targets = problem(name, dtype)
+    torch.testing.assert_close(loss(scores.cuda(), targets.cuda()).cpu(), loss(scores, targets))
+    torch.testing.assert_close(loss.gradient(scores.cuda(), targets.cuda()).cpu(), loss.gradient(scores, targets))
+
+
+def test_targets_elsewhere_are_refused() -> None:
+    with pytest.raises(edunn.errors.DtypeError, match="on the scores' device"):
+        SquaredError()(torch.zeros(3, device="cuda"), torch.zeros(3))
+
+
+@pytest.mark.parametrize("rule", sorted(edunn.updates.RULES))
+def test_a_run_takes_the_same_batches_and_the_same_steps(rule: str) -> None:
+    samples = edunn.data.TOYS["blobs"](samples=200)
+    model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64)
+    twin = copy.deepcopy(model).cuda()
+    for net, part in ((model, samples), (twin, samples.to("cuda"))):
+        edunn.descend(
+            net,
+            edunn.losses.CrossEntropy(),
+            part,
+            rate=0.01,
+            batch_size=32,
+            epochs=20,
+            rule=edunn.updates.RULES[rule](),
+        )
+    torch.testing.assert_close(twin.weight.cpu(), model.weight, rtol=1e-9, atol=1e-10)
+
+
+def test_a_config_trains_there_and_loads_here(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    tables = {
+        "data": {"name": "digits", "validation": 0.1},
+        "features": {"standardise": True},
+        "model": "softmax",
+        "loss": "cross-entropy",
+        "train": {"rate": 0.1, "batch_size": 64, "epochs": 5},
+        "run": {"device": "cuda"},
+    }
+    run = train(edunn.config.parse(tables), tmp_path / "run")
+    assert run.summary["device"] == "cuda"
+    assert run.model.weight.device.type == "cpu"
+    assert run.summary["test_accuracy"] > 0.85
