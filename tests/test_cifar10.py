@@ -154,7 +154,7 @@ def test_a_forged_batch_is_not_even_opened(sources, tmp_path):
     trace = tmp_path / "trace"
     forged = sources["python folder"] / cifar10.FOLDERS[1] / "data_batch_3"
     forged.write_bytes(pickle.dumps({b"data": Call(trace)}))
-    with pytest.raises(DataError, match="published data_batch_3 with sha256.*was not opened"):
+    with pytest.raises(DataError, match=r"published data_batch_3 with sha256.*was not opened"):
         data.load(sources["python folder"])
     assert not trace.exists()
 
@@ -201,7 +201,7 @@ def test_the_unpickler_admits_three_names_only(make, tmp_path):
 def test_a_batch_of_something_else_is_refused(batch, monkeypatch):
     monkeypatch.setattr(cifar10, "load_arrays", lambda content, title: batch)
     monkeypatch.setitem(cifar10.BATCHES, "test_batch", hashlib.sha256(b"").hexdigest())
-    with pytest.raises(DataError, match="^Expected"):
+    with pytest.raises(DataError, match=r"^Expected"):
         cifar10.unpickle(b"", "somewhere/test_batch")
 
 
@@ -255,7 +255,7 @@ def test_what_an_archive_holds_is_checked_as_well(make, message, tmp_path, monke
 
 def test_a_folder_that_lacks_a_batch_is_refused(sources):
     (sources["binary folder"] / cifar10.FOLDERS[0] / "data_batch_4.bin").unlink()
-    with pytest.raises(DataError, match="data_batch_4.bin is missing"):
+    with pytest.raises(DataError, match=r"data_batch_4.bin is missing"):
         data.load(sources["binary folder"])
 
 
@@ -337,7 +337,7 @@ def test_a_server_without_ranges_starts_afresh(server, tmp_path):
 
 
 def test_a_wrong_hash_leaves_nothing(server, tmp_path):
-    with pytest.raises(DataError, match="Expected sha256 000000000000.*It was removed"):
+    with pytest.raises(DataError, match=r"Expected sha256 000000000000.*It was removed"):
         fetch(server, tmp_path / "file", sha256="0" * 64)
     assert list(tmp_path.glob("file*")) == []
 

@@ -13,8 +13,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from ..version import __version__
 from ..errors import DataError
+from ..version import __version__
 from . import files
 
 CHUNK = 2**18
