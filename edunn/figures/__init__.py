@@ -5,6 +5,7 @@ backend is chosen, no window opens, rcParams stay as they are, and the figure is
 notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
 """
 
+from .features import hog_glyphs, loss_against_score, patch_dictionary, strength_curves
 from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
@@ -15,8 +16,12 @@ __all__ = [
     "confusion_matrix",
     "decision_regions",
     "fitted_line",
+    "hog_glyphs",
     "image_grid",
+    "loss_against_score",
     "loss_curves",
+    "patch_dictionary",
     "save",
+    "strength_curves",
     "templates",
 ]
