@@ -174,6 +174,7 @@ def test_a_held_mask_stays_and_refuses_another_shape():
         (lambda: TwoLayerNet(3, 2, scale="glorot"), "starting scale auto, xavier, kaiming or a number; got 'glorot'"),
         (lambda: TwoLayerNet(3, 2, labels="words"), "classes, bits, signs or real; got 'words'"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_built_is_refused(make, message):
     with pytest.raises(ConfigError, match=message):

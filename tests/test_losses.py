@@ -622,7 +622,7 @@ def test_multiclass_hinge_refuses_rows_and_a_single_class() -> None:
         (lambda: CrossEntropy(label_smoothing=-0.1), r"label_smoothing in \[0, 1\); got -0.1"),
         (lambda: SquaredError(through=Softmax()), "classes=True"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refuses_options_that_make_no_loss(make: Callable[[], Loss], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
