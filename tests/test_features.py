@@ -275,7 +275,9 @@ def test_k_means_never_gets_worse_and_chunks_do_not_matter():
 
 def test_k_means_plus_plus_spreads_its_start():
     """Three tight groups: a start drawn by squared distance has one in each, whatever the seed."""
-    rows = torch.cat([torch.randn(50, 2, dtype=torch.float64) * 1e-3 + centre for centre in (0, 100, 200)])
+    rows = torch.cat(
+        [torch.linspace(0, 1e-3, 100, dtype=torch.float64).view(50, 2) + centre for centre in (0, 100, 200)]
+    )
     for seed in range(20):
         start = patches.k_means_start(rows, 3, seed)
         assert sorted((start[:, 0] / 100).round().tolist()) == [0, 1, 2]
@@ -284,7 +286,9 @@ def test_k_means_plus_plus_spreads_its_start():
 
 
 def test_whitened_rows_are_uncorrelated():
-    rows = torch.randn(4000, 6, dtype=torch.float64) @ torch.randn(6, 6, dtype=torch.float64) + 5
+    draw = torch.Generator().manual_seed(0)
+    mixing = torch.randn(6, 6, generator=draw, dtype=torch.float64)
+    rows = torch.randn(4000, 6, generator=draw, dtype=torch.float64) @ mixing + 5
     white = patches.Whitening.fit(rows, epsilon=0.0)(rows)
     torch.testing.assert_close(white.mean(0), torch.zeros(6, dtype=torch.float64), atol=1e-9, rtol=0)
     torch.testing.assert_close(white.T.cov(), torch.eye(6, dtype=torch.float64), atol=1e-8, rtol=0)

@@ -23,6 +23,7 @@ from torch import Tensor
 from edunn import descent, figures, losses, metrics, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
 from edunn.errors import ConfigError, DataError, LabelError, ShapeError
+from edunn.features.patches import learn
 from edunn.figures import style
 from edunn.history import History
 
@@ -468,6 +469,10 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "confusion_matrix": lambda ax, run: figures.confusion_matrix([0, 1, 2], [0, 1, 1], ax=ax),
     "templates": lambda ax, run: figures.templates(torch.eye(5, 16), (4, 4), ax=ax),
     "image_grid": lambda ax, run: figures.image_grid(torch.rand(5, 4, 4), list("abcde"), ax=ax),
+    "hog_glyphs": lambda ax, run: figures.hog_glyphs(shapes(12).features[0], ax=ax),
+    "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
+    "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
+    "loss_against_score": lambda ax, run: figures.loss_against_score(ax=ax),
 }
 
 
