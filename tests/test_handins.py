@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -274,3 +277,28 @@ while True: pass
         seen: list[str] = []
         grade_folder(tmp_path, after_each=lambda found: seen.extend(one["status"] for one in found))
         assert seen == ["right"]
+
+
+def test_a_grading_that_is_ended_ends_its_hand_ins(tmp_path: Path) -> None:
+    """SIGTERM, as a queue's time limit sends it: no endless loop stays behind."""
+    (tmp_path / "loop.py").write_text(
+        "import os, pathlib\n"
+        "pathlib.Path(__file__).with_suffix('.pid').write_text(str(os.getpid()))\n"
+        "while True:\n    pass\n"
+    )
+    grader = subprocess.Popen(
+        [sys.executable, "-m", "edunn", "check", str(tmp_path / "loop.py"), "--time-limit", "300"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    pid = tmp_path / "loop.pid"
+    end = time.monotonic() + 100
+    while not (pid.exists() and pid.read_text()):
+        assert grader.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    grader.terminate()
+    assert grader.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)

@@ -38,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..errors import ConfigError
 
-    if args.time_limit <= 0 or args.memory_limit <= 0 or args.jobs < 1:
-        raise ConfigError("Expected --time-limit, --memory-limit and --jobs above 0.")
+    if not 0 < args.time_limit < float("inf") or args.memory_limit <= 0 or args.jobs < 1:
+        raise ConfigError("Expected --time-limit, --memory-limit and --jobs above 0, and finite.")
     if args.template is not None:
         if args.target is not None:
             raise ConfigError("Expected --template TASK or something to check; got both.")
@@ -114,13 +114,14 @@ def check_config(args: argparse.Namespace) -> int:
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     """A file (name is "" or a NAME in it) or a folder (None)."""
     from ..errors import ConfigError
-    from ..handins.grading import grade_file, grade_folder
+    from ..handins.grading import ending_all, grade_file, grade_folder
 
     seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
-    if name is None:
-        several = grade_folder(path, seed, *limits, args.jobs, after_each=lambda found: note(args, headline(found)))
-    else:
-        several = grade_file(path, name, seed, *limits)
+    with ending_all():
+        if name is None:
+            several = grade_folder(path, seed, *limits, args.jobs, after_each=lambda found: note(args, headline(found)))
+        else:
+            several = grade_file(path, name, seed, *limits)
         if name and several[0]["status"] == "missing":
             raise ConfigError(several[0]["message"])
     passed = all(one["passed"] for one in several)

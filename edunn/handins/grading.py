@@ -14,17 +14,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
 
-TIME_LIMIT = 20.0  # seconds a file
+TIME_LIMIT = 20.0  # seconds a file, from when its process is ready to run it
+START_LIMIT = 120.0  # seconds to start Python and import torch, which on a busy machine is no fault of the student's
 MEMORY_LIMIT = 2048  # MiB a file, on top of Python and torch
 
 Grades = list[dict[str, Any]]
+
+RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 def files(path: str | Path) -> list[Path]:
@@ -86,7 +91,7 @@ def grade_file(
             str(memory_limit),
             str(out),
         ]
-        status, message = run(command, scratch, time_limit)
+        status, message = run(command, scratch, time_limit, out.with_suffix(".ready"))
         if not status and out.is_file():
             with contextlib.suppress(ValueError):
                 found = json.loads(out.read_text(encoding="utf-8"))
@@ -94,8 +99,11 @@ def grade_file(
         return [failed(str(file), name, status or "error", message or "the process ended without a result")]
 
 
-def run(command: list[str], folder: str, time_limit: float) -> tuple[str, str]:
-    """Runs the worker to its end or to the limit: (status, message), both empty where it ended by itself."""
+def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tuple[str, str]:
+    """Runs the worker to its end or to the limit: (status, message), both empty where it ended by itself.
+
+    The limit starts when the worker has written the file `ready`: its own start is not the hand-in's time.
+    """
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p), "OMP_NUM_THREADS": "1"}
@@ -104,25 +112,55 @@ def run(command: list[str], folder: str, time_limit: float) -> tuple[str, str]:
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
+    RUNNING.add(process)
     try:
+        started = time.monotonic()
+        while not ready.exists() and process.poll() is None:
+            if time.monotonic() - started > START_LIMIT:
+                return "error", f"Python and torch had not started after {START_LIMIT:g} s: the machine is too busy"
+            time.sleep(0.02)
         code = process.wait(timeout=time_limit)
     except subprocess.TimeoutExpired:
         return "timeout", f"no result after {time_limit:g} s: an endless loop? (--time-limit allows more)"
     finally:
         stop(process)
+        RUNNING.discard(process)
     if code < 0:
-        return "error", f"the process was ended by {signal.Signals(-code).name}"
+        return "error", f"the process was ended by a signal: {signal.strsignal(-code) or -code}"
     return ("", "") if code == 0 else ("error", f"the process ended with exit code {code}")
 
 
+@contextlib.contextmanager
+def ending_all() -> Iterator[None]:
+    """While grading, SIGTERM ends every hand-in that is running before it ends us: none is left behind."""
+
+    def end(number: int, frame: object) -> None:
+        for process in list(RUNNING):
+            kill(process)  # whoever waits for it takes note
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and all it has started."""
+    """Ends the process and all it has started, and waits until it is gone."""
+    kill(process)
+    process.wait()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    process.wait()
 
 
 def failed(file: str, name: str, status: str, message: str) -> dict[str, Any]:
