@@ -19,6 +19,7 @@ LEVELS = {
     "activations": 1, "devices": 1, "differences": 1, "broadcasting": 1, "config": 1, "history": 1, "metrics": 1,
     "losses": 2, "penalties": 2, "layers": 2, "updates": 2, "graph": 2,
     "models": 3, "neighbours": 3, "features": 3, "data": 3, "minimise": 3, "stability": 3,
+    "faststep": 3,
     "descent": 4, "gradcheck": 4, "landscape": 4,
     "stacks": 5, "lockstep": 5, "diagnosis": 5,
     "selection": 6, "distributed": 6, "figures": 6,
