@@ -19,7 +19,7 @@ from .version import __version__ as __version__
 MODULES = (
     "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "faststep",
     "features", "figures", "gradcheck", "history", "layers", "lockstep", "losses", "metrics", "models", "penalties",
-    "stability", "updates",
+    "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

@@ -324,14 +324,14 @@ class Descent:
             batch = torch.index_select(features, 0, index, out=into[: len(index)])
             yield batch, targets.index_select(0, index)
 
-    def record(self, at: Progress, losses: list[float]) -> None:
-        """Adds the epoch's row, and notes the best epoch so far."""
+    def record(self, at: Progress, losses: list[float], evaluation: dict[str, float] | None = None) -> None:
+        """Adds the epoch's row, and notes the best epoch so far; `evaluation` where somebody has made it."""
         sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
         running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
         factor = self.schedule(at.epoch - 1, self.epochs or 1)
         row = {"epoch": at.epoch, "step": at.step, "rate": self.rate * factor, "running": running}
-        if self.evaluate and at.epoch % self.evaluate == 0:
-            row |= self.evaluation()
+        if self.is_due(at):
+            row |= evaluation or self.evaluation()
         at.rows.append(row)
         finite = [math.isfinite(value) for value in (*losses, row.get("total", 0.0))]
         if not all(finite):
@@ -340,6 +340,10 @@ class Descent:
             at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
             if self.patience is not None:
                 at.best = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+
+    def is_due(self, at: Progress) -> bool:
+        """Whether this epoch is one that is evaluated."""
+        return bool(self.evaluate) and at.epoch % self.evaluate == 0
 
     @torch.no_grad()
     def evaluation(self) -> dict[str, float]:
@@ -397,10 +401,10 @@ class Descent:
     def stable_rate(self) -> float | None:
         return stable_rate(self.model, self.loss, self.train.features, self.penalty, self.rule)
 
-    def history(self, at: Progress, ending: Ending) -> History:
+    def history(self, at: Progress, ending: Ending, evaluation: dict[str, float] | None = None) -> History:
         rows = [dict(row) for row in at.rows]
         if rows and "total" not in rows[-1]:
-            rows[-1] |= self.evaluation()
+            rows[-1] |= evaluation or self.evaluation()
             if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
                 ending = self.diverged(replace(at, bad_step=at.bad_step or at.step)) or ending
         return History(

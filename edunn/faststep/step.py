@@ -52,7 +52,7 @@ class FastStep:
         scores = self.scores(features)
         value, upstream = value_and_upstream(self.loss, scores, targets)
         if self.penalty is not None:
-            value = value + self.penalty.value(self.parameters)
+            value = value + self.penalty_value(self.penalty)
         if self.squeezed:
             upstream = upstream.unsqueeze(-1)
         if self.folds:
@@ -96,7 +96,7 @@ class FastStep:
             add_scaled(velocity, parameter, decay)
             add_scaled(parameter, velocity, -1 * rate)
         else:
-            shrink = 1 - rate * decay
+            shrink = 1.0 if isinstance(decay, float) and decay == 0 else 1 - rate * decay
             if isinstance(shrink, Tensor):  # a factor of each run: one pass over the weights of its own
                 parameter *= along_runs(shrink, parameter)
                 shrink = 1.0
@@ -112,6 +112,14 @@ class FastStep:
         if not isinstance(self.penalty, L2) or name not in self.penalty.penalised({name: self.parameters[name]}):
             return 0.0
         return 2 * self.penalty.factor * self.penalty.strength
+
+    def penalty_value(self, penalty: Penalty) -> Tensor:
+        """The penalty, of shape `runs`; an L2 norm in one reading of the weights, without their squares in memory."""
+        if type(penalty) is not L2:
+            return penalty.value(self.parameters)
+        parts = penalty.penalised(self.parameters).values()
+        norms = [torch.linalg.vector_norm(p.flatten(len(self.runs)), dim=-1).square_() for p in parts]
+        return penalty.strength * penalty.factor * torch.stack(norms).sum(0)
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
         """The gradients in buffers, written over by the next step."""
