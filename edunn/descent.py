@@ -195,6 +195,7 @@ class Descent:
     evaluate: int = 1
     snapshots: int | None = None
     seed: int = 0
+    checked: bool = False  # somebody has checked the data already, as for another run on the same
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -205,7 +206,7 @@ class Descent:
             self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
         # the whole of the data is checked once, here, so that no step of the loop has to wait for a check
         for part in (self.train, self.validation):
-            if part is not None:
+            if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
     def go(

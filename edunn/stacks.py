@@ -28,6 +28,7 @@ from .faststep import FastStep
 from .history import History
 from .losses import Loss, Perceptron
 
+NOT_BEGUN = History((), "interrupted", "interrupted before it began", steps=0, seconds=0.0)
 MEMORY = 1 << 30  # bytes that a stack may take beside the data; what needs more is split
 
 
@@ -56,8 +57,12 @@ def together(
         for start in range(0, len(group), size):
             members = group[start : start + size]
             stack = [runs[i] for i in members]
-            # alone a run has quicker steps still
-            found = [stack[0].go()] if len(stack) == 1 else Stack(stack).go(after_epoch)
+            if any(history.status == "interrupted" for history in histories.values()):
+                found = [NOT_BEGUN] * len(stack)
+            elif len(stack) == 1:  # alone a run has quicker steps still
+                found = [stack[0].go()]
+            else:
+                found = Stack(stack).go(after_epoch)
             histories |= zip(members, found, strict=True)
     return [histories[index] for index in range(len(runs))]
 

@@ -20,6 +20,7 @@ from ..version import __version__
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
     "train": "train a model that a config file describes",
+    "sweep": "train it for many values at once, and find the best",
     "predict": "labels and probabilities for new rows or images, from a run",
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",

@@ -9,6 +9,7 @@ from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
 from .style import save
+from .sweeps import sweep_map
 
 __all__ = [
     "accuracy_curves",
@@ -18,5 +19,6 @@ __all__ = [
     "image_grid",
     "loss_curves",
     "save",
+    "sweep_map",
     "templates",
 ]
