@@ -28,7 +28,7 @@ from .faststep import FastStep
 from .history import History
 from .losses import Loss, Perceptron
 
-NOT_BEGUN = History((), "interrupted", "interrupted before it began", steps=0, seconds=0.0)
+NOT_BEGUN = History((), "interrupted", "before it began", steps=0, seconds=0.0)
 MEMORY = 1 << 30  # bytes that a stack may take beside the data; what needs more is split
 
 
@@ -172,7 +172,7 @@ class Stack:
                 if after_epoch is not None:
                     after_epoch(len(self.alive), len(self.members) - len(self.alive))
         except KeyboardInterrupt:
-            message = f"interrupted in epoch {self.epoch + 1}, after {self.epoch} whole epochs"
+            message = f"in epoch {self.epoch + 1}, after {self.epoch} whole epochs"
             self.end_where([Ending("interrupted", message)] * len(self.alive))
         return [member.history for member in self.members if member.history is not None]
 
@@ -322,7 +322,7 @@ def described(thing: Any, *without: str) -> Hashable:
         return None
     hidden = {"training", *without}
     plain = tuple(sorted((k, repr(v)) for k, v in vars(thing).items() if k not in hidden and not k.startswith("_")))
-    parts = tuple((name, described(part)) for name, part in getattr(thing, "_modules", {}).items())
+    parts = tuple((name, described(part, *without)) for name, part in getattr(thing, "_modules", {}).items())
     return type(thing), plain, parts
 
 
