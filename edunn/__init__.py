@@ -19,7 +19,7 @@ from .version import __version__ as __version__
 MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
     "faststep", "features", "figures", "gradcheck", "graph", "handins", "history", "landscape", "layers", "lockstep",
-    "losses", "metrics", "minimise", "models", "penalties", "stability", "stacks", "updates",
+    "losses", "metrics", "minimise", "models", "penalties", "speed", "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

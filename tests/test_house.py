@@ -22,7 +22,7 @@ LEVELS = {
     "faststep": 3,
     "descent": 4, "gradcheck": 4, "landscape": 4,
     "stacks": 5, "lockstep": 5, "diagnosis": 5, "conventions": 5, "handins": 6,
-    "selection": 6, "distributed": 6, "figures": 6,
+    "selection": 6, "speed": 6, "distributed": 6, "figures": 6,
     "experiment": 7, "runs": 7, "lessons": 7, "exercises": 7,
     "cli": 8, "__main__": 8, "__init__": 8,
 }  # fmt: skip

@@ -28,6 +28,7 @@ COMMANDS = {
     "graph": "the computation graph of an expression, forward and backward",
     "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
     "data": "what data there is, and how to get more",
+    "bench": "how fast training runs here, beside this machine's ceiling",
 }
 
 

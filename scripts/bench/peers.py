@@ -1,55 +1,16 @@
-"""What the training benches share: the made-up data, the ways that others train, and clocks that take turns."""
+"""What the training benches share beside `edunn.speed`: more ways in which others train, and the options."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from edunn.data import Samples
-
-RATE, DECAY = 1e-3, 1e-4  # small enough for no run to diverge; L2 with factor 1: weight_decay is twice this
-
-
-@dataclass
-class Problem:
-    """Standard normal features, ten classes that differ a little in their means."""
-
-    samples: int
-    features: int = 3072
-    classes: int = 10
-    batch: int = 128
-
-    def __post_init__(self) -> None:
-        source = torch.Generator().manual_seed(0)
-        self.y = torch.randint(0, self.classes, (self.samples,), generator=source)
-        centres = torch.randn(self.classes, self.features, generator=source) * 0.05
-        self.x = torch.randn(self.samples, self.features, generator=source).add_(centres[self.y])
-        self.part = Samples(self.x, self.y)
-
-
-def with_autograd(problem: Problem, batch: int, most: int | None = None) -> Callable[[], None]:
-    """Indexing, nn.Linear, cross_entropy, backward, SGD.step."""
-    layer = torch.nn.Linear(problem.features, problem.classes)
-    rule = torch.optim.SGD(layer.parameters(), lr=RATE, weight_decay=2 * DECAY)
-
-    def epoch() -> None:
-        order = torch.randperm(problem.samples)[:most]
-        for index in order.split(batch):
-            rule.zero_grad()
-            torch.nn.functional.cross_entropy(layer(problem.x[index]), problem.y[index]).backward()
-            rule.step()
-
-    return epoch
+from edunn.speed import DECAY, RATE, Problem
 
 
 def with_loader(problem: Problem, batch: int, most: int) -> Callable[[], None]:
@@ -89,49 +50,6 @@ def with_numpy(problem: Problem, batch: int) -> Callable[[], None]:
             bias -= RATE * p.sum(0)
 
     return epoch
-
-
-def bare_products(problem: Problem, batch: int, rows: int) -> Callable[[], None]:
-    """The two matrix products of an epoch and nothing else: the ceiling, with `rows` scores a sample."""
-    weight, gradient = torch.randn(rows, problem.features), torch.empty(rows, problem.features)
-    scores, upstream = torch.empty(batch, rows), torch.randn(batch, rows)
-
-    def epoch() -> None:
-        for features in problem.x.split(batch):
-            n = len(features)
-            torch.mm(features, weight.t(), out=scores[:n])
-            torch.mm(upstream[:n].t(), features, out=gradient)
-
-    return epoch
-
-
-def clocked(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def taking_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """The median time of each, after one warm-up each: round by round, so that a busy minute falls on all of them."""
-    for work in ways.values():
-        work()
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds):
-        print(f"\rround {turn + 1} of {rounds}", end="", file=sys.stderr)
-        for name, work in ways.items():
-            times[name].append(clocked(work))
-    print(file=sys.stderr)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "machine": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -12,23 +12,12 @@ import sys
 from collections.abc import Callable
 
 import torch
-from peers import DECAY, RATE, Problem, bare_products, machine, parser, show, taking_turns, with_autograd
+from peers import parser, show
 
-from edunn.descent import Descent, Progress
 from edunn.differences import relative_error
-from edunn.losses import CrossEntropy
-from edunn.models import SoftmaxClassifier
-from edunn.penalties import L2
+from edunn.speed import DECAY, RATE, Problem, bare_products, epoch_of, machine, run_on, taking_turns, with_autograd
 
 STEPS = 2_000  # of the ways that take long
-
-
-def ours(problem: Problem, by: str = "hand", steps: int | None = None) -> tuple[Descent, Callable[[], object]]:
-    model = SoftmaxClassifier(problem.features, problem.classes)
-    options = {"epochs": 1, "steps": steps, "penalty": L2(DECAY), "evaluate": 0}
-    run = Descent(model, CrossEntropy(), problem.part, RATE, 1, **options)  # type: ignore[arg-type]
-    stepper = run.stepper(by)
-    return run, lambda: run.run_epoch(stepper, Progress())
 
 
 def sgd_classifier(problem: Problem) -> Callable[[], object] | None:
@@ -53,8 +42,8 @@ def apart(problem: Problem) -> float:
     """How far ours and the readable loop are apart after the same steps, in float32."""
     weights: list[torch.Tensor] = []
     for by in ("hand", "plain"):
-        run, epoch = ours(problem, by, STEPS)
-        epoch()
+        run = run_on(problem, 1, STEPS)
+        epoch_of(run, by)()
         weights.append(run.model.weight.detach())
     return relative_error(*weights)
 
@@ -63,8 +52,8 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     problem = Problem(4_000 if args.quick else 20_000)
     ways = {
-        "ours": (ours(problem)[1], problem.samples),
-        "plain": (ours(problem, "plain", STEPS)[1], STEPS),
+        "ours": (epoch_of(run_on(problem, 1)), problem.samples),
+        "plain": (epoch_of(run_on(problem, 1, STEPS), "plain"), STEPS),
         "products": (bare_products(problem, 128, problem.classes), problem.samples),
         "autograd": (with_autograd(problem, 1, STEPS), STEPS),
     }

@@ -8,15 +8,21 @@ The ceiling is two bare matrix products of 640 rows a batch. The other ways are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from peers import parser, show, with_loader
 
-from peers import DECAY, RATE, Problem, bare_products, machine, parser, show, taking_turns, with_autograd, with_loader
-
-from edunn.descent import Descent, Progress
+from edunn.descent import Descent
 from edunn.differences import relative_error
-from edunn.losses import CrossEntropy
-from edunn.models import SoftmaxClassifier
-from edunn.penalties import L2
+from edunn.speed import (
+    DECAY,
+    RATE,
+    Problem,
+    bare_products,
+    epoch_of,
+    machine,
+    run_on,
+    taking_turns,
+    with_autograd,
+)
 from edunn.stacks import Stack, vary
 
 RATES = [RATE * factor for factor in (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)]
@@ -24,20 +30,9 @@ STRENGTHS = [DECAY * factor for factor in (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 
 RUNS = len(RATES) * len(STRENGTHS)
 
 
-def one(problem: Problem) -> Descent:
-    model = SoftmaxClassifier(problem.features, problem.classes)
-    return Descent(model, CrossEntropy(), problem.part, RATE, problem.batch, epochs=1, penalty=L2(DECAY), evaluate=0)
-
-
 def all_of_them(problem: Problem) -> list[Descent]:
-    run = one(problem)
+    run = run_on(problem, problem.batch)
     return [vary(run, rate=rate, strength=strength) for rate in RATES for strength in STRENGTHS]
-
-
-def alone(run: Descent) -> Callable[[], object]:
-    """An epoch of our own quick loop, without the evaluation that ends it."""
-    stepper = run.stepper("hand")
-    return lambda: run.run_epoch(stepper, Progress())
 
 
 def apart(problem: Problem) -> float:
@@ -47,7 +42,7 @@ def apart(problem: Problem) -> float:
     largest = 0.0
     for index in (0, RUNS // 2, RUNS - 1):
         run = all_of_them(problem)[index]
-        alone(run)()
+        epoch_of(run)()
         found = stack.members[index].run.model.weight.detach()
         largest = max(largest, relative_error(found, run.model.weight.detach()))
     return largest
@@ -60,7 +55,7 @@ def main() -> None:
     ways = {
         "stack": Stack(all_of_them(problem)).run_epoch,
         "products": bare_products(problem, problem.batch, RUNS * problem.classes),
-        "one": alone(one(problem)),
+        "one": epoch_of(run_on(problem, problem.batch)),
         "autograd": with_autograd(problem, problem.batch),
         "dataloader": with_loader(problem, problem.batch, part),
     }

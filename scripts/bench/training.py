@@ -8,30 +8,19 @@ of the samples and is extrapolated.
 
 from __future__ import annotations
 
-from peers import DECAY, RATE, Problem, bare_products, machine, parser, show, taking_turns, with_autograd, with_loader
+from peers import parser, show, with_loader
 from peers import with_numpy as course_loop
 
-from edunn.descent import Descent, Progress
 from edunn.differences import relative_error
-from edunn.losses import CrossEntropy
-from edunn.models import SoftmaxClassifier
-from edunn.penalties import L2
-
-
-def ours(problem: Problem, by: str = "hand", dtype: object = None) -> tuple[Descent, object]:
-    """An epoch of `descend`, without the evaluation that ends it."""
-    model = SoftmaxClassifier(problem.features, problem.classes)
-    run = Descent(model, CrossEntropy(), problem.part, RATE, problem.batch, epochs=1, penalty=L2(DECAY), evaluate=0)
-    stepper = run.stepper(by)
-    return run, lambda: run.run_epoch(stepper, Progress())
+from edunn.speed import Problem, bare_products, epoch_of, machine, run_on, taking_turns, with_autograd
 
 
 def apart(problem: Problem) -> float:
     """How far the quick loop and the readable one are apart after an epoch from the same start, in float32."""
     weights = []
     for by in ("hand", "plain"):
-        run, epoch = ours(problem, by)
-        epoch()  # type: ignore[operator]
+        run = run_on(problem, problem.batch)
+        epoch_of(run, by)()
         weights.append(run.model.weight.detach())
     return relative_error(*weights)
 
@@ -41,14 +30,14 @@ def main() -> None:
     problem = Problem(2_000 if args.quick else 20_000)
     part = problem.samples // 20
     ways = {
-        "ours": ours(problem)[1],
-        "plain": ours(problem, "plain")[1],
+        "ours": epoch_of(run_on(problem, problem.batch)),
+        "plain": epoch_of(run_on(problem, problem.batch), "plain"),
         "products": bare_products(problem, problem.batch, problem.classes),
         "autograd": with_autograd(problem, problem.batch),
         "numpy": course_loop(problem, problem.batch),
         "dataloader": with_loader(problem, problem.batch, part),
     }
-    seconds = taking_turns(ways, args.rounds or (3 if args.quick else 9))  # type: ignore[arg-type]
+    seconds = taking_turns(ways, args.rounds or (3 if args.quick else 9))
     seconds["dataloader"] *= problem.samples / part
     ratios = {f"{name}_over_ours": seconds[name] / seconds["ours"] for name in ("autograd", "dataloader", "numpy")}
     show(
