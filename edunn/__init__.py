@@ -18,8 +18,9 @@ from .version import __version__ as __version__
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
-    "faststep", "features", "figures", "gradcheck", "graph", "handins", "history", "landscape", "layers", "lockstep",
-    "losses", "metrics", "minimise", "models", "penalties", "speed", "stability", "stacks", "updates",
+    "faststep", "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
+    "lockstep", "losses", "metrics", "minimise", "models", "neighbours", "penalties", "selection", "speed",
+    "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

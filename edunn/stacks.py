@@ -53,7 +53,7 @@ def together(
         groups.setdefault(kind_of(run) if is_linear(run.model) else index, []).append(index)
     histories: dict[int, History] = {}
     for group in groups.values():
-        size = max(1, memory // bytes_of(runs[group[0]]))
+        size = max(1, memory // bytes_of(runs[group[0]])) if len(group) > 1 else 1
         for start in range(0, len(group), size):
             members = group[start : start + size]
             stack = [runs[i] for i in members]
@@ -235,6 +235,7 @@ class Stack:
                     parameter.data = parameter.data.clone()  # out of the stack's memory
                 if ending.status == "stopped":
                     restore(member.run.model, member.at.best)
+                member.run.model.eval()  # from here on it is used
                 member.history = member.run.history(member.at, ending, row)
         left = [index for index, ending in enumerate(endings) if ending is None]
         self.alive = [self.alive[index] for index in left]

@@ -22,6 +22,7 @@ from edunn.losses import (
     Huber,
     Loss,
     MulticlassHinge,
+    OneVsAllHinge,
     Perceptron,
     SquaredError,
 )
@@ -91,6 +92,7 @@ LOSSES: dict[str, Loss] = {
     "multiclass hinge": MulticlassHinge(),
     "multiclass hinge, squared, over others": MulticlassHinge(margin=0.5, power=2, over="others"),
     "multiclass hinge, with the true class": MulticlassHinge(include_true=True),
+    "one against all": OneVsAllHinge(power=2),
     "squared, over classes": SquaredError(classes=True),
 }
 PENALTIES: dict[str, Penalty | None] = {

@@ -15,8 +15,17 @@ from edunn.descent import Descent
 from edunn.errors import ConfigError
 from edunn.faststep import FastStep
 from edunn.history import History
-from edunn.losses import BinaryCrossEntropy, CrossEntropy, Hinge, Loss, MulticlassHinge, Perceptron, SquaredError
-from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
+from edunn.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    MulticlassHinge,
+    OneVsAllHinge,
+    Perceptron,
+    SquaredError,
+)
+from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.stacks import together, vary
 from edunn.updates import RULES, SCHEDULES, Momentum
@@ -147,7 +156,7 @@ def test_float32(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", [Hinge(), Hinge(power=2), MulticlassHinge(), MulticlassHinge(include_true=True)], ids=str
+    "loss", [Hinge(), Hinge(power=2), MulticlassHinge(), MulticlassHinge(include_true=True), OneVsAllHinge()], ids=str
 )
 def test_margins(loss: Loss, stacked: list[int]) -> None:
     assert_each_as_alone([vary(base_run, margin=m) for base_run in [base(loss)] for m in (0.0, 0.5, 1.0, 3.0)])
@@ -237,6 +246,14 @@ def test_what_differs_in_more_goes_into_stacks_of_its_own(stacked: list[int]) ->
     shuffled = [mixed[i] for i in (3, 0, 5, 1, 4, 2)]
     assert_each_as_alone(shuffled)
     assert sorted(stacked) == [2, 3]  # and the sixth alone
+
+
+def test_a_net_trains_alone_beside_a_stack(stacked: list[int]) -> None:
+    run = base()
+    net = TwoLayerNet(4, 5, 3, dtype=torch.float64)
+    nets = [vary(run, model=net, rate=rate) for rate in (0.1, 0.2)]
+    assert_each_as_alone([nets[0], *grid(run), nets[1]])
+    assert stacked == [6]
 
 
 def test_models_own_their_weights_afterwards() -> None:

@@ -61,10 +61,12 @@ RATES = {"train.rate": ["0.01", "1", "0.1"], "penalty.strength": ["0", "0.1"]}
         {"loss": ["hinge", "logistic", "binary-cross-entropy"], "train.rate": ["0.1", "0.2"]},
         {"train.rule": ["momentum", "adam"], "train.epochs": ["2", "5"]},
         {"run.seed": ["0", "1"]},
+        {"model": ["two-layer", "logistic-regression"], "train.rate": ["0.1", "0.2"]},
+        {"model.scale": ["0", "0.5"]},
         {"train.batch_size": ['"full"', "16", "1"]},
         {"data.validation": ["0.2", "0.4"]},
     ],
-    ids=["rates and strengths", "losses", "rules and epochs", "seeds", "batch sizes", "parts"],
+    ids=["rates and strengths", "losses", "rules and epochs", "seeds", "models", "starts", "batch sizes", "parts"],
 )
 def test_every_entry_is_the_run_alone(path: Path, over: dict[str, list[str]]) -> None:
     found = swept(path, over)
@@ -144,6 +146,11 @@ def test_the_test_part_is_no_place_to_choose(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Expected data\.validation above 0: the best is chosen on it"):
         swept(path, RATES, "data.validation=0")
     assert not (path.parent / "sweep").exists()
+
+
+def test_neighbours_are_not_trained(path: Path) -> None:
+    with pytest.raises(ConfigError, match="neighbours chooses among its values of k by itself"):
+        swept(path, {"model.k": ["1", "3"]}, "model=neighbours")
 
 
 def test_a_folder_with_files_is_refused(path: Path) -> None:

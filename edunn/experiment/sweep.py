@@ -24,6 +24,7 @@ from ..devices import threads_for
 from ..errors import ConfigError
 from ..history import History, cell
 from ..stacks import together
+from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
 from .folder import RunFolder
 
@@ -129,6 +130,10 @@ def sweep(
         raise ConfigError(
             "Expected data.validation above 0: the best is chosen on it, never on the test part; got 0. "
             "Add --set data.validation=0.2."
+        )
+    if any(config.model.kind == neighbours.KIND for config in loaded):
+        raise ConfigError(
+            f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
         )
     folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
     folder.check_free()
