@@ -13,6 +13,7 @@ from edunn.data import Samples
 from edunn.descent import ByHand, Descent
 from edunn.faststep import FastStep, Singles, value_and_upstream
 from edunn.faststep.singles import BLOCK, coefficients
+from edunn.faststep.step import BLOCKS
 from edunn.history import History
 from edunn.losses import (
     AbsoluteError,
@@ -253,3 +254,27 @@ def test_a_number_for_a_stack_penalises_each_run_alone() -> None:
         for run in range(3):
             alone = penalty.value({"weight": weight[run], "bias": bias[run]})
             torch.testing.assert_close(values[run], alone, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("rule", ["gradient-descent", "momentum", "adam"])
+def test_wide_features_whose_gradient_is_taken_in_blocks(rule: str, outputs: int) -> None:
+    width = 128 * BLOCKS
+    features, bits = randn(40, width), torch.arange(40) % 2
+    weights = []
+    for by in ("plain", "hand"):
+        loss: Loss = CrossEntropy() if outputs > 1 else BinaryCrossEntropy()
+        model: LinearModel = (
+            SoftmaxClassifier(width, outputs, dtype=torch.float64)
+            if outputs > 1
+            else LogisticRegression(width, dtype=torch.float64)
+        )
+        samples = Samples(features, bits if outputs > 1 else bits.double())
+        run = Descent(model, loss, samples, 0.01, 16, epochs=3, penalty=L2(0.1), rule=RULES[rule]())
+        stepper = run.stepper(by)
+        if isinstance(stepper, FastStep):
+            assert stepper.in_blocks(features[:16])
+            assert not stepper.in_blocks(features[:8])  # the last batch
+        run.go(by)
+        weights.append(model.weight.detach())
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-12, atol=1e-14)
