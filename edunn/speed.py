@@ -91,13 +91,16 @@ def clocked(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def taking_turns(ways: dict[str, Callable[[], Any]], rounds: int, bar: bool = True) -> dict[str, float]:
+def taking_turns(
+    ways: dict[str, Callable[[], Any]], rounds: int, bar: bool = True, pause: float = 0.1
+) -> dict[str, float]:
     """The median time of each, after one warm-up each: round by round, so that a busy minute falls on all of them."""
     for work in ways.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in tqdm(range(rounds), unit="round", leave=False, disable=not bar, file=sys.stderr):
         for name, work in ways.items():
+            time.sleep(pause)  # until the threads that the one before left spinning are asleep
             times[name].append(clocked(work))
     return {name: statistics.median(values) for name, values in times.items()}
 

@@ -258,7 +258,10 @@ def test_a_number_for_a_stack_penalises_each_run_alone() -> None:
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("rule", ["gradient-descent", "momentum", "adam"])
-def test_wide_features_whose_gradient_is_taken_in_blocks(rule: str, outputs: int) -> None:
+def test_wide_features_whose_gradient_is_taken_in_blocks(
+    rule: str, outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     width = 128 * BLOCKS
     features, bits = randn(40, width), torch.arange(40) % 2
     weights = []

@@ -136,7 +136,8 @@ class FastStep:
         """Whether Uᵀ x is taken in blocks of features: with few outputs one product of all keeps one core busy."""
         samples, width = features.shape
         thin = not self.runs and self.outputs <= 32 and samples >= 16 and width >= 128 * BLOCKS
-        return thin and width % BLOCKS == 0 and features.is_contiguous() and features.device.type == "cpu"
+        shared = features.device.type == "cpu" and torch.get_num_threads() > 1
+        return thin and shared and width % BLOCKS == 0 and features.is_contiguous()
 
     def decay(self, name: str) -> float | Tensor:
         """2λ of an L2 penalty, or λ with half; 0 where the parameter is not penalised. Read anew at every step."""
