@@ -26,14 +26,7 @@ def sgd_classifier(problem: Problem) -> Callable[[], object] | None:
     except ImportError:
         print("scikit-learn is not installed: sgdclassifier_over_ours is null", file=sys.stderr)
         return None
-    options = {
-        "loss": "log_loss",
-        "alpha": DECAY,
-        "learning_rate": "constant",
-        "eta0": RATE,
-        "max_iter": 1,
-        "tol": None,
-    }
+    options = {"loss": "log_loss", "alpha": DECAY, "learning_rate": "constant", "eta0": RATE}
     x, y = problem.x[:STEPS].numpy(), problem.y[:STEPS].numpy()
     return lambda: SGDClassifier(max_iter=1, tol=None, **options).fit(x, y)
 
