@@ -18,9 +18,9 @@ from .version import __version__ as __version__
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
-    "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
-    "lockstep", "losses", "metrics", "minimise", "models", "neighbours", "penalties", "selection", "stability",
-    "updates",
+    "faststep", "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
+    "lockstep", "losses", "metrics", "minimise", "models", "neighbours", "penalties", "selection", "speed",
+    "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

@@ -19,10 +19,11 @@ from torch import Tensor
 from . import errors
 from .data import Samples
 from .devices import permutation
+from .faststep import FastStep, Singles
 from .history import History
 from .losses import Loss
-from .models import evaluating
-from .penalties import Penalty
+from .models import MODELS, LinearModel, evaluating
+from .penalties import Penalty, add_penalty, constrain
 from .stability import stable_rate
 from .updates import Constant, GradientDescent, Rule, Schedule
 
@@ -86,20 +87,6 @@ class ByAutograd:
         self.optimiser.step()
         constrain(self.penalty, parameters, rate)
         return value.detach()
-
-
-def add_penalty(gradients: Gradients, penalty: Penalty, parameters: Mapping[str, Tensor]) -> None:
-    """Adds the penalty's gradient to the loss's, for the part that descent follows."""
-    if penalty.followed is not None:
-        for name, gradient in penalty.followed.gradients(parameters).items():
-            gradients[name] = gradients[name] + gradient
-
-
-def constrain(penalty: Penalty | None, parameters: Mapping[str, Tensor], rate: float) -> None:
-    """After the update: a proximal step or a projection, for penalties that have one."""
-    if penalty is not None:
-        for parameter in penalty.penalised(parameters).values():
-            penalty.constrain(parameter, rate)
 
 
 @dataclass
@@ -170,7 +157,8 @@ def descend(
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end
     snapshots : keep the weights every this many steps, the start included
     seed : of the batches' order
-    by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`
+    by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`; "plain": by hand, and never by
+        the shortcuts of `faststep`
     reduce : given the gradients of this process, gives those of all of them
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` or the rate (`progress.rate_factor`) while training
@@ -209,6 +197,7 @@ class Descent:
     evaluate: int = 1
     snapshots: int | None = None
     seed: int = 0
+    checked: bool = False  # somebody has checked the data already, as for another run on the same
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -219,7 +208,7 @@ class Descent:
             self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
         # the whole of the data is checked once, here, so that no step of the loop has to wait for a check
         for part in (self.train, self.validation):
-            if part is not None:
+            if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
     def go(
@@ -255,15 +244,19 @@ class Descent:
         at.seconds = time.perf_counter() - start
         return self.history(at, ending)
 
-    def stepper(self, by: str, reduce: Callable[[Gradients], Gradients] | None = None) -> Stepper:
-        """Who takes the steps."""
-        if by == "hand":
+    def stepper(self, by: str, reduce: Callable[[Gradients], Gradients] | None = None) -> Stepper | Singles:
+        """Who takes the steps. By hand, a linear model has quicker ones that come to the same."""
+        if by == "hand" and reduce is None and is_linear(self.model):
+            if self.batch == 1 and Singles.applies(self.model, self.penalty, self.rule):
+                return Singles(self.model, self.loss, self.penalty, self.rule)
+            return FastStep(self.model, self.loss, self.penalty, self.rule)
+        if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
         if by == "autograd" and self.rule.steps:
             raise errors.ConfigError("Expected by='hand' to go on with a run: torch's optimiser would start afresh.")
         if by == "autograd":
             return ByAutograd(self.model, self.loss, self.penalty, self.rule)
-        raise errors.ConfigError(f"Expected by='hand' or by='autograd'; got {by!r}.")
+        raise errors.ConfigError(f"Expected by='hand', 'plain' or 'autograd'; got {by!r}.")
 
     def ending(self, at: Progress) -> Ending | None:
         """Whether the run ends here, and how: asked after every epoch."""
@@ -275,10 +268,12 @@ class Descent:
             or (Ending("finished", f"all {self.epochs} epochs were run") if at.epoch >= (self.epochs or 0) else None)
         )
 
-    def run_epoch(self, stepper: Stepper, at: Progress) -> list[float]:
+    def run_epoch(self, stepper: Stepper | Singles, at: Progress) -> list[float]:
         """One pass over the samples; returns the objective of each batch as it was met."""
+        if isinstance(stepper, Singles):
+            return self.run_singles(stepper, at)
         losses: list[Tensor] = []
-        for features, targets in self.batches(at.epoch):
+        for features, targets in self.batches(at.epoch, reuse=True):
             epoch = at.epoch + len(losses) / self.steps_per_epoch
             losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
             at.step += 1
@@ -289,12 +284,38 @@ class Descent:
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
 
+    def run_singles(self, stepper: Singles, at: Progress) -> list[float]:
+        """The same pass in blocks of steps on one sample each; a block ends where a snapshot is due."""
+        features, targets = self.train.features, self.train.targets
+        assert targets is not None
+        order = permutation(len(self.train), self.seed, at.epoch)
+        last = len(order) if self.steps is None else min(len(order), self.steps - at.step)
+        losses: list[Tensor] = []
+        start = 0
+        while start < last:
+            size = min(stepper.block, last - start)
+            if self.snapshots:
+                size = min(size, self.snapshots - at.step % self.snapshots)
+            met = range(start, start + size)
+            rates = [self.rate_at(at.epoch + step / self.steps_per_epoch, at) for step in met]
+            index = order[start : start + size]
+            losses.append(stepper.steps(features.index_select(0, index), targets.index_select(0, index), rates))
+            start += size
+            at.step += size
+            if self.snapshots and at.step % self.snapshots == 0:
+                self.keep_snapshot(at)
+        at.epoch += 1
+        return torch.cat(losses).tolist()
+
     def rate_at(self, epoch: float, at: Progress) -> float:
         """The step size after so many epochs, whole ones or parts."""
         return self.rate * self.schedule(epoch, self.epochs or 1) * at.rate_factor
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch."""
+    def batches(self, epoch: int, reuse: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch.
+
+        `reuse` gathers them all into the same memory, so that a batch lasts until the next one is asked for.
+        """
         features, targets = self.train.features, self.train.targets
         assert targets is not None
         samples = len(self.train)
@@ -302,17 +323,21 @@ class Descent:
             yield features, targets
             return
         order = permutation(samples, self.seed, epoch).to(features.device)
+        into = None
         for start in range(0, samples, self.batch):
             index = order[start : start + self.batch]
-            yield features.index_select(0, index), targets.index_select(0, index)
+            if into is None or not reuse:
+                into = features.new_empty(len(index), features.shape[1])
+            batch = torch.index_select(features, 0, index, out=into[: len(index)])
+            yield batch, targets.index_select(0, index)
 
-    def record(self, at: Progress, losses: list[float]) -> None:
-        """Adds the epoch's row, and notes the best epoch so far."""
+    def record(self, at: Progress, losses: list[float], evaluation: dict[str, float] | None = None) -> None:
+        """Adds the epoch's row, and notes the best epoch so far; `evaluation` where somebody has made it."""
         sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
         running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
         row = {"epoch": at.epoch, "step": at.step, "rate": self.rate_at(at.epoch - 1, at), "running": running}
-        if self.evaluate and at.epoch % self.evaluate == 0:
-            row |= self.evaluation()
+        if self.is_due(at):
+            row |= evaluation or self.evaluation()
         at.rows.append(row)
         finite = [math.isfinite(value) for value in (*losses, row.get("total", 0.0))]
         if not all(finite):
@@ -321,6 +346,10 @@ class Descent:
             at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
             if self.patience is not None:
                 at.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def is_due(self, at: Progress) -> bool:
+        """Whether this epoch is one that is evaluated."""
+        return bool(self.evaluate) and at.epoch % self.evaluate == 0
 
     @torch.no_grad()
     def evaluation(self) -> dict[str, float]:
@@ -394,10 +423,10 @@ class Descent:
     def stable_rate(self) -> float | None:
         return stable_rate(self.model, self.loss, self.train.features, self.penalty, self.rule)
 
-    def history(self, at: Progress, ending: Ending) -> History:
+    def history(self, at: Progress, ending: Ending, evaluation: dict[str, float] | None = None) -> History:
         rows = [dict(row) for row in at.rows]
         if rows and "total" not in rows[-1]:
-            rows[-1] |= self.evaluation()
+            rows[-1] |= evaluation or self.evaluation()
             if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
                 ending = self.diverged(replace(at, bad_step=at.bad_step or at.step)) or ending
         if ending.status == "finished":
@@ -413,6 +442,11 @@ class Descent:
             best_epoch=at.best_epoch,
             snapshots=tuple(at.snapshots),
         )
+
+
+def is_linear(model: Any) -> bool:
+    """One of the package's linear models as it is, with no verb of its own, and no stack of runs."""
+    return type(model) in MODELS.values() and isinstance(model, LinearModel) and model.weight.ndim == 2
 
 
 @torch.no_grad()

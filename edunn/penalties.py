@@ -58,8 +58,17 @@ class Penalty(nn.Module):
         return {name: p for name, p in parameters.items() if name.rpartition(".")[2] in leaves}
 
     def value(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The penalty of a whole model: summed over the parameters it concerns."""
-        return torch.stack([self(p) for p in self.penalised(parameters).values()]).sum(0)
+        """The penalty of a whole model, summed over the parameters it concerns: of shape `runs`, also for one number.
+
+        A model's weight is (*runs, outputs, features) and its bias (*runs, outputs): what lies in front are the runs.
+        """
+        total: Tensor | None = None
+        for name, parameter in self.penalised(parameters).items():
+            runs = parameter.ndim - (2 if name.rpartition(".")[2] == "weight" else 1)
+            part = self.strength * self.measure(parameter).flatten(max(runs, 0)).sum(-1)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
 
     @torch.no_grad()
     def gradients(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -195,6 +204,20 @@ class MaxNorm(Penalty):
     def constrain(self, weight: Tensor, rate: float | Tensor) -> None:
         norm = weight.norm(dim=-1, keepdim=True)
         weight.mul_(self.limit / norm.clamp(min=self.limit))
+
+
+def add_penalty(gradients: dict[str, Tensor], penalty: Penalty, parameters: Mapping[str, Tensor]) -> None:
+    """Adds the penalty's gradient to the loss's, for the part that descent follows."""
+    if penalty.followed is not None:
+        for name, gradient in penalty.followed.gradients(parameters).items():
+            gradients[name] = gradients[name] + gradient
+
+
+def constrain(penalty: Penalty | None, parameters: Mapping[str, Tensor], rate: float | Tensor) -> None:
+    """After the update: a proximal step or a projection, for penalties that have one."""
+    if penalty is not None:
+        for parameter in penalty.penalised(parameters).values():
+            penalty.constrain(parameter, rate)
 
 
 def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:

@@ -490,6 +490,9 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
     "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
     "loss_against_score": lambda ax, run: figures.loss_against_score(ax=ax),
+    "sweep_map": lambda ax, run: figures.sweep_map(
+        {"train.rate": [0.1, 1.0]}, [({"train.rate": 0.1}, 0.5), ({"train.rate": 1.0}, 0.7)], ax=ax
+    ),
 }
 
 

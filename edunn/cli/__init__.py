@@ -20,6 +20,7 @@ from ..version import __version__
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
     "train": "train a model that a config file describes",
+    "sweep": "train it for many values at once, and find the best",
     "predict": "labels and probabilities for new rows or images, from a run",
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",
@@ -28,6 +29,7 @@ COMMANDS = {
     "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
     "features": "turn images into histograms of gradients and colours, or a bag of visual words",
     "data": "what data there is, and how to get more",
+    "bench": "how fast training runs here, beside this machine's ceiling",
 }
 
 

@@ -3,6 +3,7 @@
 from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, Predictions, load
+from .sweep import Sweep, sweep
 from .train import resume, train
 
-__all__ = ["LoadedRun", "Predictions", "Prepared", "RunFolder", "load", "prepare", "resume", "train"]
+__all__ = ["LoadedRun", "Predictions", "Prepared", "RunFolder", "Sweep", "load", "prepare", "resume", "sweep", "train"]

@@ -52,10 +52,9 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     """
     device, dtype = devices.device(config.run.device), devices.dtype(config.run.dtype)
     # names and options first: a misspelt loss should not wait for 30,000 images
-    loss = make_loss(config.loss)
-    penalty = None if config.penalty is None else make(config.penalty, PENALTIES, "penalty")
-    rule = make(config.train.rule, RULES, "train.rule")
-    schedule = make(config.train.schedule, SCHEDULES, "train.schedule")
+    loss, penalty = make_loss(config.loss), make_penalty(config.penalty)
+    make(config.train.rule, RULES, "train.rule")
+    make(config.train.schedule, SCHEDULES, "train.schedule")
     if config.model.kind != neighbours.KIND:
         known_kind(config.model, {**MODELS, neighbours.KIND: None}, "model")
 
@@ -78,25 +77,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
         )
     model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
     model = model.to(device)
-    options = config.train
-    descent = Descent(
-        model,
-        loss,
-        train,
-        rate=options.rate,
-        batch_size=None if options.batch_size == "full" else int(options.batch_size),
-        epochs=options.epochs,
-        steps=options.steps,
-        penalty=penalty,
-        rule=rule,
-        schedule=schedule,
-        validation=held,
-        tolerance=options.tolerance,
-        patience=options.patience,
-        evaluate=options.evaluate,
-        snapshots=options.snapshots,
-        seed=config.run.seed,
-    )
+    descent = make_descent(config, model, loss, penalty, train, held)
     return Prepared(
         config, dataset, pipeline, descent, model, loss, penalty, train, held, ready(dataset.test), device, dtype
     )
@@ -166,6 +147,43 @@ def two_class_labels(loss: Loss) -> str:
     if loss.labels in ("bits", "signs"):
         return loss.labels
     return "bits" if isinstance(getattr(loss, "through", None), Sigmoid) else "signs"
+
+
+def make_descent(
+    config: Config,
+    model: Any,
+    loss: Loss,
+    penalty: Penalty | None,
+    train: Samples,
+    validation: Samples | None,
+    checked: bool = False,
+) -> Descent:
+    """The loop of a config; `checked` where another run on the same samples has looked at them."""
+    options = config.train
+    return Descent(
+        model,
+        loss,
+        train,
+        rate=options.rate,
+        batch_size=None if options.batch_size == "full" else int(options.batch_size),
+        epochs=options.epochs,
+        steps=options.steps,
+        penalty=penalty,
+        rule=make(options.rule, RULES, "train.rule"),
+        schedule=make(options.schedule, SCHEDULES, "train.schedule"),
+        validation=validation,
+        tolerance=options.tolerance,
+        patience=options.patience,
+        evaluate=options.evaluate,
+        snapshots=options.snapshots,
+        seed=config.run.seed,
+        checked=checked,
+    )
+
+
+def make_penalty(kind: Kind | None) -> Penalty | None:
+    """The penalty of a config, if it has one."""
+    return None if kind is None else make(kind, PENALTIES, "penalty")
 
 
 def make_loss(kind: Kind) -> Loss:

@@ -13,6 +13,7 @@ from .runs import accuracy_curves, loss_curves
 from .steps import descent_path, step_study
 from .style import save
 from .surfaces import basin_map, comparison, contour, cuts, gradient_field, surface_3d
+from .sweeps import sweep_map
 
 __all__ = [
     "accuracy_curves",
@@ -35,5 +36,6 @@ __all__ = [
     "step_study",
     "strength_curves",
     "surface_3d",
+    "sweep_map",
     "templates",
 ]

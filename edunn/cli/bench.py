@@ -1,0 +1,52 @@
+"""How fast training runs on this machine: beside autograd, and beside the bare matrix products, its ceiling."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..errors import ConfigError
+from .common import add_common, emit, show_progress
+
+EXAMPLE = "edunn bench"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--samples", type=int, default=4_000, help="made-up samples of 3,072 features (default: 4000)")
+    parser.add_argument("--runs", type=int, default=16, help="runs of the stack (default: 16)")
+    parser.add_argument("--rounds", type=int, default=5, help="medians of so many (default: 5)")
+    add_common(parser, "file for the JSON object", device=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    for name, least in (("samples", 128), ("runs", 2), ("rounds", 1)):
+        if getattr(args, name) < least:
+            raise ConfigError(f"Expected --{name} of {least} or more; got {getattr(args, name)}.")
+    import json
+
+    from ..history import write_atomically
+    from ..speed import measure
+
+    result = measure(args.samples, args.runs, args.rounds, bar=show_progress(args))
+    if args.out:
+        write_atomically(args.out, json.dumps(result, indent=2) + "\n")
+    emit(args, result, report(result))
+    return 0
+
+
+def report(result: dict[str, Any]) -> str:
+    """The ratios, each as a sentence."""
+    r = result
+    return "\n".join(
+        [
+            f"softmax regression, {r['samples']:,} x {r['features']:,}, {r['classes']} classes, float32, on the CPU "
+            f"({r['threads']} threads, torch {r['torch']}); medians of {r['rounds']}",
+            f"  one run, batch {r['batch']:<5}  {r['autograd_over_training']:>5.1f} x as fast as autograd,  "
+            f"{r['training_over_products']:.2f} x the time of its bare matrix products",
+            f"  single samples     {r['autograd_over_single']:>5.1f} x as fast as autograd,  "
+            f"{r['single_microseconds']:.1f} microseconds a step",
+            f"  {r['runs']:>2} runs at once    {r['one_by_one_over_stack']:>5.1f} x as fast as one by one,  "
+            f"{r['stack_over_products']:.2f} x the time of their bare matrix products",
+            f"  this machine's products: {r['ceiling_gigaflops']:.0f} GFLOP/s; the stack: {r['stack_gigaflops']:.0f}",
+        ]
+    )

@@ -1,0 +1,271 @@
+"""One config, many values: every combination is trained, those that can be side by side at once, and the best named."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from .. import config as configs
+from .. import figures
+from ..config import Config, Kind
+from ..descent import Descent, evaluate
+from ..devices import threads_for
+from ..errors import ConfigError
+from ..history import History, cell
+from ..stacks import together
+from . import neighbours
+from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
+from .folder import RunFolder
+
+CURVES = 6  # as many runs as a picture of curves tells apart
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One combination: the values that were laid over the config, the config, and what its run recorded.
+
+    `row` is the history's row of the weights that the run ended with.
+    """
+
+    values: Mapping[str, Any]
+    config: Config
+    history: History
+
+    @property
+    def row(self) -> dict[str, float]:
+        if not self.history.rows:
+            return {}
+        stopped = self.history.status == "stopped" and self.history.best_epoch is not None
+        return dict(self.history.rows[(self.history.best_epoch or 0) - 1 if stopped else -1])
+
+    @property
+    def done(self) -> bool:
+        return self.history.status in ("finished", "converged", "stopped")
+
+    @property
+    def name(self) -> str:
+        return ", ".join(f"{leaf(key)} {shown(value)}" for key, value in self.values.items())
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every combination, in the order of the axes, the last one fastest."""
+
+    axes: Mapping[str, Sequence[Any]]
+    entries: Sequence[Entry]
+    metric: str
+    seconds: float
+    best: Entry | None  # of the highest validation metric, the lower validation loss where two have the same
+    test: float | None = None  # the best one's metric on the test part, which nothing else looked at
+    folder: Path | None = None
+    figures: Sequence[str] = field(default=(), repr=False)
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row for each combination, for a table or a file."""
+        columns = [self.metric, "loss", f"validation_{self.metric}", "validation_loss"]
+        rows = []
+        for entry in self.entries:
+            row = entry.row if entry.done else {}  # weights that are not finite have no accuracy
+            end = {"epochs": entry.history.epochs, "status": entry.history.status, "best": entry is self.best}
+            rows.append({**entry.values, **{name: row.get(name) for name in columns}, **end})
+        return rows
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """The table's head and its cells."""
+        records = self.records()
+        names = [name for name in records[0] if name != "best"]
+        cells = [[shown(record[name]) for name in names] + ["← best" if record["best"] else ""] for record in records]
+        return [*(leaf(name) if name in self.axes else name for name in names), ""], cells
+
+    def __str__(self) -> str:
+        lines = [self.table()[0], *self.table()[1]]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        if self.best is None:
+            return "\n".join([*text, "no run came to an end; try smaller rates"])
+        said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
+        if self.test is not None:
+            said += f", test {self.metric} {self.test:.4f}"
+        return "\n".join([*text, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)"])
+
+    def _repr_html_(self) -> str:
+        head, cells = self.table()
+        rows = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in line) + "</tr>" for line in cells)
+        return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table>"
+
+
+def sweep(
+    load: Callable[[Sequence[str]], Config],
+    over: Mapping[str, Sequence[str]],
+    out: str | Path | None = None,
+    *,
+    bar: bool = False,
+) -> Sweep:
+    """Trains a config once for each combination of values, and writes what came of it.
+
+    Parameters
+    ----------
+    load : gives the config with overrides laid over it: `lambda overrides: edunn.config.load(path, overrides)`
+    over : key -> values as they are written behind `--set key=`
+    out : the folder, new or empty; runs/<name>-sweep-<time> if not given
+    bar : show progress on stderr
+
+    The best is chosen on the validation part; the test part is looked at once, by the best.
+    """
+    combinations = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
+    loaded = [load([f"{key}={value}" for key, value in combination.items()]) for combination in combinations]
+    first = loaded[0]
+    if not all(config.data.validation for config in loaded):
+        raise ConfigError(
+            "Expected data.validation above 0: the best is chosen on it, never on the test part; got 0. "
+            "Add --set data.validation=0.2."
+        )
+    if any(config.model.kind == neighbours.KIND for config in loaded):
+        raise ConfigError(
+            f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
+        )
+    folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
+    folder.check_free()
+    runs, preparations = put_together(loaded)
+    folder.create()
+    start = time.perf_counter()
+    histories = train_all(runs, bar)
+    seconds = time.perf_counter() - start
+    values = [
+        {key: configs.split_override(f"{key}={value}")[1] for key, value in combination.items()}
+        for combination in combinations
+    ]
+    entries = [Entry(*row) for row in zip(values, loaded, histories, strict=True)]
+    metric = runs[0].model.metric
+    best = best_of(entries, metric)
+    test = None
+    if best is not None:
+        index = entries.index(best)
+        part = preparations[index].test
+        test = None if part is None else evaluate(runs[index].model, runs[index].loss, part)[1]
+    axes = {key: [configs.split_override(f"{key}={value}")[1] for value in row] for key, row in over.items()}
+    found = Sweep(axes, entries, metric, seconds, best, test, folder.path)
+    return write(found, first, folder)
+
+
+def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
+    """A run for each config. Data and features are read once for all configs that have them in common."""
+    known: list[tuple[Config, Prepared]] = []
+    runs, preparations = [], []
+    for config in loaded:
+        prepared = next((p for common, p in known if common == shared(config)), None)
+        if prepared is None:
+            prepared = prepare(config)
+            known.append((shared(config), prepared))
+            runs.append(prepared.descent)
+        else:
+            loss = make_loss(config.loss)
+            width, classes = prepared.train.features.shape[1], prepared.dataset.train.classes
+            model = make_model(config.model, loss, width, classes, prepared.dtype, config.run.seed)
+            model = model.to(prepared.device)
+            penalty = make_penalty(config.penalty)
+            runs.append(make_descent(config, model, loss, penalty, prepared.train, prepared.validation, checked=True))
+        preparations.append(prepared)
+    return runs, preparations
+
+
+def shared(config: Config) -> Config:
+    """The part of a config that data, features and encoded targets depend on; the rest blanked."""
+    options = {key: value for key, value in config.loss.options.items() if key != "margin"}
+    loss, model = Kind(config.loss.kind, options), Kind(config.model.kind, {})
+    run = dataclasses.replace(config.run, name="")
+    if not config.data.validation and not config.data.test and not config.features.options:
+        run = dataclasses.replace(run, seed=0)
+    return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
+
+
+def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
+    """All of them, as many at once as go together."""
+    numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
+    with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
+
+        def after_epoch(going: int, ended: int) -> None:
+            progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
+            progress.update(1)
+
+        return together(runs, after_epoch=after_epoch)
+
+
+def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
+    """The highest validation metric among the runs that came to an end."""
+    done = [e for e in entries if e.done and math.isfinite(e.row.get(f"validation_{metric}", math.nan))]
+    return max(done, key=lambda e: (e.row[f"validation_{metric}"], -e.row["validation_loss"]), default=None)
+
+
+def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
+    """The table, every history, the pictures, and the config that trains the best one again."""
+    records = found.records()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    folder.write("sweep.csv", text.getvalue())
+    for index, entry in enumerate(found.entries):
+        entry.history.save(folder.file(f"metrics-{index:03}.jsonl"))
+    if found.best is not None:
+        name = f"{base.run.name}-best"
+        best = dataclasses.replace(found.best.config, run=dataclasses.replace(found.best.config.run, name=name))
+        folder.write("best.toml", f"# edunn train {folder.file('best.toml')}\n{configs.dump(best)}")
+    found = dataclasses.replace(found, figures=draw(found, folder))
+    folder.write_json("summary.json", as_json(found))
+    return found
+
+
+def draw(found: Sweep, folder: RunFolder) -> list[str]:
+    """The map of the validation metric, and the curves of the best runs."""
+    cells = [(entry.values, value_of(entry, found)) for entry in found.entries]
+    drawn = [("sweep", figures.sweep_map(found.axes, cells, found.metric))]
+    ranked = sorted((e for e in found.entries if e.history.rows), key=lambda e: -value_of(e, found) if e.done else 9.0)
+    histories = {entry.name: entry.history for entry in ranked[:CURVES]}
+    if histories:
+        drawn.append(("loss", figures.loss_curves(histories)))
+    if any(found.metric in history.columns for history in histories.values()):
+        drawn.append((found.metric, figures.accuracy_curves(histories)))
+    return [str(figures.save(axes, folder.file(f"figures/{name}.png"))) for name, axes in drawn]
+
+
+def value_of(entry: Entry, found: Sweep) -> float:
+    """The validation metric of a run that came to an end, else nan."""
+    return entry.row.get(f"validation_{found.metric}", math.nan) if entry.done else math.nan
+
+
+def as_json(found: Sweep) -> dict[str, Any]:
+    """What `--json` prints."""
+    records = found.records()
+    return {
+        "runs": records,
+        "best": next((record for record in records if record["best"]), None),
+        f"test_{found.metric}": found.test,
+        "config": None if found.best is None or found.folder is None else str(found.folder / "best.toml"),
+        "seconds": round(found.seconds, 3),
+        "figures": list(found.figures),
+        "run_dir": None if found.folder is None else str(found.folder),
+    }
+
+
+def leaf(key: str) -> str:
+    """`rate` of train.rate."""
+    return key.rpartition(".")[2]
+
+
+def shown(value: Any) -> str:
+    """A value as the table shows it."""
+    if value is None:
+        return ""
+    return cell(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
