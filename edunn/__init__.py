@@ -18,8 +18,8 @@ from .version import __version__ as __version__
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "history", "layers", "lockstep", "losses", "metrics", "models", "penalties", "stability",
-    "updates",
+    "figures", "gradcheck", "history", "landscape", "layers", "lockstep", "losses", "metrics", "models",
+    "penalties", "stability", "updates",
 )  # fmt: skip
 
 NAMES = {

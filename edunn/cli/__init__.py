@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "labels and probabilities for new rows or images, from a run",
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",
+    "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
     "data": "what data there is, and how to get more",
 }
 

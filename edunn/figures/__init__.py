@@ -1,4 +1,4 @@
-"""Figures: what a run did, what a model learned, what its weights look like.
+"""Figures: what a run did, what a model learned, what its weights look like, and what its loss looks like.
 
 Every function takes `ax=None` and returns the Axes. Without `ax` it makes a figure of its own, apart from pyplot: no
 backend is chosen, no window opens, rcParams stay as they are, and the figure is freed with its last reference. A
@@ -9,14 +9,21 @@ from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
 from .style import save
+from .surfaces import basin_map, comparison, contour, cuts, gradient_field, surface_3d
 
 __all__ = [
     "accuracy_curves",
+    "basin_map",
+    "comparison",
     "confusion_matrix",
+    "contour",
+    "cuts",
     "decision_regions",
     "fitted_line",
+    "gradient_field",
     "image_grid",
     "loss_curves",
     "save",
+    "surface_3d",
     "templates",
 ]

@@ -1,0 +1,43 @@
+"""A surface to turn with the mouse: one HTML file that works offline (plotly, from the extra `interactive`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..history import write_atomically
+from ..landscape.surface import Surface
+from .style import array
+from .surfaces import heights, kept
+
+POINTS = 256  # along an axis: with plotly's own 4.6 MB the file stays below 10 MB
+
+
+def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] = (), title: str | None = None) -> Path:
+    """Writes the surface, and its cuts, as a self-contained HTML file; a denser grid is reduced to 256 × 256."""
+    plotly: Any
+    try:
+        import plotly.graph_objects as plotly
+    except ImportError:
+        raise ConfigError(
+            "Expected plotly for an interactive figure; it is not installed. Install it with: pip install plotly"
+        ) from None
+    rows, columns = kept(surface, POINTS)
+    x, y = array(surface.first)[rows], array(surface.second)[columns]
+    z = heights(surface)[np.ix_(rows, columns)].astype(np.float32)
+    figure = plotly.Figure(plotly.Surface(x=x, y=y, z=z.T, colorscale="Cividis", colorbar={"title": "loss"}))
+    for at in sections:
+        j = int(np.abs(array(surface.second) - at).argmin())
+        cut = heights(surface)[rows, j]
+        where = np.full(len(x), float(surface.second[j]))
+        name = f"{surface.names[1]} = {float(surface.second[j]):g}"
+        figure.add_trace(plotly.Scatter3d(x=x, y=where, z=cut, mode="lines", line={"width": 5}, name=name))
+    scene = {"xaxis_title": surface.names[0], "yaxis_title": surface.names[1], "zaxis_title": "loss"}
+    figure.update_layout(title=title or surface.loss, scene=scene, legend={"x": 0, "y": 1})
+    path = Path(path)
+    write_atomically(path, figure.to_html(include_plotlyjs=True, full_html=True))
+    return path

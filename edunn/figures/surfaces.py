@@ -1,0 +1,318 @@
+"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, and as a field of arrows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+from ..history import History
+from ..landscape.basins import Basins
+from ..landscape.surface import Surface
+from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, class_colours, number, plain, tidy
+
+MOST = 512  # points along an axis of a surface in 3-D: drawing takes a second there, and grows with the points
+COLOURS = "cividis"  # made to look the same with and without red-green deficiency (Nuñez et al. 2018)
+CUTS = (VERMILLION, BLACK, BLUE)
+MARKS = {"minimum": ("*", 130), "saddle": ("X", 60), "runaway": (">", 60)}
+Path = History | torch.Tensor | np.ndarray | Sequence[Sequence[float]]
+
+
+class Shown3D(Axes3D, ShownAxes):
+    """Axes in three dimensions that a notebook shows."""
+
+
+def surface_3d(
+    surface: Surface,
+    ax: Axes | None = None,
+    sections: Sequence[float] = (),
+    limits: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Axes:
+    """The surface in three dimensions, every value of a grid up to 512 × 512.
+
+    A denser grid is reduced to 512 points along an axis, with the row and column of the least value among them, and the
+    caption says so. Values that are not finite are left out and counted.
+
+    Parameters
+    ----------
+    ax : three-dimensional axes; None makes a figure
+    sections : values of the second coordinate at which the surface is cut: a line on it for each
+    limits : the least and greatest loss of the colours and the height, for two surfaces side by side
+    """
+    axes = axes_3d(ax)
+    rows, columns = kept(surface)
+    x, y = array(surface.first)[rows], array(surface.second)[columns]
+    z = heights(surface)[np.ix_(rows, columns)]
+    low, high = limits or bounds(z)
+    # mplot3d sorts whole objects by their middle, which would put the cuts behind the surface: the order is ours
+    axes.computed_zorder = False
+    axes.plot_surface(
+        *np.meshgrid(x, y, indexing="ij"), np.where(np.isnan(z), np.nan, np.clip(z, low, high)),
+        rcount=len(x), ccount=len(y), cmap=COLOURS, norm=Normalize(low, high), linewidth=0, antialiased=False,
+        rasterized=True, zorder=1,
+    )  # fmt: skip
+    lift = 0.004 * (high - low)  # a hair above, or the surface's own facets would cut the line to pieces
+    for k, at in enumerate(sections):
+        j = int(np.abs(array(surface.second) - at).argmin())
+        cut = heights(surface)[rows, j]
+        where = np.full(len(rows), float(surface.second[j]))
+        axes.plot(x, where, np.clip(cut, low, high) + lift, color=CUTS[k % 3], linewidth=1.6, zorder=3)
+    axes.set_zlim(low, high)
+    axes.set_xlabel(plain(surface.names[0]))
+    axes.set_ylabel(plain(surface.names[1]))
+    axes.set_zlabel("loss")
+    axes.view_init(elev=32, azim=-58)
+    axes.set_title(caption(surface, title, len(x), len(y)), loc="left", fontsize="medium")
+    return axes
+
+
+def axes_3d(ax: Axes | None) -> Any:
+    """The axes given, or new ones in three dimensions on a figure of their own."""
+    if ax is not None:
+        return ax
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot(axes_class=Shown3D)
+
+
+def kept(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns that are drawn: evenly spread, the ends and the least value's row and column among them."""
+    low = surface.lowest if bool(surface.values.isfinite().any()) else None
+    indices = []
+    for name, axis in zip(surface.names, (surface.first, surface.second), strict=True):
+        if len(axis) <= most:
+            indices.append(np.arange(len(axis)))
+            continue
+        index = np.linspace(0, len(axis) - 1, most).round().astype(int)
+        if low is not None:
+            least = int((axis - low[name]).abs().argmin())
+            index[1 + int(np.abs(index[1:-1] - least).argmin())] = least  # the ends stay
+        indices.append(np.unique(index))
+    return indices[0], indices[1]
+
+
+def heights(surface: Surface) -> np.ndarray:
+    """The values with nan where they are not finite."""
+    z = array(surface.values).copy()
+    z[~np.isfinite(z)] = np.nan
+    return z
+
+
+def bounds(*values: np.ndarray) -> tuple[float, float]:
+    """The least and greatest finite value; a little apart if they are one."""
+    finite = np.concatenate([v[np.isfinite(v)].ravel() for v in values])
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def caption(surface: Surface, title: str | None, rows: int = 0, columns: int = 0) -> str:
+    """The title, what was left out, and how the values were computed."""
+    lines = [title or surface.loss]
+    n, m = surface.values.shape
+    if rows and (rows, columns) != (n, m):
+        lines.append(f"{rows} × {columns} of {n} × {m} points drawn, the lowest among them")
+    if surface.not_finite:
+        lines.append(f"{surface.not_finite} of {n * m} values are not finite and left out")
+    return "\n".join(lines)
+
+
+def contour(
+    surface: Surface,
+    ax: Axes | None = None,
+    path: Path | Mapping[str, Path] | None = None,
+    minima: bool = True,
+    limits: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Axes:
+    """The surface from above: colours and lines of equal loss, closer together near the lowest.
+
+    Parameters
+    ----------
+    path : (steps, 2), the points of a run on these axes, or a run's history of a model with one feature that kept
+        snapshots; or several by name (say, one for each update rule)
+    minima : mark minima ★, saddles ✕ and where the loss runs away ▸, if the surface knows its data
+    limits : the least and greatest loss of the colours
+    """
+    axes = axes_for(ax, 6.4, 5.0)
+    z = heights(surface)
+    low, high = limits or bounds(z)
+    x, y = array(surface.first), array(surface.second)
+    mesh = axes.pcolormesh(x, y, z.T, cmap=COLOURS, norm=Normalize(low, high), shading="nearest", rasterized=True)
+    levels = low + (high - low) * np.linspace(0, 1, 16)[1:-1] ** 2
+    if np.isfinite(z).any() and float(np.nanmax(z)) > float(np.nanmin(z)) and min(z.shape) > 1:
+        axes.contour(x, y, z.T, levels=levels, colors="white", linewidths=0.6, alpha=0.8)
+    axes.figure.colorbar(mesh, ax=axes, label="loss", shrink=0.9)
+    handles = mark_minima(axes, surface) if minima and surface.field is not None else []
+    handles += draw_paths(axes, path, surface)
+    axes.set_xlim(x[0], x[-1]) if len(x) > 1 else None
+    axes.set_ylim(y[0], y[-1]) if len(y) > 1 else None
+    tidy(axes, caption(surface, title), plain(surface.names[0]), plain(surface.names[1]), grid=False)
+    if handles:
+        axes.legend(handles=handles, fontsize="small", framealpha=0.9, loc="best")
+    return axes
+
+
+def mark_minima(axes: Axes, surface: Surface) -> list[Any]:
+    """Marks inside the window; returns what the legend shows."""
+    handles = []
+    for kind, (symbol, size) in MARKS.items():
+        found = [m for m in surface.minima() if m["kind"] == kind]
+        if not found:
+            continue
+        x, y = ([m[name] for m in found] for name in surface.names)
+        axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=5)
+        handles.append(Line2D([], [], marker=symbol, color="white", markeredgecolor="black", linestyle="none",
+                              markersize=10, label=kind))  # fmt: skip
+    return handles
+
+
+def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
+    """Paths of runs, each with its start (a dot) and its end (a square)."""
+    if path is None:
+        return []
+    paths = path if isinstance(path, Mapping) else {"path": path}
+    colours = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
+    handles = []
+    for (name, steps), colour in zip(paths.items(), colours, strict=False):
+        points = points_of(steps)
+        axes.plot(points[:, 0], points[:, 1], color="black", linewidth=3, alpha=0.6, zorder=3)
+        axes.plot(points[:, 0], points[:, 1], color=colour, linewidth=1.4, zorder=4)
+        axes.plot(*points[0], "o", color=colour, markeredgecolor="black", markersize=6, zorder=5)
+        axes.plot(*points[-1], "s", color=colour, markeredgecolor="black", markersize=6, zorder=5)
+        handles.append(Line2D([], [], color=colour, marker="s", markeredgecolor="black", label=plain(name)))
+    return handles
+
+
+def points_of(path: Any) -> np.ndarray:
+    """A path as (steps, 2); a history's snapshots of one weight and one bias."""
+    if isinstance(path, History):
+        path = [[float(w["weight"].flatten()[0]), float(w["bias"].flatten()[0])] for _, w in path.snapshots]
+    return array(path).reshape(-1, 2)
+
+
+def cuts(
+    surfaces: Surface | Mapping[str, Surface],
+    ax: Axes | None = None,
+    at: Sequence[float] = (0.0,),
+    title: str | None = None,
+) -> Axes:
+    """The curves L(w) at fixed values of the second coordinate: one colour each; of several losses, one dash each."""
+    axes = axes_for(ax)
+    named = surfaces if isinstance(surfaces, Mapping) else {"": surfaces}
+    for (name, surface), dash in zip(named.items(), ("-", "--", ":", "-."), strict=False):
+        for k, value in enumerate(at):
+            j = int(np.abs(array(surface.second) - value).argmin())
+            label = f"{surface.names[1]} = {number(round(float(surface.second[j]), 6))}"
+            label = f"{plain(name)}, {label}" if name else label
+            axes.plot(array(surface.first), heights(surface)[:, j], dash, color=CUTS[k % 3], linewidth=1.6, label=label)
+    first = next(iter(named.values()))
+    tidy(axes, title or f"Cuts: {first.loss}", plain(first.names[0]), "loss")
+    axes.legend(fontsize="small", frameon=False)
+    return axes
+
+
+def comparison(
+    first: Surface,
+    second: Surface,
+    at: Sequence[float] = (-10.0, 0.0, 10.0),
+    same_scale: bool = False,
+    titles: tuple[str, str] | None = None,
+) -> tuple[Axes, ...]:
+    """Two losses side by side, in three dimensions with the cut lines, and the cuts as curves below: four axes.
+
+    Parameters
+    ----------
+    at : where both are cut, values of the second coordinate
+    same_scale : the same colours and heights for both
+    """
+    figure = Figure(figsize=(11.5, 8.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    spec = figure.add_gridspec(2, 2, height_ratios=[3, 2])
+    limits = bounds(heights(first), heights(second)) if same_scale else None
+    names = titles or (first.loss, second.loss)
+    drawn: list[Axes] = []
+    for k, (surface, name) in enumerate(zip((first, second), names, strict=True)):
+        above = figure.add_subplot(spec[0, k], axes_class=Shown3D)
+        drawn.append(surface_3d(surface, above, at, limits, name))
+    for k, surface in enumerate((first, second)):
+        below = figure.add_subplot(spec[1, k], axes_class=ShownAxes)
+        drawn.append(cuts(surface, below, at, "The same cuts as curves"))
+        if limits is not None:
+            below.set_ylim(*limits)
+    return tuple(drawn)
+
+
+def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Where gradient descent ends from every grid point: one colour a place, the best one blue; grey never got there.
+
+    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it diverged.
+    """
+    axes = axes_for(ax, 6.4, 5.0)
+    labels = array(basins.labels).astype(int)
+    losses = array(basins.losses)
+    best = np.isfinite(losses) & (losses <= basins.best_loss + 1e-3)
+    shown = np.where(best, 0, np.where(labels < 0, 2, 1))
+    colours = ListedColormap([BLUE, "#D0D0D0", BLACK])
+    x, y = array(surface.first), array(surface.second)
+    axes.pcolormesh(x, y, shown.T, cmap=colours, vmin=-0.5, vmax=2.5, shading="nearest", rasterized=True)
+    z = heights(surface)
+    if min(z.shape) > 1 and np.nanmax(z) > np.nanmin(z):
+        low, high = bounds(z)
+        levels = low + (high - low) * np.linspace(0, 1, 16)[1:-1] ** 2
+        axes.contour(x, y, z.T, levels=levels, colors="black", linewidths=0.4, alpha=0.4)
+    handles = [
+        Line2D([], [], marker="s", linestyle="none", color=BLUE,
+               label=f"ends within 1e-3 of the best loss, {number(basins.best_loss)}: {basins.best_fraction:.1%}"),
+        Line2D([], [], marker="s", linestyle="none", color="#D0D0D0", label="ends elsewhere, or is stuck"),
+    ]  # fmt: skip
+    if (shown == 2).any():
+        handles.append(Line2D([], [], marker="s", linestyle="none", color=BLACK, label="diverges"))
+    ends = array(basins.ends).reshape(2, -1)[:, best.ravel()]
+    inside = (ends[0] >= x[0]) & (ends[0] <= x[-1]) & (ends[1] >= y[0]) & (ends[1] <= y[-1])
+    if inside.any():
+        axes.plot(*ends[:, inside][:, :: max(1, inside.sum() // 200)], ".", color=ORANGE, markersize=4)
+        handles.append(Line2D([], [], marker=".", linestyle="none", color=ORANGE, label="where the best ones end"))
+    what = f"Descent from every point: rate {basins.rate:g}, {basins.steps} steps"
+    tidy(axes, f"{title or surface.loss}\n{what}", plain(surface.names[0]), plain(surface.names[1]), grid=False)
+    axes.legend(handles=handles, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
+    return axes
+
+
+def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, title: str | None = None) -> Axes:
+    """Which way descent goes: arrows of one length along minus the gradient, over the gradient's size in colour.
+
+    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of it.
+    """
+    axes = axes_for(ax, 6.4, 5.0)
+    slope = array(surface.gradient)
+    size = np.hypot(*slope)
+    with np.errstate(divide="ignore"):
+        shade = np.log10(np.maximum(size, 1e-12))
+    x, y = array(surface.first), array(surface.second)
+    mesh = axes.pcolormesh(x, y, shade.T, cmap=COLOURS, shading="nearest", rasterized=True)
+    axes.figure.colorbar(mesh, ax=axes, label="log₁₀ of the gradient's length", shrink=0.9)
+    i, j = (np.unique(np.linspace(0, len(axis) - 1, arrows + 2).round().astype(int)[1:-1]) for axis in (x, y))
+    part = slope[np.ix_([0, 1], i, j)]
+    # lengths on paper: the axes' units may differ by orders of magnitude
+    wide, tall = float(np.ptp(x)) or 1.0, float(np.ptp(y)) or 1.0
+    u, v = -part[0] / wide, -part[1] / tall
+    length = np.hypot(u, v)
+    u, v = (np.divide(w, length, out=np.zeros_like(w), where=length > 0) for w in (u, v))
+    axes.quiver(x[i], y[j], u.T, v.T, color="black", edgecolor="white", linewidth=0.35, scale=1.4 * arrows,
+                width=0.0034, pivot="mid", angles="uv")  # fmt: skip
+    tidy(axes, title or f"Minus the gradient: {surface.loss}", plain(surface.names[0]), plain(surface.names[1]), False)
+    return axes
+
+
+__all__ = ["GREY", "basin_map", "comparison", "contour", "cuts", "gradient_field", "surface_3d"]

@@ -1,0 +1,156 @@
+"""Basins: gradient descent from every grid point at once, and where each ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .. import devices, errors
+from ..activations import Sigmoid, Tanh
+from ..losses import BinaryCrossEntropy, SquaredError
+from . import direct, exact, spectral
+from .planes import Field, Plane, blocks
+
+if TYPE_CHECKING:
+    from .surface import Surface
+
+CLOSE = 1e-3  # two losses, or two ends in units of the window, that count as the same
+
+
+@dataclass(frozen=True, eq=False)
+class Basins:
+    """Where gradient descent ends from every grid point.
+
+    `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
+    diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were taken at
+    `rate`, and `moving` points had not come to rest by then.
+    """
+
+    ends: Tensor
+    losses: Tensor
+    labels: Tensor
+    best_loss: float
+    best_fraction: float
+    rate: float
+    steps: int
+    moving: int
+    diverged: int
+
+    def summary(self) -> dict[str, Any]:
+        """What the JSON shows."""
+        return {
+            "best_loss": self.best_loss,
+            "best_fraction": self.best_fraction,
+            "rate": self.rate,
+            "steps": self.steps,
+            "moving": self.moving,
+            "diverged": self.diverged,
+        }
+
+
+@torch.no_grad()
+def basins(surface: Surface, rate: float, steps: int) -> Basins:
+    """θ ← θ − rate · ∇L(θ), `steps` times, from every grid point: one batched run.
+
+    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in which
+    descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the same.
+    """
+    field = surface.known("its basins").to(torch.float64)
+    if not (rate > 0 and rate - rate == 0):
+        raise errors.ConfigError(f"Expected a rate above 0 for the basins; got {rate}.")
+    if steps < 1:
+        raise errors.ConfigError(f"Expected 1 step or more for the basins; got {steps}.")
+    slope = slopes(field, surface)
+    points = torch.cartesian_prod(surface.first, surface.second).view(-1, 2).to(field.device)
+    # along an axis of a single value the parameter is held: only what is drawn as an axis is trained
+    free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=points.device)
+    pace = rate * free.to(points.dtype)
+    ends = points.clone()
+    rest = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    active = torch.arange(len(points), device=points.device)
+    with devices.threads_for(len(points) * len(getattr(field, "first", points))):
+        for done in range(steps):
+            now = ends[active]
+            new = now - pace * slope(now).mT
+            ends[active] = new
+            if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
+                still = (new == now).all(1) | ~new.isfinite().all(1)
+                rest[active] = still | settled(field, new, now, rate, free)
+                active = (~rest).nonzero().squeeze(1)
+                if len(active) == 0:
+                    break
+    shape = tuple(surface.values.shape)
+    losses = torch.full((len(points),), float("nan"), dtype=torch.float64, device=points.device)
+    finite = ends.isfinite().all(1)
+    # far out scores overflow to inf; such points count as diverged
+    losses[finite] = field.at(ends[finite])[0]
+    good = losses.isfinite()
+    best = float(losses[good].min()) if bool(good.any()) else float("nan")
+    close = good & (losses <= best + CLOSE)
+    return Basins(
+        ends=ends.mT.reshape(2, *shape).cpu(),
+        losses=losses.view(shape).cpu(),
+        labels=grouped(surface, ends, losses).view(shape).cpu(),
+        best_loss=best,
+        best_fraction=float(close.double().mean()),
+        rate=rate,
+        steps=steps,
+        moving=int((~rest).sum()),
+        diverged=int((~good).sum()),
+    )
+
+
+def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor) -> Tensor:
+    """Where a point has as good as arrived: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing."""
+    speed = ((new - now) / rate).norm(dim=1)  # ‖g‖
+    near = speed < 1e-8
+    result = torch.zeros_like(near)
+    if bool(near.any()) and bool(free.all()):
+        p, q, r = field.at(new[near], 2)[3:]
+        high, low = (p + r) / 2 + torch.hypot((p - r) / 2, q), (p + r) / 2 - torch.hypot((p - r) / 2, q)
+        result[near] = (low > 1e-3 * high) & (low > 1e-3) & (rate * high < 1.9)
+    return result
+
+
+def slopes(field: Field, surface: Surface) -> Any:
+    """The gradient at points (count, 2) as a function: (2, count); the fastest that this field has."""
+    if not isinstance(field, Plane) or field.penalty is not None:
+        return lambda points: field.at(points, 1)[1:]
+    if exact.is_quadratic(field.loss):
+        point, _, triangle = exact.least_squares(field)
+        form = 2 * triangle.mT @ triangle
+        return lambda points: form @ (points - point).mT
+    plane = field
+    if plane.one_feature and direct.recipe(plane.loss) is not None:
+        plane = spectral.as_bits(plane)
+        if isinstance(plane.loss, BinaryCrossEntropy) or isinstance(plane.loss.through, Sigmoid | Tanh):
+            reach = 1.5 * float(surface.first.abs().max()) + 1
+            return direct.Slopes(plane, spectral.measures(plane, reach), reach)
+    return lambda points: plane.at(points, 1)[1:]
+
+
+def grouped(surface: Surface, ends: Tensor, losses: Tensor) -> Tensor:
+    """A number for each place where points ended: ends nearer than a thousandth of the window are one place.
+
+    The places are numbered by their loss, the best first; more than 20 of them (points still under way along a plateau)
+    share the number 20.
+    """
+    width = [float(axis[-1] - axis[0]) or 1.0 for axis in (surface.first, surface.second)]
+    scale = torch.tensor(width, dtype=ends.dtype, device=ends.device) * 20 * CLOSE
+    labels = torch.full((len(ends),), -1, dtype=torch.int64, device=ends.device)
+    left = losses.isfinite()
+    for number in range(20):
+        if not bool(left.any()):
+            break
+        best = int(torch.where(left, losses, float("inf")).argmin())
+        same = left & (((ends - ends[best]) / scale).norm(dim=1) < 1)
+        labels[same] = number
+        left &= ~same
+    labels[left] = 20
+    return labels
+
+
+__all__ = ["Basins", "SquaredError", "basins", "blocks"]

@@ -1,0 +1,273 @@
+"""Direct surfaces: every grid point times every sample, in blocks. It works for every loss, and is the reference.
+
+`plain` asks the loss for its values and derivatives. `factored` restates three of them for speed, on the (w, b) grid of
+one feature: the one place of this package where a loss's formula stands a second time, with `plain` as its oracle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..activations import Sigmoid, Tanh
+from ..losses import BinaryCrossEntropy, Logistic, Loss, SquaredError
+from .planes import JET, Plane, blocks
+
+
+@torch.no_grad()
+def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+    """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype: the fastest way that fits."""
+    if plane.device.type == "cuda":
+        from . import kernels  # needs Triton, which comes with CUDA builds of torch
+
+        if kernels.fits(plane, order):
+            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b, order))
+    if order == 0 and fits(plane, b):
+        return with_penalty(plane, a, b, order, factored(plane, a, b).unsqueeze(0).to(plane.dtype))
+    return with_penalty(plane, a, b, order, plain(plane, a, b, order))
+
+
+@torch.no_grad()
+def plain(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+    """The jet over the grid (without a penalty) by the loss's own formulas: (JET[order], len(a), len(b))."""
+    return plane.sums(a, b, order) / plane.samples
+
+
+def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor) -> Tensor:
+    """Adds the penalty along the plane to a jet over the grid."""
+    if plane.penalty is None:
+        return values
+    points = torch.cartesian_prod(a.to(values), b.to(values)).view(-1, 2)
+    return values + plane.penalty.at(points, order).view(JET[order], len(a), len(b))
+
+
+class Slopes:
+    """The gradient at single points (w, b) of one feature, for the three losses of `factored`: what basins ask for.
+
+    With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
+    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as samples.
+    """
+
+    def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
+        self.plane, self.reach = plane, reach
+        x, mass, pull = measures
+        self.condensed = len(x) < plane.samples
+        self.rows = torch.stack([x, torch.ones_like(x)])
+        self.mass, self.pull = self.rows * mass / plane.samples, self.rows * pull / plane.samples
+        self.targets = None if self.condensed else pull
+        self.buffers: list[Tensor] = []
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """(∂L/∂w, ∂L/∂b) at points (count, 2): (2, count)."""
+        result = torch.empty(2, len(points), dtype=points.dtype, device=points.device)
+        for some in blocks(len(points), self.rows.shape[1] // 8 + 1, points):
+            self.block(points[some], result[:, some])
+        if self.condensed:  # too far out for the nodes
+            far = (points[:, 0].abs() > self.reach).nonzero().squeeze(1)
+            if len(far):
+                result[:, far] = self.plane.at(points[far], 1)[1:]
+        return result
+
+    def block(self, points: Tensor, result: Tensor) -> None:
+        shape = (len(points), self.rows.shape[1])
+        if not self.buffers or len(self.buffers[0]) < shape[0]:
+            self.buffers = [points.new_empty(shape) for _ in range(2)]
+        p, q = (buffer[: shape[0]] for buffer in self.buffers)
+        torch.mm(points, self.rows, out=p)
+        loss = self.plane.loss
+        if not isinstance(loss, SquaredError):
+            p.sigmoid_()
+            for row in (0, 1):  # two products with a vector are faster than one with two columns
+                result[row] = torch.mv(p, self.mass[row]) - self.pull[row].sum()
+            return
+        if isinstance(loss.through, Tanh):
+            p.tanh_()
+            torch.addcmul(torch.ones((), dtype=p.dtype, device=p.device), p, p, value=-1, out=q)
+        else:
+            p.sigmoid_()
+            torch.addcmul(p, p, p, value=-1, out=q)
+        if self.targets is not None:
+            p.sub_(self.targets)
+        p.mul_(q)
+        for row in (0, 1):
+            result[row] = torch.mv(p, self.mass[row])
+            if self.targets is None:
+                result[row] -= torch.mv(q, self.pull[row])
+        result *= 2 * loss.factor
+
+
+# ---- factored: no exponential and no logarithm at a grid point -------------------------------------------------------
+#
+# With E = e^{w x} (one exponential a row and sample) and B = e^b (one a column), a score's exponential is a product:
+# e^{w x + b} = E·B. So every sample contributes a factor (1 + E·B), and k of them multiply out to a polynomial in B,
+#
+#     Π_{i ≤ k} (1 + E_i B) = c_0 + c_1 B + … + c_k B^k,
+#
+# whose coefficients depend on the row alone. All columns of a row are then one matrix product, coefficients × powers of
+# B, and k samples cost one logarithm. Every c is positive: nothing cancels.
+#
+# Range. The columns are cut into tiles about their middle b₀, and every factor is divided by its larger part at b₀:
+# with z = w x + b₀,   1 + e^z B' = e^{max(z,0)} (p + q B'),   p = e^{−max(z,0)},  q = e^{min(z,0)},  B' = e^{b − b₀},
+# so that p, q ≤ 1, one of them is 1, and k factors stay within e^{±k(δ + ln 2)} in a tile of half-width δ. What was
+# divided out is added back exactly, as Σ max(z, 0).
+
+GROUP = {torch.float32: 8, torch.float64: 16}  # samples a polynomial for the logarithm: k
+PAIR = {torch.float32: 4, torch.float64: 8}  # and for the squares, whose polynomials have degree 2k
+REACH = {torch.float32: 80.0, torch.float64: 640.0}  # the largest exponent that a product may come to
+
+
+def fits(plane: Plane, b: Tensor) -> bool:
+    """Whether `factored` knows the loss, and pays: a handful of columns would not repay a row's polynomials."""
+    if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None:
+        return False
+    tiles = 1 + float(b[-1] - b[0]) / (2 * half_width(plane))
+    return len(b) >= 16 * tiles
+
+
+def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tensor] | None:
+    """How a loss is factored, or None."""
+    if isinstance(loss, BinaryCrossEntropy | Logistic):
+        return cross_entropy
+    if isinstance(loss, SquaredError) and loss.event == 0 and isinstance(loss.through, Sigmoid | Tanh):
+        return squared_error
+    return None
+
+
+def half_width(plane: Plane) -> float:
+    """δ: half the width of a tile of columns, in units of b."""
+    rate = 1.0
+    if isinstance(plane.loss, SquaredError):
+        degree = 2 * PAIR[plane.dtype]
+        rate = 2.0 if isinstance(plane.loss.through, Tanh) else 1.0
+    else:
+        degree = GROUP[plane.dtype]
+    return (REACH[plane.dtype] / degree - math.log(2)) / rate
+
+
+def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
+    """The values over the grid, (len(a), len(b)), float64."""
+    method = recipe(plane.loss)
+    assert method is not None
+    a, b = a.double().to(plane.device), b.double().to(plane.device)
+    pieces = tiles(b, max(1, math.ceil(float(b[-1] - b[0]) / (2 * half_width(plane)))))
+    total = torch.zeros(len(a), len(b), dtype=torch.float64, device=plane.device)
+    for start in range(0, plane.samples, 8192):
+        part = slice(start, start + 8192)
+        x, y = plane.x[part].double(), plane.targets[part].double()
+        total += torch.cat([method(plane, x, y, a, piece) for piece in pieces], 1)
+    return total / plane.samples
+
+
+def tiles(b: Tensor, count: int) -> list[Tensor]:
+    """The columns in pieces of equal width."""
+    if count == 1:
+        return [b]
+    edges = torch.linspace(float(b[0]), float(b[-1]), count + 1, dtype=b.dtype, device=b.device)[1:-1]
+    cuts = torch.searchsorted(b, edges).tolist()
+    return [piece for piece in b.tensor_split(cuts) if len(piece)]
+
+
+def cross_entropy(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """Σ_i log(1 + e^{z_i}) − y_i z_i over one tile of columns."""
+    k = GROUP[plane.dtype]
+    if isinstance(plane.loss, Logistic):  # labels ±1: the same number with the label as a bit
+        y = (y + 1) / 2
+    middle = (b[0] + b[-1]) / 2
+    powers = torch.exp((b - middle) * torch.arange(k + 1, device=b.device).unsqueeze(1)).to(plane.dtype)
+    result = torch.empty(len(w), len(b), dtype=torch.float64, device=b.device)
+    for rows in row_blocks(w, x):
+        z = w[rows].unsqueeze(1) * x + middle
+        polynomials = product(halves(z.to(plane.dtype), k), k)
+        for some, values in products(polynomials, powers):
+            result[rows][some] = values.log_().view(-1, polynomials.shape[1], len(b)).sum(1)
+        result[rows] += z.clamp(min=0).sum(1, keepdim=True)
+    return result - (w * (x * y).sum()).unsqueeze(1) - b * y.sum()
+
+
+def squared_error(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """Σ_i (f(z_i) − y_i)² over one tile of columns, f the sigmoid or tanh.
+
+    With v = e^z: σ − y = ((1 − y)v − y) / (1 + v). With v = e^{2z}: tanh − y = ((1 − y)v − (1 + y)) / (1 + v).
+    k such squares over their common denominator are one fraction, of a polynomial of degree 2k and a square.
+    """
+    assert isinstance(plane.loss, SquaredError)
+    k = PAIR[plane.dtype]
+    tanh = isinstance(plane.loss.through, Tanh)
+    rate = 2.0 if tanh else 1.0
+    padded = torch.nn.functional.pad(y, (0, -len(y) % k)).to(plane.dtype)
+    rising, falling = 1 - padded, padded + (1 if tanh else 0)
+    middle = (b[0] + b[-1]) / 2
+    degrees = torch.arange(2 * k + 1, device=b.device).unsqueeze(1)
+    powers = torch.exp(rate * (b - middle) * degrees).to(plane.dtype)
+    result = torch.empty(len(w), len(b), dtype=torch.float64, device=b.device)
+    for rows in row_blocks(w, x):
+        z = rate * (w[rows].unsqueeze(1) * x + middle)
+        factors = halves(z.to(plane.dtype), k)
+        p, q = factors
+        tops = torch.stack([falling * p, -rising * q])  # (1 − y) q B' − falling p, up to its sign
+        tops[:, :, len(y) :] = 0  # the samples that were added to fill the last group
+        above = multiply(tops, tops)
+        above, below = fractions(above, factors, k)
+        for (some, values), (_, divisor) in zip(products(above, powers), products(below, powers[: k + 1]), strict=True):
+            divisor.mul_(divisor)
+            result[rows][some] = values.div_(divisor).view(-1, above.shape[1], len(b)).sum(1)
+    return plane.loss.factor * result
+
+
+def row_blocks(w: Tensor, x: Tensor) -> list[slice]:
+    """Rows whose polynomials fit in a few buffers."""
+    return blocks(len(w), len(x) // 4 + 1, w)
+
+
+def halves(z: Tensor, k: int) -> Tensor:
+    """p and q of every factor p + q B', (2, rows, samples), filled up with factors 1 to a multiple of k."""
+    factors = torch.stack([z.clamp(min=0).neg_().exp_(), z.clamp(max=0).exp_()])
+    missing = -z.shape[1] % k
+    if missing:
+        ones = torch.ones_like(z[:, :1]).expand(-1, missing)
+        factors = torch.cat([factors, torch.stack([ones, torch.zeros_like(ones)])], 2)
+    return factors
+
+
+def multiply(first: Tensor, second: Tensor) -> Tensor:
+    """Products of polynomials, whose coefficients lie along axis 0."""
+    if len(first) > len(second):
+        first, second = second, first
+    result = second.new_zeros(len(first) + len(second) - 1, *second.shape[1:])
+    for power, coefficient in enumerate(first):
+        result[power : power + len(second)].addcmul_(coefficient, second)
+    return result
+
+
+def product(factors: Tensor, k: int) -> Tensor:
+    """Polynomials multiplied k at a time, k a power of 2: (rows, groups, degree + 1)."""
+    while k > 1:
+        half = factors.shape[-1] // 2
+        factors, k = multiply(factors[..., :half], factors[..., half:]), k // 2
+    return factors.movedim(0, -1).contiguous()
+
+
+def fractions(above: Tensor, below: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Σ above/below² over k samples as one fraction: its numerator, and the root of its denominator."""
+    while k > 1:
+        half = below.shape[-1] // 2
+        left, right = below[..., :half], below[..., half:]
+        above = multiply(above[..., :half], multiply(right, right)) + multiply(above[..., half:], multiply(left, left))
+        below, k = multiply(left, right), k // 2
+    return above.movedim(0, -1).contiguous(), below.movedim(0, -1).contiguous()
+
+
+def products(polynomials: Tensor, powers: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """The polynomials' values at all columns, a few rows at a time: (rows, what `polynomials[rows] @ powers` is).
+
+    One buffer is written again and again, so that it stays in cache: the caller reduces it before asking for the next.
+    """
+    groups, terms = polynomials.shape[1:]
+    rows = blocks(len(polynomials), groups * powers.shape[1] // 2 + 1, powers)
+    buffer = powers.new_empty((rows[0].stop * groups, powers.shape[1]))
+    for some in rows:
+        chunk = polynomials[some].view(-1, terms)
+        yield some, torch.mm(chunk, powers, out=buffer[: len(chunk)])

@@ -1,0 +1,262 @@
+"""Exact surfaces, at a cost of N + G or N log N + G log N instead of N·G: for losses that are polynomial between kinks.
+
+- Squared error on linear scores is a quadratic form on any plane: `quadratic`.
+- Hinge, squared hinge, perceptron and zero-one on one feature: which samples pay is decided by a threshold in x, so the
+  samples are sorted once for each label, and a grid point is a binary search and a few prefix sums: `by_label`.
+- Absolute error and Huber on one feature: for a given w the kinks lie at b = y − w x: `by_residual`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..activations import Identity
+from ..losses import AbsoluteError, Hinge, Huber, Loss, SquaredError, ZeroOne
+from .direct import with_penalty
+from .planes import JET, Plane, blocks
+
+
+def fits(plane: Plane) -> bool:
+    """Whether there is an exact form for this loss on this plane."""
+    if is_quadratic(plane.loss):
+        return True
+    return plane.one_feature and isinstance(plane.loss, Hinge | ZeroOne | AbsoluteError | Huber)
+
+
+def is_quadratic(loss: Loss) -> bool:
+    """Squared error on linear scores."""
+    return isinstance(loss, SquaredError) and isinstance(loss.through, Identity)
+
+
+@torch.no_grad()
+def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+    """The jet over the grid a × b, (JET[order], len(a), len(b)), computed in float64."""
+    dtype = plane.dtype
+    plane = plane.to(torch.float64)
+    a, b = a.to(plane.first), b.to(plane.first)
+    if is_quadratic(plane.loss):
+        values = quadratic(plane, a, b, order)
+    elif isinstance(plane.loss, Hinge | ZeroOne):
+        values = by_label(plane, a, b, order)
+    else:
+        values = by_residual(plane, a, b, order)
+    return with_penalty(plane, a, b, order, values).to(dtype)
+
+
+# ---- squared error ---------------------------------------------------------------------------------------------------
+
+
+def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
+    """The point (a*, b*) of least squares, the loss L* there, and the triangle R with L = L* + ‖R (θ − θ*)‖².
+
+    With residuals r = S0 + a S1 + b S2 − y and the columns A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1, or ½
+    with half=True, and is put into R). Centring at θ* keeps the digits that the raw form Σ r² loses at wide windows,
+    and a sum of squares cannot cancel. Where S1 and S2 are dependent (constant x) θ* is the nearest to 0 of a line.
+    """
+    loss = plane.loss
+    assert isinstance(loss, SquaredError)
+    residuals = loss.residual(plane.base, plane.targets).flatten()
+    columns = torch.stack([plane.first.flatten(), plane.second.flatten()], 1)
+    # columns of very different size are brought to one scale before their rank is judged
+    scale = columns.norm(dim=0).clamp(min=torch.finfo(columns.dtype).tiny)
+    _, triangle = torch.linalg.qr(columns / scale)
+    if columns.shape[0] == 1:
+        triangle = torch.cat([triangle, torch.zeros_like(triangle)])
+    u, singular, vt = torch.linalg.svd(triangle)
+    keep = singular > 1e-13 * singular[0].clamp(min=1e-300)
+    point = torch.zeros(2, dtype=columns.dtype, device=columns.device)
+    for _ in range(2):  # the second round mends the rounding of the first
+        moments = (columns / scale).mT @ (residuals + columns @ point)
+        step = (vt.mT[:, keep] / singular[keep] ** 2) @ (vt[keep] @ moments)
+        point = point - step / scale
+    best = residuals + columns @ point
+    factor = loss.factor / plane.samples
+    return point, float(factor * best @ best), factor**0.5 * triangle * scale
+
+
+def quadratic(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
+    """L = L* + ‖R (θ − θ*)‖², with gradient 2 RᵀR (θ − θ*) and Hessian 2 RᵀR."""
+    point, least, r = least_squares(plane)
+    u, v = (a - point[0]).unsqueeze(1), b - point[1]
+    top, low = r[0, 0] * u + r[0, 1] * v, r[1, 1] * v
+    result = a.new_empty(JET[order], len(a), len(b))
+    result[0] = (top * top).add_(low * low).add_(least)
+    if order >= 1:
+        result[1] = 2 * r[0, 0] * top
+        result[2] = 2 * (r[0, 1] * top + r[1, 1] * low)
+    if order == 2:
+        form = 2 * r.mT @ r
+        for channel, entry in enumerate((form[0, 0], form[0, 1], form[1, 1]), 3):
+            result[channel] = entry
+    return result
+
+
+# ---- hinge, squared hinge, perceptron, zero-one ----------------------------------------------------------------------
+
+
+def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
+    """Thresholds and prefix sums, label by label."""
+    result = w.new_zeros(JET[order], len(w), len(b))
+    for label in (-1.0, 1.0):
+        x = plane.x[plane.targets == label]
+        if len(x) == 0:
+            continue
+        # y·z = y w x + y b: where y w ≥ 0 the samples that pay are the first of the ascending x, else of the descending
+        ascending = Prefix.of(x, descending=False)
+        descending = Prefix.of(x, descending=True)
+        for prefix, chosen in ((ascending, label * w >= 0), (descending, label * w < 0)):
+            index = chosen.nonzero().squeeze(1)
+            for some in blocks(len(index), 4 * len(b), w):
+                rows = index[some]
+                result[:, rows] += prefix.jet(plane.loss, label, w[rows], b, order)
+    return result / plane.samples
+
+
+class Prefix:
+    """The distinct x of one label in order, and for every k the count, mean and spread of the first k."""
+
+    def __init__(self, x: Tensor, counts: Tensor) -> None:
+        self.x = x
+        centre = float((counts * x).sum() / counts.sum())
+        away = x - centre
+
+        def sums(terms: Tensor) -> Tensor:
+            return torch.nn.functional.pad(terms.cumsum(0), (1, 0))
+
+        self.count = sums(counts)
+        total = sums(counts * away)
+        mean = total / self.count.clamp(min=1)
+        self.mean = mean + centre
+        # Σ (x − mean)² of the first k, from sums about the mean of all: what is subtracted is small
+        self.spread = (sums(counts * away**2) - self.count * mean**2).clamp(min=0)
+
+    @classmethod
+    def of(cls, x: Tensor, descending: bool) -> Prefix:
+        values, counts = torch.unique(x, return_counts=True)
+        if descending:
+            values, counts = values.flip(0), counts.flip(0)
+        return cls(values, counts.to(x.dtype))
+
+    def paying(self, loss: Loss, label: float, w: Tensor, b: Tensor) -> Tensor:
+        """How many of the distinct x pay at every grid point, (len(w), len(b)).
+
+        A binary search that asks the loss about the score w·x + b itself, as rounded as `direct` has it: so both agree
+        on samples that lie exactly on the boundary.
+        """
+        w = w.unsqueeze(1)
+
+        def pays(index: Tensor) -> Tensor:
+            return violated(loss, w * self.x[index] + b, label)
+
+        return count_leading(pays, len(self.x), torch.zeros(len(w), len(b), dtype=torch.int64, device=b.device))
+
+    def jet(self, loss: Loss, label: float, w: Tensor, b: Tensor, order: int) -> Tensor:
+        """The sums over the samples of this label: n of them pay, with mean x̄ and spread V = Σ(x − x̄)².
+
+        Zero-one: n. Hinge: n m with the shortfall m = Δ − y(w x̄ + b) at the mean. Squared hinge: n m² + w² V.
+        """
+        k = self.paying(loss, label, w, b)
+        n = self.count[k]
+        if isinstance(loss, ZeroOne):
+            return torch.cat([n.unsqueeze(0), n.new_zeros(JET[order] - 1, *n.shape)])
+        assert isinstance(loss, Hinge)
+        mean = self.mean[k]
+        w = w.unsqueeze(1)
+        shortfall = loss.shortfall(w * mean + b, torch.as_tensor(label))
+        if loss.power == 1:
+            numbers = [n * shortfall, -label * n * mean, -label * n]
+            numbers += [torch.zeros_like(n)] * 3
+        else:
+            spread = self.spread[k]
+            numbers = [n * shortfall**2 + w * w * spread]
+            numbers += [2 * (w * spread - label * n * shortfall * mean), -2 * label * n * shortfall]
+            numbers += [2 * (spread + n * mean**2), 2 * n * mean, 2 * n]
+        return torch.stack(numbers[: JET[order]])
+
+
+def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) -> Tensor:
+    """How many of `count` ordered things, for which something holds at first and then no more, it holds for.
+
+    A binary search at every grid point at once; `low` holds zeros, of the result's shape.
+    """
+    high = torch.full_like(low, count)
+    for _ in range(count.bit_length()):
+        middle = (low + high) // 2
+        is_open = low < high
+        yes = holds(middle.clamp(max=count - 1))
+        low = torch.where(is_open & yes, middle + 1, low)
+        high = torch.where(is_open & ~yes, middle, high)
+    return low
+
+
+def violated(loss: Loss, scores: Tensor, label: float) -> Tensor:
+    """Whether a sample of this label pays (or pulls) at these scores: the loss's own indicator."""
+    target = torch.as_tensor(label, dtype=scores.dtype, device=scores.device)
+    if isinstance(loss, Hinge):
+        return ~loss.satisfied(loss.shortfall(scores, target))
+    return loss.pointwise(scores, target) > 0
+
+
+# ---- absolute error, Huber -------------------------------------------------------------------------------------------
+
+
+def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
+    """For each w the residuals r = y − w x are sorted; a grid point finds its place among them by binary search.
+
+    With t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with the n₋ samples on
+    the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples within δ of b.
+    """
+    x, y, loss = plane.x, plane.targets, plane.loss
+    delta = loss.delta if isinstance(loss, Huber) else 0.0
+    result = w.new_empty(JET[order], len(w), len(b))
+    for rows in blocks(len(w), 8 * (len(x) + len(b)), w):
+        r, place = torch.sort(y - w[rows].unsqueeze(1) * x, -1)
+        xs, ys = x[place], y[place]
+        score, nowhere = partial(score_above, w[rows].unsqueeze(1), b, xs, ys), torch.zeros_like(place[:, :1])
+        nowhere = nowhere.expand(-1, len(b))
+        left = count_leading(lambda i, score=score: score(i) > delta, len(x), nowhere)
+        right = count_leading(lambda i, score=score: score(i) >= -delta, len(x), nowhere)
+        centre = r[:, r.shape[1] // 2, None]  # sums are kept about the median: they stay small where they matter
+        r, t = r - centre, b - centre
+        ends = torch.full_like(left, r.shape[1])
+        below, above, near = Span(nowhere, left), Span(right, ends), Span(left, right)
+        one = torch.ones_like(r)
+        scale = delta or 1.0
+        # outside: ± scale · (t − r) − ½ scale · delta
+        n_low, n_high = below.sum(one), above.sum(one)
+        numbers = [
+            scale * (n_low * t - below.sum(r) - n_high * t + above.sum(r)) - 0.5 * scale * delta * (n_low + n_high),
+            scale * (below.sum(xs) - above.sum(xs)),
+            scale * (n_low - n_high),
+        ]
+        if delta:
+            n, mean_r = near.sum(one), near.sum(r)
+            numbers[0] = numbers[0] + 0.5 * (n * t * t - 2 * t * mean_r + near.sum(r * r))
+            numbers[1] = numbers[1] + t * near.sum(xs) - near.sum(r * xs)
+            numbers[2] = numbers[2] + n * t - mean_r
+            numbers += [near.sum(xs * xs), near.sum(xs), n]
+        else:
+            numbers += [torch.zeros_like(n_low)] * 3
+        for channel in range(JET[order]):
+            result[channel, rows] = numbers[channel]
+    return result / plane.samples
+
+
+def score_above(w: Tensor, b: Tensor, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+    """w·x + b − y for the samples at an index of each grid point, as rounded as `direct` has it."""
+    return w * x.gather(-1, index) + b - y.gather(-1, index)
+
+
+class Span:
+    """The sorted samples from one index up to another, at every grid point of a row."""
+
+    def __init__(self, start: Tensor, stop: Tensor) -> None:
+        self.start, self.stop = start, stop
+
+    def sum(self, terms: Tensor) -> Tensor:
+        sums = torch.nn.functional.pad(terms.cumsum(-1), (1, 0))
+        return sums.gather(-1, self.stop) - sums.gather(-1, self.start)

@@ -1,0 +1,147 @@
+"""Minima of piecewise linear losses, found exactly: they lie where two kinks cross.
+
+Along a plane every sample has one line of kinks, S0_i + a S1_i + b S2_i = k_i, with k_i = y_i for the absolute error and
+k_i = Δ y_i for the hinge; between the lines the loss is linear. So a lowest point is a crossing of two lines (or a whole
+edge or face, of which a crossing is a part), and it is reached by going down along lines, each time as far as it falls:
+the simplex method of Barrodale and Roberts (1973), in two dimensions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..losses import Hinge
+from .planes import Plane
+
+STEPS = 1000
+
+
+def kink_scores(plane: Plane) -> Tensor:
+    """The score at which each sample's loss has its kink."""
+    if isinstance(plane.loss, Hinge):
+        return plane.loss.margin * plane.targets
+    return plane.targets
+
+
+def lowest_vertex(plane: Plane, start: Tensor) -> Tensor:
+    """A lowest point of the loss, (2,), from any starting point."""
+    lines = Lines(plane)
+    point = start.to(plane.first)
+    for _ in range(STEPS):
+        direction, slope = lines.steepest(point)
+        if direction is None:
+            break
+        step = lines.as_far_as_it_falls(point, direction, slope)
+        if step is None:
+            break
+        point = lines.snapped(point + step * direction)
+    return point
+
+
+class Lines:
+    """The lines of kinks of a plane, and the loss between them."""
+
+    def __init__(self, plane: Plane) -> None:
+        self.plane = plane
+        self.kinks = kink_scores(plane)
+        self.normals = torch.stack([plane.first, plane.second], 1)  # (samples, 2)
+        # the slope of each sample's loss in its score, below and above its kink
+        self.below = plane.loss.pointwise_gradient(self.kinks - 1, plane.targets)
+        self.above = plane.loss.pointwise_gradient(self.kinks + 1, plane.targets)
+
+    def gaps(self, point: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores' distance from their kinks, and whether a line passes through the point (up to rounding)."""
+        moved = self.normals * point
+        gaps = self.plane.base + moved.sum(1) - self.kinks
+        noise = 1e-13 * (self.plane.base.abs() + moved.abs().sum(1) + self.kinks.abs())
+        return gaps, gaps.abs() <= noise
+
+    def slope(self, gaps: Tensor, on: Tensor, direction: Tensor) -> float:
+        """The one-sided derivative along a direction: a sample on its kink counts with the side it is led to."""
+        speed = self.normals @ direction
+        side = torch.where(on, speed, gaps)
+        return float((torch.where(side > 0, self.above, self.below) * speed).sum() / self.plane.samples)
+
+    def steepest(self, point: Tensor) -> tuple[Tensor | None, float]:
+        """The direction in which the loss falls fastest among those that can be needed; None at a lowest point.
+
+        Within a cone between neighbouring lines the slope is linear, so if the loss rises along all lines through the
+        point, it rises everywhere. With one line, or none, the gradients beside it are asked as well.
+        """
+        gaps, on = self.gaps(point)
+        directions = self.directions(gaps, on)
+        slopes = [self.slope(gaps, on, d) for d in directions]
+        size = float((torch.maximum(self.above.abs(), self.below.abs()) * self.normals.norm(dim=1)).mean())
+        if not slopes or min(slopes) >= -1e-12 * size:
+            return None, 0.0
+        k = slopes.index(min(slopes))
+        return directions[k], slopes[k]
+
+    def directions(self, gaps: Tensor, on: Tensor) -> list[Tensor]:
+        unit = self.normals[on]
+        length = unit.norm(dim=1, keepdim=True)
+        unit = (unit / length.clamp(min=1e-300))[length.squeeze(1) > 0]
+        unit = unit * torch.where(unit[:, :1] < 0, -1.0, 1.0)  # a line has two normals
+        unit = torch.unique((unit * 1e12).round() / 1e12, dim=0)
+        along = [s * torch.stack([-n[1], n[0]]) for n in unit for s in (1.0, -1.0)]
+        if len(unit) > 1:
+            return along
+        if len(unit) == 1:
+            return [*along, unit[0], -unit[0]]
+        slopes = torch.where(gaps > 0, self.above, self.below)
+        down = -(slopes.unsqueeze(1) * self.normals).sum(0)
+        return [down / down.norm()] if float(down.norm()) > 0 else []
+
+    def as_far_as_it_falls(self, point: Tensor, direction: Tensor, slope: float) -> float | None:
+        """The step to the kink at which the loss stops falling: slopes only grow along a line, by a jump at each kink."""
+        gaps, on = self.gaps(point)
+        speed = self.normals @ direction
+        ahead = ~on & (speed != 0) & (gaps / torch.where(speed == 0, 1.0, speed) < 0)
+        times = -gaps[ahead] / speed[ahead]
+        if len(times) == 0:
+            return None
+        times, order = times.sort()
+        jumps = ((self.above - self.below)[ahead] * speed[ahead].abs())[order] / self.plane.samples
+        slopes = slope + jumps.cumsum(0)
+        stops = (slopes >= -1e-12 * abs(slope)).nonzero()
+        return float(times[int(stops[0])]) if len(stops) else float(times[-1])
+
+    def snapped(self, point: Tensor) -> Tensor:
+        """The crossing of the two nearest lines of different direction, if the point lies on both up to rounding."""
+        gaps, on = self.gaps(point)
+        near = on.nonzero().squeeze(1)
+        if len(near) < 2:
+            return point
+        first = self.normals[near[0]]
+        turn = (first[0] * self.normals[near, 1] - first[1] * self.normals[near, 0]).abs()
+        other = near[int(turn.argmax())]
+        if float(turn.max()) <= 1e-9 * float(first.norm() * self.normals[other].norm()):
+            return point
+        matrix = torch.stack([first, self.normals[other]])
+        shift = torch.linalg.solve(matrix, torch.stack([gaps[near[0]], gaps[other]]))
+        return point - shift
+
+
+def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor, float]:
+    """The fewest errors that any (w, b) makes, and a point of the window's scale that makes so few.
+
+    Only the sign of w x + b counts, so all there is to choose is a threshold between two x and a side.
+    """
+    x, order = plane.x.sort()
+    positive = (plane.targets[order] > 0).to(x.dtype)
+    # errors if the k lowest are called −1 and the others +1, for the k that do not part equal x
+    ups = torch.nn.functional.pad(positive.cumsum(0), (1, 0))
+    downs = torch.nn.functional.pad((1 - positive).cumsum(0), (1, 0))
+    rising = ups + (downs[-1] - downs)
+    falling = downs + (ups[-1] - ups)
+    allowed = torch.ones_like(rising, dtype=torch.bool)
+    allowed[1:-1] = x[1:] > x[:-1]
+    errors = torch.where(allowed, torch.stack([rising, falling]), float("inf"))
+    side, k = divmod(int(errors.argmin()), len(rising))
+    edges = torch.cat([x[:1] - 1, x, x[-1:] + 1])
+    threshold = (edges[k] + edges[k + 1]) / 2
+    w = float(first.abs().max()) / 2 or 1.0
+    room = float(second.abs().max()) / 2 or 1.0
+    w = min(w, room / max(abs(float(threshold)), 1e-300)) * (1 if side == 0 else -1)
+    return torch.tensor([w, -w * float(threshold)], dtype=x.dtype), float(errors.min()) / plane.samples

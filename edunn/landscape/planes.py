@@ -1,0 +1,282 @@
+"""A plane of weights, and the loss over it: value, gradient and Hessian at any point (a, b).
+
+Along a plane of weights the scores of a linear model are affine, S(a, b) = S0 + a·S1 + b·S2: three score tensors,
+computed once. The (w, b) grid of one feature is S0 = 0, S1 = x, S2 = 1.
+
+By the chain rule, with the loss's own derivatives in its scores (⟨·,·⟩ sums over samples and classes):
+
+    ∂L/∂a   = 1/N ⟨ℓ′, S1⟩        ∂L/∂b   = 1/N ⟨ℓ′, S2⟩
+    ∂²L/∂a² = 1/N ⟨ℓ″ S1, S1⟩     ∂²L/∂a∂b = 1/N ⟨ℓ″ S1, S2⟩     ∂²L/∂b² = 1/N ⟨ℓ″ S2, S2⟩
+
+The six numbers of a point travel together, as a *jet*: value, a, b, aa, ab, bb, on the first axis of a tensor.
+`order` says how far it goes: 0 the value alone, 1 the gradient too, 2 the Hessian too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .. import errors
+from ..losses import Loss, ZeroOne
+from ..penalties import L1, L2, ElasticNet, MaxNorm, Penalty
+
+JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
+
+# Blocks of a pass are made this large: two or three buffers of it stay in a CPU core's own cache, and a GPU is filled
+BLOCK = {"cpu": 1 << 20, "cuda": 1 << 28}
+
+Window = tuple[float, float, int]
+
+
+class Field(Protocol):
+    """A loss over two coordinates: all that the readings (minima, basins, …) ask of it."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def at(self, points: Tensor, order: int = 0) -> Tensor:
+        """The jet at points (count, 2): (JET[order], count)."""
+        ...
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
+        """The same field in another dtype or on another device."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """The loss along S0 + a·S1 + b·S2.
+
+    Parameters
+    ----------
+    loss, targets : as for `loss(scores, targets)`
+    base, first, second : S0, S1, S2 of shape (samples,), or (samples, classes) where the loss has a class axis
+    one_feature : S0 = 0 and S2 = 1: the (w, b) grid of one feature, x = S1. Faster methods are known for it
+    names : what the two coordinates are called
+    penalty : added along the plane, or None
+    weights : where a few nodes stand for many samples: what each counts, and `total` how many samples they are together
+    """
+
+    loss: Loss
+    targets: Tensor
+    base: Tensor
+    first: Tensor
+    second: Tensor
+    one_feature: bool = False
+    names: tuple[str, str] = ("a", "b")
+    penalty: PenaltyAlong | None = None
+    weights: Tensor | None = None
+    total: int = 0
+
+    @property
+    def samples(self) -> int:
+        """What a sum over the samples is divided by."""
+        return self.total or self.first.shape[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.first.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    @property
+    def x(self) -> Tensor:
+        """The one feature."""
+        assert self.one_feature
+        return self.first
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
+        """The same plane in another dtype or on another device; class indices stay whole numbers."""
+        kind = dtype if self.targets.dtype.is_floating_point else None
+        return replace(
+            self,
+            targets=self.targets.to(device=device, dtype=kind),
+            base=self.base.to(device=device, dtype=dtype),
+            first=self.first.to(device=device, dtype=dtype),
+            second=self.second.to(device=device, dtype=dtype),
+            weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
+            penalty=None if self.penalty is None else self.penalty.to(dtype, device),
+        )
+
+    def at(self, points: Tensor, order: int = 0) -> Tensor:
+        """The jet at points (count, 2): every point times every sample, in blocks."""
+        points = points.to(self.first)
+        sums = points.new_zeros(JET[order], len(points))
+        for part in self.parts():
+            per_point = max(1, self.first[part].numel())
+            for some in blocks(len(points), per_point, self.first):
+                a, b = (points[some, i].view(-1, *(1,) * self.base.ndim) for i in (0, 1))
+                scores = self.base[part] + a * self.first[part] + b * self.second[part]
+                sums[:, some] += self.jet(scores, part, order)
+        result = sums / self.samples
+        return result if self.penalty is None else result + self.penalty.at(points, order)
+
+    def sums(self, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+        """The jet over the grid a × b, summed over the samples, without a penalty: (JET[order], len(a), len(b))."""
+        a, b = a.to(self.first), b.to(self.first)
+        total = a.new_zeros(JET[order], len(a), len(b))
+        tail = (1,) * self.base.ndim
+        for part in self.parts():
+            base, first, second = self.base[part], self.first[part], self.second[part]
+            for columns in blocks(len(b), first.numel(), first):
+                shift = b[columns].view(-1, *tail) * second  # (columns, samples[, classes])
+                for rows in blocks(len(a), shift.numel(), first):
+                    scores = (base + a[rows].view(-1, *tail) * first).unsqueeze(1) + shift
+                    total[:, rows, columns] += self.jet(scores, part, order)
+        return total
+
+    def jet(self, scores: Tensor, part: slice, order: int) -> Tensor:
+        """The jet of a block of points over a part of the samples, summed: (JET[order], *lead)."""
+        weights = None if self.weights is None else self.weights[part]
+        return jet(self.loss, scores, self.targets[part], self.first[part], self.second[part], order, weights)
+
+    def parts(self) -> list[slice]:
+        """The samples in slices, short enough for a block to hold a few points' scores of one of them."""
+        length = max(1, BLOCK[self.device.type] // (self.first.element_size() * 8 * (self.first[:1].numel() or 1)))
+        return [slice(start, start + length) for start in range(0, len(self.first), length)]
+
+
+def jet(
+    loss: Loss,
+    scores: Tensor,
+    targets: Tensor,
+    first: Tensor,
+    second: Tensor,
+    order: int,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The jet of one block, summed over its samples: (JET[order], *lead) for scores (*lead, samples[, classes]).
+
+    The loss's own `pointwise…` are all that is asked: no formula of a loss stands here. `weights`, one a sample, make
+    it a weighted sum (for losses without a class axis).
+    """
+    values = loss.pointwise(scores, targets)
+    values = values.sum(-1) if weights is None else values @ weights
+    if order == 0:
+        return values.unsqueeze(0)
+    if isinstance(loss, ZeroOne):  # its derivative is 0 wherever it exists: nothing but plateaus
+        return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
+    axes = 1 + loss.event
+    along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
+    heavy = along if weights is None else along * weights.unsqueeze(1)
+    slopes = loss.pointwise_gradient(scores, targets).flatten(-axes) @ heavy
+    numbers = [values, slopes[..., 0], slopes[..., 1]]
+    if order == 2 and loss.event == 0:
+        squares = torch.stack([along[:, 0] * heavy[:, 0], along[:, 0] * heavy[:, 1], along[:, 1] * heavy[:, 1]], 1)
+        numbers += (loss.pointwise_curvature(scores, targets) @ squares).unbind(-1)
+    elif order == 2:
+        bend = loss.curvature_product(scores, targets, first.expand_as(scores)).flatten(-axes) @ along
+        last = loss.curvature_product(scores, targets, second.expand_as(scores)).flatten(-axes) @ along[:, 1]
+        numbers += [bend[..., 0], bend[..., 1], last]
+    return torch.stack(numbers)
+
+
+def blocks(count: int, size: int, like: Tensor) -> list[slice]:
+    """`count` things of `size` numbers each, in slices that keep to the byte budget; at least one thing a slice."""
+    length = max(1, BLOCK[like.device.type] // (size * like.element_size()))
+    return [slice(start, min(start + length, count)) for start in range(0, count, length)]
+
+
+def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tensor:
+    """The values of a coordinate, float64: LOW … HIGH with both ends included.
+
+    Parameters
+    ----------
+    window : (low, high, count), or the values themselves, increasing
+    start : a value that shall lie on the axis: the nearest one is moved onto it where it is inside the window, so that
+        the point where a model stands is always evaluated
+    """
+    if isinstance(window, Tensor):
+        values = window.detach().double().cpu()
+        if values.ndim != 1 or len(values) == 0 or bool((values.diff() <= 0).any()):
+            raise errors.ConfigError(f"Expected increasing values for {name}; got a tensor {errors.shape(values)}.")
+        return values
+    if len(window) != 3:
+        raise errors.ConfigError(f"Expected {name} = (low, high, count); got {window!r}.")
+    low, high, count = window
+    if not (low - low == 0 and high - high == 0):
+        raise errors.ConfigError(f"Expected a finite window for {name}; got {low} to {high}.")
+    if int(count) != count or count < 1:
+        raise errors.ConfigError(f"Expected a whole number of points, 1 or more, for {name}; got {count}.")
+    if low > high or (low == high and count > 1) or (low < high and count == 1):
+        raise errors.ConfigError(
+            f"Expected {name} from low to a higher value (or a single point low = high, count 1); "
+            f"got {low:g} to {high:g} with {count} points."
+        )
+    values = torch.linspace(low, high, int(count), dtype=torch.float64)
+    if start is not None and low <= start <= high:
+        values[int((values - start).abs().argmin())] = start
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class PenaltyAlong:
+    """A penalty along θ0 + a·d1 + b·d2, over the parameters that it concerns, as flat vectors.
+
+    λ Σ θ² along a plane is an exact quadratic form: with c = λ (½λ with half=True),
+    c‖θ0‖² + 2c(a θ0·d1 + b θ0·d2) + c(a²‖d1‖² + 2ab d1·d2 + b²‖d2‖²), three numbers of which need the weights again.
+    λ Σ |θ| is not quadratic: it is summed weight by weight.
+    """
+
+    penalty: Penalty
+    base: Tensor
+    first: Tensor
+    second: Tensor
+
+    def __post_init__(self) -> None:
+        if isinstance(self.penalty.strength, Tensor) and self.penalty.strength.ndim:
+            raise errors.ConfigError("Expected one penalty strength along a plane; got one for each run of a stack.")
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> PenaltyAlong:
+        parts = (t.to(device=device, dtype=dtype) for t in (self.base, self.first, self.second))
+        return PenaltyAlong(self.penalty, *parts)
+
+    def at(self, points: Tensor, order: int) -> Tensor:
+        """The penalty's jet at points (count, 2)."""
+        points = points.to(self.base)
+        if isinstance(self.penalty, L2):
+            return self.quadratic(points, order)
+        result = points.new_zeros(JET[order], len(points))
+        for some in blocks(len(points), max(1, self.base.numel()), self.base):
+            theta = self.base + points[some, :1] * self.first + points[some, 1:] * self.second
+            result[0, some] = self.penalty.strength * self.penalty.measure(theta).sum(-1)
+            if order:
+                slope = self.penalty.gradient(theta)
+                result[1, some], result[2, some] = slope @ self.first, slope @ self.second
+        if order == 2:
+            result[3:] = self.bend().unsqueeze(-1)
+        return result
+
+    def quadratic(self, points: Tensor, order: int) -> Tensor:
+        # the squares are taken of θ itself, expanded in a and b about θ0: 6 sums over the weights, whatever the grid
+        a, b = points.unbind(-1)
+        assert isinstance(self.penalty, L2)
+        c = self.penalty.factor * self.penalty.strength
+        aa, ab, bb = self.first @ self.first, self.first @ self.second, self.second @ self.second
+        at, bt = self.base @ self.first, self.base @ self.second
+        numbers = [
+            c * (self.base @ self.base + 2 * (a * at + b * bt) + a * a * aa + 2 * a * b * ab + b * b * bb),
+            2 * c * (at + a * aa + b * ab),
+            2 * c * (bt + a * ab + b * bb),
+            *(torch.full_like(a, float(2 * c * form)) for form in (aa, ab, bb)),
+        ]
+        return torch.stack(numbers[: JET[order]])
+
+    def bend(self) -> Tensor:
+        """The constant second derivatives (aa, ab, bb): of the quadratic part alone, since |θ| has none."""
+        factor = 2 * self.penalty.beta * self.penalty.strength if isinstance(self.penalty, ElasticNet) else 0.0
+        forms = torch.stack([self.first @ self.first, self.first @ self.second, self.second @ self.second])
+        return factor * forms
+
+    @property
+    def convex(self) -> bool:
+        return isinstance(self.penalty, L1 | L2 | ElasticNet | MaxNorm)

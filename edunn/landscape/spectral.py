@@ -1,0 +1,489 @@
+"""Spectral surfaces: a loss that is analytic in the scores is known everywhere once it is known at a few nodes.
+
+An analytic function on an interval is the limit of its interpolants at Chebyshev nodes, and the error falls like ρ^−n,
+where ρ > 1 is read off the nearest pole: for one at distance d from the real scores, and scores of half-range R along
+the variable, ρ = d/R + √(1 + (d/R)²), so that about n = R/d · ln(1/ε) nodes reach ε. The sigmoid and log(1 + e^z) have their
+poles at ±iπ, tanh at ±iπ/2; a sum of C exponentials has no zero while the scores differ by less than π in their
+imaginary parts, so cross-entropy has d = π with R half the range of the differences.
+
+- **Grid.** The loss is evaluated at n_a × n_b nodes and brought to the grid by two matrix products.
+- **Samples.** On one feature x enters as w·x + b, analytic as well: N samples are replaced by M Chebyshev nodes in x with
+  weights, Σ_i f(x_i) = Σ_m ω_m f(t_m) for every polynomial of degree < M, from the moments Σ_i T_k(x_i). Targets enter as a
+  polynomial: each of its few terms is a measure of its own.
+- **Outliers.** The few samples far outside the bulk, which alone would force more nodes, are summed on their own.
+
+So the cost is N + M·n_w·n_b + G·n: linear in N and in G, never their product. Value, gradient and Hessian are each evaluated
+at the nodes and interpolated; the interpolant is never differentiated. See Trefethen, Approximation Theory and
+Approximation Practice, chapters 3, 8 and 19.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..activations import Sigmoid, Softmax, Tanh
+from ..losses import BinaryCrossEntropy, CrossEntropy, Logistic, Loss, SquaredError
+from . import direct
+from .planes import JET, Field, Plane
+
+TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
+GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed
+
+
+def pole(loss: Loss) -> float | None:
+    """The distance of the nearest singularity from the real scores; None for a loss that is not analytic."""
+    if isinstance(loss, BinaryCrossEntropy | Logistic | CrossEntropy):
+        return math.pi
+    if isinstance(loss, SquaredError):
+        if isinstance(loss.through, Tanh):
+            return math.pi / 2
+        if isinstance(loss.through, Sigmoid | Softmax):
+            return math.pi
+    return None
+
+
+def fits(plane: Plane) -> bool:
+    """Whether the loss is analytic in the scores."""
+    return pole(plane.loss) is not None
+
+
+@torch.no_grad()
+def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None = None) -> Tensor:
+    """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype."""
+    dtype = plane.dtype
+    a, b = a.double().to(plane.device), b.double().to(plane.device)
+    if plane.one_feature:
+        plane = plane.to(torch.float64)  # as cheap as float32 here, where the sums are short
+    goal = goal or tolerance(plane)
+    # a derivative's coefficients decay at the same rate, from a start that is n times as large
+    plan = Plan.of(plane, a, b, goal * 0.1**order)
+    for _ in range(4):
+        result, tail = plan.evaluate(order)
+        if tail <= 10 * goal or plan.full:
+            break
+        plan = plan.denser()
+    return direct.with_penalty(plane, a, b, order, result).to(dtype)
+
+
+def tolerance(plane: Plane) -> float:
+    """What the interpolation aims at, relative to the largest loss."""
+    # (f − y)² has a double pole: its coefficients start n times as large
+    return TOLERANCE[plane.dtype] / (50 if isinstance(plane.loss, SquaredError) else 1)
+
+
+def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
+    """The least n with mean ρ_i^−n ≤ tolerance over the samples, each with its own half-range R_i.
+
+    A mean, because the surface is one: a sample that alone decays slowly counts 1/N.
+    """
+    ratio = distance / ranges.clamp(min=1e-12)
+    logs = torch.asinh(ratio)  # ln ρ = ln(y + √(1 + y²))
+    low, high = 2, 4
+    while float(torch.exp(-high * logs).mean()) > tolerance and high < 1 << 20:
+        low, high = high, 2 * high
+    while high - low > max(1, low // 50):
+        middle = (low + high) // 2
+        low, high = (middle, high) if float(torch.exp(-middle * logs).mean()) > tolerance else (low, middle)
+    return high + 3
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A coordinate's grid values, and the nodes at which the loss is evaluated: the values themselves if they are fewer."""
+
+    values: Tensor
+    count: int
+
+    @property
+    def full(self) -> bool:
+        return self.count >= len(self.values)
+
+    @property
+    def nodes(self) -> Tensor:
+        if self.full:
+            return self.values
+        low, high = self.values[0], self.values[-1]
+        return (low + high) / 2 + (high - low) / 2 * chebyshev_nodes(self.count, self.values)
+
+    def spread(self, at_nodes: Tensor) -> Tensor:
+        """From values at the nodes to values on the grid, along the second last axis."""
+        if self.full:
+            return at_nodes
+        low, high = self.values[0], self.values[-1]
+        where = ((self.values - (low + high) / 2) / ((high - low) / 2)).clamp(-1, 1)
+        powers = torch.cos(torch.acos(where).unsqueeze(1) * torch.arange(self.count, device=where.device))
+        return (powers @ coefficients(self.count, where)).to(at_nodes.dtype) @ at_nodes
+
+    def tail(self, at_nodes: Tensor) -> float:
+        """The largest of the last coefficients along the second last axis, relative to the largest of all."""
+        if self.full:
+            return 0.0
+        size = (coefficients(self.count, self.values).to(at_nodes.dtype) @ at_nodes).abs()
+        largest = size.amax((-2, -1)).clamp(min=1e-300)
+        return float((size[..., -max(2, self.count // 20) :, :].amax((-2, -1)) / largest).max())
+
+
+def chebyshev_nodes(count: int, like: Tensor) -> Tensor:
+    """cos(π(m + ½)/n), m = n − 1 … 0, ascending: the zeros of T_n."""
+    # sin of angles about 0 equals the cosines in ascending order, symmetric to the last bit
+    places = torch.arange(1 - count, count, 2, dtype=torch.float64, device=like.device)
+    return torch.sin(math.pi / 2 * places / count)
+
+
+def coefficients(count: int, like: Tensor) -> Tensor:
+    """The matrix from values at the nodes to the coefficients c_k of Σ c_k T_k: c_k = (2 − δ_k0)/n Σ_m f(t_m) T_k(t_m)."""
+    angles = math.pi * (torch.arange(count - 1, -1, -1, dtype=torch.float64, device=like.device) + 0.5) / count
+    matrix = torch.cos(torch.arange(count, device=like.device).unsqueeze(1) * angles) * (2 / count)
+    matrix[0] /= 2
+    return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is evaluated where: the bulk of the samples at the nodes, the outliers along the whole first axis."""
+
+    plane: Plane
+    first: Axis
+    second: Axis
+    bulk: Plane
+    outliers: Plane | None
+    cost: float  # evaluations of the loss at one sample
+    tolerance: float
+
+    @classmethod
+    def of(cls, plane: Plane, a: Tensor, b: Tensor, tolerance: float) -> Plan:
+        """Counts the nodes, and chooses what is compressed and what is an outlier, by the least cost."""
+        distance = pole(plane.loss)
+        assert distance is not None
+        half_a, half_b = float(a[-1] - a[0]) / 2, float(b[-1] - b[0]) / 2
+        second = Axis(b, nodes_needed(span(plane.second, plane.loss) * half_b, distance, tolerance))
+        columns = min(second.count, len(b))
+        reach = span(plane.first, plane.loss)
+        if not plane.one_feature:
+            first = Axis(a, nodes_needed(reach * half_a, distance, tolerance))
+            cost = min(first.count, len(a)) * columns * plane.first.numel()
+            return cls(plane, first, second, plane, None, cost, tolerance)
+        split = Split.of(plane, half_a, float(a.abs().max()), len(a), columns, distance, tolerance)
+        first = Axis(a, split.rows)
+        bulk, outliers = split.parts(plane)
+        if split.compressed:
+            bulk = compress(bulk, split.nodes)
+        return cls(plane, first, second, bulk, outliers, split.cost, tolerance)
+
+    @property
+    def full(self) -> bool:
+        return self.first.full and self.second.full
+
+    def denser(self) -> Plan:
+        """The same plan with more nodes on both axes; the compression was checked by its own tail already."""
+        first, second = (replace(side, count=int(side.count * GROWTH)) for side in (self.first, self.second))
+        if self.bulk.weights is None:
+            return replace(self, first=first, second=second)
+        return Plan.of(self.plane, self.first.values, self.second.values, self.tolerance**GROWTH)
+
+    def evaluate(self, order: int) -> tuple[Tensor, float]:
+        """The jet over the grid, and how large the last coefficients of the value still are."""
+        plane = self.bulk
+        if plane.weights is None and plane.one_feature:
+            at_nodes = direct.grid(replace(plane, penalty=None), self.first.nodes, self.second.nodes, order)
+            at_nodes = at_nodes * plane.samples
+        else:
+            at_nodes = plane.sums(self.first.nodes, self.second.nodes, order)
+        tail = max(self.first.tail(at_nodes[:1]), self.second.tail(at_nodes[:1].mT))
+        rows = self.first.spread(at_nodes)
+        if self.outliers is not None:
+            rows = rows + self.outliers.sums(self.first.values, self.second.nodes, order)
+        result = rows if self.second.full else self.second.spread(rows.mT).mT
+        return result.contiguous() / self.plane.samples, tail
+
+
+def span(direction: Tensor, loss: Loss) -> Tensor:
+    """How fast each sample's scores move along a direction: |S|, over classes the range of S (only differences matter)."""
+    if loss.event:
+        return direction.double().amax(-1) - direction.double().amin(-1)
+    return direction.double().abs()
+
+
+def subset(plane: Plane, index: Tensor) -> Plane:
+    """The same plane over some of its samples."""
+    return replace(
+        plane,
+        targets=plane.targets[index],
+        base=plane.base[index],
+        first=plane.first[index],
+        second=plane.second[index],
+        penalty=None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How the samples of one feature are divided: `order` by distance from the median, the last ones being outliers."""
+
+    order: Tensor
+    outliers: int
+    rows: int  # nodes along w
+    nodes: int  # nodes in x
+    compressed: bool
+    cost: float
+
+    def parts(self, plane: Plane) -> tuple[Plane, Plane | None]:
+        """The bulk, and the outliers."""
+        if not self.outliers:
+            return replace(plane, penalty=None), None
+        bulk = plane.samples - self.outliers
+        return subset(plane, self.order[:bulk]), subset(plane, self.order[bulk:])
+
+    @classmethod
+    def of(
+        cls, plane: Plane, half: float, widest: float, rows: int, columns: int, distance: float, tolerance: float
+    ) -> Split:
+        """The number of outliers with the least cost, among 0 and the powers of √2."""
+        order, low, high = spread_of(plane.x)
+        ordered = plane.x[order]
+        # a few hundred samples, the largest among them, are enough to take the mean of ρ^−n of all
+        best: Split | None = None
+        for outliers in few(plane.samples):
+            bulk = plane.samples - outliers
+            h = float(high[bulk - 1] - low[bulk - 1]) / 2
+            step = max(1, bulk // 512)
+            reach = torch.cat([ordered[:bulk:step], low[bulk - 1 : bulk], high[bulk - 1 : bulk]]).abs()
+            n = nodes_needed(reach * half, distance, tolerance)
+            m = nodes_needed(torch.tensor([widest * h]), distance, tolerance)
+            length = m * len(target_nodes(plane))
+            compressed = length < bulk
+            used = min(n, rows) * columns
+            cost = used * min(length, bulk) + outliers * rows * columns + (0.1 * bulk * m**0.5 if compressed else 0)
+            if best is None or cost < best.cost:
+                best = cls(order, outliers, n, m, compressed, cost)
+        assert best is not None
+        return best
+
+
+def spread_of(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The samples' order by distance from their median, and the least and largest of the first k, for every k."""
+    order = (x - x.median()).abs().argsort()
+    ordered = x[order]
+    return order, ordered.cummin(0).values, ordered.cummax(0).values
+
+
+def few(samples: int) -> list[int]:
+    """How many outliers are tried: none, and the powers of √2 up to half the samples."""
+    powers = {round(2 ** (i / 2)) for i in range(2 * max(1, samples).bit_length())}
+    return [0, *sorted(count for count in powers if count <= samples // 2)]
+
+
+def is_affine(loss: Loss) -> bool:
+    """Whether the target enters the loss as ℓ(s, y) = ℓ(s, 0) + y·(ℓ(s, 1) − ℓ(s, 0)): cross-entropy does."""
+    return isinstance(loss, BinaryCrossEntropy)
+
+
+def target_nodes(plane: Plane) -> Tensor:
+    """Targets at which the loss is known for all: the distinct ones if few, else three, since squares are of degree 2.
+
+    For an affine loss one is enough: a node takes the mean target of its samples.
+    """
+    if is_affine(plane.loss):
+        return plane.targets[:1]
+    few = plane.targets[:64].unique()
+    if len(few) <= 3 and bool(torch.isin(plane.targets, few).all()):
+        return few
+    low, high = plane.targets.min(), plane.targets.max()
+    return torch.stack([low, (low + high) / 2, high])
+
+
+def compress(plane: Plane, count: int) -> Plane:
+    """N samples as `count` nodes in x (for each of the target nodes), with weights."""
+    x, y = plane.x, plane.targets
+    middle, half = interval(x)
+    etas = target_nodes(plane)
+    # the measures: 1 and y for an affine loss, else one for each target node (Lagrange: 1 there and 0 at the others)
+    measures = torch.stack([torch.ones_like(y), y]) if is_affine(plane.loss) else lagrange(y, etas)
+    weights = moments((x - middle) / half, measures, count) @ coefficients(
+        count, x
+    )  # Σ_k (2 − δ)/n T_k(t_m) Σ_i T_k(x_i)
+    t = middle + half * chebyshev_nodes(count, x)
+    if is_affine(plane.loss):
+        mass = torch.where(weights[0].abs() < 1e-30, 1e-30, weights[0])
+        targets, weights = weights[1] / mass, mass
+    else:
+        t, targets, weights = t.repeat(len(etas)), etas.repeat_interleave(count), weights.flatten()
+    return replace(
+        plane,
+        targets=targets,
+        base=torch.zeros_like(t),
+        first=t,
+        second=torch.ones_like(t),
+        penalty=None,
+        weights=weights,
+        total=plane.samples,
+    )
+
+
+def interval(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle and the half-width of what x spans."""
+    low, high = x.min(), x.max()
+    return (low + high) / 2, ((high - low) / 2).clamp(min=torch.finfo(x.dtype).tiny)
+
+
+def lagrange(y: Tensor, etas: Tensor) -> Tensor:
+    """Π_{k ≠ j} (y − η_k)/(η_j − η_k) for every j: (len(η), samples)."""
+    rows = []
+    for j, eta in enumerate(etas):
+        others = torch.cat([etas[:j], etas[j + 1 :]])
+        rows.append(((y.unsqueeze(1) - others) / (eta - others)).prod(1))
+    return torch.stack(rows)
+
+
+def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Tensor:
+    """Σ_i measure_i T_k(t_i) for k < count, (measures, count), at about 2√count passes over the samples.
+
+    With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are one
+    matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
+    """
+    q = max(1, math.isqrt(count))
+    rows = -(-count // q) + 1
+    products = t.new_zeros(len(measures), rows, q + 1)
+    for start in range(0, len(t), block):
+        piece = t[start : start + block].clamp(-1, 1)
+        small = polynomials(piece, q + 1)
+        large = polynomials(small[q], rows)  # T_j(T_q(t)) = T_{qj}(t)
+        for index, measure in enumerate(measures):
+            products[index] += (large * measure[start : start + block]) @ small.mT
+    result = t.new_zeros(len(measures), rows * q)
+    result[:, :q] = products[:, 0, :q]
+    for j in range(1, rows):
+        at = q * j
+        below = result[:, at - q + 1 : at].flip(1)  # T_{qj−r} for r = 1 … q − 1
+        result[:, at] = products[:, j, 0]
+        result[:, at + 1 : at + q] = 2 * products[:, j, 1:q] - below
+    return result[:, :count]
+
+
+def polynomials(t: Tensor, count: int) -> Tensor:
+    """T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
+    rows = t.new_empty(count, len(t))
+    rows[0] = 1
+    if count > 1:
+        rows[1] = t
+    for k in range(2, count):
+        torch.mul(rows[k - 1], t, out=rows[k]).mul_(2).sub_(rows[k - 2])
+    return rows
+
+
+@torch.no_grad()
+def sampled(field: Field, a: Tensor, b: Tensor) -> Tensor | None:
+    """Values over the grid of a field that is known by its values alone, or None where interpolation does not pay.
+
+    Nodes are added until the coefficients' tail is below the tolerance; if they come to half the grid's points, the
+    function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
+    """
+    goal = 10 * TOLERANCE[field.dtype]
+    first, second = Axis(a, min(13, len(a))), Axis(b, min(13, len(b)))
+    while 2 * first.nodes.numel() * second.nodes.numel() <= len(a) * len(b):
+        points = torch.cartesian_prod(first.nodes, second.nodes).view(-1, 2)
+        at_nodes = field.at(points)[0].double().cpu().view(len(first.nodes), len(second.nodes))
+        if not bool(at_nodes.isfinite().all()):
+            return None
+        rough = first.tail(at_nodes) > goal, second.tail(at_nodes.mT) > goal
+        if not any(rough):
+            return second.spread(first.spread(at_nodes).mT).mT.contiguous().to(field.dtype)
+        first, second = (
+            replace(side, count=int(side.count * GROWTH)) if more else side
+            for side, more in zip((first, second), rough, strict=True)
+        )
+    return None
+
+
+# ---- the same condensation for single points -------------------------------------------------------------------------
+
+
+def as_bits(plane: Plane) -> Plane:
+    """Cross-entropy with labels ±1 as cross-entropy with labels 0 and 1: the same number, and affine in the target."""
+    if not isinstance(plane.loss, Logistic):
+        return plane
+    return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
+
+
+def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
+    """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
+    rest; None where that would not be fewer than half the samples."""
+    distance = pole(plane.loss)
+    assert distance is not None
+    order, low, high = spread_of(plane.x)
+    best: tuple[Tensor, int, int] | None = None
+    for outliers in few(plane.samples):
+        bulk = plane.samples - outliers
+        half = float(high[bulk - 1] - low[bulk - 1]) / 2
+        count = nodes_needed(torch.tensor([reach * half]), distance, tolerance(plane))
+        if best is None or outliers + count < best[1] + best[2]:
+            best = order, outliers, count
+    return best if best is not None and 2 * (best[1] + best[2]) < plane.samples else None
+
+
+def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Nodes in x with the two measures 1 and y: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u mass_m + v pull_m) f(t_m) for |w| ≤ reach."""
+    plan = condensation(plane, reach)
+    if plan is None:
+        return plane.x, torch.ones_like(plane.x), plane.targets
+    order, outliers, count = plan
+    bulk, far = subset(plane, order[: plane.samples - outliers]), subset(plane, order[plane.samples - outliers :])
+    middle, half = interval(bulk.x)
+    both = torch.stack([torch.ones_like(bulk.x), bulk.targets])
+    weights = moments((bulk.x - middle) / half, both, count) @ coefficients(count, bulk.x)
+    nodes = middle + half * chebyshev_nodes(count, bulk.x)
+    return (
+        torch.cat([nodes, far.x]),
+        torch.cat([weights[0], torch.ones_like(far.x)]),
+        torch.cat([weights[1], far.targets]),
+    )
+
+
+class Compressed:
+    """A plane of one feature that answers from a few nodes where |w| ≤ reach, and from all its samples elsewhere."""
+
+    def __init__(self, plane: Plane, near: Plane, far: Plane | None, reach: float) -> None:
+        self.plane, self.near, self.far, self.reach = plane, near, far, reach
+        self.names = plane.names
+
+    @classmethod
+    def of(cls, plane: Plane, reach: float) -> Plane | Compressed:
+        """The plane itself where there is nothing to gain."""
+        plan = condensation(plane, reach)
+        if plan is None:
+            return plane
+        order, outliers, count = plan
+        bulk = subset(plane, order[: plane.samples - outliers])
+        far = subset(plane, order[plane.samples - outliers :]) if outliers else None
+        return cls(plane, compress(bulk, count), far, reach)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.plane.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.plane.device
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
+        return self.plane.to(dtype, device)
+
+    @torch.no_grad()
+    def at(self, points: Tensor, order: int = 0) -> Tensor:
+        """The jet at points (count, 2)."""
+        inside = points[:, 0].abs() <= self.reach
+        result = points.new_empty(JET[order], len(points))
+        if not bool(inside.all()):
+            result[:, ~inside] = self.plane.at(points[~inside], order)
+        if bool(inside.any()):
+            chosen = points[inside]
+            sums = self.near.at(chosen, order) * self.near.samples
+            if self.far is not None:
+                sums = sums + self.far.at(chosen, order) * self.far.samples
+            sums = sums / self.plane.samples
+            result[:, inside] = sums if self.plane.penalty is None else sums + self.plane.penalty.at(chosen, order)
+        return result
