@@ -17,9 +17,9 @@ from typing import Any
 from .version import __version__ as __version__
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "differences", "errors", "experiment", "features",
-    "figures", "gradcheck", "history", "landscape", "layers", "lockstep", "losses", "metrics", "models",
-    "penalties", "stability", "updates",
+    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
+    "features", "figures", "gradcheck", "graph", "handins", "history", "landscape", "layers", "lockstep",
+    "losses", "metrics", "minimise", "models", "penalties", "stability", "updates",
 )  # fmt: skip
 
 NAMES = {

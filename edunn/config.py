@@ -73,7 +73,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Run:
-    """Its name (of the run's folder), where it is computed, and the seed of everything random."""
+    """Its name (of the run's folder), where it is computed, and the seed of all that is random: start, split, order."""
 
     name: str = "run"
     device: str = "auto"
@@ -103,7 +103,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"Expected a config file; there is no {path}. The package's own are in configs/.") from None
+        raise ConfigError(
+            f"Expected a config file; there is no {path}. The repository's configs/ has some to start from."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Expected a config file in UTF-8; {path} cannot be read: {error}.") from None
     try:
@@ -137,6 +139,8 @@ def parse(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(
             "Expected either data.name or data.path; got " + ("both." if config.data.name else "neither.")
         )
+    if Path(config.run.name).name != config.run.name or config.run.name in ("", ".", ".."):
+        raise ConfigError(f"Expected run.name as the name of a folder, without a path; got {config.run.name!r}.")
     for key in ("validation", "test"):
         share = getattr(config.data, key)
         if not 0 <= share < 1:

@@ -108,6 +108,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    rate_factor: float = 1.0  # on the scheduled rate; `after_epoch` may change it, and the next step takes it
     rows: list[dict[str, float]] = field(default_factory=list)
     best_loss: float = float("inf")
     best_epoch: int | None = None
@@ -170,7 +171,7 @@ def descend(
     by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`
     reduce : given the gradients of this process, gives those of all of them
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
-        `penalty.strength` while training
+        `penalty.strength` or the rate (`progress.rate_factor`) while training
     progress : where to go on from, after a whole epoch, with the model and rule as they were then
 
     Returns
@@ -243,7 +244,7 @@ class Descent:
                 if after_epoch is not None:
                     after_epoch(at)
         except KeyboardInterrupt:
-            ending = Ending("interrupted", f"interrupted in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
+            ending = Ending("interrupted", f"in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
         assert ending is not None
         if ending.status == "stopped":
             restore(self.model, at.best)
@@ -275,7 +276,7 @@ class Descent:
         losses: list[Tensor] = []
         for features, targets in self.batches(at.epoch):
             epoch = at.epoch + len(losses) / self.steps_per_epoch
-            losses.append(stepper.step(features, targets, self.rate * self.schedule(epoch, self.epochs or 1)))
+            losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
             at.step += 1
             if self.snapshots and at.step % self.snapshots == 0:
                 self.keep_snapshot(at)
@@ -283,6 +284,10 @@ class Descent:
                 break
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
+
+    def rate_at(self, epoch: float, at: Progress) -> float:
+        """The step size after so many epochs, whole ones or parts."""
+        return self.rate * self.schedule(epoch, self.epochs or 1) * at.rate_factor
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch."""
@@ -301,8 +306,7 @@ class Descent:
         """Adds the epoch's row, and notes the best epoch so far."""
         sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
         running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
-        factor = self.schedule(at.epoch - 1, self.epochs or 1)
-        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate * factor, "running": running}
+        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate_at(at.epoch - 1, at), "running": running}
         if self.evaluate and at.epoch % self.evaluate == 0:
             row |= self.evaluation()
         at.rows.append(row)
@@ -331,13 +335,27 @@ class Descent:
         """A loss that was not finite, after how many steps it was met, and what rate would have served."""
         if at.bad_step is None:
             return None
-        message = f"the loss was no longer finite after {at.bad_step} steps (epoch {at.epoch}) at rate {self.rate:g}"
+        steps = f"{at.bad_step} step{'s' * (at.bad_step != 1)}"
+        message = f"the loss was no longer finite after {steps} (epoch {at.epoch}) at rate {self.rate:g}"
+        return Ending("diverged", message + self.better_rate())
+
+    def grown(self, at: Progress, rows: list[dict[str, float]]) -> Ending | None:
+        """A full-batch run that ended before it overflowed, but was on its way: above the stable rate, and uphill."""
+        stable = self.stable_rate() if self.batch == len(self.train) else None
+        totals = [row["total"] for row in rows if "total" in row]
+        if stable is None or self.rate_at(at.epoch, at) <= stable or len(totals) < 2 or totals[-1] <= totals[0]:
+            return None
+        message = f"the objective grew from {totals[0]:.4g} to {totals[-1]:.4g} at rate {self.rate:g}"
+        return Ending("diverged", message + self.better_rate())
+
+    def better_rate(self) -> str:
+        """What to try instead."""
         stable = self.stable_rate()
         if stable is None:
-            message += f"; try rate {self.rate / 10:g}"
-        elif stable < self.rate:
-            message += f"; the largest stable rate is {stable:.4g} (2/λmax of the Hessian, for the whole training set)"
-        return Ending("diverged", message)
+            return f"; try rate {self.rate / 10:g}" if math.isfinite(self.rate) else ""
+        if stable >= self.rate:
+            return ""
+        return f"; the largest stable rate is {stable:.4g} ({self.rule.limit} of the Hessian of the whole training set)"
 
     def converged(self, at: Progress) -> Ending | None:
         """The objective of the whole training set changed by less than the tolerance between two evaluations."""
@@ -376,6 +394,8 @@ class Descent:
             rows[-1] |= self.evaluation()
             if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
                 ending = self.diverged(replace(at, bad_step=at.bad_step or at.step)) or ending
+        if ending.status == "finished":
+            ending = self.grown(at, rows) or ending
         return History(
             rows=tuple(rows),
             status=ending.status,
@@ -419,18 +439,24 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
         )
     shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
     loss.check(scores.expand(shape), part.targets)
+    loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
 
 
 def check_options(run: Descent) -> None:
     """Options that no run can have."""
+    if not isinstance(run.train, Samples):
+        hint = " Did you mean its training part, dataset.train?" if hasattr(run.train, "train") else ""
+        raise errors.DataError(f"Expected Samples to train on; got {type(run.train).__name__}.{hint}")
     if len(run.train) == 0:
         raise errors.DataError("Expected at least one training sample; got none.")
-    if not run.rate > 0:
+    if not isinstance(run.rate, int | float) or not run.rate > 0:
         raise errors.ConfigError(f"Expected a rate above 0; got {run.rate}.")
     for name in ("batch_size", "epochs", "steps", "patience", "snapshots"):
         value = getattr(run, name)
-        if value is not None and value < 1:
-            raise errors.ConfigError(f"Expected {name} of 1 or more; got {value}.")
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise errors.ConfigError(f"Expected {name} as a whole number of 1 or more; got {value}.")
+    if run.tolerance is not None and not run.tolerance >= 0:
+        raise errors.ConfigError(f"Expected a tolerance of 0 or more; got {run.tolerance}.")
     if run.evaluate < 0:
         raise errors.ConfigError(f"Expected evaluate 0 (only at the end) or more; got {run.evaluate}.")
     if run.patience is not None and run.validation is None:

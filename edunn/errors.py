@@ -52,7 +52,7 @@ def shape(tensor: Tensor) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Names what was probably meant: ` Did you mean 'rate'?`, and else what there is."""
+    """Names what was probably meant, `Did you mean 'rate'?`, and else what there is."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."

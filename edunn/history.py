@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import DataError, nearest
+from .errors import DataError, RunError, nearest
 
 STATUSES = {
     "finished": "all epochs (or steps) were run",
@@ -128,8 +129,11 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         else:
             temporary.write_text(content, encoding="utf-8")
         os.replace(temporary, path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"Expected to write {path}; {getattr(error, 'strerror', None) or error}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
 
 
 def strict(value: Any) -> Any:

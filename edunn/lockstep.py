@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import html
 from dataclasses import dataclass
 from typing import Any
 
 from .data import Samples
-from .descent import ByAutograd, ByHand, Descent
+from .descent import ByAutograd, ByHand, Descent, Progress
 from .differences import relative_error
 from .losses import Loss
 from .penalties import Penalty
@@ -32,6 +33,9 @@ class Lockstep:
     @property
     def passed(self) -> bool:
         return self.first is None
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p>"
 
     def __str__(self) -> str:
         if self.first is None:
@@ -75,7 +79,7 @@ def lockstep(
     largest, at, where, first, step = 0.0, 0, "", None, 0
     while step < steps:
         for features, targets in run.batches(step // run.steps_per_epoch):
-            rate_now = run.rate * run.schedule(step / run.steps_per_epoch, run.epochs or 1)
+            rate_now = run.rate_at(step / run.steps_per_epoch, Progress())
             by_hand.step(features, targets, rate_now)
             by_autograd.step(features, targets, rate_now)
             step += 1

@@ -76,8 +76,10 @@ class LinearRegression(LinearModel):
             scores, targets = scores.mT, targets.mT
         left = ((targets - scores) ** 2).sum(-1)
         spread = ((targets - targets.mean(-1, keepdim=True)) ** 2).sum(-1)
-        # constant targets have no spread to explain: 1 if they are met exactly, else 0, as in scikit-learn
-        ratio = torch.where(spread > 0, 1 - left / spread.where(spread > 0, 1), (left == 0).to(scores.dtype))
+        # constant targets have no spread to explain (but rounding of their mean): 1 if they are met exactly, else 0, as
+        # in scikit-learn
+        varied = (targets != targets[..., :1]).any(-1)
+        ratio = torch.where(varied, 1 - left / spread.where(varied, 1), (left == 0).to(scores.dtype))
         return ratio if self.one_output else ratio.mean(-1)
 
 

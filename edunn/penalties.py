@@ -144,6 +144,7 @@ class ElasticNet(Penalty):
             raise ConfigError(f"Expected beta 0 or more; got {beta}.")
         self.beta = beta
         self.proximal = proximal
+        self.squares = L2(0.0, bias=bias)  # what descent follows when |w| is met by the proximal step
 
     def measure(self, weight: Tensor) -> Tensor:
         return self.beta * weight**2 + weight.abs()
@@ -153,7 +154,8 @@ class ElasticNet(Penalty):
 
     @property
     def followed(self) -> Penalty | None:
-        return L2(self.strength * self.beta, bias=self.bias) if self.proximal else self
+        self.squares.strength = self.strength * self.beta  # the strength may have been changed while training
+        return self.squares if self.proximal else self
 
     @torch.no_grad()
     def constrain(self, weight: Tensor, rate: float | Tensor) -> None:

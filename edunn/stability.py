@@ -14,25 +14,28 @@ from .updates import Rule
 
 
 @torch.no_grad()
-def largest_curvature(features: Tensor, bias: bool = True, iterations: int = 500) -> float:
-    """λ_max of XᵀX / N, X the features with a column of ones if there is a bias.
+def largest_curvature(
+    features: Tensor, bias: bool = True, scale: float = 1.0, ridge: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """λ_max of scale · XᵀX / N + ridge, X the features with a column of ones in front if there is a bias.
 
-    The largest eigenvalue of the mean of x xᵀ: exact for up to 1,024 features, by power iteration (from below,
-    until a step changes it by less than 1e-6) for more.
+    `ridge` is what a penalty adds to the diagonal: (for the weights, for the bias). Exact for up to 1,024 features, by
+    power iteration (from below, until a step changes it by less than 1e-6) for more.
     """
-    x = features.double()
+    x = with_ones(features.double()) if bias else features.double()
+    diagonal = torch.full_like(x[0], ridge[0])
     if bias:
-        x = with_ones(x)
+        diagonal[0] = ridge[1]
     if x.shape[1] <= 1024:
-        return float(torch.linalg.eigvalsh(x.mT @ x / len(x))[-1])
+        return float(torch.linalg.eigvalsh(scale * x.mT @ x / len(x) + diagonal.diag())[-1])
     # float32 products are enough for the few digits that power iteration gives
-    x = x.to(features.dtype)
+    x, diagonal = x.to(features.dtype), diagonal.to(features.dtype)
     # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
     vector = torch.randn(x.shape[1], generator=generator(0), dtype=torch.float64).to(x)
     vector /= vector.norm()
     value = 0.0
-    for _ in range(iterations):
-        product = x.mT @ (x @ vector) / len(x)
+    for _ in range(500):
+        product = scale * x.mT @ (x @ vector) / len(x) + diagonal * vector
         previous, value = value, float(product.norm())
         if value == 0 or abs(value - previous) <= 1e-6 * value:
             break
@@ -47,19 +50,19 @@ def stable_rate(
 
     For squared error on linear scores the objective is a quadratic, and descent multiplies its error along each
     eigenvector of the Hessian by 1 − rate · λ each step: it converges while rate < 2/λ_max. The Hessian is
-    2/N XᵀX (half of it with half=True), plus 2λ of an L2 penalty. Momentum moves the 2 (see `Rule.stability`).
-
-    A penalty that leaves the bias alone is counted as if it reached it: the bound errs on the safe side, by at most the
-    penalty's own curvature.
+    2/N XᵀX (half of it with half=True), and an L2 penalty adds 2λ to the diagonal of what it reaches. Momentum moves
+    the 2 (see `Rule.stability`).
     """
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
         return None
     if not isinstance(loss.through, Identity) or not bool(features.isfinite().all()):
         return None
-    curvature = 2 * loss.factor * largest_curvature(features, model.bias is not None)
+    added = 0.0
     if penalty is not None:
         if not isinstance(penalty, L2) or isinstance(penalty.strength, Tensor):
             return None
-        curvature += 2 * penalty.factor * penalty.strength
+        added = 2 * penalty.factor * penalty.strength
+    ridge = (added, added if penalty is not None and penalty.bias else 0.0)
+    curvature = largest_curvature(features, model.bias is not None, 2 * loss.factor, ridge)
     return factor / curvature if curvature > 0 else None

@@ -37,6 +37,8 @@ class Rule:
         """The optimiser of torch that takes the same steps."""
         raise NotImplementedError
 
+    limit = ""  # `stability` over the largest curvature, as a formula
+
     def stability(self) -> float | None:
         """The largest rate · curvature at which a quadratic still converges; None where there is no such number."""
         return None
@@ -53,6 +55,8 @@ class Rule:
 
 class GradientDescent(Rule):
     """d = g: straight down the gradient. Converges on a quadratic for rate < 2 / λ_max."""
+
+    limit = "2/λmax"
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         return gradient
@@ -72,6 +76,7 @@ class Momentum(Rule):
     """
 
     buffers = ("velocity",)
+    limit = "2(1 + μ)/λmax"
 
     def __init__(self, momentum: float = 0.9) -> None:
         super().__init__()
@@ -89,6 +94,8 @@ class Momentum(Rule):
 
 class Nesterov(Momentum):
     """v ← μ v + g, d = g + μ v: momentum that looks where it will be. The gradient is taken at the point ahead."""
+
+    limit = "2(1 + μ)/((1 + 2μ) λmax)"
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         return gradient + self.momentum * super().direction(gradient, state)
@@ -175,6 +182,8 @@ class Adam(Rule):
 class Schedule:
     """The factor on the rate, `schedule(epoch, epochs)`, after `epoch` (0 at the start, fractional) of `epochs`."""
 
+    asks_the_end = False  # whether the factor depends on how many epochs there will be
+
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
 
@@ -202,6 +211,8 @@ class StepDecay(Schedule):
 class CosineDecay(Schedule):
     """final + (1 − final)(1 + cos(π epoch / epochs)) / 2: slowly at both ends, from 1 to `final`."""
 
+    asks_the_end = True
+
     def __init__(self, final: float = 0.0) -> None:
         self.final = final
 
@@ -211,6 +222,8 @@ class CosineDecay(Schedule):
 
 class LinearDecay(Schedule):
     """1 − (1 − final) epoch / epochs: straight from 1 to `final`."""
+
+    asks_the_end = True
 
     def __init__(self, final: float = 0.0) -> None:
         self.final = final

@@ -159,6 +159,54 @@ def test_divergence_is_a_result(capsys: Capture, recwarn: pytest.WarningsRecorde
     assert not recwarn.list
 
 
+def test_a_run_on_its_way_to_infinity_is_not_finished(capsys: Capture) -> None:
+    """Fifty epochs are too few to overflow: the loss has grown to 1e78, and the rate is above the stable one."""
+    options = ["--set", "train.rate=0.1", "--set", "train.epochs=50"]
+    code, out, _ = edunn("train", CONFIGS / "line_regression.toml", *options, "--json", capsys=capsys)
+    result = strict_json(out)
+    assert code == 1
+    assert result["status"] == "diverged"
+    assert "the objective grew from" in result["message"]
+    assert "2/λmax" in result["message"]
+
+
+def test_predictions_never_overwrite_the_data(flower_config: Path, flowers: Path, capsys: Capture) -> None:
+    edunn("train", flower_config, "--out", "run", capsys=capsys)
+    before = flowers.read_text()
+    code, out, err = edunn("predict", "run", flowers, "--out", flowers, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert "not over it" in err
+    assert flowers.read_text() == before
+    code, out, err = edunn("predict", "run", flowers, "--out", "nowhere/predicted.csv", capsys=capsys)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+
+
+def test_images_are_predicted_by_name(elsewhere: Path, capsys: Capture) -> None:
+    from PIL import Image
+
+    shapes = data.load("shapes", samples=60).train
+    assert shapes.targets is not None
+    for i, (image, target) in enumerate(zip(shapes.features, shapes.targets.tolist(), strict=True)):
+        folder = elsewhere / "pictures" / ("red" if target < 6 else "blue")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.numpy()).save(folder / f"{i}.png")
+    (elsewhere / "pictures.toml").write_text(
+        '[data]\npath = "pictures"\n[features]\nstandardise = true\n[model]\nkind = "logistic-regression"\n'
+        '[loss]\nkind = "binary-cross-entropy"\n[train]\nrate = 0.01\nepochs = 5\n'
+    )
+    assert edunn("train", "pictures.toml", "--out", "run", capsys=capsys)[0] == 0
+    _, out, _ = edunn("predict", "run", "pictures", "--json", capsys=capsys)
+    result = strict_json(out)
+    assert len(result["names"]) == len(result["predictions"]) == 60
+    assert result["names"][0].startswith("blue/")
+    assert result["accuracy"] is not None
+    _, out, _ = edunn(
+        "predict", "run", "pictures/red/" + sorted(p.name for p in Path("pictures/red").iterdir())[0], capsys=capsys
+    )
+    assert ".png" in out
+
+
 def test_own_table_from_start_to_end(flower_config: Path, capsys: Capture) -> None:
     code, out, _ = edunn("train", flower_config, "--out", "run", "--json", capsys=capsys)
     assert code == 0
@@ -238,8 +286,17 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "train.rule.momentun=0.1"], "Did you mean 'momentum'?"),
         (["train", "{softmax}", "--set", "penalty.strength=-1"], "Expected a strength of 0 or more"),
         (["train", "{softmax}", "--set", "train.rate=-1"], "Expected a rate above 0"),
-        (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs of 1 or more"),
+        (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs as a whole number of 1 or more"),
         (["train", "{softmax}", "--set", "loss=hinge"], "two classes; the data has 10"),
+        (["train", "{moons}", "--set", "loss=zero-one"], "no useful gradient"),
+        (["train", "{moons}", "--set", "model.labels=signs"], "Unknown config key model.labels"),
+        (["train", "{moons}", "--set", "model.outputs=5"], "Unknown config key model.outputs"),
+        (["train", "{moons}", "--set", "model.scale=large"], "Expected model.scale as a number; got 'large'"),
+        (["train", "{softmax}", "--set", "penalty.strength=true"], "Expected penalty.strength as a number; got True"),
+        (["train", "{softmax}", "--set", "loss.label_smoothing=abc"], "Expected loss.label_smoothing as a number"),
+        (["train", "{softmax}", "--set", "run.name=../elsewhere"], "Expected run.name as the name of a folder"),
+        (["train", "{softmax}", "--set", "train.tolerance=-1"], "Expected a tolerance of 0 or more"),
+        (["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"], "Expected --by hand beside --resume"),
         (["train", "{softmax}", "--set", "model=linear-regression"], "takes one score a class"),
         (["train", "{softmax}", "--set", "data.validaton=0.2"], "validaton"),
         (["train", "{softmax}", "--set", "data.name=digit"], "Did you mean 'digits'?"),
@@ -261,6 +318,7 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(
     argv: list[str], message: str, elsewhere: Path, capsys: Capture
 ) -> None:
     known = {"softmax": CONFIGS / "digits_softmax.toml", "line": CONFIGS / "line_regression.toml"}
+    known["moons"] = CONFIGS / "moons_logistic.toml"
     code, out, err = edunn(*[word.format(**known) for word in argv], capsys=capsys)
     assert (code, out) == (2, "")
     assert message in err

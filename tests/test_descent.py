@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from edunn import data as edunn_data
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, Progress, descend
 from edunn.errors import ConfigError, DataError, DtypeError, EdunnError, GradientError, LabelError, ShapeError
@@ -606,7 +607,7 @@ def test_divergence_without_a_known_rate() -> None:
     assert history.status == "diverged"
     assert history.stable_rate is None
     # weights of 1e200 after the first step, scores of 1e400
-    assert history.message == "the loss was no longer finite after 1 steps (epoch 1) at rate 1; try rate 0.1"
+    assert history.message == "the loss was no longer finite after 1 step (epoch 1) at rate 1; try rate 0.1"
 
 
 def test_divergence_within_an_epoch_names_its_step() -> None:
@@ -636,7 +637,7 @@ def test_an_interruption_is_a_result() -> None:
     model, other = softmax(), softmax()
     history = train(model, epochs=10, batch_size=16, after_epoch=interrupt_after(3))
     assert (history.status, history.epochs) == ("interrupted", 3)
-    assert history.message == "interrupted in epoch 4, after 3 whole epochs"
+    assert history.message == "in epoch 4, after 3 whole epochs"
     train(other, epochs=3, batch_size=16)
     assert_same_bits(model, other)
     assert history.last("total") is not None
@@ -777,12 +778,16 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "rate 0": ({"rate": 0.0}, ConfigError, "a rate above 0; got 0"),
     "rate below 0": ({"rate": -0.1}, ConfigError, r"a rate above 0; got -0\.1"),
     "rate nan": ({"rate": math.nan}, ConfigError, "a rate above 0; got nan"),
-    "batch size 0": ({"batch_size": 0}, ConfigError, "batch_size of 1 or more; got 0"),
-    "epochs 0": ({"epochs": 0}, ConfigError, "epochs of 1 or more; got 0"),
-    "steps 0": ({"steps": 0}, ConfigError, "steps of 1 or more; got 0"),
-    "snapshots 0": ({"snapshots": 0}, ConfigError, "snapshots of 1 or more; got 0"),
+    "batch size 0": ({"batch_size": 0}, ConfigError, "batch_size as a whole number of 1 or more; got 0"),
+    "epochs 0": ({"epochs": 0}, ConfigError, "epochs as a whole number of 1 or more; got 0"),
+    "steps 0": ({"steps": 0}, ConfigError, "steps as a whole number of 1 or more; got 0"),
+    "snapshots 0": ({"snapshots": 0}, ConfigError, "snapshots as a whole number of 1 or more; got 0"),
     "evaluate below 0": ({"evaluate": -1}, ConfigError, r"evaluate 0 \(only at the end\) or more; got -1"),
-    "patience 0": ({"patience": 0, "validation": three_classes()}, ConfigError, "patience of 1 or more; got 0"),
+    "patience 0": (
+        {"patience": 0, "validation": three_classes()},
+        ConfigError,
+        "patience as a whole number of 1 or more; got 0",
+    ),
     "patience without validation": ({"patience": 3}, ConfigError, "a validation part to stop by patience"),
     "tolerance without evaluation": ({"tolerance": 0.1, "evaluate": 0}, ConfigError, "evaluate of 1 or more to stop"),
     "by luck": ({"by": "luck"}, ConfigError, "by='hand' or by='autograd'; got 'luck'"),
@@ -857,3 +862,25 @@ def test_refused_before_the_first_step(name: str) -> None:
 def test_targets_of_one_column_never_reach_the_loop() -> None:
     with pytest.raises(ShapeError, match=r"targets of shape \(samples,\) = \(5,\); got \(5, 1\)\. Did you mean"):
         Samples(randn(5, 4), torch.zeros(5, 1).long())
+
+
+def test_the_rate_may_be_changed_while_training() -> None:
+    """`after_epoch` halves the rate from the second epoch on: the rows say so, and the steps follow."""
+    samples = edunn_data.TOYS["lecture-line"]()
+
+    def halve(progress: Progress) -> None:
+        progress.rate_factor = 0.5
+
+    model = LinearRegression(1, dtype=torch.float64)
+    history = descend(model, SquaredError(), samples, rate=0.01, epochs=3, after_epoch=halve)
+    assert history["rate"] == [0.01, 0.005, 0.005]
+
+    by_hand = LinearRegression(1, dtype=torch.float64)
+    for rate in (0.01, 0.005, 0.005):
+        descend(by_hand, SquaredError(), samples, rate=rate, epochs=1)
+    torch.testing.assert_close(model.weight, by_hand.weight, rtol=1e-14, atol=0)
+
+
+def test_a_data_set_in_place_of_its_training_part_is_said() -> None:
+    with pytest.raises(DataError, match=r"Did you mean its training part, dataset\.train\?"):
+        descend(LinearRegression(64), SquaredError(), edunn_data.digits(), rate=0.1)  # type: ignore[arg-type]

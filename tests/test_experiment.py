@@ -17,7 +17,7 @@ import torch
 
 import edunn
 from edunn import config, experiment
-from edunn.errors import ConfigError, RunError
+from edunn.errors import ConfigError, EdunnError, RunError
 
 ROOT = Path(__file__).parent.parent
 
@@ -171,6 +171,26 @@ def test_more_epochs_go_on_from_a_finished_run(tmp_path: Path) -> None:
     same_bits(tmp_path / "whole", tmp_path / "run")
 
 
+def test_fewer_epochs_than_were_run_are_refused(tmp_path: Path) -> None:
+    experiment.train(digits(schedule="constant"), tmp_path / "run")
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"Expected train\.epochs of 6 or more"):
+        experiment.resume(tmp_path / "run", overrides=["train.epochs=5"])
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_schedule_that_was_planned_to_the_end_is_not_stretched(tmp_path: Path) -> None:
+    experiment.train(digits(schedule="cosine"), tmp_path / "run")
+    with pytest.raises(ConfigError, match="'cosine' is planned to end there"):
+        experiment.resume(tmp_path / "run", overrides=["train.epochs=9"])
+
+
+def test_a_run_by_autograd_is_not_continued_by_hand(tmp_path: Path) -> None:
+    experiment.train(digits(), tmp_path / "run", by="autograd")
+    with pytest.raises(RunError, match="Expected a run by hand"):
+        experiment.resume(tmp_path / "run", overrides=["train.epochs=6"])
+
+
 def test_any_other_change_is_refused(tmp_path: Path) -> None:
     experiment.train(digits(), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"train\.rate was 0\.1 and is now 0\.2\. Only train\.epochs may change"):
@@ -186,7 +206,9 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         experiment.resume(tmp_path / "moons", overrides=["train.epochs=5"])
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "features.safetensors", "manifest.json", "summary.json"])
+@pytest.mark.parametrize(
+    "file", ["config.toml", "model.safetensors", "features.safetensors", "manifest.json", "summary.json"]
+)
 @pytest.mark.parametrize("damage", ["cut", "missing", "garbage"])
 def test_damaged_run_is_one_sentence(file: str, damage: str, tmp_path: Path) -> None:
     experiment.train(digits(epochs=1), tmp_path / "run")
@@ -195,8 +217,8 @@ def test_damaged_run_is_one_sentence(file: str, damage: str, tmp_path: Path) -> 
         path.unlink()
     else:
         content = path.read_bytes()
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\x80\x04garbage")
-    with pytest.raises(RunError, match="Expected"):
+        path.write_bytes(content[: len(content) // 2 - 3] if damage == "cut" else b"[garbage")
+    with pytest.raises(EdunnError, match="^Expected "):
         edunn.load(tmp_path / "run")
 
 

@@ -20,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from edunn import descent, figures, losses, metrics, models, penalties
+from edunn import descent, figures, graph, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
-from edunn.errors import ConfigError, DataError, LabelError, ShapeError
+from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
 from edunn.figures import style
 from edunn.history import History
 
@@ -468,6 +468,13 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "confusion_matrix": lambda ax, run: figures.confusion_matrix([0, 1, 2], [0, 1, 1], ax=ax),
     "templates": lambda ax, run: figures.templates(torch.eye(5, 16), (4, 4), ax=ax),
     "image_grid": lambda ax, run: figures.image_grid(torch.rand(5, 4, 4), list("abcde"), ax=ax),
+    "computation_graph": lambda ax, run: figures.computation_graph(
+        graph.build("(2*a+b)*(c-d)", a=3, b=4, c=5, d=6), ax=ax
+    ),
+    "step_study": lambda ax, run: figures.step_study(minimise.step_study("x**3", {"x": 1.0}), ax=ax),
+    "descent_path": lambda ax, run: figures.descent_path(
+        minimise.minimise("x**2 + y**2", {"x": 1.0, "y": 1.0}), graph.parse("x**2 + y**2"), ax=ax
+    ),
 }
 
 
@@ -542,7 +549,7 @@ def test_save_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pyt
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RunError, match="No space left"):
         figures.save(axes.figure, path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]

@@ -20,7 +20,7 @@ LEVELS = {
     "losses": 2, "penalties": 2, "layers": 2, "updates": 2, "graph": 2,
     "models": 3, "neighbours": 3, "features": 3, "data": 3, "minimise": 3, "stability": 3,
     "descent": 4, "gradcheck": 4, "landscape": 4,
-    "stacks": 5, "lockstep": 5, "diagnosis": 5,
+    "stacks": 5, "lockstep": 5, "diagnosis": 5, "conventions": 5, "handins": 6,
     "selection": 6, "distributed": 6, "figures": 6,
     "experiment": 7, "runs": 7, "lessons": 7, "exercises": 7,
     "cli": 8, "__main__": 8, "__init__": 8,

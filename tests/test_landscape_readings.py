@@ -155,6 +155,15 @@ def test_squared_error_of_constant_x_is_a_flat_valley() -> None:
     assert found[0]["loss"] == pytest.approx(0.36)
 
 
+def test_a_single_point_is_no_minimum() -> None:
+    assert landscape.grid([1.0, 2.0], [0.0, 1.0], Huber(), (1, 1, 1), 0.0).minima() == []
+
+
+def test_a_loss_of_nothing_still_gets_a_window() -> None:
+    surface = landscape.grid([1.0, 1.0], [0.0, 0.0], SquaredError())
+    assert float(surface.first[-1] - surface.first[0]) > 1
+
+
 def test_candidates_of_a_plateau_count_once() -> None:
     values = torch.ones(6, 7)
     assert minima.candidates(values) == [(0, 0)]

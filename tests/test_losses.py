@@ -606,8 +606,8 @@ def test_multiclass_hinge_refuses_rows_and_a_single_class() -> None:
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Huber(delta=0.0), "delta above 0; got 0"),
-        (lambda: Huber(delta=NAN), "delta above 0; got nan"),
+        (lambda: Huber(delta=0.0), "delta above 0 and finite; got 0"),
+        (lambda: Huber(delta=NAN), "delta above 0 and finite; got nan"),
         (lambda: Hinge(margin=-1.0), "margin 0 or more; got -1"),
         (lambda: Hinge(power=3), "power 1 .* or 2 .*; got 3"),
         (lambda: MulticlassHinge(margin=NAN), "margin 0 or more; got nan"),

@@ -51,8 +51,14 @@ def test_against_the_eigenvalues_of_the_hessian(bias: bool, half: bool) -> None:
     )
     largest = np.linalg.eigvalsh(hessian.numpy())[-1]
     assert rate_for(x, loss, bias=bias) == pytest.approx(2 / largest, rel=1e-12)
-    assert rate_for(x, loss, L2(0.3), bias=bias) == pytest.approx(2 / (largest + 0.6), rel=1e-12)
-    assert rate_for(x, loss, L2(0.3, half=True), bias=bias) == pytest.approx(2 / (largest + 0.3), rel=1e-12)
+    everywhere = {"penalty": L2(0.3, bias=True), "bias": bias}
+    assert rate_for(x, loss, **everywhere) == pytest.approx(2 / (largest + 0.6), rel=1e-12)
+    # a bias that the penalty leaves alone has no 2λ on its diagonal
+    ridge = torch.full((design.shape[1],), 0.3, dtype=x.dtype)
+    ridge[0] = 0.0 if bias else 0.3
+    hessian = (1.0 if half else 2.0) * design.mT @ design / len(x) + ridge.diag()
+    expected = 2 / float(torch.linalg.eigvalsh(hessian)[-1])
+    assert rate_for(x, loss, L2(0.3, half=True), bias=bias) == pytest.approx(expected, rel=1e-12)
     assert rate_for(x, loss, rule=Momentum(0.8), bias=bias) == pytest.approx(3.6 / largest, rel=1e-12)
     assert rate_for(x, loss, rule=Nesterov(0.8), bias=bias) == pytest.approx(3.6 / 2.6 / largest, rel=1e-12)
 

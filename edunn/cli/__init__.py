@@ -24,12 +24,14 @@ COMMANDS = {
     "show": "summaries and curves of runs, side by side",
     "check": "hold hand-derived gradients against autograd and finite differences",
     "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
+    "graph": "the computation graph of an expression, forward and backward",
+    "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
     "data": "what data there is, and how to get more",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with the nearest command named when one is misspelt."""
+    """argparse, with its errors in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")

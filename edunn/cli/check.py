@@ -1,25 +1,207 @@
-"""Hold hand-derived gradients against autograd and finite differences.
+"""Hold hand-derived gradients against autograd and finite differences, and name the mistake.
 
-Without a target: every activation, loss, penalty, layer and model of this package, in float64.
-Exit 0: all right; 1: a gradient is wrong.
+  edunn check                      every activation, loss, penalty, layer and model of this package, in float64
+  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
+  edunn check FOLDER               every hand-in of a folder, each in a process of its own, to grade with
+  edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
+  edunn check --template TASK      a file for a student, with the gradient left blank
+
+The code in a hand-in is executed, with your rights: grade strangers' files in a container.
+Exit 0: all right; 1: a gradient is wrong; 2: the input is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+from typing import Any
 
-from .common import add_common, emit
+from .common import add_common, emit, note
 
-EXAMPLE = "edunn check --json"
+EXAMPLE = "edunn check --template cross-entropy --out mine.py && edunn check mine.py"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, out="a file for the certificate, as JSON")
+    parser.add_argument("target", nargs="?", help="FILE.py, FILE.py:NAME, a folder of them, or CONFIG.toml")
+    parser.add_argument("--template", metavar="TASK", help="write a student's file; 'list' names the tasks")
+    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
+    parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
+    parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
+    parser.add_argument("--steps", type=int, default=200, help="of CONFIG.toml in lock step (default: 200)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
+    )
+    add_common(parser, out="a file: the template, or the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..errors import ConfigError
+
+    if args.time_limit <= 0 or args.memory_limit <= 0 or args.jobs < 1:
+        raise ConfigError("Expected --time-limit, --memory-limit and --jobs above 0.")
+    if args.template is not None:
+        if args.target is not None:
+            raise ConfigError("Expected --template TASK or something to check; got both.")
+        return write_template(args)
+    if args.target is None:
+        return check_package(args)
+    path, _, name = args.target.partition(".py:")
+    if name:
+        return check_handins(args, f"{path}.py", name)
+    if Path(args.target).is_dir():
+        return check_handins(args, args.target, None)
+    if args.target.endswith(".py"):
+        return check_handins(args, args.target, "")
+    if args.target.endswith(".toml"):
+        return check_config(args)
+    raise ConfigError(f"Expected FILE.py, FILE.py:NAME, a folder or CONFIG.toml to check; got {args.target!r}.")
+
+
+def check_package(args: argparse.Namespace) -> int:
+    """Everything that this package derived by hand; with a device, the parity report beside it."""
+    from .. import devices
     from ..gradcheck import everything
 
+    name = "cuda" if args.device == "all" else args.device or "cpu"
+    other = None if name in ("auto", "cpu") else devices.device(name)  # refused before the work, not after
     certificate = everything(args.seed or 0)
-    emit(args, certificate.as_dict(), str(certificate))
-    return 0 if certificate.passed else 1
+    result, text = certificate.as_dict(), str(certificate)
+    passed = certificate.passed
+    if other is not None:
+        from ..gradcheck.parity import compare_devices
+
+        parity = compare_devices(str(other), args.seed or 0)
+        result |= {"parity": parity.as_dict()}
+        passed = passed and parity.passed
+        result["passed"] = passed
+        text += f"\n\n{parity}"
+    finish(args, result, text)
+    return 0 if passed else 1
+
+
+def check_config(args: argparse.Namespace) -> int:
+    """The config's run by hand and by torch.optim, in lock step, and beside other conventions."""
+    from .. import config as configs
+    from ..conventions import conventions
+    from ..errors import ConfigError
+    from ..experiment.build import prepare
+    from ..lockstep import lockstep
+
+    if args.steps < 1:
+        raise ConfigError(f"Expected --steps of 1 or more; got {args.steps}.")
+    # float64 unless asked for: what float32 rounds away after 200 steps is no disagreement
+    given = [f'run.dtype="{args.dtype or "float64"}"', f'run.device="{args.device or "cpu"}"']
+    given += [f"run.seed={args.seed}"] if args.seed is not None else []
+    run = prepare(configs.load(args.target, [*args.set, *given])).descent
+    exact = type(run.rule).__name__ in ("GradientDescent", "Momentum", "Nesterov")
+    tolerance = 1e-4 if args.dtype == "float32" else 1e-12 if exact else 1e-10
+    found = lockstep(
+        run.model, run.loss, run.train, rate=run.rate, steps=args.steps, batch_size=run.batch_size,
+        penalty=run.penalty, rule=run.rule, schedule=run.schedule, seed=run.seed, tolerance=tolerance,
+    )  # fmt: skip
+    others = conventions(run, args.steps, tolerance)
+    result = {
+        "passed": found.passed, "config": args.target, "steps": found.steps, "tolerance": tolerance,
+        "largest": found.largest, "step": found.step, "parameter": found.parameter,
+        "first": None if found.first is None else {"step": found.first[0], "parameter": found.first[1]},
+        "conventions": [one.as_dict() for one in others],
+    }  # fmt: skip
+    finish(args, result, "\n".join([f"by hand and by torch.optim: {found}", *(f"  {one}" for one in others)]))
+    return 0 if found.passed else 1
+
+
+def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
+    """A file (name is "" or a NAME in it) or a folder (None)."""
+    from ..errors import ConfigError
+    from ..handins.grading import grade_file, grade_folder
+
+    seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
+    if name is None:
+        several = grade_folder(path, seed, *limits, args.jobs, after_each=lambda found: note(args, headline(found)))
+    else:
+        several = grade_file(path, name, seed, *limits)
+        if name and several[0]["status"] == "missing":
+            raise ConfigError(several[0]["message"])
+    passed = all(one["passed"] for one in several)
+    counts: dict[str, int] = {}
+    for one in several:
+        counts[one["status"]] = counts.get(one["status"], 0) + 1
+    result = {"passed": passed, "counts": counts, "handins": several}
+    finish(args, result, "\n\n".join(described(one) for one in several))
+    return 0 if passed else 1
+
+
+def headline(found: list[dict[str, Any]]) -> str:
+    return "\n".join(f"{Path(one['file']).name}: {one['status']}" for one in found)
+
+
+def described(one: dict[str, Any]) -> str:
+    """One hand-in for a reader."""
+    title = Path(one["file"]).name + (f", {one['name']}" if one["name"] else "")
+    task = f" ({one['task']})" if one["task"] else ""
+    lines = [f"{title}{task}: {one['status']}"]
+    for row in one["rows"]:
+        error = row["hand_vs_numeric"]
+        shown = "" if error is None else f": relative error {error:.1e}"
+        extra = f" ({row['note']})" if row["note"] else ""
+        lines.append(f"  gradient in {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}{extra}")
+    for mistake in one["mistakes"]:
+        for k, said in enumerate(mistake["mistakes"]):
+            lines.append(f"  {'probably' if k == 0 else 'or'} ({mistake['parameter']}): {said['says']}")
+        if not mistake["mistakes"] and mistake["worst"]:
+            lines.append(f"  no known mistake gives the gradient in {mistake['parameter']}; where it differs most:")
+            lines += [
+                f"    {e['index']}: yours {number(e['hand'])}, right {number(e['right'])}" for e in mistake["worst"]
+            ]
+    if not one["mistakes"] and not one["passed"]:
+        lines.append(f"  {one['message']}")
+    return "\n".join([*lines, *(f"  note: {text}" for text in one["notes"])])
+
+
+def number(value: float | None) -> str:
+    """A number out of JSON, where one that is not finite is null."""
+    return "not finite" if value is None else f"{value:.6g}"
+
+
+def write_template(args: argparse.Namespace) -> int:
+    """A student's file, to --out or to stdout."""
+    from ..errors import ConfigError
+    from ..handins import TASKS, template
+
+    if args.template == "list":
+        emit(args, {"tasks": list(TASKS)}, "\n".join(f"{name:<26} {task.formula}" for name, task in TASKS.items()))
+        return 0
+    text = template(args.template)
+    if args.out:
+        path = Path(args.out)
+        if path.exists():
+            raise ConfigError(f"Expected a file that is not there yet; {path} is. It may hold somebody's work.")
+        write(path, text)
+        note(args, f"wrote {path}; fill in the gradient, then: edunn check {path}")
+    if args.json:
+        emit(args, {"task": args.template, "path": args.out, "text": text}, "")
+    elif not args.out:
+        sys.stdout.write(text)
+    return 0
+
+
+def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
+    """Prints the result, and writes it where --out says."""
+    if args.out:
+        import json
+
+        from ..history import strict
+
+        write(Path(args.out), json.dumps(strict(result), allow_nan=False, indent=1) + "\n")
+        note(args, f"wrote {args.out}")
+    emit(args, result, text)
+
+
+def write(path: Path, text: str) -> None:
+    from ..errors import ConfigError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"Expected a path to write to; {path}: {error.strerror}.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
@@ -45,3 +46,13 @@ def parse_number(text: str, name: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"Expected a number for {name}; got {text!r}.") from None
+
+
+def out_folder(path: str) -> Path:
+    """The folder that --out names, made if it is not there."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Expected a folder for --out; {path}: {error.strerror}. Name another one.") from None
+    return folder

@@ -127,7 +127,7 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "",
         "Next:",
         f"  edunn show {softmax.path} {runs['svm'].path}",
-        "  edunn train configs/digits_softmax.toml --set train.rate=20     (what too large a rate does)",
-        "  edunn check                                                      (every gradient in the package)",
+        "  edunn train configs/line_regression.toml --set train.rate=0.1     (what too large a rate does)",
+        "  edunn check                                                       (every gradient in the package)",
     ]
     return "\n".join(lines)

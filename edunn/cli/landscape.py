@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 --b=-20:20:512 --compare bce\n"
-    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --rate 1 --steps 3000\n"
+    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --steps 3000\n"
     "  edunn landscape --run runs/digits-… --plane principal"
 )
 
@@ -115,7 +115,7 @@ def checked(args: argparse.Namespace) -> dict[str, Any]:
         "second": window("--b", args.b),
         "rate": rate,
         "cuts": cuts,
-        "device": devices.device(args.device or "cpu"),
+        "device": devices.device(args.device or "auto"),
         "dtype": devices.dtype(args.dtype or "float64"),
         "seed": args.seed or 0,
     }
@@ -176,7 +176,9 @@ def of_problem(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[
         raise ConfigError(f"Expected another loss to compare with; got {args.loss} twice.")
     for name in names:
         same = name == args.loss or name == "mse"
-        loss, activation = study.make_loss(name, args.activation if same else None, problem, args.half and name == "mse")
+        loss, activation = study.make_loss(
+            name, args.activation if same else None, problem, args.half and name == "mse"
+        )
         targets = study.targets_for(loss, activation, y, problem)
         surface = grid(
             x, targets.values, loss, first, second,
@@ -313,11 +315,11 @@ def draw(
     flat = len(named[0][1].second) == 1
     cuts = options["cuts"] or middle_cuts(named[0][1])
     if flat:
-        keep(figures.cuts(dict(named), at=[float(named[0][1].second[0])], title=title(args, named[0][0])), "curve")
+        keep(figures.cuts(dict(named), at=[float(named[0][1].second[0])], title=title(args, *named[0])), "curve")
     else:
         for name, surface in named:
             end = "" if len(named) == 1 else f"-{name}"
-            head = title(args, name)
+            head = title(args, name, surface)
             part = summary if name == args.loss or args.run else summary["compare"]
             keep(figures.surface_3d(surface, sections=cuts, title=head), f"surface{end}")
             keep(figures.contour(surface, path=path, title=head), f"contour{end}")
@@ -326,23 +328,26 @@ def draw(
                 keep(figures.basin_map(surface, part["basin_result"], title=head), f"basins{end}")
         if len(named) == 2:
             (one, first), (two, second) = named
-            heads = title(args, one), title(args, two)
+            heads = title(args, one, first), title(args, two, second)
             keep(figures.comparison(first, second, cuts, args.same_scale, heads)[0], "comparison")
         else:
-            keep(figures.cuts(named[0][1], at=cuts, title=f"Cuts: {title(args, named[0][0])}"), "cuts")
+            keep(figures.cuts(named[0][1], at=cuts, title=f"Cuts: {title(args, *named[0])}"), "cuts")
     if args.html and not flat:
         from ..figures.interactive import surface_html
 
-        written.append(str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, named[0][0]))))
+        written.append(
+            str(surface_html(named[0][1], folder / "figures" / "surface.html", cuts, title(args, *named[0])))
+        )
     note(args, f"figures in {folder / 'figures'}")
     return written
 
 
-def title(args: argparse.Namespace, name: str) -> str:
+def title(args: argparse.Namespace, name: str, surface: Surface) -> str:
     """What a figure's head says."""
     if args.run:
         return f"{Path(args.run).name}: loss over the {args.plane} plane"
-    through = f" through {args.activation}" if name == "mse" and args.activation else ""
+    _, through, activation = surface.loss.partition(",")[0].partition(" through ")
+    through += activation.lower()
     data = Path(args.data).name if args.data else f"{args.samples} random samples"
     return f"{name}{through}, {data}"
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from .common import add_common, emit
 
 if TYPE_CHECKING:
@@ -29,11 +31,13 @@ def run(args: argparse.Namespace) -> int:
     from ..experiment import load
     from ..history import write_atomically
 
+    if args.out and Path(args.out).resolve() == Path(args.data).resolve():
+        raise ConfigError(f"Expected --out beside the data, not over it; got {args.out} for both.")
     finished = load(args.run)
     samples = finished.read(args.data)
     predictions = finished.predict(samples)
     if args.out:
-        write_atomically(args.out, as_csv(predictions))
+        write_atomically(args.out, as_csv(samples, predictions))
     emit(args, as_json(finished, samples, predictions, args.out), as_text(finished, samples, predictions, args.out))
     return 0
 
@@ -41,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> dict[str, Any]:
     probabilities = predictions.probabilities
     result: dict[str, Any] = {
+        "names": samples.names,
         "predictions": predictions.labels,
         "probabilities": None if probabilities is None else probabilities.tolist(),
         "classes": predictions.classes,
@@ -61,34 +66,35 @@ def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | N
     return counts
 
 
-def as_csv(predictions: Predictions) -> str:
-    """One row a sample: the prediction, then a probability a class where there are some."""
+def as_csv(samples: Samples, predictions: Predictions) -> str:
+    """One row a sample: the image's file, the prediction, then a probability a class, where there are such."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header(predictions))
-    writer.writerows(rows(predictions))
+    writer.writerow(header(samples, predictions))
+    writer.writerows(rows(samples, predictions))
     return text.getvalue()
 
 
-def header(predictions: Predictions) -> list[str]:
-    if predictions.probabilities is None or predictions.classes is None:
-        return ["prediction"]
-    return ["prediction", *(f"p({name})" for name in predictions.classes)]
+def header(samples: Samples, predictions: Predictions) -> list[str]:
+    named = ["file"] if samples.names is not None else []
+    shares = [] if predictions.probabilities is None else [f"p({name})" for name in predictions.classes or ()]
+    return [*named, "prediction", *shares]
 
 
-def rows(predictions: Predictions, most: int | None = None) -> list[list[Any]]:
-    labels = predictions.labels[:most]
-    if predictions.probabilities is None:
-        return [[label] for label in labels]
-    return [[label, *p] for label, p in zip(labels, predictions.probabilities[:most].tolist(), strict=True)]
+def rows(samples: Samples, predictions: Predictions, most: int | None = None) -> list[list[Any]]:
+    columns: list[list[Any]] = [] if samples.names is None else [list(samples.names[:most])]
+    columns.append(list(predictions.labels[:most]))
+    if predictions.probabilities is not None:
+        columns += predictions.probabilities[:most].T.tolist()
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
     """The first predictions, and how right they are where that is known."""
     shown = 20
     lines = [
-        header(predictions),
-        *([str(v) if isinstance(v, str) else f"{v:.4g}" for v in row] for row in rows(predictions, shown)),
+        header(samples, predictions),
+        *([str(v) if isinstance(v, str) else f"{v:.4g}" for v in row] for row in rows(samples, predictions, shown)),
     ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
@@ -97,7 +103,7 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
             f"… {len(predictions) - shown} more" + ("" if out else "; all of them with --out FILE.csv or --json")
         )
     if predictions.score is not None:
-        text.append(f"{finished.model.metric} {predictions.score:.4f} on {len(predictions)} samples")
+        text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
     counts = confusion(samples, predictions)
     if counts is not None and predictions.classes is not None:
         text.append("confusion (a row for each true class, a column for each prediction):")

@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     finished = trained(args)
     summary = finished.summary
     emit(args, summary, report(finished))
+    if summary["status"] == "interrupted":
+        note(args, f"go on with: edunn train --resume {summary['run_dir']}")
     return EXIT.get(summary["status"], 0)
 
 
@@ -52,6 +54,8 @@ def trained(args: argparse.Namespace) -> LoadedRun:
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
+    if args.resume and args.by != "hand":
+        raise ConfigError("Expected --by hand beside --resume: a run by autograd keeps no checkpoint.")
     if isinstance(args.resume, str):
         if args.config or args.out:
             raise ConfigError("Expected --resume DIR alone, or CONFIG --out DIR --resume; got DIR beside them.")

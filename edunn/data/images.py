@@ -109,12 +109,13 @@ def read_unsorted_images(
             raise DataError(f"Expected images in '{path}'; it has none. Suffixes known: {some(SUFFIXES, 10)}.")
         titles = [shelf.title(name) for name in shelf.images]
         images, _ = decode_all(titles, lambda row: shelf.content(shelf.images[row]), both)
+    called = tuple("/".join(name) for name in shelf.images)
     if classes is None:
-        return Samples(images)
+        return Samples(images, names=called)
     holders = [name[-2] if len(name) > 1 else "" for name in shelf.images]
     known = {name: index for index, name in enumerate(classes)}
     targets = torch.tensor([known[name] for name in holders]) if known.keys() >= set(holders) else None
-    return Samples(images, targets, classes=tuple(classes), target_name="class")
+    return Samples(images, targets, classes=tuple(classes), target_name="class", names=called)
 
 
 # What there is

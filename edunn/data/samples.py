@@ -26,6 +26,7 @@ class Samples:
     classes : the classes' names, in the order of their indices; None for regression
     feature_names : one name a column
     target_name : what the target is called
+    names : what each sample is called, such as an image's file
 
     Lengths, shapes and dtypes are checked here; the values are not, because that would make a GPU wait at every slice.
     `as_samples` checks them once.
@@ -36,6 +37,7 @@ class Samples:
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     target_name: str | None = None
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_features(self.features)
@@ -49,6 +51,8 @@ class Samples:
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
             raise DataError(f"Expected each class to have its own name; {twice!r} occurs twice.")
+        if self.names is not None and len(self.names) != len(self):
+            raise ShapeError(f"Expected one name for each of the {len(self)} samples; got {len(self.names)} names.")
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(
@@ -61,7 +65,11 @@ class Samples:
     def __getitem__(self, index: slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]) -> Samples:
         """The samples at a slice, at indices, or where a boolean mask is true; names are kept."""
         rows = self._rows(index)
-        return replace(self, features=self.features[rows], targets=None if self.targets is None else self.targets[rows])
+        targets = None if self.targets is None else self.targets[rows]
+        names = self.names
+        if names is not None:
+            names = names[rows] if isinstance(rows, slice) else tuple(np.array(names, dtype=object)[rows.cpu().numpy()])
+        return replace(self, features=self.features[rows], targets=targets, names=names)
 
     def _rows(self, index: Any) -> slice | Tensor:
         if isinstance(index, slice):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from .. import data, devices
 from ..activations import ACTIVATIONS, Sigmoid
-from ..config import Config, Kind
+from ..config import Config, Kind, coerce
 from ..data import Dataset, Samples
 from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
@@ -66,7 +67,8 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
         return None if part is None else encoded(part, pipeline, loss, device, dtype)
 
     train, held = encoded(rest, pipeline, loss, device, dtype), ready(validation)
-    model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype).to(device)
+    model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
+    model = model.to(device)
     options = config.train
     descent = Descent(
         model,
@@ -160,7 +162,9 @@ def make_loss(kind: Kind) -> Loss:
     return make(Kind(kind.kind, options), LOSSES, "loss")
 
 
-def make_model(kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype) -> LinearModel:
+def make_model(
+    kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
+) -> LinearModel:
     """The model of a config, at its start: zero, or the `weight` and `bias` that its options give."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
@@ -170,7 +174,9 @@ def make_model(kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | No
         if not classes:
             raise ConfigError(f"The model {kind.kind!r} is for classes; the target is real. Use linear-regression.")
         given["classes"] = len(classes)
-    if "labels" in takes and "labels" not in options:
+    if "seed" in takes:
+        given["seed"] = options.pop("seed", seed)
+    if "labels" in takes:
         given["labels"] = two_class_labels(loss)
     model = make(Kind(kind.kind, options), MODELS, "model", **given)
     one_output = model.one_output
@@ -205,8 +211,10 @@ def make(kind: Kind, table: Mapping[str, type[T]], where: str, **given: Any) -> 
     for option in kind.options:
         if option not in takes:
             raise ConfigError(f"Unknown config key {where}.{option} for {kind.kind!r}. {hint(option, takes)}")
+    hints = hints_of(cls)
+    options = {name: typed(value, hints.get(name), f"{where}.{name}") for name, value in kind.options.items()}
     try:
-        return cls(**given, **kind.options)
+        return cls(**given, **options)
     except ConfigError as error:
         raise ConfigError(f"[{where}] {error}") from None
     except TypeError as error:
@@ -233,7 +241,26 @@ def parameters_of(cls: type) -> list[str]:
             names.update(dict.fromkeys(n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD and n != "self"))
             if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
                 break
-    return [name for name in names if name not in ("dtype", "device", "runs")]
+    # what follows from the data and the loss, or is fixed by the class itself, is no option
+    own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    fixed = {"dtype", "device", "runs"} | ({"outputs"} - set(own))
+    return [name for name in names if name not in fixed]
+
+
+def hints_of(cls: type) -> dict[str, Any]:
+    """The types of what a class's constructor takes, its base's included."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
+            hints |= typing.get_type_hints(base.__init__)  # type: ignore[misc]
+    return hints
+
+
+def typed(value: Any, hint: Any, name: str) -> Any:
+    """An option as its parameter's type, where that is one that TOML can write; anything else is left to the class."""
+    choices = typing.get_args(hint) or (hint,)
+    plain = [choice for choice in choices if choice in (bool, int, float, str)]
+    return coerce(value, typing.Union[tuple(plain)], name) if plain else value  # noqa: UP007
 
 
 def required_of(cls: type) -> list[str]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import time
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from .. import config as configs
+from ..config import Config
 from ..descent import Progress
 from ..errors import RunError
 from ..history import strict, write_atomically
@@ -82,11 +86,23 @@ class RunFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"Expected to read {self.file(name)}; {error}.") from None
 
-    def read_json(self, name: str) -> Any:
+    def read_json(self, name: str) -> dict[str, Any]:
+        text = self.read(name)
         try:
-            return json.loads(self.read(name))
+            value = json.loads(text)
         except ValueError as error:
             raise RunError(f"Expected JSON in {self.file(name)}; {error}.") from None
+        if not isinstance(value, dict):
+            raise RunError(f"Expected a JSON object in {self.file(name)}; got {type(value).__name__}.")
+        return value
+
+    def read_config(self, overrides: Sequence[str] = ()) -> Config:
+        """The run's own config, with overrides laid over it."""
+        text = self.read("config.toml")
+        try:
+            return configs.parse(tomllib.loads(text), overrides)
+        except tomllib.TOMLDecodeError as error:
+            raise RunError(f"Expected TOML in {self.file('config.toml')}; {error}.") from None
 
     def read_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         """The tensors and what stands beside them, on the CPU. No code in the file is ever run."""
@@ -127,6 +143,7 @@ def save_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule, at: P
         "best_loss": at.best_loss,
         "best_epoch": at.best_epoch,
         "bad_step": at.bad_step,
+        "rate_factor": at.rate_factor,
         "rule_steps": rule.steps,
     }
     # Python's own JSON here: it keeps inf and nan, and repr-exact floats
@@ -144,6 +161,7 @@ def load_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule) -> Pr
         rule.steps = about["rule_steps"]
         at.epoch, at.step, at.seconds, at.rows = about["epoch"], about["step"], about["seconds"], about["rows"]
         at.best_loss, at.best_epoch, at.bad_step = about["best_loss"], about["best_epoch"], about["bad_step"]
+        at.rate_factor = about["rate_factor"]
     except (KeyError, ValueError, TypeError):
         raise RunError(f"Expected a checkpoint written by edunn in {folder.path}; it lacks its progress.") from None
     snapshots: dict[int, dict[str, Tensor]] = {}

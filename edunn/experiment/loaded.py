@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import config as configs
 from .. import data, devices
 from ..config import Config
 from ..data import Samples
@@ -137,9 +136,7 @@ def load(path: str | Path) -> LoadedRun:
     folder = RunFolder(path)
     if not folder.has("config.toml"):
         raise RunError(f"Expected the folder of a run at {path}. {folder.state()}")
-    import tomllib
-
-    config = configs.parse(tomllib.loads(folder.read("config.toml")))
+    config = folder.read_config()
     summary = folder.read_json("summary.json")
     manifest = folder.read_json("manifest.json")
     try:
@@ -152,5 +149,16 @@ def load(path: str | Path) -> LoadedRun:
     loss = make_loss(config.loss)
     model = make_model(config.model, loss, width, classes, dtype)
     put_weights(model, folder.read_tensors("model.safetensors")[0], folder)
-    history = History.load(folder.file("metrics.jsonl"))
+    history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
+
+
+def snapshots(folder: RunFolder) -> tuple[tuple[int, dict[str, Tensor]], ...]:
+    """The weights along the path, by step, as `History.snapshots` has them; empty where none were kept."""
+    if not folder.has("snapshots.safetensors"):
+        return ()
+    kept: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in folder.read_tensors("snapshots.safetensors")[0].items():
+        step, _, name = key.partition("/")
+        kept.setdefault(int(step), {})[name] = tensor
+    return tuple(sorted(kept.items()))

@@ -25,10 +25,10 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
     model, width = prepared.model, prepared.train.features.shape[1]
     names = prepared.dataset.train.classes
     save("loss", figures.loss_curves(history))
+    if history.status == "diverged":
+        return drawn  # its scores and weights have nothing to show
     if any(history.metric in row for row in history):
         save(history.metric, figures.accuracy_curves(history))
-    if history.status == "diverged":
-        return drawn  # its weights have nothing to show
     shape, standardise = template_shape(prepared), prepared.pipeline.standardise
     own_units = in_own_units(prepared)
     if shape is not None:
@@ -42,6 +42,7 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
         with torch.no_grad():
             decided = model.predict(looked_at.features)
         axes = figures.confusion_matrix(as_index(looked_at.targets), as_index(decided), names)
+        axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
         save("confusion", axes)
     return drawn
 

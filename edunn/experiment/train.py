@@ -6,7 +6,6 @@ import dataclasses
 import platform
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def train(
     prepared = prepare(config, decoding_bar(bar))
     folder.create()
     folder.write("config.toml", configs.dump(config))
-    folder.write_json("manifest.json", manifest(prepared, command))
+    folder.write_json("manifest.json", manifest(prepared, by, command))
     return run(prepared, folder, Progress(), by, bar, note)
 
 
@@ -75,17 +74,28 @@ def resume(
     its first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
-    stored = tomllib.loads(folder.read("config.toml"))
-    before = configs.parse(tomllib.loads(folder.read("config.toml")))
-    after = config or configs.parse(stored, overrides or ())
+    before, after = folder.read_config(), config or folder.read_config(overrides or ())
     check_same_run(before, after, folder)
+    told = folder.read_json("manifest.json")
+    if told.get("by") != "hand":
+        raise RunError(f"Expected a run by hand to go on with; the one in {folder.path} was by {told.get('by')}.")
     prepared = prepare(after, decoding_bar(bar))
-    sha256 = folder.read_json("manifest.json").get("data", {}).get("sha256")
+    sha256 = told.get("data", {}).get("sha256")
     if sha256 != prepared.dataset.sha256:
         raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
     at = Progress()
     if folder.has("checkpoint.safetensors"):
         at = load_checkpoint(folder, prepared.model, prepared.descent.rule)
+    if at.epoch > (prepared.descent.epochs or 0):
+        raise ConfigError(
+            f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
+            f"got {prepared.descent.epochs}."
+        )
+    if at.epoch and before.train.epochs != after.train.epochs and prepared.descent.schedule.asks_the_end:
+        raise ConfigError(
+            f"Expected train.epochs = {before.train.epochs}, as the run in {folder.path} was begun: its schedule "
+            f"{after.train.schedule.kind!r} is planned to end there. Start a new run with another --out."
+        )
     folder.write("config.toml", configs.dump(after))
     return run(prepared, folder, at, "hand", bar, note)
 
@@ -156,11 +166,12 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
     }
 
 
-def manifest(prepared: Prepared, command: list[str] | None) -> dict[str, Any]:
+def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str, Any]:
     """What is needed to say, later, what this run was."""
     device = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else platform.machine()
     return {
         "command": command,
+        "by": by,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": {
             "edunn": __version__,

@@ -5,9 +5,11 @@ backend is chosen, no window opens, rcParams stay as they are, and the figure is
 notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
 """
 
+from .graphs import computation_graph
 from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
+from .steps import descent_path, step_study
 from .style import save
 from .surfaces import basin_map, comparison, contour, cuts, gradient_field, surface_3d
 
@@ -15,15 +17,18 @@ __all__ = [
     "accuracy_curves",
     "basin_map",
     "comparison",
+    "computation_graph",
     "confusion_matrix",
     "contour",
     "cuts",
     "decision_regions",
+    "descent_path",
     "fitted_line",
     "gradient_field",
     "image_grid",
     "loss_curves",
     "save",
+    "step_study",
     "surface_3d",
     "templates",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ POINTS = 256  # along an axis: with plotly's own 4.6 MB the file stays below 10 
 
 def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] = (), title: str | None = None) -> Path:
     """Writes the surface, and its cuts, as a self-contained HTML file; a denser grid is reduced to 256 × 256."""
-    plotly: Any
     try:
-        import plotly.graph_objects as plotly
+        plotly: Any = importlib.import_module("plotly.graph_objects")
     except ImportError:
         raise ConfigError(
             "Expected plotly for an interactive figure; it is not installed. Install it with: pip install plotly"

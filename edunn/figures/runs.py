@@ -20,7 +20,7 @@ Look = tuple[str, str, str, float]  # label, colour, line style, line width
 
 METRICS = {"accuracy": "accuracy (share of right predictions)", "r2": "R² (1: perfect, 0: no better than the mean)"}
 FEW = 30  # with fewer points than this each is marked
-WILD = 1000  # positive values that spread over more than this factor are drawn on a logarithmic axis
+WILD = 50  # positive values that spread over more than this factor are drawn on a logarithmic axis
 HIGHEST = 1e300  # where an axis ends
 FLIGHT = 1e3  # beside other runs, a diverging one is followed until it is this factor above them
 CURVE, DIVERGED = "run", "diverged run"  # the ids of the runs' lines, which tell them from the other lines

@@ -1,4 +1,4 @@
-"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, and as a field of arrows."""
+"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, as a field of arrows."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def surface_3d(
     axes.set_zlim(low, high)
     axes.set_xlabel(plain(surface.names[0]))
     axes.set_ylabel(plain(surface.names[1]))
-    axes.set_zlabel("loss")
+    axes.set_zlabel("loss", labelpad=8)
     axes.view_init(elev=32, azim=-58)
     axes.set_title(caption(surface, title, len(x), len(y)), loc="left", fontsize="medium")
     return axes
@@ -148,7 +148,7 @@ def contour(
     z = heights(surface)
     low, high = limits or bounds(z)
     x, y = array(surface.first), array(surface.second)
-    mesh = axes.pcolormesh(x, y, z.T, cmap=COLOURS, norm=Normalize(low, high), shading="nearest", rasterized=True)
+    mesh = image(axes, x, y, z, COLOURS, Normalize(low, high))
     levels = low + (high - low) * np.linspace(0, 1, 16)[1:-1] ** 2
     if np.isfinite(z).any() and float(np.nanmax(z)) > float(np.nanmin(z)) and min(z.shape) > 1:
         axes.contour(x, y, z.T, levels=levels, colors="white", linewidths=0.6, alpha=0.8)
@@ -161,6 +161,18 @@ def contour(
     if handles:
         axes.legend(handles=handles, fontsize="small", framealpha=0.9, loc="best")
     return axes
+
+
+def image(axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, colours: Any, norm: Normalize) -> Any:
+    """Values z[i, j] at (x_i, y_j) as colours: an image, which is quick at any size, where the axes are even."""
+    even = [len(axis) > 1 and bool(np.allclose(np.diff(axis), axis[1] - axis[0], rtol=1e-6, atol=0)) for axis in (x, y)]
+    if not all(even):
+        return axes.pcolormesh(x, y, z.T, cmap=colours, norm=norm, shading="nearest", rasterized=True)
+    dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    extent = (float(x[0] - dx), float(x[-1] + dx), float(y[0] - dy), float(y[-1] + dy))
+    return axes.imshow(
+        z.T, cmap=colours, norm=norm, origin="lower", extent=extent, aspect="auto", interpolation="nearest", zorder=0
+    )
 
 
 def mark_minima(axes: Axes, surface: Surface) -> list[Any]:
@@ -182,7 +194,7 @@ def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
     if path is None:
         return []
     paths = path if isinstance(path, Mapping) else {"path": path}
-    colours = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
+    colours: list[Any] = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
     handles = []
     for (name, steps), colour in zip(paths.items(), colours, strict=False):
         points = points_of(steps)
@@ -256,7 +268,8 @@ def comparison(
 def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Where gradient descent ends from every grid point: one colour a place, the best one blue; grey never got there.
 
-    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it diverged.
+    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it
+    diverged.
     """
     axes = axes_for(ax, 6.4, 5.0)
     labels = array(basins.labels).astype(int)
@@ -265,7 +278,7 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
     shown = np.where(best, 0, np.where(labels < 0, 2, 1))
     colours = ListedColormap([BLUE, "#D0D0D0", BLACK])
     x, y = array(surface.first), array(surface.second)
-    axes.pcolormesh(x, y, shown.T, cmap=colours, vmin=-0.5, vmax=2.5, shading="nearest", rasterized=True)
+    image(axes, x, y, shown, colours, Normalize(-0.5, 2.5))
     z = heights(surface)
     if min(z.shape) > 1 and np.nanmax(z) > np.nanmin(z):
         low, high = bounds(z)
@@ -292,7 +305,8 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
 def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, title: str | None = None) -> Axes:
     """Which way descent goes: arrows of one length along minus the gradient, over the gradient's size in colour.
 
-    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of it.
+    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of
+    it.
     """
     axes = axes_for(ax, 6.4, 5.0)
     slope = array(surface.gradient)
@@ -300,15 +314,15 @@ def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, t
     with np.errstate(divide="ignore"):
         shade = np.log10(np.maximum(size, 1e-12))
     x, y = array(surface.first), array(surface.second)
-    mesh = axes.pcolormesh(x, y, shade.T, cmap=COLOURS, shading="nearest", rasterized=True)
+    mesh = image(axes, x, y, shade, COLOURS, Normalize(*bounds(shade)))
     axes.figure.colorbar(mesh, ax=axes, label="log₁₀ of the gradient's length", shrink=0.9)
     i, j = (np.unique(np.linspace(0, len(axis) - 1, arrows + 2).round().astype(int)[1:-1]) for axis in (x, y))
-    part = slope[np.ix_([0, 1], i, j)]
+    part = slope[:, i][:, :, j]
     # lengths on paper: the axes' units may differ by orders of magnitude
     wide, tall = float(np.ptp(x)) or 1.0, float(np.ptp(y)) or 1.0
     u, v = -part[0] / wide, -part[1] / tall
     length = np.hypot(u, v)
-    u, v = (np.divide(w, length, out=np.zeros_like(w), where=length > 0) for w in (u, v))
+    u, v = (np.divide(part, length, out=np.zeros_like(part), where=length > 0) for part in (u, v))
     axes.quiver(x[i], y[j], u.T, v.T, color="black", edgecolor="white", linewidth=0.35, scale=1.4 * arrows,
                 width=0.0034, pivot="mid", angles="uv")  # fmt: skip
     tidy(axes, title or f"Minus the gradient: {surface.loss}", plain(surface.names[0]), plain(surface.names[1]), False)

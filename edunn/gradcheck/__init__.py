@@ -1,14 +1,33 @@
 """Is my gradient right? Hand-derived gradients against autograd, five-point differences and a Taylor test.
 
-certify(model, loss, samples, penalty)   a whole objective, every term and parameter apart
-check(subject)                           anything with a scalar value and a gradient
-everything(seed)                         all that this package derived by hand
+    certify(model, loss, samples, penalty)     a whole objective, every term and parameter apart
+    certify_function(value, gradient, x=…)     a plain function; likewise certify_loss, _activation, _penalty, _layer
+    everything(seed)                           all that this package derived by hand
+
+`edunn.diagnosis.explain(certificate)` names the likely mistake in each row that is wrong.
 """
 
+from . import parity
 from .catalogue import everything
 from .certificate import Certificate, Row, reading
 from .compare import check
 from .objective import Ingredients, certify
 from .subjects import Subject
+from .things import certify_activation, certify_function, certify_layer, certify_loss, certify_penalty
 
-__all__ = ["Certificate", "Ingredients", "Row", "Subject", "certify", "check", "everything", "reading"]
+__all__ = [
+    "Certificate",
+    "Ingredients",
+    "Row",
+    "Subject",
+    "certify",
+    "certify_activation",
+    "certify_function",
+    "certify_layer",
+    "certify_loss",
+    "certify_penalty",
+    "check",
+    "everything",
+    "parity",
+    "reading",
+]

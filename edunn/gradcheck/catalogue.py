@@ -6,6 +6,7 @@ lie near a kink are drawn again, and a second table puts points on the kinks on 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -86,16 +87,24 @@ OBJECTIVES: dict[str, tuple[Callable[[], Any], losses.Loss, penalties.Penalty]] 
 
 
 class Draw:
-    """Random tensors in float64, one after the other, from one seed."""
+    """Random tensors, one after the other, from one seed: drawn in float64 on the CPU, and then moved.
 
-    def __init__(self, *seed: int) -> None:
+    So every device and dtype sees the same numbers, rounded.
+    """
+
+    def __init__(self, *seed: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64) -> None:
         self.generator = generator(*seed)
+        self.device, self.dtype = torch.device(device), dtype
+
+    def moved(self, tensor: Tensor) -> Tensor:
+        """On the device; floating numbers in the dtype."""
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, dtype=torch.float64, generator=self.generator)
+        return self.moved(torch.randn(*shape, dtype=torch.float64, generator=self.generator))
 
     def whole(self, below: int, *shape: int) -> Tensor:
-        return torch.randint(below, shape, generator=self.generator)
+        return self.moved(torch.randint(below, shape, generator=self.generator))
 
     def distributions(self, *shape: int) -> Tensor:
         return torch.softmax(self.normal(*shape), -1)
@@ -105,8 +114,9 @@ class Draw:
         if labels == "real":
             return self.normal(samples)
         if labels == "classes":
-            return torch.cat([torch.arange(classes), self.whole(classes, samples)])[:samples]
-        bits = torch.cat([torch.tensor([0.0, 1.0]), self.whole(2, samples).double()])[:samples].double()
+            return torch.cat([self.moved(torch.arange(classes)), self.whole(classes, samples)])[:samples]
+        first = self.moved(torch.tensor([0.0, 1.0], dtype=torch.float64))
+        bits = torch.cat([first, self.whole(2, samples).to(self.dtype)])[:samples]
         return bits if labels == "bits" else 2 * bits - 1
 
 
@@ -234,7 +244,12 @@ def curvature_subjects(name: str, loss: losses.Loss, scores: Tensor, targets: Te
 
 def penalty_subjects(name: str, penalty: penalties.Penalty, draw: Draw) -> list[Subject]:
     """The penalty of a weight, and of a whole model: a bias that it leaves alone has gradient 0."""
-    runs = penalty.strength.shape if isinstance(penalty.strength, Tensor) else ()
+    runs: tuple[int, ...] = ()
+    strength = penalty.strength
+    if isinstance(strength, Tensor):
+        runs = tuple(strength.shape)
+        penalty = copy.deepcopy(penalty)
+        penalty.strength = draw.moved(strength)
     parameters = {"weight": draw.normal(*runs, CLASSES, FEATURES), "bias": draw.normal(*runs, CLASSES)}
 
     def gradients(points: Points) -> Points:
@@ -254,6 +269,7 @@ def layer_subjects(draw: Draw) -> list[Subject]:
     }
     found = []
     for name, (layer, runs) in makers.items():
+        layer.to(draw.device, draw.dtype)
         with torch.no_grad():
             for parameter in layer.parameters():
                 parameter.copy_(draw.normal(*parameter.shape))
@@ -283,9 +299,10 @@ def objective(name: str, draw: Draw) -> list[Subject]:
     features = draw.normal(SAMPLES, FEATURES)
     targets = draw.targets(loss.labels)
     if loss.event and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
-        targets = draw.normal(SAMPLES, model(features.float()).shape[-1])
+        targets = draw.normal(SAMPLES, model.weight.shape[-2])
     seed = int(draw.whole(2**31, 1))
-    found = objective_subjects(model, loss, SimpleNamespace(features=features, targets=targets), penalty, seed)
+    samples = SimpleNamespace(features=features, targets=targets)
+    found = objective_subjects(model, loss, samples, penalty, seed, device=draw.device, dtype=draw.dtype)
     return [renamed(subject, f"model {name}") for subject in found]
 
 
@@ -295,7 +312,7 @@ def renamed(subject: Subject, name: str) -> Subject:
 
 def kink_subjects(draw: Draw) -> list[Subject]:
     """Points on kinks: samples that lie exactly on the margin, targets that are met exactly, weights of 0."""
-    on_zero = torch.tensor([0.0, 1.5, 0.0, -2.0, 0.0, 0.5], dtype=torch.float64)
+    on_zero = draw.moved(torch.tensor([0.0, 1.5, 0.0, -2.0, 0.0, 0.5], dtype=torch.float64))
     signs = draw.targets("signs")
     real = draw.whole(5, SAMPLES).double()
     classes = draw.targets("classes")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from ..errors import DataError
+from ..history import strict, write_atomically
 
 AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
 NUMERIC_TOLERANCE = 1e-8  # hand against five points: their truncation and rounding come on top
@@ -89,6 +94,20 @@ class Certificate:
     def as_dict(self) -> dict[str, Any]:
         return {"passed": self.passed, "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes)}
 
+    def save(self, path: str | Path) -> None:
+        """Writes it as JSON; `Certificate.load` reads it back, without the gradients themselves."""
+        text = json.dumps(strict(self.as_dict()), allow_nan=False, indent=1)
+        write_atomically(Path(path), text.encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Certificate:
+        """A certificate that `save` wrote."""
+        try:
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(tuple(Row(**row) for row in found["rows"]), tuple(found["notes"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DataError(f"Expected a certificate as Certificate.save writes it; {path} is none.") from None
+
     def __str__(self) -> str:
         cells = [HEADINGS, *(table_cells(row) for row in self.rows)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
@@ -102,6 +121,8 @@ class Certificate:
             worst = max(self.rows, key=lambda row: row.error)
             lines[0] += f"; the largest relative error is {worst.error:.1e} ({worst.name}, {worst.parameter}): "
             lines[0] += reading(worst.error)
+        if self.wrong:
+            lines.append("edunn.diagnosis.explain(certificate) names the likely mistakes")
         return "\n".join([*lines, *self.notes])
 
     def _repr_html_(self) -> str:

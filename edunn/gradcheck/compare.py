@@ -103,9 +103,6 @@ def numeric_error(hand: Tensor, numeric: witnesses.Numeric) -> float:
     if not len(numeric.index):
         return 0.0
     distance = numeric.distance(hand)
-    # the one-sided derivatives use a shorter step and hold more rounding; theirs is forgiven
-    one_sided = 2000 * numeric.noise + 1e-7 * float(torch.maximum(numeric.low.abs(), numeric.high.abs()).max())
-    distance = torch.where(numeric.smooth, distance, (distance - one_sided).clamp(min=0))
     picked = hand.reshape(-1)[numeric.index]
     largest = float(torch.stack([picked.abs(), numeric.low.abs(), numeric.high.abs()]).max())
     worst = float(distance.max())

@@ -7,6 +7,7 @@ could be forgotten and nobody would see it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..penalties import Penalty
 from .certificate import Certificate, Row
 from .compare import check
 from .subjects import Points, Subject
+from .witnesses import autograd
 
 STRENGTH = 0.7  # of order one, and neither 1 nor its own square: a factor λ that is lost or doubled shows
 USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: courses call 1e-7 good
@@ -29,7 +31,7 @@ class Ingredients:
     """What an objective's gradient is made of.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
-    scores, upstream : the model's output and ∂loss/∂scores, right ones
+    scores : the model's output
     parameters : by name
     loss, penalty, model : the objects themselves, None where there is none
     """
@@ -37,11 +39,25 @@ class Ingredients:
     features: Tensor
     targets: Tensor
     scores: Tensor
-    upstream: Tensor
     parameters: Points
     loss: Any
     penalty: Any
     model: Any
+
+    def right_upstream(self) -> Tensor:
+        """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
+        return autograd(lambda scores: self.loss(scores, self.targets), self.scores)
+
+    def chain(self, parameter: str) -> Callable[[Tensor], Tensor]:
+        """From any ∂L/∂scores to the gradient in one parameter (or the features), by autograd through the model."""
+
+        def scores(point: Tensor) -> Tensor:
+            points = {**self.parameters, parameter: point}
+            features = points.pop("features", self.features)
+            return functional_call(self.model, points, (features,))
+
+        point = self.features if parameter == "features" else self.parameters[parameter]
+        return lambda upstream: autograd(lambda at: (upstream * scores(at)).sum(), point)
 
 
 def certify(
@@ -73,16 +89,30 @@ def certify(
     if samples.features.dtype != torch.float64:
         name = str(samples.features.dtype).removeprefix("torch.")
         remarks.append(f"raised from {name} to float64: in {name} no difference shows more than four or five digits")
+    if penalty is not None and hasattr(penalty, "strength"):
+        remarks.append(
+            f"the penalty is checked with strength {STRENGTH}: beside 1, one of 1e-5 could be forgotten unseen"
+        )
     return Certificate(tuple(rows), tuple(remarks))
 
 
 def objective_subjects(
-    model: Any, loss: Any, samples: Any, penalty: Penalty | None, seed: int, random: bool = True
+    model: Any,
+    loss: Any,
+    samples: Any,
+    penalty: Penalty | None,
+    seed: int,
+    random: bool = True,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
 ) -> list[Subject]:
-    """The terms of an objective as subjects: scores, data, penalty, total."""
-    features, targets = raised(samples.features), samples.targets
-    targets = raised(targets) if targets.dtype.is_floating_point else targets
-    model = copy.deepcopy(model).double()
+    """The terms of an objective as subjects: scores, data, penalty, total.
+
+    On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
+    """
+    features = samples.features.detach().to(device, dtype)
+    targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
+    model = copy.deepcopy(model).to(device, dtype)
     if random:
         draw_parameters(model, seed)
     parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -90,7 +120,7 @@ def objective_subjects(
         scores = model(features)
     upstream = loss.gradient(scores, targets)
     penalty = None if penalty is None else of_order_one(penalty)
-    made_of = Ingredients(features, targets, scores, upstream, parameters, loss, penalty, model)
+    made_of = Ingredients(features, targets, scores, parameters, loss, penalty, model)
     name = f"{type(model).__name__} + {type(loss).__name__}"
 
     def data(points: Points) -> Tensor:
@@ -149,11 +179,6 @@ def penalty_subjects(
             ingredients=made_of,
         ),
     ]
-
-
-def raised(tensor: Tensor) -> Tensor:
-    """On the CPU and in float64, where differences can show twelve digits."""
-    return tensor.detach().to("cpu", torch.float64)
 
 
 @torch.no_grad()

@@ -5,9 +5,23 @@ surface = edunn.landscape.plane(model, loss, samples, first=d1, second=d2, a=(-1
 surface.minima(); surface.plateaus(1e-3); surface.convex(); surface.basins(rate=1.0, steps=3000)
 """
 
+from . import analysis as analysis
+from . import directions as directions
 from .build import grid as grid
 from .build import line, plane
 from .directions import filter_normalised, hessian, principal, random, towards
 from .surface import Surface
 
-__all__ = ["Surface", "filter_normalised", "grid", "hessian", "line", "plane", "principal", "random", "towards"]
+__all__ = [
+    "Surface",
+    "analysis",
+    "directions",
+    "filter_normalised",
+    "grid",
+    "hessian",
+    "line",
+    "plane",
+    "principal",
+    "random",
+    "towards",
+]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..losses import SquaredError, ZeroOne
+from ..losses import ZeroOne
 from . import methods
 from .basins import Basins as Basins
 from .basins import basins as basins
-from .exact import is_quadratic, least_squares
 from .minima import minima as minima
 from .modules import ModulePlane
 from .planes import Plane
@@ -47,14 +46,18 @@ class Convexity:
 def convexity(surface: Surface) -> Convexity:
     """Convex by structure where that is known, else by the smallest curvature over the window.
 
-    A loss that is convex in the scores is convex along any plane of a linear model, for its scores are affine there. Else
-    the Hessian's smallest eigenvalue over the window decides: below minus its own measured error, the loss is not convex.
+    A loss that is convex in the scores is convex along any plane of a linear model, for its scores are affine there.
+    Else the Hessian's smallest eigenvalue over the window decides: below minus its own measured error, the loss is
+    not convex.
     """
     field = surface.known("its convexity")
+    known = isinstance(field, Plane) and field.loss.convex and (field.penalty is None or field.penalty.convex)
+    if known and isinstance(field, Plane) and not field.one_feature and surface.jet is None:
+        return Convexity(True, "structure", None)  # a Hessian over classes is dear, and would say nothing new
     smallest, error = smallest_curvature(surface)
+    if known:
+        return Convexity(True, "structure", smallest)
     if isinstance(field, Plane):
-        if field.loss.convex and (field.penalty is None or field.penalty.convex):
-            return Convexity(True, "structure", smallest)
         if isinstance(field.loss, ZeroOne):
             return Convexity(False, "structure", smallest)  # a step that goes up and comes down again
         if not field.loss.smooth:
@@ -110,28 +113,15 @@ def condition(surface: Surface) -> tuple[float, str | None]:
             hint = "x is constant: w and b do the same, and the lowest points form a line"
         elif abs(mean) > 2 * spread or not 0.2 < spread < 5:
             hint = (
-                f"x has mean {mean:.3g} and spread {spread:.3g}: the bowl is a valley {number**0.5:.0f} times as long as "
-                f"wide. Standardise x, (x − mean) / spread, and it is nearly round"
+                f"x has mean {mean:.3g} and spread {spread:.3g}: the bowl is a valley {number**0.5:.0f} times as long "
+                f"as wide. Standardise x, (x − mean) / spread, and it is nearly round"
             )
     return number, hint
 
 
-__all__ = [
-    "Basins",
-    "Convexity",
-    "SquaredError",
-    "basins",
-    "condition",
-    "convexity",
-    "is_quadratic",
-    "least_squares",
-    "minima",
-    "plateaus",
-]
-
-
 def limits(surface: Surface) -> dict[str, dict[str, float | None]]:
-    """Where the curve L(w) at fixed b goes as w → −∞ and w → +∞: its `limit` and its `slope`; None where it is infinite.
+    """Where the curve L(w) at fixed b goes as w → −∞ and w → +∞: its `limit` and its `slope`; None where it is
+    infinite.
 
     Far out a sample's score is ±∞ by the sign of its x (b where x = 0), so the limits are those of the loss itself.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from .. import devices, errors
 from ..activations import Sigmoid, Tanh
-from ..losses import BinaryCrossEntropy, SquaredError
+from ..losses import BinaryCrossEntropy
 from . import direct, exact, spectral
-from .planes import Field, Plane, blocks
+from .planes import Field, Plane
 
 if TYPE_CHECKING:
     from .surface import Surface
@@ -25,8 +26,8 @@ class Basins:
     """Where gradient descent ends from every grid point.
 
     `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
-    diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were taken at
-    `rate`, and `moving` points had not come to rest by then.
+    diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were
+    taken at `rate`, and `moving` points had not come to rest by then.
     """
 
     ends: Tensor
@@ -55,33 +56,24 @@ class Basins:
 def basins(surface: Surface, rate: float, steps: int) -> Basins:
     """θ ← θ − rate · ∇L(θ), `steps` times, from every grid point: one batched run.
 
-    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in which
-    descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the same.
+    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in
+    which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the
+    same.
     """
     field = surface.known("its basins").to(torch.float64)
     if not (rate > 0 and rate - rate == 0):
         raise errors.ConfigError(f"Expected a rate above 0 for the basins; got {rate}.")
     if steps < 1:
         raise errors.ConfigError(f"Expected 1 step or more for the basins; got {steps}.")
-    slope = slopes(field, surface)
     points = torch.cartesian_prod(surface.first, surface.second).view(-1, 2).to(field.device)
     # along an axis of a single value the parameter is held: only what is drawn as an axis is trained
     free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=points.device)
-    pace = rate * free.to(points.dtype)
-    ends = points.clone()
-    rest = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    active = torch.arange(len(points), device=points.device)
-    with devices.threads_for(len(points) * len(getattr(field, "first", points))):
-        for done in range(steps):
-            now = ends[active]
-            new = now - pace * slope(now).mT
-            ends[active] = new
-            if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
-                still = (new == now).all(1) | ~new.isfinite().all(1)
-                rest[active] = still | settled(field, new, now, rate, free)
-                active = (~rest).nonzero().squeeze(1)
-                if len(active) == 0:
-                    break
+    workers = min(torch.get_num_threads(), len(points)) if points.device.type == "cpu" else 1
+    # every core takes its share of the points and never waits for the others: with a thread pool inside each small
+    # operation instead, a busy machine spends most of its time at barriers
+    with devices.threads_for(0 if workers > 1 else 1 << 60), ThreadPoolExecutor(workers) as pool:
+        shares = pool.map(lambda share: travel(field, surface, share, rate, steps, free), points.tensor_split(workers))
+        ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
     shape = tuple(surface.values.shape)
     losses = torch.full((len(points),), float("nan"), dtype=torch.float64, device=points.device)
     finite = ends.isfinite().all(1)
@@ -103,15 +95,44 @@ def basins(surface: Surface, rate: float, steps: int) -> Basins:
     )
 
 
-def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor) -> Tensor:
-    """Where a point has as good as arrived: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing."""
+@torch.no_grad()
+def travel(
+    field: Field, surface: Surface, points: Tensor, rate: float, steps: int, free: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The descent of some of the points, (count, 2): where they are after the steps, and which had come to rest."""
+    slope = slopes(field, surface)
+    pace = rate * free.to(points.dtype)
+    ends = points.clone()
+    rest = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    active = torch.arange(len(points), device=points.device)
+    for done in range(steps):
+        now = ends[active]
+        new = now - pace * slope(now).mT
+        ends[active] = new
+        if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
+            still = (new == now).all(1) | ~new.isfinite().all(1)
+            rest[active] = still | settled(field, new, now, rate, free, steps - done)
+            active = (~rest).nonzero().squeeze(1)
+            if len(active) == 0:
+                break
+    return ends, rest
+
+
+def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, left: int) -> Tensor:
+    """Where a point has as good as arrived.
+
+    At the bottom of a bowl: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing. On a plateau so flat
+    all the steps that are left, each longer by no more than 1 + rate · ‖H‖ than the last, come to less than 1e-9.
+    """
     speed = ((new - now) / rate).norm(dim=1)  # ‖g‖
     near = speed < 1e-8
     result = torch.zeros_like(near)
     if bool(near.any()) and bool(free.all()):
         p, q, r = field.at(new[near], 2)[3:]
         high, low = (p + r) / 2 + torch.hypot((p - r) / 2, q), (p + r) / 2 - torch.hypot((p - r) / 2, q)
-        result[near] = (low > 1e-3 * high) & (low > 1e-3) & (rate * high < 1.9)
+        bowl = (low > 1e-3 * high) & (low > 1e-3) & (rate * high < 1.9)
+        stretch = torch.exp((rate * left * torch.maximum(low.abs(), high.abs())).clamp(max=600))
+        result[near] = bowl | (speed[near] * rate * left * stretch < 1e-9)
     return result
 
 
@@ -127,7 +148,7 @@ def slopes(field: Field, surface: Surface) -> Any:
     if plane.one_feature and direct.recipe(plane.loss) is not None:
         plane = spectral.as_bits(plane)
         if isinstance(plane.loss, BinaryCrossEntropy) or isinstance(plane.loss.through, Sigmoid | Tanh):
-            reach = 1.5 * float(surface.first.abs().max()) + 1
+            reach = 1.1 * float(surface.first.abs().max()) + 1
             return direct.Slopes(plane, spectral.measures(plane, reach), reach)
     return lambda points: plane.at(points, 1)[1:]
 
@@ -151,6 +172,3 @@ def grouped(surface: Surface, ends: Tensor, losses: Tensor) -> Tensor:
         left &= ~same
     labels[left] = 20
     return labels
-
-
-__all__ = ["Basins", "SquaredError", "basins", "blocks"]

@@ -19,9 +19,9 @@ from . import directions, methods, spectral
 from .minima import newton
 from .modules import ModulePlane
 from .planes import Field, PenaltyAlong, Plane, Window, axis
-from .surface import Surface, compute, described
+from .surface import Surface, compute
 
-POINTS = 512  # along an axis whose window nobody gave
+POINTS, PLANE_POINTS = 512, 201  # along an axis whose window nobody gave: of one feature, and of a model
 KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.MaxPool1d, nn.MaxPool2d, nn.Threshold)
 
 
@@ -55,12 +55,12 @@ def grid(
     Surface : `values[i, j]` at (w_i, b_j)
     """
     plane = one_feature(x, y, loss, penalty, dtype, device)
-    window_b = (float(b), float(b), 1) if isinstance(b, int | float) else b
-    chosen = window(plane) if w is None or window_b is None else (None, None)
-    first, second = (
-        axis("w", w if w is not None else chosen[0]),
-        axis("b", window_b if window_b is not None else chosen[1]),
-    )
+    if isinstance(b, int | float):
+        b = (float(b), float(b), 1)
+    if w is None or b is None:
+        chosen = window(plane)
+        w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
+    first, second = axis("w", w), axis("b", b)
     return compute(plane, first, second, method, order=2 if derivatives else 0)
 
 
@@ -124,11 +124,10 @@ def plane(
     penalty : added along the plane
     """
     field = along(model, loss, samples, first, second, penalty, names)
-    chosen = window(field, around_start=True) if a is None or b is None else (None, None)
-    axes = (
-        axis(names[0], a if a is not None else chosen[0], 0.0),
-        axis(names[1], b if b is not None else chosen[1], 0.0),
-    )
+    if a is None or b is None:
+        chosen = window(field, around_start=True)
+        a, b = chosen[0] if a is None else a, chosen[1] if b is None else b
+    axes = axis(names[0], a, 0.0), axis(names[1], b, 0.0)
     order = 2 if derivatives else 0
     return compute(field, *axes, method, order) if isinstance(field, Plane) else interpolated(field, *axes, method)
 
@@ -178,17 +177,17 @@ def along(
         loss.check(scores, targets)
         return field
     # a linear model is linear in its parameters: with the direction in their place, it gives the scores' change
-    scores = [
+    base, along_a, along_b = (
         torch.cat([functional_call(model, dict(d), (part,)) for part in features.split(chunk)])
         for d in (here, first, second)
-    ]
+    )
     errors.check_finite("features", features)
-    loss.check(scores[0], targets)
+    loss.check(base, targets)
     priced = None
     if penalty is not None:
         concerned = [directions.flat(penalty.penalised(dict(d))) for d in (here, first, second)]
         priced = PenaltyAlong(penalty, *concerned)
-    return Plane(loss, targets, *scores, one_feature=False, names=names, penalty=priced)
+    return Plane(loss, targets, base, along_a, along_b, names=names, penalty=priced)
 
 
 @torch.no_grad()
@@ -211,9 +210,9 @@ def interpolated(field: ModulePlane, first: Tensor, second: Tensor, method: str)
 def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
     """A window from the curvature and the data's scale.
 
-    About the minimum, where there is one within reach: four times as wide, along each axis, as the quadratic model needs
-    to rise by what the loss falls from the start (0, 0) to the minimum; and the start is inside. Else ±10 in units of the
-    axis' own scale, 1/√(mean S²), over which the scores change by about 10.
+    About the minimum, where there is one within reach: four times as wide, along each axis, as the quadratic model
+    needs to rise by what the loss falls from the start (0, 0) to the minimum; and the start is inside. Else ±10 in
+    units of the axis' own scale, 1/√(mean S²), over which the scores change by about 10.
     """
     zero = torch.zeros(1, 2, dtype=torch.float64, device=field.device)
     precise = field.to(torch.float64)
@@ -241,14 +240,13 @@ def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
                 half = 4 * (2 * fall / curvature) ** 0.5
                 centre = 0.0 if around_start else place
                 half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))
+            if half < 1e-6 * sizes[k]:  # a loss of 0 at the start has nothing to fall
+                half = 10 * sizes[k]
         low, high = rounded(centre - half), rounded(centre + half)
-        windows.append((low, high, POINTS))
+        windows.append((low, high, PLANE_POINTS if around_start else POINTS))
     return windows[0], windows[1]
 
 
 def rounded(value: float) -> float:
     """To two digits: a window's ends are for people."""
     return float(f"{value:.2g}")
-
-
-__all__ = ["described", "grid", "line", "plane", "window"]

@@ -21,10 +21,10 @@ from .planes import JET, Plane, blocks
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype: the fastest way that fits."""
     if plane.device.type == "cuda":
-        from . import kernels  # needs Triton, which comes with CUDA builds of torch
+        from . import kernels  # Triton is only looked for where there is a GPU
 
         if kernels.fits(plane, order):
-            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b, order))
+            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b))
     if order == 0 and fits(plane, b):
         return with_penalty(plane, a, b, order, factored(plane, a, b).unsqueeze(0).to(plane.dtype))
     return with_penalty(plane, a, b, order, plain(plane, a, b, order))
@@ -48,7 +48,8 @@ class Slopes:
     """The gradient at single points (w, b) of one feature, for the three losses of `factored`: what basins ask for.
 
     With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
-    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as samples.
+    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as
+    samples.
     """
 
     def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
@@ -111,17 +112,20 @@ class Slopes:
 #
 # Range. The columns are cut into tiles about their middle b₀, and every factor is divided by its larger part at b₀:
 # with z = w x + b₀,   1 + e^z B' = e^{max(z,0)} (p + q B'),   p = e^{−max(z,0)},  q = e^{min(z,0)},  B' = e^{b − b₀},
-# so that p, q ≤ 1, one of them is 1, and k factors stay within e^{±k(δ + ln 2)} in a tile of half-width δ. What was
+# so that p, q ≤ 1, one of them is 1, and k factors stay within (e^δ + 1)^{±k} in a tile of half-width δ. What was
 # divided out is added back exactly, as Σ max(z, 0).
 
 GROUP = {torch.float32: 8, torch.float64: 16}  # samples a polynomial for the logarithm: k
 PAIR = {torch.float32: 4, torch.float64: 8}  # and for the squares, whose polynomials have degree 2k
+LARGEST = 30.0  # a target of this size still leaves room for its square in float32
 REACH = {torch.float32: 80.0, torch.float64: 640.0}  # the largest exponent that a product may come to
 
 
 def fits(plane: Plane, b: Tensor) -> bool:
     """Whether `factored` knows the loss, and pays: a handful of columns would not repay a row's polynomials."""
     if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None:
+        return False
+    if isinstance(plane.loss, SquaredError) and float(plane.targets.abs().max()) > LARGEST:
         return False
     tiles = 1 + float(b[-1] - b[0]) / (2 * half_width(plane))
     return len(b) >= 16 * tiles
@@ -144,7 +148,7 @@ def half_width(plane: Plane) -> float:
         rate = 2.0 if isinstance(plane.loss.through, Tanh) else 1.0
     else:
         degree = GROUP[plane.dtype]
-    return (REACH[plane.dtype] / degree - math.log(2)) / rate
+    return REACH[plane.dtype] / degree / rate
 
 
 def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
@@ -266,7 +270,7 @@ def products(polynomials: Tensor, powers: Tensor) -> Iterator[tuple[slice, Tenso
     One buffer is written again and again, so that it stays in cache: the caller reduces it before asking for the next.
     """
     groups, terms = polynomials.shape[1:]
-    rows = blocks(len(polynomials), groups * powers.shape[1] // 2 + 1, powers)
+    rows = blocks(len(polynomials), groups * powers.shape[1] // 4 + 1, powers)
     buffer = powers.new_empty((rows[0].stop * groups, powers.shape[1]))
     for some in rows:
         chunk = polynomials[some].view(-1, terms)

@@ -90,9 +90,10 @@ def parameter(model: nn.Module, which: str) -> dict[str, Tensor]:
 
 
 def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The two directions, of length 1, in which a run's path varies most about its last point: its principal components.
+    """The two directions, of length 1, in which a run's path varies most about its last point.
 
-    The path of a run that kept snapshots, or any sequence of weights. See Li et al. 2018, §7.
+    They are its principal components. `path`: a history that kept snapshots, or any sequence of weights. See Li et al.
+    2018, §7.
     """
     steps: Sequence[Any] = [weights for _, weights in path.snapshots] if isinstance(path, History) else path
     if len(steps) < 3:
@@ -104,7 +105,7 @@ def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dic
     away = torch.stack([flat({k: w[k].double() - last[k].double() for k in last}) for w in steps[:-1]])
     # few steps and many weights: the Gram matrix of the steps has the same eigenvalues
     values, vectors = torch.linalg.eigh(away @ away.mT)
-    found = []
+    found: list[Tensor] = []
     for k in (-1, -2):
         direction = vectors[:, k] @ away
         if float(values[k]) <= 1e-14 * float(values[-1].clamp(min=1e-300)):  # a straight path has one direction only
@@ -126,8 +127,8 @@ def hessian(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The two eigenvectors of length 1 with the largest eigenvalues of the loss's Hessian at the model's weights.
 
-    By Lanczos' method: products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v by hand, from the loss's
-    `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func.
+    By Lanczos' method: products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v by hand, from the
+    loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func.
     """
     features, targets = parts(samples)
     here = parameters(model)
@@ -231,8 +232,9 @@ def check_names(here: Weights, other: Weights) -> None:
 
 
 def projected(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
-    """A path of weights on the plane through the model's weights: the (a, b) of the nearest point of each, (steps, 2)."""
-    here = flat(parameters(model)).double()
+    """A path of weights on the plane through the model's weights: (a, b) of the nearest point to each, (steps, 2)."""
+    weights = parameters(model)
+    here = flat({k: weights[k] for k in first}).double()  # all in one order: files keep names sorted, models do not
     columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)
     away = torch.stack([flat({k: w[k] for k in first}).double() for w in path]) - here
     return torch.linalg.lstsq(columns, away.mT).solution.mT

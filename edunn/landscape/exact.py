@@ -53,9 +53,10 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
 def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
     """The point (a*, b*) of least squares, the loss L* there, and the triangle R with L = L* + ‖R (θ − θ*)‖².
 
-    With residuals r = S0 + a S1 + b S2 − y and the columns A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1, or ½
-    with half=True, and is put into R). Centring at θ* keeps the digits that the raw form Σ r² loses at wide windows,
-    and a sum of squares cannot cancel. Where S1 and S2 are dependent (constant x) θ* is the nearest to 0 of a line.
+    With residuals r = S0 + a S1 + b S2 − y and the columns A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1,
+    or ½ with half=True, and is put into R). Centring at θ* keeps the digits that the raw form Σ r² loses at wide
+    windows, and a sum of squares cannot cancel. Where S1 and S2 are dependent (constant x) θ* is the nearest to 0 of
+    a line.
     """
     loss = plane.loss
     assert isinstance(loss, SquaredError)
@@ -66,7 +67,7 @@ def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
     _, triangle = torch.linalg.qr(columns / scale)
     if columns.shape[0] == 1:
         triangle = torch.cat([triangle, torch.zeros_like(triangle)])
-    u, singular, vt = torch.linalg.svd(triangle)
+    _, singular, vt = torch.linalg.svd(triangle)
     keep = singular > 1e-13 * singular[0].clamp(min=1e-300)
     point = torch.zeros(2, dtype=columns.dtype, device=columns.device)
     for _ in range(2):  # the second round mends the rounding of the first
@@ -207,8 +208,9 @@ def violated(loss: Loss, scores: Tensor, label: float) -> Tensor:
 def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
     """For each w the residuals r = y − w x are sorted; a grid point finds its place among them by binary search.
 
-    With t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with the n₋ samples on
-    the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples within δ of b.
+    With t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with the n₋
+    samples on the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples within
+    δ of b.
     """
     x, y, loss = plane.x, plane.targets, plane.loss
     delta = loss.delta if isinstance(loss, Huber) else 0.0
@@ -218,8 +220,8 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
         xs, ys = x[place], y[place]
         score, nowhere = partial(score_above, w[rows].unsqueeze(1), b, xs, ys), torch.zeros_like(place[:, :1])
         nowhere = nowhere.expand(-1, len(b))
-        left = count_leading(lambda i, score=score: score(i) > delta, len(x), nowhere)
-        right = count_leading(lambda i, score=score: score(i) >= -delta, len(x), nowhere)
+        left = count_leading(partial(above_kink, score, delta), len(x), nowhere)
+        right = count_leading(partial(not_below_kink, score, -delta), len(x), nowhere)
         centre = r[:, r.shape[1] // 2, None]  # sums are kept about the median: they stay small where they matter
         r, t = r - centre, b - centre
         ends = torch.full_like(left, r.shape[1])
@@ -249,6 +251,14 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 def score_above(w: Tensor, b: Tensor, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
     """w·x + b − y for the samples at an index of each grid point, as rounded as `direct` has it."""
     return w * x.gather(-1, index) + b - y.gather(-1, index)
+
+
+def above_kink(score: Callable[[Tensor], Tensor], kink: float, index: Tensor) -> Tensor:
+    return score(index) > kink
+
+
+def not_below_kink(score: Callable[[Tensor], Tensor], kink: float, index: Tensor) -> Tensor:
+    return score(index) >= kink
 
 
 class Span:

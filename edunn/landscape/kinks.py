@@ -1,9 +1,9 @@
 """Minima of piecewise linear losses, found exactly: they lie where two kinks cross.
 
-Along a plane every sample has one line of kinks, S0_i + a S1_i + b S2_i = k_i, with k_i = y_i for the absolute error and
-k_i = Δ y_i for the hinge; between the lines the loss is linear. So a lowest point is a crossing of two lines (or a whole
-edge or face, of which a crossing is a part), and it is reached by going down along lines, each time as far as it falls:
-the simplex method of Barrodale and Roberts (1973), in two dimensions.
+Along a plane every sample has one line of kinks, S0_i + a S1_i + b S2_i = k_i, with k_i = y_i for the absolute error
+and k_i = Δ y_i for the hinge; between the lines the loss is linear. So a lowest point is a crossing of two lines (or
+a whole edge or face, of which a crossing is a part), and it is reached by going down along lines, each time as far as
+it falls: the simplex method of Barrodale and Roberts (1973), in two dimensions.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Lines:
         return [down / down.norm()] if float(down.norm()) > 0 else []
 
     def as_far_as_it_falls(self, point: Tensor, direction: Tensor, slope: float) -> float | None:
-        """The step to the kink at which the loss stops falling: slopes only grow along a line, by a jump at each kink."""
+        """The step to the kink at which the loss stops falling: along a line slopes grow, by a jump at each kink."""
         gaps, on = self.gaps(point)
         speed = self.normals @ direction
         ahead = ~on & (speed != 0) & (gaps / torch.where(speed == 0, 1.0, speed) < 0)

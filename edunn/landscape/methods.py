@@ -1,4 +1,4 @@
-"""Four methods, one surface: `direct`, `exact`, `spectral`, and `auto`, which picks the cheapest; and the measured error."""
+"""Four methods, one surface: `direct`, `exact`, `spectral`, and `auto`, the cheapest; and the measured error."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tup
     if name == "spectral":
         if not spectral.fits(plane):
             raise errors.ConfigError(
-                f"Expected a loss that is analytic in the scores for method spectral; got {kind}, which has kinks or is "
-                f"polynomial. Use auto, exact or direct."
+                f"Expected a loss that is analytic in the scores for method spectral; got {kind}, which has kinks "
+                f"or is polynomial. Use auto, exact or direct."
             )
         return spectral.grid(plane, a, b, order), name
     return direct.grid(plane, a, b, order), name

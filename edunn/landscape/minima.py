@@ -1,7 +1,7 @@
 """Minima: a grid's local minima are candidates, each is polished, and called what it is.
 
-- **minimum**: descent from the candidate ends at a point with gradient 0 and curvature up in every direction (or flat in
-  one: a valley, or a floor, with `flat` true).
+- **minimum**: descent from the candidate ends at a point with gradient 0 and curvature up in every direction (or flat
+  in one: a valley, or a floor, with `flat` true).
 - **saddle**: gradient 0, and curvature down in some direction.
 - **runaway**: the loss keeps falling without end; its infimum lies at infinity. On separable data cross-entropy has no
   minimum at all.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..losses import AbsoluteError, Hinge, ZeroOne
-from . import kinks, methods, spectral
+from . import kinks, spectral
 from .exact import is_quadratic, least_squares
 from .planes import Field, Plane
 
@@ -36,7 +36,7 @@ def minima(surface: Surface) -> list[dict[str, Any]]:
     """
     field = surface.known("its minima").to(torch.float64)
     grid = candidates(surface.values)
-    if not grid:
+    if not grid or surface.values.numel() == 1:  # a single point has no neighbours to be lower than
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
     if isinstance(field, Plane) and field.penalty is None:
@@ -220,6 +220,3 @@ def classify(
         return "artefact", False
     analytic = isinstance(field, spectral.Compressed) or (isinstance(field, Plane) and spectral.fits(field))
     return ("runaway", False) if analytic else ("minimum", True)
-
-
-__all__ = ["KINDS", "candidates", "methods", "minima", "newton"]

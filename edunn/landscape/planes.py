@@ -41,6 +41,9 @@ class Field(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def samples(self) -> int: ...
+
     def at(self, points: Tensor, order: int = 0) -> Tensor:
         """The jet at points (count, 2): (JET[order], count)."""
         ...

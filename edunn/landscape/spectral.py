@@ -2,19 +2,19 @@
 
 An analytic function on an interval is the limit of its interpolants at Chebyshev nodes, and the error falls like ρ^−n,
 where ρ > 1 is read off the nearest pole: for one at distance d from the real scores, and scores of half-range R along
-the variable, ρ = d/R + √(1 + (d/R)²), so that about n = R/d · ln(1/ε) nodes reach ε. The sigmoid and log(1 + e^z) have their
-poles at ±iπ, tanh at ±iπ/2; a sum of C exponentials has no zero while the scores differ by less than π in their
-imaginary parts, so cross-entropy has d = π with R half the range of the differences.
+the variable, ρ = d/R + √(1 + (d/R)²), so that about n = R/d · ln(1/ε) nodes reach ε. The sigmoid and log(1 + e^z)
+have their poles at ±iπ, tanh at ±iπ/2; a sum of C exponentials has no zero while the scores differ by less than π in
+their imaginary parts, so cross-entropy has d = π with R half the range of the differences.
 
 - **Grid.** The loss is evaluated at n_a × n_b nodes and brought to the grid by two matrix products.
-- **Samples.** On one feature x enters as w·x + b, analytic as well: N samples are replaced by M Chebyshev nodes in x with
-  weights, Σ_i f(x_i) = Σ_m ω_m f(t_m) for every polynomial of degree < M, from the moments Σ_i T_k(x_i). Targets enter as a
-  polynomial: each of its few terms is a measure of its own.
+- **Samples.** On one feature x enters as w·x + b, analytic as well: N samples are replaced by M Chebyshev nodes in x
+  with weights, Σ_i f(x_i) = Σ_m ω_m f(t_m) for every polynomial of degree < M, from the moments Σ_i T_k(x_i). Targets
+  enter as a polynomial: each of its few terms is a measure of its own.
 - **Outliers.** The few samples far outside the bulk, which alone would force more nodes, are summed on their own.
 
-So the cost is N + M·n_w·n_b + G·n: linear in N and in G, never their product. Value, gradient and Hessian are each evaluated
-at the nodes and interpolated; the interpolant is never differentiated. See Trefethen, Approximation Theory and
-Approximation Practice, chapters 3, 8 and 19.
+So the cost is N + M·n_w·n_b + G·n: linear in N and in G, never their product. Value, gradient and Hessian are each
+evaluated at the nodes and interpolated; the interpolant is never differentiated. See Trefethen, Approximation Theory
+and Approximation Practice, chapters 3, 8 and 19.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None 
     if plane.one_feature:
         plane = plane.to(torch.float64)  # as cheap as float32 here, where the sums are short
     goal = goal or tolerance(plane)
+    if order and plane.loss.event:
+        goal = max(goal, 1e-9)  # derivatives over classes cost ten times a value; nine digits of them are enough
     # a derivative's coefficients decay at the same rate, from a start that is n times as large
     plan = Plan.of(plane, a, b, goal * 0.1**order)
     for _ in range(4):
@@ -93,7 +95,7 @@ def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """A coordinate's grid values, and the nodes at which the loss is evaluated: the values themselves if they are fewer."""
+    """A coordinate's grid values, and the nodes where the loss is evaluated: the values themselves if fewer."""
 
     values: Tensor
     count: int
@@ -135,7 +137,7 @@ def chebyshev_nodes(count: int, like: Tensor) -> Tensor:
 
 
 def coefficients(count: int, like: Tensor) -> Tensor:
-    """The matrix from values at the nodes to the coefficients c_k of Σ c_k T_k: c_k = (2 − δ_k0)/n Σ_m f(t_m) T_k(t_m)."""
+    """From values at the nodes to the coefficients of Σ c_k T_k: c_k = (2 − δ_k0)/n Σ_m f(t_m) T_k(t_m)."""
     angles = math.pi * (torch.arange(count - 1, -1, -1, dtype=torch.float64, device=like.device) + 0.5) / count
     matrix = torch.cos(torch.arange(count, device=like.device).unsqueeze(1) * angles) * (2 / count)
     matrix[0] /= 2
@@ -202,7 +204,7 @@ class Plan:
 
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
-    """How fast each sample's scores move along a direction: |S|, over classes the range of S (only differences matter)."""
+    """How fast each sample's scores move along a direction: |S|; over classes its range (differences matter)."""
     if loss.event:
         return direction.double().amax(-1) - direction.double().amin(-1)
     return direction.double().abs()
@@ -342,8 +344,8 @@ def lagrange(y: Tensor, etas: Tensor) -> Tensor:
 def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Tensor:
     """Σ_i measure_i T_k(t_i) for k < count, (measures, count), at about 2√count passes over the samples.
 
-    With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are one
-    matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
+    With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are
+    one matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
     """
     q = max(1, math.isqrt(count))
     rows = -(-count // q) + 1
@@ -411,7 +413,7 @@ def as_bits(plane: Plane) -> Plane:
 
 def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
     """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
-    rest; None where that would not be fewer than half the samples."""
+    rest; None where that would not be far fewer than the samples."""
     distance = pole(plane.loss)
     assert distance is not None
     order, low, high = spread_of(plane.x)
@@ -422,11 +424,11 @@ def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
         count = nodes_needed(torch.tensor([reach * half]), distance, tolerance(plane))
         if best is None or outliers + count < best[1] + best[2]:
             best = order, outliers, count
-    return best if best is not None and 2 * (best[1] + best[2]) < plane.samples else None
+    return best if best is not None and best[1] + best[2] < 0.7 * plane.samples else None
 
 
 def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes in x with the two measures 1 and y: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u mass_m + v pull_m) f(t_m) for |w| ≤ reach."""
+    """Nodes t with two measures, for |w| ≤ reach: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u mass_m + v pull_m) f(t_m)."""
     plan = condensation(plane, reach)
     if plan is None:
         return plane.x, torch.ones_like(plane.x), plane.targets
@@ -468,6 +470,10 @@ class Compressed:
     @property
     def device(self) -> torch.device:
         return self.plane.device
+
+    @property
+    def samples(self) -> int:
+        return self.plane.samples
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
         return self.plane.to(dtype, device)

@@ -27,8 +27,8 @@ from .planes import JET, Field, Plane
 class Surface:
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
-    `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how the
-    values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
+    `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
+    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
     largest loss there. It prints as a table, saves to npz and loads back.
 
     What needs the loss itself and not only its values (minima, plateaus, convexity, basins) is there as long as the
@@ -51,18 +51,23 @@ class Surface:
     @cached_property
     def derivatives(self) -> Tensor:
         """Value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
-        if self.jet is not None and len(self.jet) == JET[2]:
-            return self.jet
-        field = self.known("its derivatives")
-        if isinstance(field, Plane):
-            return methods.evaluate(field, self.first, self.second, 2, "auto")[0]
-        points = torch.cartesian_prod(self.first, self.second).view(-1, 2)
-        return field.at(points, 2).view(JET[2], *self.values.shape)
+        return self.jets(2)
 
-    @property
+    @cached_property
     def gradient(self) -> Tensor:
         """The gradient field along the two coordinates, (2, len(first), len(second))."""
-        return self.derivatives[1:3]
+        with_hessian = isinstance(self.field, Plane) and self.field.one_feature  # in the same pass where it is cheap
+        return (self.derivatives if with_hessian or self.jet is not None else self.jets(1))[1:3]
+
+    def jets(self, order: int) -> Tensor:
+        """The jet over the grid by the cheapest method, or what came with the values."""
+        if self.jet is not None and len(self.jet) >= JET[order]:
+            return self.jet[: JET[order]]
+        field = self.known("its derivatives")
+        if isinstance(field, Plane):
+            return methods.evaluate(field, self.first, self.second, order, "auto")[0]
+        points = torch.cartesian_prod(self.first, self.second).view(-1, 2)
+        return field.at(points, order).view(JET[order], *self.values.shape)
 
     @property
     def lowest(self) -> dict[str, float]:

@@ -27,7 +27,7 @@ class BinaryCrossEntropy(Loss):
     ∂ℓ/∂s = σ(s) − y
     ∂²ℓ/∂s² = σ(s)(1 − σ(s)), at most 1/4
 
-    Takes scores, not probabilities: −log(1 − σ(s)) computed as it stands is inf from s = 36.75 in float64 (16.75 in
+    Takes scores, not probabilities: −log(1 − σ(s)) computed as it stands is inf from s = 36.75 in float64 (16.7 in
     float32), where this is 36.75.
 
     Targets: 0 or 1, or a probability in between.
@@ -90,11 +90,13 @@ class Hinge(Loss):
 
     Parameters
     ----------
-    margin : Δ ≥ 0. Only Δ against the strength of the penalty matters: scaling both scales the weights.
+    margin : Δ ≥ 0. With an L2 penalty of strength λ and p = 1 only the product λΔ matters: cΔ and λ/c give weights c
+        times as large, and the same boundary. For p = 2, Δ merely scales the weights.
     power : p, 1 (the hinge) or 2 (the squared hinge, smooth)
 
-    torch: none for ±1 scores (`HingeEmbeddingLoss` is another thing); scikit-learn: `LinearSVC(loss="hinge" |
-    "squared_hinge")`, `hinge_loss`. See Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, §12.3.2.
+    torch: `MarginRankingLoss(margin=Δ)(s, 0, y)` for p = 1 (`HingeEmbeddingLoss` is another thing); scikit-learn:
+    `LinearSVC(loss="hinge" | "squared_hinge")`, `hinge_loss`. See Hastie, Tibshirani & Friedman, The Elements of
+    Statistical Learning, §12.3.2.
     """
 
     labels = "signs"

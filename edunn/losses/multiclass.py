@@ -82,7 +82,8 @@ class MulticlassHinge(Loss):
     ----------
     margin : Δ ≥ 0
     power : p, 1 or 2 (the squared hinge)
-    include_true : let the sum run over j = y too. It adds Δ^p to every loss and nothing to the gradient.
+    include_true : let the sum run over j = y too. It adds Δ^p (over the divisor) to every loss and nothing to
+        the gradient.
     over : what the sum is divided by: "sum" 1, "others" C − 1, "classes" C
 
     torch: `MultiMarginLoss(p, margin)` is over="classes"; scikit-learn: `LinearSVC(multi_class="crammer_singer")` takes

@@ -102,7 +102,8 @@ class Huber(Loss):
     ----------
     delta : δ > 0, in the targets' units: where the loss turns from squared to absolute
 
-    torch: `HuberLoss(delta=δ)`; scikit-learn's `HuberRegressor` is twice this. See Hastie, Tibshirani & Friedman, The
+    torch: `HuberLoss(delta=δ)`; scikit-learn's `HuberRegressor` is twice this, in units of
+    a scale that it fits as well. See Hastie, Tibshirani & Friedman, The
     Elements of Statistical Learning, §10.6.
     """
 
@@ -110,8 +111,8 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0) -> None:
         super().__init__()
-        if not delta > 0:
-            raise errors.ConfigError(f"Expected delta above 0; got {delta}.")
+        if not 0 < delta < float("inf"):
+            raise errors.ConfigError(f"Expected delta above 0 and finite; got {delta}.")
         self.delta = delta
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
     python scripts/bench/landscape.py [--json] [--quick]
 
 The ceiling is a bare float32 sigmoid on a buffer that stays in cache: the time it would take for as many evaluations as
-there are grid points times samples. Rounds are interleaved (ceiling, peer, ours, and again), and medians are compared: on a
-shared machine ratios hold better than times. Peak memory is measured in a child process for each row, beyond what the
-data, torch and the result's own import take.
+there are grid points times samples. Rounds are interleaved (ceiling, peer, ours, and again), and medians are compared:
+on a shared machine ratios hold better than times. Peak memory is measured in a child process for each row, beyond what
+the data and the imports take.
 """
 
 from __future__ import annotations
@@ -189,9 +189,21 @@ def peak_gib(row: str) -> float:
 
 def child(row: str) -> None:
     work = ROWS[row]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory("VmRSS")
     work()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+    print(max(0.0, memory("VmHWM") - before))
+
+
+def memory(field: str) -> float:
+    """VmRSS (now) or VmHWM (the peak) of this process in GiB.
+
+    Linux's own count of this program: `ru_maxrss` would begin with what the parent had when it started the child.
+    """
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(field)) / 2**20
+    except OSError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------

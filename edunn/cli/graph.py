@@ -1,0 +1,66 @@
+"""The computation graph of an expression: each node's value, local derivatives and gradient, forward and backward.
+
+Expressions hold numbers, names, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid, relu, abs, max, min; e and
+pi. They are read by an allow-list and never evaluated as Python. One that
+starts with a minus goes behind --: edunn graph -- "-x**2" x=3. With --out the graph is drawn into that folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .common import add_common, emit, note, out_folder, parse_number
+
+EXAMPLE = 'edunn graph "(2*a+b)*(c-d)" a=3 b=4 c=5 d=6'
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", help="such as 'x**2 + sin(y)'")
+    parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="a value for each name")
+    add_common(parser, out="a folder for graph.png, graph.svg and graph.json", device=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..graph import build, parse
+
+    graph = build(parse(args.expression), **assignments(args.values))
+    result = graph.as_dict()
+    if args.out:
+        for path in draw(graph, result, args.out):
+            note(args, f"wrote {path}")
+    emit(args, result, str(graph))
+    return 0
+
+
+def assignments(pairs: list[str]) -> dict[str, float]:
+    """`a=3 b=4` as numbers by name."""
+    from ..errors import ConfigError
+
+    values = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        name = name.strip()
+        if not sign or not name.isidentifier():
+            raise ConfigError(f"Expected NAME=VALUE, such as a=3; got {pair!r}.")
+        if name in values:
+            raise ConfigError(f"Expected one value for {name}; got two.")
+        values[name] = parse_number(text, name)
+    return values
+
+
+def draw(graph: Any, result: dict[str, Any], out: str) -> list[str]:
+    """The picture and the numbers, into a folder."""
+    import json
+
+    from ..figures import save
+    from ..figures.graphs import computation_graph
+    from ..history import strict
+
+    axes = computation_graph(graph)
+    folder = out_folder(out)
+    paths = [folder / "graph.png", folder / "graph.svg", folder / "graph.json"]
+    for path in paths[:2]:
+        save(axes, path)
+    paths[2].write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    return [str(path) for path in paths]

@@ -1,0 +1,80 @@
+"""Descent on any function of a few numbers: x - rate * gradient, until f changes by less than the tolerance.
+
+The gradient is autograd's; with --gradient numeric central differences of step --delta; or by hand, with one
+--by-hand NAME=EXPRESSION for each name. --study shows instead how the error of numeric derivatives depends on the step.
+With --out the path on the contour (one or two names), or the study's curves, are drawn into that folder.
+Exit 0: stopped by the tolerance, or all steps taken; 1: diverged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .common import add_common, emit, note, out_folder
+
+EXAMPLE = 'edunn minimise "x**2 + y**2 + 3*x + 3" --start x=0 y=0 --rate 0.01 --tol 1e-7'
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("expression", help="such as 'x**2 + y**2 + 3*x + 3'")
+    parser.add_argument("--start", nargs="+", metavar="NAME=VALUE", required=True, help="where to start")
+    parser.add_argument("--rate", type=float, default=0.01, help="step per gradient (default: 0.01)")
+    parser.add_argument("--tol", type=float, default=1e-7, help="stop when f changes by less (default: 1e-7)")
+    parser.add_argument("--steps", type=int, default=10_000, help="at most so many (default: 10000)")
+    parser.add_argument("--gradient", choices=("autograd", "numeric"), default="autograd")
+    parser.add_argument("--delta", type=float, help="step of the numeric gradient (default: 6.1e-06)")
+    parser.add_argument("--by-hand", nargs="+", metavar="NAME=EXPRESSION", help="partial derivatives, such as x=2*x+3")
+    parser.add_argument("--study", action="store_true", help="error of differences against delta, at --start")
+    add_common(parser, out="a folder for the figures and minimise.json", device=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..graph import parse
+    from ..minimise import minimise, step_study
+    from .graph import assignments
+
+    function, start = parse(args.expression), assignments(args.start)
+    if args.study:
+        study = step_study(function, start)
+        if args.out:
+            draw(args, study.as_dict(), "step_study", lambda figures: figures.step_study(study, marks=(1e-15,)))
+        emit(args, study.as_dict(), str(study))
+        return 0
+    gradient: Any = by_hand(args.by_hand) if args.by_hand else args.gradient
+    found = minimise(function, start, args.rate, args.tol, args.steps, gradient, args.delta)
+    if args.out:
+        draw(args, found.as_dict(), "minimise", lambda figures: figures.descent_path(found, function))
+    emit(args, found.as_dict(), str(found))
+    if args.json:
+        for text in found.warnings:
+            note(args, f"warning: {text}")
+    return 1 if found.stopped == "diverged" else 0
+
+
+def by_hand(pairs: list[str]) -> dict[str, str]:
+    """`x=2*x+3 y=2*y` as expressions by name."""
+    from ..errors import ConfigError
+
+    found = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise ConfigError(f"Expected NAME=EXPRESSION, such as x=2*x+3; got {pair!r}.")
+        found[name.strip()] = text
+    return found
+
+
+def draw(args: argparse.Namespace, result: dict[str, Any], name: str, picture: Any) -> None:
+    """The picture and the numbers, into a folder."""
+    import json
+
+    from ..figures import save, steps
+    from ..history import strict
+
+    axes = picture(steps)
+    folder = out_folder(args.out)
+    for path in (folder / f"{name}.png", folder / f"{name}.svg"):
+        save(axes, path)
+        note(args, f"wrote {path}")
+    (folder / f"{name}.json").write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")

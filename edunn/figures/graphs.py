@@ -1,0 +1,186 @@
+"""The computation graph, drawn in layers from the inputs on the left to the result on the right."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from ..errors import ShapeError
+from .style import BLUE, GREEN, GREY, VERMILLION, axes_for, mixed, number, plain, shortened
+
+if TYPE_CHECKING:
+    from ..graph import Graph
+
+LARGEST = 60  # nodes that can still be read
+WIDE, HIGH = 2.3, 1.1  # inches between columns, and between rows
+BOX_WIDE, BOX_HIGH = 1.25, 0.72
+SWEEPS = 12
+
+
+def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
+    """Each node with its value (blue) and the gradient that arrives (vermillion); on each edge the local derivative.
+
+    Parameters
+    ----------
+    graph : of at most 60 nodes
+    ax : where to draw; None makes a figure
+    """
+    if len(graph.nodes) > LARGEST:
+        raise ShapeError(
+            f"Expected a graph of at most {LARGEST} nodes to draw; got {len(graph.nodes)}. print(graph) shows any."
+        )
+    places, bends = layout(graph)
+    columns = 1 + max(x for x, _ in places.values())
+    rows = [y for _, y in (*places.values(), *itertools.chain(*bends.values()))]
+    tall = (max(rows) - min(rows) + 1) * HIGH
+    axes = axes_for(ax, max(4.0, columns * WIDE), max(2.0, tall + 0.6))
+    for node in graph.nodes:
+        arriving = edges(graph, node.name)
+        # they arrive in the order of where they come from, apart from one another
+        arriving.sort(key=lambda edge: -(bends[edge[0], node.name] or [places[edge[0]]])[-1][1])
+        x, y = places[node.name]
+        for k, (name, slope) in enumerate(arriving):
+            port = y + BOX_HIGH / HIGH * (0.25 - 0.5 * k / (len(arriving) - 1)) if len(arriving) > 1 else y
+            draw_edge(axes, places[name], (x, port), bends[name, node.name], slope)
+    for node in graph.nodes:
+        draw_node(axes, graph, node.name, places[node.name])
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(min(rows) - 0.6, max(rows) + 0.6)
+    axes.set_axis_off()
+    axes.set_title(plain(f"f = {shortened(graph.text, 70)}"), loc="left", fontsize="medium")
+    axes.text(
+        0.0, -0.01, "in each box: value, and below it ∂f/∂node; on each edge: the local derivative", color=GREY,
+        fontsize="small", transform=axes.transAxes, va="top",
+    )  # fmt: skip
+    return axes
+
+
+def edges(graph: Graph, name: str) -> list[tuple[str, str]]:
+    """The operands of a node, each once, with the local derivative as text."""
+    from ..graph.text import locals_of
+
+    node = graph.by_name[name]
+    slopes = dict(locals_of(graph, node))
+    return [(other, brief(slopes[other]) if other in slopes else "") for other in dict.fromkeys(node.inputs)]
+
+
+def brief(value: Any) -> str:
+    """A number in four digits, with a true minus sign; the shape of a tensor."""
+    from ..graph.text import shown
+
+    return number(float(value)) if value is not None and value.numel() == 1 else shown(value)
+
+
+Place = tuple[int, float]
+Bend = tuple[str, str, int]  # where the edge from one node to another passes a column
+
+
+def layout(graph: Graph) -> tuple[dict[str, Place], dict[tuple[str, str], list[Place]]]:
+    """A column for each node (the longest way from an input) and a row in it; and where the long edges bend.
+
+    An edge over several columns takes a place of its own in each of them, so that it passes between the boxes. Rows are
+    the means of the neighbours', swept forward and backward (Sugiyama's method); inputs stand just before the first
+    node that uses them.
+    """
+    column = columns_of(graph)
+    before: dict[str | Bend, list[str | Bend]] = {node.name: [] for node in graph.nodes}
+    layers: dict[int, list[str | Bend]] = {}
+    for node in graph.nodes:
+        layers.setdefault(column[node.name], []).append(node.name)
+    bends: dict[tuple[str, str], list[Bend]] = {}
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.inputs):
+            chain: list[Bend] = [(name, node.name, x) for x in range(column[name] + 1, column[node.name])]
+            bends[name, node.name] = chain
+            for bend in chain:
+                layers.setdefault(bend[2], []).append(bend)
+            ways: list[str | Bend] = [name, *chain, node.name]
+            for first, second in itertools.pairwise(ways):
+                before.setdefault(second, []).append(first)
+    after: dict[str | Bend, list[str | Bend]] = {thing: [] for thing in before}
+    for thing, others in before.items():
+        for other in others:
+            after[other].append(thing)
+    row: dict[str | Bend, float] = {thing: float(i) for things in layers.values() for i, thing in enumerate(things)}
+    for sweep in range(SWEEPS):
+        near = before if sweep % 2 == 0 else after
+        for layer in sorted(layers, reverse=sweep % 2 == 1):
+            wish = {}
+            for thing in layers[layer]:
+                rows = [row[other] for other in near[thing]] or [row[thing]]
+                wish[thing] = sum(rows) / len(rows)
+            place(layers[layer], wish, row)
+    places = {name: (x, -row[name]) for name, x in column.items()}
+    return places, {edge: [(bend[2], -row[bend]) for bend in chain] for edge, chain in bends.items()}
+
+
+def columns_of(graph: Graph) -> dict[str, int]:
+    column: dict[str, int] = {}
+    for node in graph.nodes:
+        column[node.name] = 1 + max((column[name] for name in node.inputs), default=-1)
+    for node in graph.nodes:
+        users = [column[other.name] for other in graph.nodes if node.name in other.inputs]
+        if not node.inputs and users:
+            column[node.name] = min(users) - 1
+    return column
+
+
+def place(things: list[Any], wish: dict[Any, float], row: dict[Any, float]) -> None:
+    """Rows as near to the wished ones as their order allows: boxes one apart, a passing edge closer."""
+    things.sort(key=lambda thing: wish[thing])
+    taken: list[float] = []
+    for k, thing in enumerate(things):
+        gap = 1.0 if isinstance(thing, str) and isinstance(things[k - 1], str) else 0.72
+        taken.append(max(wish[thing], taken[-1] + gap) if taken else wish[thing])
+    # pushed down by one another: shift them back so that their mean is the mean of the wishes
+    shift = sum(wish[thing] for thing in things) / len(things) - sum(taken) / len(taken)
+    for thing, at in zip(things, taken, strict=True):
+        row[thing] = at + shift
+
+
+def draw_node(axes: Axes, graph: Graph, name: str, at: tuple[int, float]) -> None:
+    """A box with the name and operation, the value, and the gradient."""
+    node = graph.by_name[name]
+    edge = {"input": GREEN, "constant": GREY}.get(node.operation, "#333333")
+    result = node is graph.nodes[-1]
+    x, y = at
+    width, height = BOX_WIDE / WIDE, BOX_HIGH / HIGH
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.06",
+            facecolor=mixed(edge, 0.9), edgecolor=edge, linewidth=2.0 if result else 1.1, zorder=2,
+        )
+    )  # fmt: skip
+    heading = name if node.operation in ("input", "constant") else f"{name} = {node.text}"
+    lines = [(shortened(heading, 18), "#333333", "bold" if node.operation == "input" else "normal")]
+    if node.operation != "constant":
+        lines.append((brief(node.value), BLUE, "normal"))
+        lines.append((f"∂ {brief(node.gradient) if node.gradient is not None else '0'}", VERMILLION, "normal"))
+    for k, (text, colour, weight) in enumerate(lines):
+        offset = height * (0.29 - 0.29 * k) if len(lines) == 3 else 0.0
+        axes.text(x, y + offset, text, color=colour, weight=weight, ha="center", va="center", fontsize=8, zorder=3)
+
+
+def draw_edge(axes: Axes, start: Place, end: Place, bends: list[Place], slope: str) -> None:
+    """A line from the operand to the node, past other boxes, with the local derivative on it."""
+    half = BOX_WIDE / WIDE / 2
+    points = [(start[0] + half, start[1])]
+    for x, y in bends:
+        points += [(x - half, y), (x + half, y)]
+    *way, (last_x, last_y) = points
+    if way:
+        axes.plot(*zip(*points, strict=True), color=GREY, linewidth=0.9, zorder=1, solid_joinstyle="round")
+    axes.annotate(
+        "", xy=(end[0] - half, end[1]), xytext=(last_x, last_y), zorder=1,
+        arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    if slope:
+        share = 0.6  # of the last piece: edges part towards their heads
+        axes.text(
+            last_x + share * (end[0] - half - last_x), last_y + share * (end[1] - last_y), slope, fontsize=7.5,
+            color="#333333", ha="center", va="center", zorder=4,
+            bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.9},
+        )  # fmt: skip

@@ -1,0 +1,112 @@
+"""The same values and gradients on two devices: how far apart they are, row by row, in float32 and in float64."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import devices
+from ..differences import relative_error
+from .catalogue import Draw, smooth_subjects
+from .subjects import Subject
+
+# Rounding differs by the order of sums and by the last bit of exp and log; a few bits of room for a few dozen terms
+LARGEST = {"float64": 1e-12, "float32": 1e-4}
+
+
+@dataclass(frozen=True)
+class ParityRow:
+    """The largest relative difference between the two devices of one value and its gradients."""
+
+    name: str
+    term: str
+    dtype: str
+    value: float
+    gradient: float
+
+    @property
+    def passed(self) -> bool:
+        return max(self.value, self.gradient) <= LARGEST[self.dtype]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """CPU against another device, for everything in the package."""
+
+    device: str
+    rows: tuple[ParityRow, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    def __iter__(self) -> Iterator[ParityRow]:
+        return iter(self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        rows = [{**asdict(row), "passed": row.passed} for row in self.rows]
+        return {"device": self.device, "passed": self.passed, "largest": self.largest(), "rows": rows}
+
+    def largest(self) -> dict[str, float]:
+        """For each dtype the largest difference of all."""
+        return {
+            dtype: max((max(row.value, row.gradient) for row in self.rows if row.dtype == dtype), default=0.0)
+            for dtype in LARGEST
+        }
+
+    def __str__(self) -> str:
+        width = max((len(row.name) for row in self.rows), default=4)
+        lines = [f"{'CPU against ' + self.device:<{width}}  term              dtype    value    gradient"]
+        for row in self.rows:
+            verdict = "" if row.passed else "  DIFFERS"
+            lines.append(
+                f"{row.name:<{width}}  {row.term:<16}  {row.dtype}  {row.value:.1e}  {row.gradient:.1e}{verdict}"
+            )
+        largest = ", ".join(f"{dtype} {error:.1e}" for dtype, error in self.largest().items())
+        return "\n".join([*lines, f"largest difference: {largest}"])
+
+    def _repr_html_(self) -> str:
+        cells = [("what", "term", "dtype", "value", "gradient", "")]
+        cells += [
+            (r.name, r.term, r.dtype, f"{r.value:.1e}", f"{r.gradient:.1e}", "" if r.passed else "differs")
+            for r in self.rows
+        ]
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in cells)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def compare_devices(name: str, seed: int = 0) -> Parity:
+    """Everything in the package on the CPU and on another device, at the same points."""
+    device = devices.device(name)
+    rows: list[ParityRow] = []
+    for k, make in enumerate(smooth_subjects()):
+        for kind in LARGEST:
+            dtype = devices.dtype(kind)
+            here = make(Draw(seed, k, dtype=dtype))
+            there = make(Draw(seed, k, device=device, dtype=dtype))
+            rows += [compare(a, b, kind) for a, b in zip(here, there, strict=True)]
+    return Parity(str(device), tuple(rows))
+
+
+def compare(here: Subject, there: Subject, dtype: str) -> ParityRow:
+    """One subject on both devices."""
+    first, second = both(here), both(there)
+    # a sum may cancel to next to nothing: below 1 the difference itself is what counts
+    size = max(1.0, float(first[0].abs()), float(second[0].abs()))
+    value = abs(float(first[0]) - float(second[0])) / size
+    gradient = max(relative_error(first[1][name], second[1][name]) for name in here.points)
+    return ParityRow(here.name, here.term, dtype, value, gradient)
+
+
+def both(subject: Subject) -> tuple[Tensor, dict[str, Tensor]]:
+    """The value and the gradients, brought to the CPU."""
+    points = dict(subject.points)
+    with torch.no_grad():
+        value = subject.value(points)
+    found = subject.gradients(points)
+    return value.detach().cpu(), {name: found[name].detach().cpu() for name in points}

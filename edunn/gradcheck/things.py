@@ -1,0 +1,107 @@
+"""One thing certified: a plain function, a loss, an activation, a penalty, or a layer, of this package or one's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..devices import generator
+from ..errors import ConfigError
+from .catalogue import Draw, activation_subject, layer_subject, loss_subject
+from .certificate import Certificate
+from .compare import check
+from .objective import STRENGTH, USER_TOLERANCE, of_order_one
+from .subjects import Points, Subject
+
+
+def certify_function(
+    value: Callable[..., Any],
+    gradient: Callable[..., Any],
+    tolerance: float = USER_TOLERANCE,
+    seed: int = 0,
+    /,
+    **points: Any,
+) -> Certificate:
+    """A function of named tensors or numbers, and its gradient by hand, at a point.
+
+        certify_function(lambda x: (x**3).sum(), lambda x: 3 * x**2, x=torch.randn(4))
+
+    Parameters
+    ----------
+    value : gives a scalar
+    gradient : gives the derivative in the only point, or a dictionary by name
+    points : by name; each is raised to float64
+    """
+    if not points:
+        raise ConfigError("Expected a point to check at, such as x=torch.randn(4); got none.")
+    at, notes = raised(points)
+
+    def gradients(where: Points) -> Mapping[str, Tensor]:
+        found = gradient(**where)
+        if isinstance(found, Mapping):
+            return {name: torch.as_tensor(g) for name, g in found.items()}
+        if len(where) > 1:
+            raise ConfigError(f"Expected a dictionary of gradients, by name: {', '.join(where)}.")
+        return {next(iter(where)): torch.as_tensor(found)}
+
+    name = getattr(value, "__name__", "f")
+    return finish([Subject(name, lambda where: torch.as_tensor(value(**where)), gradients, at)], notes, tolerance, seed)
+
+
+def certify_loss(loss: Any, scores: Tensor, targets: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
+    """A loss with `gradient(scores, targets)`, in its scores."""
+    at, notes = raised({"scores": scores})
+    targets = targets.double() if targets.is_floating_point() else targets
+    return finish([loss_subject(type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
+
+
+def certify_activation(activation: Any, scores: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
+    """An activation with `input_gradient(scores, upstream)`, in its scores."""
+    at, notes = raised({"scores": scores})
+    up = torch.randn(scores.shape, dtype=torch.float64, generator=generator(0, 1))
+    return finish([activation_subject(type(activation).__name__, activation, at["scores"], up)], notes, tolerance)
+
+
+def certify_penalty(penalty: Any, weight: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
+    """A penalty with `gradient(weight)`, with a strength of order one, so that a forgotten one shows."""
+    at, notes = raised({"weight": weight})
+    one = of_order_one(penalty)
+    if hasattr(penalty, "strength"):
+        notes = (*notes, f"checked with strength {STRENGTH}: beside 1, a penalty of 1e-5 could be forgotten unseen")
+    subject = Subject(
+        type(penalty).__name__,
+        lambda where: one(where["weight"]),
+        lambda where: {"weight": one.gradient(where["weight"])},
+        at,
+        "penalty",
+    )
+    return finish([subject], notes, tolerance)
+
+
+def certify_layer(layer: Any, features: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
+    """A layer with `gradients(features, upstream)` and `input_gradient(features, upstream)`."""
+    at, notes = raised({"features": features})
+    layer = copy.deepcopy(layer).double()
+    return finish([layer_subject(type(layer).__name__, layer, at["features"], Draw(0, 1))], notes, tolerance)
+
+
+def raised(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]:
+    """The points in float64, and what is to be said of that."""
+    at: Points = {}
+    notes: dict[str, None] = {}
+    for name, value in points.items():
+        tensor = torch.as_tensor(value).detach()
+        if tensor.is_floating_point() and tensor.dtype != torch.float64:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            notes[f"raised from {kind} to float64: in {kind} no difference shows more than four or five digits"] = None
+        at[name] = tensor.to("cpu", torch.float64)
+    return at, tuple(notes)
+
+
+def finish(subjects: list[Subject], notes: tuple[str, ...], tolerance: float, seed: int = 0) -> Certificate:
+    rows = [row for subject in subjects for row in check(subject, tolerance, tolerance, seed)]
+    return Certificate(tuple(rows), notes)

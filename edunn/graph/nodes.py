@@ -1,0 +1,323 @@
+"""The computation graph: each node's value, its local derivatives, and the gradient that arrives at it.
+
+The graph is recorded by `torch.fx`: the function is run once on symbols. It is then run forward on numbers, one node
+after the other; each node's local derivatives are torch.autograd's, of that one operation by itself; and the chain rule
+goes backward over the nodes:
+
+    ∂f/∂u = Σ over the nodes v that use u of  ∂f/∂v · ∂v/∂u
+
+The result is a record: going backward again starts from nothing and gives the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from ..errors import ConfigError, GradientError
+from .expressions import Expression, parse
+
+SYMBOLS = {
+    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
+    operator.neg: "-", operator.matmul: "@", torch.add: "+", torch.sub: "-", torch.mul: "*", torch.div: "/",
+    torch.pow: "**", torch.neg: "-", torch.matmul: "@", torch.maximum: "max", torch.minimum: "min",
+}  # fmt: skip
+LARGEST_JACOBIAN = 64  # entries; a larger one is not kept: the product with it is what matters
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of the graph.
+
+    name : an input's own, else v1, v2, … in the order of computation
+    operation : "input", "constant", or the symbol or name of what computes it
+    inputs : the names of the nodes it is computed from, one for each operand (twice the same for u * u)
+    text : the operation with its operands, `2 * a`
+    value : a number or tensor
+    local : ∂value/∂input for each of `inputs`; the Jacobian where they are tensors, None where that is large
+    gradient : ∂f/∂value, of the value's shape; None where f does not depend on it
+    terms : what each user contributes to the gradient: (the user's name, its gradient, the local derivative, product)
+    """
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    text: str
+    value: Tensor
+    local: tuple[Tensor | None, ...] = ()
+    gradient: Tensor | None = None
+    terms: tuple[tuple[str, Tensor, Tensor | None, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes in the order of computation, the last of them the result."""
+
+    text: str
+    nodes: tuple[Node, ...]
+    by_name: Mapping[str, Node] = field(repr=False, compare=False)
+
+    @property
+    def value(self) -> Tensor:
+        return self.nodes[-1].value
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.operation == "input")
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """∂f/∂input, by the input's name."""
+        return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
+
+    def __str__(self) -> str:
+        from .text import describe
+
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        from .text import as_html
+
+        return as_html(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        from .text import as_dict
+
+        return as_dict(self)
+
+
+def build(function: str | Expression | Callable[..., Any], /, **values: Any) -> Graph:
+    """The graph of an expression, or of a function of named scalars or tensors, at these values.
+
+    Parameters
+    ----------
+    function : an expression (`"(2*a + b)*(c - d)"`), or a function made of Python operators and torch's functions,
+        without branches that depend on its arguments
+    values : by name; numbers become float64
+
+    The result must be a single number: a gradient is of one.
+    """
+    expression = parse(function) if isinstance(function, str) else function
+    points = {name: as_tensor(name, value) for name, value in values.items()}
+    recorded = record(expression, points)
+    forward = run_forward(recorded, points)
+    result = forward[-1].node
+    if result.value.numel() != 1:
+        raise GradientError(
+            f"Expected a function whose result is one number; got shape {tuple(result.value.shape)}. "
+            f"Sum it, or take its mean."
+        )
+    text = expression.text if isinstance(expression, Expression) else getattr(expression, "__name__", "f")
+    nodes = run_backward(forward)
+    return Graph(text, nodes, {node.name: node for node in nodes})
+
+
+def as_tensor(name: str, value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    try:
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"Expected a number or tensor for {name}; got {value!r}.") from None
+
+
+class Recorder(fx.proxy.GraphAppendingTracer):
+    """fx's tracer, which also accepts tensors that the function brings along (the weights of a module, say)."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        super().__init__(graph)
+        self.brought: dict[str, Tensor] = {}
+
+    def create_arg(self, a: Any) -> Any:
+        if isinstance(a, Tensor):
+            name = f"constant{len(self.brought) + 1}"
+            self.brought[name] = a.detach()
+            return self.graph.create_node("get_attr", name)
+        return super().create_arg(a)
+
+
+def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[fx.Graph, dict[str, Tensor]]:
+    """The function run once on symbols; the second result holds the tensors it brought along."""
+    graph = fx.Graph()
+    tracer = Recorder(graph)
+    symbols = {name: fx.Proxy(graph.placeholder(name), tracer) for name in points}
+    try:
+        result = function(**symbols)
+    except fx.proxy.TraceError as error:
+        raise GradientError(
+            f"Expected a function without branches or loops that depend on its arguments; torch.fx says: "
+            f"{str(error).splitlines()[0]}. Use torch.where, relu or abs."
+        ) from None
+    if isinstance(result, fx.Proxy):
+        graph.output(result.node)
+    elif isinstance(result, (int, float, Tensor)):
+        value = torch.as_tensor(result, dtype=torch.float64) if not isinstance(result, Tensor) else result
+        graph.output(tracer.create_arg(value))
+    else:
+        raise GradientError(f"Expected a function that returns a number; got {type(result).__name__}.")
+    return graph, tracer.brought
+
+
+@dataclass
+class Step:
+    """A node in the making, and what carries a gradient from its value to its operands."""
+
+    node: Node
+    leaves: tuple[Tensor, ...] = ()
+    output: Tensor | None = None
+
+    def pull(self, upstream: Tensor) -> list[Tensor]:
+        """upstream · ∂value/∂operand for each operand: the vector-Jacobian product of this operation alone."""
+        if self.output is None or not self.output.requires_grad:
+            return [torch.zeros_like(leaf) for leaf in self.leaves]
+        found = torch.autograd.grad(self.output, self.leaves, upstream, retain_graph=True, materialize_grads=True)
+        return list(found)
+
+
+def run_forward(recorded: tuple[fx.Graph, dict[str, Tensor]], points: Mapping[str, Tensor]) -> list[Step]:
+    """Each node's value and local derivatives, in order."""
+    graph, brought = recorded
+    result = next(node for node in graph.nodes if node.op == "output").args[0]
+    names: dict[fx.Node, str] = {}
+    values: dict[fx.Node, Any] = {}
+    steps: list[Step] = []
+    fresh = (name for k in itertools.count(1) if (name := f"v{k}") not in points)
+    for node in graph.nodes:
+        if node.op == "output" or (node is not result and not node.users and node.op != "placeholder"):
+            continue
+        if node.op == "placeholder":
+            names[node], values[node] = node.target, points[node.target]
+            steps.append(Step(Node(node.target, "input", (), node.target, points[node.target])))
+        elif node.op == "get_attr":
+            values[node] = brought[node.target]
+            names[node] = node.target if values[node].numel() > 1 else number(values[node])
+            if all(step.node.name != names[node] for step in steps):  # the same number is one node
+                steps.append(Step(Node(names[node], "constant", (), names[node], values[node])))
+        else:
+            step = evaluate(node, values, names)
+            if isinstance(step, Step):
+                names[node] = next(fresh)
+                values[node] = step.node.value
+                step.node = replace(step.node, name=names[node])
+                steps.append(step)
+            else:  # a shape, say: part of no derivative
+                names[node], values[node] = str(step), step
+    # the result goes last, also where an input is returned as it is
+    last = names[result]
+    steps.sort(key=lambda step: step.node.name == last)
+    return steps
+
+
+def operands(node: fx.Node) -> list[fx.Node]:
+    """The nodes among the arguments, one for each place where one stands."""
+    found: list[fx.Node] = []
+
+    def keep(other: fx.Node) -> fx.Node:
+        found.append(other)
+        return other
+
+    fx.node.map_arg((node.args, node.kwargs), keep)
+    return found
+
+
+def evaluate(node: fx.Node, values: Mapping[fx.Node, Any], names: Mapping[fx.Node, str]) -> Any:
+    """The node's value, with its derivative in each operand by itself: a step; or a value that is no tensor."""
+    places = operands(node)
+    leaves = [
+        v.detach().clone().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v
+        for v in (values[other] for other in places)
+    ]
+    queue = iter(leaves)
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda _: next(queue))
+    with torch.enable_grad():
+        value = call(node, args, kwargs)
+    if not isinstance(value, Tensor):
+        return value
+    followed = [(names[o], leaf) for o, leaf in zip(places, leaves, strict=True) if isinstance(leaf, Tensor)]
+    followed = [(name, leaf) for name, leaf in followed if leaf.requires_grad]
+    tensors = tuple(leaf for _, leaf in followed)
+    made = Node(
+        "", symbol(node), tuple(name for name, _ in followed), text_of(node, names), value.detach(),
+        tuple(jacobian(value, leaf) for leaf in tensors),
+    )  # fmt: skip
+    return Step(made, tensors, value)
+
+
+def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Carries the operation out."""
+    try:
+        if node.op == "call_method":
+            first, *rest = args
+            return getattr(first, str(node.target))(*rest, **kwargs)
+        assert callable(node.target)
+        return node.target(*args, **kwargs)
+    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+        raise GradientError(
+            f"Expected an operation that torch can carry out; {symbol(node)} failed: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def jacobian(value: Tensor, leaf: Tensor) -> Tensor | None:
+    """∂value/∂leaf, of shape (*value's, *leaf's); None where it is large. Zeros where there is no dependence."""
+    if value.numel() * leaf.numel() > LARGEST_JACOBIAN:
+        return None
+    found = torch.zeros(value.numel(), leaf.numel(), dtype=value.dtype)
+    if value.requires_grad:
+        for i, entry in enumerate(value.reshape(-1)):
+            (row,) = torch.autograd.grad(entry, leaf, retain_graph=True, allow_unused=True)
+            if row is not None:
+                found[i] = row.reshape(-1)
+    return found.reshape((*value.shape, *leaf.shape))
+
+
+def run_backward(steps: list[Step]) -> tuple[Node, ...]:
+    """The chain rule from the result to the inputs: every node's gradient, and the terms it is the sum of."""
+    arrived: dict[str, list[tuple[str, Tensor, Tensor | None, Tensor]]] = {step.node.name: [] for step in steps}
+    result = steps[-1].node.name
+    nodes: list[Node] = []
+    for step in reversed(steps):
+        node, terms = step.node, arrived[step.node.name]
+        if node.name == result:
+            gradient: Tensor | None = torch.ones_like(node.value)
+        else:
+            gradient = sum((term[3] for term in terms[1:]), start=terms[0][3]) if terms else None
+        nodes.append(replace(node, gradient=gradient, terms=tuple(terms)))
+        if gradient is not None and step.leaves:
+            for name, local, product in zip(node.inputs, node.local, step.pull(gradient), strict=True):
+                arrived[name].append((node.name, gradient, local, product))
+    return tuple(reversed(nodes))
+
+
+def symbol(node: fx.Node) -> str:
+    """How the operation is written: `*`, or its name."""
+    if node.op == "call_method":
+        return str(node.target)
+    named: dict[Any, str] = SYMBOLS
+    return named.get(node.target) or str(getattr(node.target, "__name__", node.target))
+
+
+def text_of(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
+    """The operation with its operands by name: `2 * a`, `exp(v1)`."""
+
+    def written(argument: Any) -> str:
+        if isinstance(argument, fx.Node):
+            return names[argument]
+        return f"{argument:.6g}" if isinstance(argument, float) else str(argument)
+
+    sign = symbol(node)
+    parts = [written(a) for a in node.args] + [f"{key}={written(a)}" for key, a in node.kwargs.items()]
+    if sign in SYMBOLS.values() and not sign.isalpha():
+        return f"{sign}{parts[0]}" if len(parts) == 1 else f"{parts[0]} {sign} {parts[1]}"
+    return f"{sign}({', '.join(parts)})"
+
+
+def number(value: Tensor) -> str:
+    """A number as a reader writes it, with all its digits."""
+    exact = float(value)
+    return f"{exact:g}" if float(f"{exact:g}") == exact else repr(exact)

@@ -1,0 +1,340 @@
+"""Descent on any function of a few numbers, and what a numeric derivative costs in digits.
+
+    x ← x − rate · ∇f(x)   until   |f(x_next) − f(x)| < tolerance
+
+The test is the lecture's: it looks one step ahead, and where it fires the step is not taken. `at` is the last accepted
+point, `tested` the one that was looked at.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .errors import ConfigError
+from .graph import Expression, parse
+from .graph.expressions import check_values
+
+Point = dict[str, float]
+Function = Callable[..., Any]
+
+# forward differences err by rounding ε|f|/δ and truncation ½δ|f''|: least near δ = √ε. Central: ε^(1/3)
+FORWARD_POWER, CENTRAL_POWER = 1 / 2, 1 / 3
+DELTA = (2.0**-52) ** CENTRAL_POWER  # 6.1e-6
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where a descent ended, and why.
+
+    at, value : the last accepted point, and f there
+    tested : the point one step on
+    steps : accepted updates
+    stopped : "tolerance" (f changed by less), "steps" (no more were allowed), "diverged" (f or x no longer finite)
+    gradient : "autograd", "numeric" or "given"
+    path : the accepted points, the start first, thinned to at most 2,000
+    warnings : what a reader should not miss
+    """
+
+    text: str
+    at: Point
+    tested: Point
+    value: float
+    steps: int
+    stopped: str
+    rate: float
+    tolerance: float
+    gradient: str
+    delta: float | None
+    path: tuple[tuple[float, ...], ...]
+    warnings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    @property
+    def converged(self) -> bool:
+        return self.stopped == "tolerance"
+
+    def as_dict(self) -> dict[str, Any]:
+        names = ("at", "tested", "value", "steps", "stopped", "rate", "tolerance", "gradient", "delta", "warnings")
+        return {"expression": self.text, **{name: getattr(self, name) for name in names}}
+
+    def __str__(self) -> str:
+        reasons = {
+            "tolerance": f"f changed by less than the tolerance {self.tolerance:g}",
+            "steps": "no more steps were allowed: raise --steps, or the rate",
+            "diverged": f"it diverged at rate {self.rate:g}: lower the rate",
+        }
+        point = ", ".join(f"{name} = {value:.10g}" for name, value in self.at.items())
+        lines = [
+            f"f = {self.text}",
+            f"{point}    f = {self.value:.10g}",
+            f"stopped after {self.steps} steps: {reasons[self.stopped]} (gradient: {self.gradient})",
+        ]
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+
+
+def minimise(
+    function: str | Expression | Function,
+    start: Mapping[str, float],
+    rate: float = 0.01,
+    tolerance: float = 1e-7,
+    steps: int = 10_000,
+    gradient: str | Mapping[str, str | Function] | Callable[..., Mapping[str, float]] = "autograd",
+    delta: float | None = None,
+) -> Minimum:
+    """Descends from `start` until f changes by less than `tolerance` in a step.
+
+    Parameters
+    ----------
+    function : an expression, or a function of named numbers made of operators and torch's functions
+    start : a number for each name
+    gradient : "autograd"; "numeric" (central differences); or by hand: for each name its partial derivative as an
+        expression, or one function that returns them by name
+    delta : of the numeric gradient: (f(x + δ) − f(x − δ)) / 2δ; 6e-6 if not given
+    """
+    f = as_function(function)
+    point = check_start(f, start)
+    check_options(rate, tolerance, steps, delta, gradient)
+    kind = gradient if isinstance(gradient, str) else "given"
+    if kind == "numeric":
+        delta = DELTA if delta is None else delta
+    slope = gradient_of(f, gradient, delta or DELTA)
+    names = tuple(point)
+    value = at_point(f, point)
+    path = [tuple(point.values())]
+    stopped, taken, tested = "steps", 0, dict(point)
+    for _ in range(steps):
+        partial = slope(point)
+        tested = {name: point[name] - rate * partial[name] for name in names}
+        ahead = at_point(f, tested)
+        if not all(math.isfinite(x) for x in (ahead, *tested.values())):
+            stopped = "diverged"
+            break
+        if abs(ahead - value) < tolerance:
+            stopped = "tolerance"
+            break
+        point, value, taken = tested, ahead, taken + 1
+        path.append(tuple(point.values()))
+    text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
+    thin = max(1, math.ceil(len(path) / 2000))
+    remarks = delta_warnings(f, point, delta) if kind == "numeric" and stopped != "diverged" else ()
+    return Minimum(
+        text, point, tested, value, taken, stopped, rate, tolerance, kind, delta if kind == "numeric" else None,
+        (*path[:-1:thin], path[-1]), remarks,
+    )  # fmt: skip
+
+
+def as_function(function: str | Expression | Function) -> Expression | Function:
+    return parse(function) if isinstance(function, str) else function
+
+
+def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
+    """Numbers, finite, one for each name."""
+    if isinstance(f, Expression):
+        check_values(f, start)
+    if not start:
+        raise ConfigError("Expected at least one variable to minimise over; got none.")
+    point = {name: float(value) for name, value in start.items()}
+    for name, value in point.items():
+        if not math.isfinite(value):
+            raise ConfigError(f"Expected a finite start; got {name}={value}.")
+    if not math.isfinite(at_point(f, point)):
+        raise ConfigError(f"Expected a start at which f is finite; f is {at_point(f, point)} there. Start elsewhere.")
+    return point
+
+
+def check_options(rate: float, tolerance: float, steps: int, delta: float | None, gradient: Any) -> None:
+    if not (rate > 0 and math.isfinite(rate)):
+        raise ConfigError(f"Expected a rate above 0; got {rate}.")
+    if not tolerance >= 0:
+        raise ConfigError(f"Expected a tolerance of 0 or more; got {tolerance}.")
+    if steps < 1:
+        raise ConfigError(f"Expected 1 step or more; got {steps}.")
+    if delta is not None and not (delta > 0 and math.isfinite(delta)):
+        raise ConfigError(f"Expected a delta above 0; got {delta}.")
+    if isinstance(gradient, str) and gradient not in ("autograd", "numeric"):
+        raise ConfigError(f"Expected gradient 'autograd', 'numeric' or derivatives by hand; got {gradient!r}.")
+    if delta is not None and gradient != "numeric":
+        raise ConfigError("Expected gradient='numeric' beside a delta; other gradients take no step.")
+
+
+def tensors(point: Point, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(value, dtype=dtype) for name, value in point.items()}
+
+
+def at_point(f: Expression | Function, point: Point, dtype: torch.dtype = torch.float64) -> float:
+    """f, carried out in the order in which it is written: in float64, or in float32."""
+    return float(f(**tensors(point, dtype)))
+
+
+def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callable[[Point], Point]:
+    """The function from a point to its partial derivatives."""
+    if gradient == "numeric":
+        return lambda point: {name: central(f, point, name, delta) for name in point}
+    if gradient == "autograd":
+        return lambda point: by_autograd(f, point)
+    if callable(gradient):
+        return lambda point: {name: float(value) for name, value in gradient(**point).items()}
+    partials = {name: as_function(partial) for name, partial in gradient.items()}
+
+    def by_hand(point: Point) -> Point:
+        missing = [name for name in point if name not in partials]
+        if missing:
+            raise ConfigError(f"Expected a derivative for each of {', '.join(point)}; {missing[0]} has none.")
+        return {name: at_point(partials[name], only(partials[name], point)) for name in point}
+
+    return by_hand
+
+
+def only(f: Expression | Function, point: Point) -> Point:
+    """The values that this expression asks for: a derivative need not hold every name."""
+    return {name: value for name, value in point.items() if not isinstance(f, Expression) or name in f.names}
+
+
+def by_autograd(f: Expression | Function, point: Point) -> Point:
+    leaves = {name: leaf.requires_grad_() for name, leaf in tensors(point).items()}
+    value = f(**leaves)
+    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        return dict.fromkeys(point, 0.0)
+    found = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return {name: float(slope) for name, slope in zip(leaves, found, strict=True)}
+
+
+def central(
+    f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
+) -> float:
+    """(f(x + δ) − f(x − δ)) / 2δ along one name."""
+    x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
+    rest = tensors(point, dtype)
+    return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x - d})) / (2 * d))
+
+
+def forward(
+    f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
+) -> float:
+    """(f(x + δ) − f(x)) / δ along one name."""
+    x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
+    rest = tensors(point, dtype)
+    return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x})) / d)
+
+
+def delta_warnings(f: Expression | Function, point: Point, delta: float | None) -> tuple[str, ...]:
+    """Says when the numeric gradient is rounding noise, or a chord, and which delta would serve."""
+    assert delta is not None
+    size = max(abs(at_point(f, point)), 1e-300)
+    rounding = 2.0**-52 * size / delta  # f is known to ε|f|, and the difference is divided by δ
+    if rounding > 1e-3 * max(1.0, max(abs(x) for x in by_autograd(f, point).values())):
+        return (
+            f"with delta {delta:g} the numeric gradient is rounding noise: f is known to {2.0**-52 * size:.1e}, which "
+            f"divided by 2 delta is {rounding / 2:.1g}. A delta near {DELTA:.0e} would serve (the cube root of 2^-52).",
+        )
+    truncation = max(abs(central(f, point, name, delta) - by_autograd(f, point)[name]) for name in point)
+    if truncation > 1e-3:
+        return (
+            f"with delta {delta:g} the numeric gradient is off by {truncation:.1g}: it is the slope of a chord. "
+            f"A delta near {DELTA:.0e} would serve.",
+        )
+    return ()
+
+
+@dataclass(frozen=True)
+class StepStudy:
+    """The error of forward and central differences against δ, in float32 and float64: two V-curves each.
+
+    name, point, true : ∂f/∂name at the point, by autograd in float64
+    deltas : from 1e-1 to 1e-16
+    errors : for "forward float64", "central float32", …: the relative error at each delta
+    best : for each curve the delta with the least error, and that error
+    theory : what truncation and rounding would cost, relative to the derivative
+    """
+
+    text: str
+    name: str
+    point: Point
+    true: float
+    deltas: tuple[float, ...]
+    errors: dict[str, tuple[float, ...]]
+    best: dict[str, tuple[float, float]]
+    theory: dict[str, tuple[float, ...]]
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "expression": self.text,
+            "name": self.name,
+            "point": self.point,
+            "true": self.true,
+            "deltas": list(self.deltas),
+            "errors": {key: list(values) for key, values in self.errors.items()},
+            "best": {key: {"delta": delta, "error": error} for key, (delta, error) in self.best.items()},
+        }
+
+    def __str__(self) -> str:
+        keys = list(self.errors)
+        where = ", ".join(f"{name} = {value:g}" for name, value in self.point.items())
+        lines = [
+            f"d/d{self.name} of {self.text} at {where}: {self.true:.10g}; relative error of differences",
+            "delta   " + "  ".join(f"{key:>16}" for key in keys),
+        ]
+        for i, delta in enumerate(self.deltas):
+            if i % 4 == 0:  # the whole powers of ten
+                lines.append(f"{delta:<8.0e}" + "  ".join(f"{self.errors[key][i]:>16.1e}" for key in keys))
+        lines += [f"best {key}: delta {delta:.0e}, error {error:.0e}" for key, (delta, error) in self.best.items()]
+        return "\n".join(lines)
+
+
+def step_study(function: str | Expression | Function, point: Mapping[str, float], name: str | None = None) -> StepStudy:
+    """How many digits a difference gives for each δ: too large, and it is a chord; too small, and it is rounding."""
+    f = as_function(function)
+    at = check_start(f, point)
+    name = next(iter(at)) if name is None else name
+    if name not in at:
+        raise ConfigError(f"Expected one of {', '.join(at)} to differentiate in; got {name!r}.")
+    true = by_autograd(f, at)[name]
+    deltas = tuple(10.0 ** (-k / 4) for k in range(4, 65))
+    scale = max(abs(true), 1e-300)
+    errors = {}
+    for rule, difference in (("forward", forward), ("central", central)):
+        for kind, dtype in DTYPES.items():
+            found = [difference(f, at, name, delta, dtype) for delta in deltas]
+            errors[f"{rule} {kind}"] = tuple(
+                abs(value - true) / scale if math.isfinite(value) else float("inf") for value in found
+            )
+    best = {}
+    for key, values in errors.items():
+        error, delta = min(zip(values, deltas, strict=True))
+        best[key] = (delta, error)
+    text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
+    return StepStudy(text, name, at, true, deltas, errors, best, theory_of(f, at, name, deltas, scale))
+
+
+def theory_of(
+    f: Expression | Function, at: Point, name: str, deltas: tuple[float, ...], scale: float
+) -> dict[str, tuple[float, ...]]:
+    """The straight lines that the V-curves follow; a line that is 0 throughout is left out."""
+    x = torch.tensor(at[name], dtype=torch.float64, requires_grad=True)
+    slopes = [f(**{**tensors(at), name: x})]
+    for _ in range(3):
+        last = slopes[-1]
+        if not last.requires_grad:
+            slopes.append(torch.zeros_like(last))
+        else:
+            slopes += torch.autograd.grad(last, x, create_graph=True, materialize_grads=True)
+    size, _, second, third = (abs(float(slope.detach())) for slope in slopes)
+    lines = {
+        "truncation ½δ|f''|": tuple(delta * second / 2 / scale for delta in deltas),
+        "truncation ⅙δ²|f'''|": tuple(delta**2 * third / 6 / scale for delta in deltas),
+        "rounding ε|f|/δ, float64": tuple(2.0**-53 * size / delta / scale for delta in deltas),
+        "rounding ε|f|/δ, float32": tuple(2.0**-24 * size / delta / scale for delta in deltas),
+    }
+    return {key: line for key, line in lines.items() if any(line)}
