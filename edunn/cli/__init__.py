@@ -26,6 +26,7 @@ COMMANDS = {
     "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
     "graph": "the computation graph of an expression, forward and backward",
     "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
+    "lesson": "the worked examples of the lectures: every figure recomputed, every slip named",
     "data": "what data there is, and how to get more",
 }
 
