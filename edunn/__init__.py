@@ -18,8 +18,9 @@ from .version import __version__ as __version__
 
 MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
-    "features", "figures", "gradcheck", "graph", "handins", "history", "landscape", "layers", "lessons",
-    "lockstep", "losses", "metrics", "minimise", "models", "penalties", "stability", "updates",
+    "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
+    "lessons", "lockstep", "losses", "metrics", "minimise", "models", "neighbours", "penalties", "selection",
+    "stability", "updates",
 )  # fmt: skip
 
 NAMES = {

@@ -133,6 +133,10 @@ def parse(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
             for other in ("name", "path"):
                 tables.get("data", {}).pop(other, None)
         merge(tables, layer)
+    model = tables.get("model")
+    if (model.get("kind") if isinstance(model, dict) else model) == "neighbours":
+        # they have no loss to follow; this one only says that their targets are class indices
+        tables.setdefault("loss", "cross-entropy")
     config = build(Config, tables, "")
     assert isinstance(config, Config)
     if (config.data.name is None) == (config.data.path is None):

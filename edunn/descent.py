@@ -21,6 +21,7 @@ from .data import Samples
 from .devices import permutation
 from .history import History
 from .losses import Loss
+from .models import evaluating
 from .penalties import Penalty
 from .stability import stable_rate
 from .updates import Constant, GradientDescent, Rule, Schedule
@@ -113,7 +114,7 @@ class Progress:
     best_loss: float = float("inf")
     best_epoch: int | None = None
     bad_step: int | None = None  # the steps taken when a loss was first not finite
-    best: Gradients = field(default_factory=dict)  # the parameters at the best epoch
+    best: Gradients = field(default_factory=dict)  # the model's state at the best epoch, running statistics too
     snapshots: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
 
 
@@ -150,7 +151,8 @@ def descend(
 
     Parameters
     ----------
-    model : a module with `gradients(features, upstream)`
+    model : a module with `gradients(features, upstream)`. It is in training mode for the steps, in evaluation mode for
+        the evaluations, and is left in evaluation mode: as it is to be used.
     loss : of its scores
     train : samples on the model's device and in its dtype
     rate : the step size η in w ← w − η g
@@ -231,6 +233,7 @@ class Descent:
         if progress is None:
             self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
         stepper, at = self.stepper(by, reduce), progress or Progress()
+        self.model.train()  # dropout and batch normalisation act differently while training
         start = time.perf_counter() - at.seconds
         if at.step == 0:
             self.keep_snapshot(at)
@@ -248,6 +251,7 @@ class Descent:
         assert ending is not None
         if ending.status == "stopped":
             restore(self.model, at.best)
+        self.model.eval()  # from here on it is used
         at.seconds = time.perf_counter() - start
         return self.history(at, ending)
 
@@ -316,18 +320,20 @@ class Descent:
         if row.get("validation_loss", math.inf) < at.best_loss:
             at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
             if self.patience is not None:
-                at.best = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+                at.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     @torch.no_grad()
     def evaluation(self) -> dict[str, float]:
         """The whole training and validation part, with the weights as they are now."""
-        data, metric = evaluate(self.model, self.loss, self.train)
+        with evaluating(self.model):
+            data, metric = evaluate(self.model, self.loss, self.train)
         penalty = 0.0
         if self.penalty is not None:
             penalty = float(self.penalty.value(dict(self.model.named_parameters())))
         row = {"loss": data, "penalty": penalty, "total": data + penalty, self.model.metric: metric}
         if self.validation is not None:
-            data, metric = evaluate(self.model, self.loss, self.validation)
+            with evaluating(self.model):
+                data, metric = evaluate(self.model, self.loss, self.validation)
             row |= {"validation_loss": data, f"validation_{self.model.metric}": metric}
         return row
 
@@ -416,11 +422,9 @@ def evaluate(model: Any, loss: Loss, part: Samples, chunk: int = 16_384) -> tupl
     return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
 
 
-def restore(model: Any, parameters: Mapping[str, Tensor]) -> None:
-    """Puts parameters back in place."""
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(parameters[name])
+def restore(model: Any, state: Mapping[str, Tensor]) -> None:
+    """Puts parameters and running statistics back in place."""
+    model.load_state_dict(state)
 
 
 @torch.no_grad()
@@ -429,7 +433,8 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
     if part.targets is None:
         raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
     errors.check_finite("features", part.features)
-    scores = model(part.features[:1])
+    with evaluating(model):
+        scores = model(part.features[:1])
     shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
     if axis >= 0 and shape[axis] != min(1, len(part)):
         expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"

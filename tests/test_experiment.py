@@ -218,7 +218,7 @@ def test_damaged_run_is_one_sentence(file: str, damage: str, tmp_path: Path) -> 
     else:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2 - 3] if damage == "cut" else b"[garbage")
-    with pytest.raises(EdunnError, match="^Expected "):
+    with pytest.raises(EdunnError, match=r"^Expected "):
         edunn.load(tmp_path / "run")
 
 

@@ -20,9 +20,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from edunn import descent, figures, graph, losses, metrics, minimise, models, penalties
+from edunn import descent, figures, graph, landscape, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
 from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
+from edunn.features.patches import learn
 from edunn.figures import style
 from edunn.history import History
 
@@ -460,6 +461,12 @@ def line_model() -> tuple[models.LinearModel, Samples]:
     return models.LinearRegression(1, **DOUBLE), TOYS["line"]()
 
 
+def bowl() -> landscape.Surface:
+    """A small surface: squared error on ten points of a line."""
+    x = torch.linspace(-1, 1, 10).double()
+    return landscape.grid(x, 2 * x + 1, losses.SquaredError(), w=(-4, 4, 17), b=(-4, 4, 15))
+
+
 EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "loss_curves": lambda ax, run: figures.loss_curves(run, ax=ax),
     "accuracy_curves": lambda ax, run: figures.accuracy_curves(run, ax=ax),
@@ -475,11 +482,20 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "descent_path": lambda ax, run: figures.descent_path(
         minimise.minimise("x**2 + y**2", {"x": 1.0, "y": 1.0}), graph.parse("x**2 + y**2"), ax=ax
     ),
+    "contour": lambda ax, run: figures.contour(bowl(), ax=ax),
+    "cuts": lambda ax, run: figures.cuts(bowl(), ax=ax, at=(0.0,)),
+    "gradient_field": lambda ax, run: figures.gradient_field(bowl(), ax=ax),
+    "basin_map": lambda ax, run: figures.basin_map(bowl(), bowl().basins(rate=0.1, steps=50), ax=ax),
+    "hog_glyphs": lambda ax, run: figures.hog_glyphs(shapes(12).features[0], ax=ax),
+    "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
+    "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
+    "loss_against_score": lambda ax, run: figures.loss_against_score(ax=ax),
 }
 
 
 def test_every_figure_is_in_the_table() -> None:
-    assert {*EVERY, "save"} == set(figures.__all__)
+    # surface_3d wants 3-D axes and comparison makes four: tests/test_landscape_cli.py
+    assert {*EVERY, "save", "surface_3d", "comparison"} == set(figures.__all__)
 
 
 @pytest.fixture

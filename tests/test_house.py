@@ -16,10 +16,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "edunn"
 # A module imports lower levels, and siblings inside its own folder; nothing else, and no circles.
 LEVELS = {
     "errors": 0, "version": 0,
-    "activations": 1, "devices": 1, "differences": 1, "broadcasting": 1, "config": 1, "history": 1, "metrics": 1,
+    "activations": 1, "devices": 1, "places": 1, "sharing": 1, "differences": 1,
+    "broadcasting": 1, "config": 1, "history": 1, "metrics": 1,
     "losses": 2, "penalties": 2, "layers": 2, "updates": 2, "graph": 2,
     "models": 3, "neighbours": 3, "features": 3, "data": 3, "minimise": 3, "stability": 3,
-    "descent": 4, "gradcheck": 4, "landscape": 4,
+    "descent": 4, "gradcheck": 4, "health": 4, "landscape": 4,
     "stacks": 5, "lockstep": 5, "diagnosis": 5, "conventions": 5, "handins": 6,
     "selection": 6, "distributed": 6, "figures": 6,
     "experiment": 7, "runs": 7, "lessons": 7, "exercises": 7,

@@ -30,6 +30,7 @@ from edunn.losses import (
     Logistic,
     Loss,
     MulticlassHinge,
+    OneVsAllHinge,
     Perceptron,
     SquaredError,
     ZeroOne,
@@ -141,6 +142,10 @@ CASES = {
     "multiclass hinge, over others": Case(MulticlassHinge(over="others"), indices, lambda y: far(y, 1.25)),
     "multiclass hinge, over classes": Case(
         MulticlassHinge(margin=2.0, over="classes"), indices, lambda y: far(y, 2.25)
+    ),
+    "one-vs-all hinge": Case(OneVsAllHinge(), indices, lambda y: 2.5 * one_hot(y) - 1.25),
+    "squared one-vs-all hinge, margin 0.5": Case(
+        OneVsAllHinge(margin=0.5, power=2), indices, lambda y: one_hot(y) - 0.5
     ),
     "squared multiclass hinge": Case(MulticlassHinge(power=2), indices, lambda y: far(y, 1.0)),
     "squared multiclass hinge, include true, over classes": Case(
@@ -617,7 +622,7 @@ def test_multiclass_hinge_refuses_rows_and_a_single_class() -> None:
         (lambda: CrossEntropy(label_smoothing=-0.1), r"label_smoothing in \[0, 1\); got -0.1"),
         (lambda: SquaredError(through=Softmax()), "classes=True"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refuses_options_that_make_no_loss(make: Callable[[], Loss], match: str) -> None:
     with pytest.raises(ConfigError, match=match):

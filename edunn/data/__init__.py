@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigError, DataError, nearest
 from . import files
+from .cifar10 import is_cifar10, load_kept, read_cifar10
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
 from .samples import Dataset, Samples, as_samples, fingerprint, split
@@ -30,6 +31,7 @@ __all__ = [
     "digits",
     "fingerprint",
     "load",
+    "read_cifar10",
     "read_images",
     "read_table",
     "read_unsorted_images",
@@ -86,7 +88,11 @@ def load(
         samples = _call(made[name], name, options)
         said = "".join(f", {key}={value}" for key, value in options.items())
         return Dataset(name, samples, None, fingerprint(samples), f"made by a formula: {name}{said}")
+    if name == "cifar10":
+        return _call(load_kept, name, options, progress=progress)
     path = Path(name)
+    if name and path.exists() and is_cifar10(path):
+        return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():
         samples = _call(read_table, name, options, path)
         return Dataset(path.stem, samples, None, files.sha256(path), name)

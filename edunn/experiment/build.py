@@ -19,9 +19,10 @@ from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
-from ..models import MODELS, LinearModel
+from ..models import MODELS
 from ..penalties import PENALTIES, Penalty
 from ..updates import RULES, SCHEDULES
+from . import neighbours
 
 T = TypeVar("T")
 
@@ -33,8 +34,8 @@ class Prepared:
     config: Config
     dataset: Dataset
     pipeline: Pipeline
-    descent: Descent
-    model: LinearModel
+    descent: Any  # a Descent, or what stands in its place
+    model: Any
     loss: Loss
     penalty: Penalty | None
     train: Samples
@@ -55,18 +56,26 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     penalty = None if config.penalty is None else make(config.penalty, PENALTIES, "penalty")
     rule = make(config.train.rule, RULES, "train.rule")
     schedule = make(config.train.schedule, SCHEDULES, "train.schedule")
-    known_kind(config.model, MODELS, "model")
+    if config.model.kind != neighbours.KIND:
+        known_kind(config.model, {**MODELS, neighbours.KIND: None}, "model")
 
     dataset = read(config, progress)
     rest, validation = dataset.train, None
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
-    pipeline = Pipeline.fit(rest.features, config.features.kind, config.features.standardise, **config.features.options)
+    table = config.features
+    images = rest.features.to(device)  # features are computed where the training will be
+    pipeline, fitted = Pipeline.fit_apply(images, table.kind, table.standardise, **table.options)
 
     def ready(part: Samples | None) -> Samples | None:
         return None if part is None else encoded(part, pipeline, loss, device, dtype)
 
-    train, held = encoded(rest, pipeline, loss, device, dtype), ready(validation)
+    train, held = encoded(rest, pipeline, loss, device, dtype, fitted), ready(validation)
+    if config.model.kind == neighbours.KIND:
+        choice = neighbours.Choice(config.model.options, train, held, config.run.seed)
+        return Prepared(
+            config, dataset, pipeline, choice, choice.model, loss, None, train, held, ready(dataset.test), device, dtype
+        )
     model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
     model = model.to(device)
     options = config.train
@@ -114,9 +123,16 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     return dataset
 
 
-def encoded(part: Samples, pipeline: Pipeline, loss: Loss, device: torch.device, dtype: torch.dtype) -> Samples:
-    """The part as the model and the loss take it."""
-    features = pipeline(part.features, dtype).to(device)
+def encoded(
+    part: Samples,
+    pipeline: Pipeline,
+    loss: Loss,
+    device: torch.device,
+    dtype: torch.dtype,
+    fitted: Tensor | None = None,
+) -> Samples:
+    """The part as the model and the loss take it; `fitted` are its features where they are at hand."""
+    features = pipeline(part.features.to(device), dtype) if fitted is None else fitted.to(dtype)
     targets = None if part.targets is None else encode(part, loss, dtype).to(device)
     return Samples(features, targets, classes=part.classes if loss.labels == "classes" else None)
 
@@ -164,7 +180,7 @@ def make_loss(kind: Kind) -> Loss:
 
 def make_model(
     kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
-) -> LinearModel:
+) -> Any:
     """The model of a config, at its start: zero, or the `weight` and `bias` that its options give."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
@@ -176,7 +192,11 @@ def make_model(
         given["classes"] = len(classes)
     if "seed" in takes:
         given["seed"] = options.pop("seed", seed)
-    if "labels" in takes:
+    if "outputs" in required_of(MODELS[kind.kind]):
+        given["outputs"] = len(classes or ()) if loss.event else 1
+        if loss.event or not classes:
+            given["labels"] = "classes" if loss.event else "real"
+    if "labels" in takes and "labels" not in given:
         given["labels"] = two_class_labels(loss)
     model = make(Kind(kind.kind, options), MODELS, "model", **given)
     one_output = model.one_output

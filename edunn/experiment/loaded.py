@@ -16,7 +16,7 @@ from ..errors import RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
-from ..models import LinearModel
+from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .folder import RunFolder, put_weights
 
@@ -31,7 +31,7 @@ class LoadedRun:
 
     path: Path
     config: Config
-    model: LinearModel
+    model: Any
     loss: Loss
     features: Pipeline
     history: History
@@ -64,7 +64,7 @@ class LoadedRun:
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
         """Scores, labels and, where the model has them, probabilities of new samples; with targets also how right."""
-        x = self.features(samples.features, self.model.weight.dtype)
+        x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores = self.model(x)
         decided = self.model.decide(scores)
         probabilities = getattr(self.model, "probabilities", lambda _: None)(x)
@@ -145,10 +145,16 @@ def load(path: str | Path) -> LoadedRun:
     except (KeyError, TypeError) as error:
         raise RunError(f"Expected a manifest written by edunn in {folder.path}; it lacks {error}.") from None
     dtype = devices.dtype(config.run.dtype)
-    pipeline = Pipeline.from_state(kind, shape, folder.read_tensors("features.safetensors")[0])
+    state = folder.read_tensors("features.safetensors")[0]
+    pipeline = Pipeline.from_state(kind, shape, state, config.features.options)
     loss = make_loss(config.loss)
-    model = make_model(config.model, loss, width, classes, dtype)
-    put_weights(model, folder.read_tensors("model.safetensors")[0], folder)
+    weights = folder.read_tensors("model.safetensors")[0]
+    if config.model.kind == neighbours.KIND:
+        model: Any = neighbours.restored(config.model, weights, classes)
+    else:
+        model = make_model(config.model, loss, width, classes, dtype)
+        put_weights(model, weights, folder)
+    model.eval()
     history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
 

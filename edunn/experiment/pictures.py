@@ -24,7 +24,8 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
 
     model, width = prepared.model, prepared.train.features.shape[1]
     names = prepared.dataset.train.classes
-    save("loss", figures.loss_curves(history))
+    if any("loss" in row for row in history):
+        save("loss", figures.loss_curves(history))
     if history.status == "diverged":
         return drawn  # its scores and weights have nothing to show
     if any(history.metric in row for row in history):

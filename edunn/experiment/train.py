@@ -21,6 +21,7 @@ from ..descent import Progress, evaluate
 from ..devices import threads_for
 from ..errors import ConfigError, RunError
 from ..history import History
+from ..neighbours import Voters
 from ..stability import stable_rate
 from ..version import __version__
 from .build import Prepared, prepare
@@ -119,7 +120,7 @@ def run(
             save_checkpoint(folder, prepared.model, prepared.descent.rule, now)
             saved = time.perf_counter()
 
-    with progress, threads_for(prepared.descent.batch * prepared.model.weight.numel()):
+    with progress, threads_for(prepared.descent.batch * sum(p.numel() for p in prepared.model.parameters())):
         history = prepared.descent.go(by, at, after_epoch)
     # an interrupted run stands in the middle of an epoch; the checkpoint of the last whole one is what it goes on from
     if by == "hand" and history.status not in ("interrupted", "stopped"):
@@ -148,7 +149,13 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
     result: dict[str, Any] = {"status": history.status, "message": history.message}
     for name in ("train", "validation", "test"):
         part: Samples | None = getattr(prepared, name)
-        values = (None, None) if part is None else evaluate(model, loss, part)
+        if isinstance(model, Voters):  # votes have no loss, and each training sample is its own nearest neighbour
+            rate = None
+            if part is not None and part.targets is not None and name != "train":
+                rate = float(model.rate(model(part.features), part.targets))
+            values: tuple[float | None, float | None] = (None, rate)
+        else:
+            values = (None, None) if part is None else evaluate(model, loss, part)
         result |= {f"{name}_loss": values[0], f"{name}_{model.metric}": values[1]}
     penalty = prepared.penalty
     return result | {

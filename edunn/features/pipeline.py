@@ -1,4 +1,4 @@
-"""From samples to the numbers a model takes: a kind of feature, then standardisation; fitted on the training part."""
+"""From samples to the numbers a model takes: kinds of features, then standardisation; fitted on the training part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, ShapeError, nearest, shape
-from .pixels import pixels
+from . import cache
+from .kinds import KINDS as IMAGE_KINDS
+from .kinds import Combination, combination
 from .standardise import Standardise
 
 KINDS = {
     "raw": "the columns of a table, as they are",
-    "pixels": "the pixels of an image in [0, 1], row by row",
+    **{name: kind.summary for name, kind in IMAGE_KINDS.items()},
 }
 
 
@@ -25,36 +27,36 @@ class Pipeline:
 
     Parameters
     ----------
-    kind : a key of `KINDS`
+    kind : "raw", a kind of image features, or several with commas ("hog,hue")
     shape : of one sample as it came: (features,), or (height, width, channels) of an image
     standardise : the fitted shift and scale, or None
+    extract : the kinds of image features, fitted; None for a table
     """
 
     kind: str
     shape: tuple[int, ...]
     standardise: Standardise | None = None
+    extract: Combination | None = None
 
     @classmethod
     def fit(cls, features: Tensor, kind: str = "auto", standardise: bool = False, **options: Any) -> Pipeline:
         """`auto` is pixels for images, which are uint8 (samples, height, width, channels), and raw for tables."""
+        return cls.fit_apply(features, kind, standardise, **options)[0]
+
+    @classmethod
+    def fit_apply(
+        cls, features: Tensor, kind: str = "auto", standardise: bool = False, **options: Any
+    ) -> tuple[Pipeline, Tensor]:
+        """The pipeline, and what it makes of the samples that it was fitted on, which are computed once."""
         images = features.ndim == 4
-        if kind == "auto":
-            kind = "pixels" if images else "raw"
-        if kind not in KINDS:
-            raise ConfigError(
-                f"Expected features.kind as one of the known; got {kind!r}. {nearest(kind, [*KINDS, 'auto'])}"
-            )
-        if options:
-            raise ConfigError(
-                f"Unknown config key features.{next(iter(options))}: features of kind {kind!r} take none."
-            )
-        if images != (kind == "pixels"):
-            raise ConfigError(
-                f"Expected features that fit the samples; {kind!r} wants {'images' if kind == 'pixels' else 'a table'} "
-                f"and came with {'images' if images else 'a table'}. Use features.kind = 'auto'."
-            )
-        plain = cls(kind, tuple(features.shape[1:]))
-        return cls(kind, plain.shape, Standardise.fit(plain(features))) if standardise else plain
+        kind = kind_of(kind, images, options)
+        extract = cache.fit(combination(kind, options), features) if images else None
+        plain = cls(kind, tuple(features.shape[1:]), extract=extract)
+        x = plain(features)
+        if not standardise:
+            return plain, x
+        fitted = Standardise.fit(x)
+        return cls(kind, plain.shape, fitted, extract), fitted(x)
 
     def __call__(self, features: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """(samples, *shape) to (samples, width)."""
@@ -62,15 +64,39 @@ class Pipeline:
             raise ShapeError(
                 f"Expected samples of shape {self.shape}, as the run was trained on; got {shape(features[0])}."
             )
-        x = pixels(features) if self.kind == "pixels" else features
+        x = features if self.extract is None else cache.compute(self.extract, features)
         x = x if dtype is None else x.to(dtype)
         return x if self.standardise is None else self.standardise(x)
 
     def state(self) -> dict[str, Tensor]:
         """The fitted tensors, for a file."""
-        return {} if self.standardise is None else self.standardise.state()
+        learnt = {} if self.extract is None else self.extract.state()
+        return (self.standardise.state() if self.standardise else {}) | learnt
 
     @classmethod
-    def from_state(cls, kind: str, shape: tuple[int, ...], state: Mapping[str, Tensor]) -> Pipeline:
-        """What `state` gave, put together again."""
-        return cls(kind, shape, Standardise.from_state(dict(state)) if state else None)
+    def from_state(
+        cls, kind: str, shape: tuple[int, ...], state: Mapping[str, Tensor], options: Mapping[str, Any] | None = None
+    ) -> Pipeline:
+        """What `state` gave, put together again; `options` are those of the kinds."""
+        own = {key: tensor for key, tensor in state.items() if "." not in key}  # a kind's have its name in front
+        extract = combination(kind, options).restored(state) if len(shape) == 3 else None
+        return cls(kind, shape, Standardise.from_state(own) if own else None, extract)
+
+
+def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
+    """The kind, checked against the samples."""
+    if kind == "auto":
+        kind = "pixels" if images else "raw"
+    for name in kind.split(","):
+        if name.strip() not in KINDS:
+            raise ConfigError(
+                f"Expected features.kind as one of the known; got {name.strip()!r}. {nearest(name, [*KINDS, 'auto'])}"
+            )
+    if images != (kind != "raw"):
+        raise ConfigError(
+            f"Expected features that fit the samples; {kind!r} wants {'a table' if images else 'images'} "
+            f"and came with {'images' if images else 'a table'}. Use features.kind = 'auto'."
+        )
+    if not images and options:
+        raise ConfigError(f"Unknown config key features.{next(iter(options))}: features of kind {kind!r} take none.")
+    return kind

@@ -5,6 +5,7 @@ backend is chosen, no window opens, rcParams stay as they are, and the figure is
 notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
 """
 
+from .features import hog_glyphs, loss_against_score, patch_dictionary, strength_curves
 from .graphs import computation_graph
 from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
@@ -25,10 +26,14 @@ __all__ = [
     "descent_path",
     "fitted_line",
     "gradient_field",
+    "hog_glyphs",
     "image_grid",
+    "loss_against_score",
     "loss_curves",
+    "patch_dictionary",
     "save",
     "step_study",
+    "strength_curves",
     "surface_3d",
     "templates",
 ]

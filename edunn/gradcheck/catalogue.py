@@ -51,6 +51,8 @@ LOSSES: dict[str, losses.Loss] = {
     "multiclass-hinge include_true": losses.MulticlassHinge(include_true=True),
     "multiclass-hinge over others": losses.MulticlassHinge(over="others"),
     "multiclass-hinge over classes": losses.MulticlassHinge(over="classes"),
+    "one-vs-all-hinge": losses.OneVsAllHinge(),
+    "squared one-vs-all-hinge margin 0.5": losses.OneVsAllHinge(margin=0.5, power=2),
     "squared multiclass-hinge": losses.MulticlassHinge(power=2),
     "squared multiclass-hinge over classes include_true": losses.MulticlassHinge(
         power=2, over="classes", include_true=True
@@ -83,7 +85,23 @@ OBJECTIVES: dict[str, tuple[Callable[[], Any], losses.Loss, penalties.Penalty]] 
         lambda: models.LinearSVM(FEATURES, CLASSES), losses.MulticlassHinge(), penalties.L1(0.7)),
     "squared multiclass svm, no bias": (
         lambda: models.LinearSVM(FEATURES, CLASSES, bias=False), losses.MulticlassHinge(power=2), penalties.L2(0.7)),
+    "two-layer net": (
+        lambda: models.TwoLayerNet(FEATURES, CLASSES, hidden=5, activation="tanh"), losses.CrossEntropy(),
+        penalties.L2(0.7)),
+    "two-layer net, relu, one output": (
+        lambda: models.TwoLayerNet(FEATURES, 1, hidden=5), losses.BinaryCrossEntropy(), penalties.L2(0.7, half=True)),
+    "two-layer net, batch normalisation and dropout": (
+        lambda: held(models.TwoLayerNet(FEATURES, CLASSES, hidden=5, activation="tanh", batchnorm=True, dropout=0.3)),
+        losses.MulticlassHinge(power=2), penalties.L2(0.7)),
 }  # fmt: skip
+
+
+def held(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with every dropout mask drawn once and kept: a difference wants the same function on both sides."""
+    for layer in model.modules():
+        if isinstance(layer, layers.Dropout):
+            layer.held = True
+    return model
 
 
 class Draw:
@@ -262,10 +280,25 @@ def penalty_subjects(name: str, penalty: penalties.Penalty, draw: Draw) -> list[
 
 def layer_subjects(draw: Draw) -> list[Subject]:
     """Σ u·layer(x) in the layer's parameters and in x."""
-    makers: dict[str, tuple[layers.Linear, tuple[int, ...]]] = {
-        "linear": (layers.Linear(FEATURES, CLASSES, dtype=torch.float64), ()),
-        "linear, no bias": (layers.Linear(FEATURES, CLASSES, bias=False, dtype=torch.float64), ()),
-        "linear, two runs": (layers.Linear(FEATURES, CLASSES, runs=(2,), dtype=torch.float64), (2,)),
+    double = torch.float64
+    makers: dict[str, tuple[torch.nn.Module, tuple[int, ...]]] = {
+        "linear": (layers.Linear(FEATURES, CLASSES, dtype=double), ()),
+        "linear, no bias": (layers.Linear(FEATURES, CLASSES, bias=False, dtype=double), ()),
+        "linear, two runs": (layers.Linear(FEATURES, CLASSES, runs=(2,), dtype=double), (2,)),
+        "dropout": (held(layers.Dropout(0.4, seed=int(draw.whole(2**31, 1)))), ()),
+        "batchnorm": (layers.BatchNorm(FEATURES, dtype=double), ()),
+        "batchnorm, two runs": (layers.BatchNorm(FEATURES, runs=(2,), dtype=double), (2,)),
+        "batchnorm, evaluation": (layers.BatchNorm(FEATURES, dtype=double).eval(), ()),
+        "chain": (
+            layers.Chain(
+                layers.Linear(FEATURES, CLASSES, dtype=double),
+                layers.BatchNorm(CLASSES, dtype=double),
+                activations.Tanh(),
+                held(layers.Dropout(0.4)),
+                layers.Linear(CLASSES, 2, dtype=double),
+            ),
+            (),
+        ),
     }
     found = []
     for name, (layer, runs) in makers.items():

@@ -2,7 +2,7 @@
 
 from .base import Loss as Loss
 from .binary import BinaryCrossEntropy, Hinge, Logistic, Perceptron, ZeroOne
-from .multiclass import CrossEntropy, MulticlassHinge
+from .multiclass import CrossEntropy, MulticlassHinge, OneVsAllHinge
 from .regression import AbsoluteError, Huber, SquaredError
 
 LOSSES: dict[str, type[Loss]] = {
@@ -16,6 +16,7 @@ LOSSES: dict[str, type[Loss]] = {
     "zero-one": ZeroOne,
     "cross-entropy": CrossEntropy,
     "multiclass-hinge": MulticlassHinge,
+    "one-vs-all-hinge": OneVsAllHinge,
 }
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Logistic",
     "Loss",
     "MulticlassHinge",
+    "OneVsAllHinge",
     "Perceptron",
     "SquaredError",
     "ZeroOne",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from .base import Loss, as_rows, pick
+from .base import Loss, as_rows, one_hot, pick
 from .binary import check_hinge
 
 
@@ -166,6 +166,73 @@ class MulticlassHinge(Loss):
         super().check(scores, targets)
         if scores.shape[-1] < 2:
             raise errors.ShapeError(f"Expected scores of at least two classes; got {errors.shape(scores)}.")
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        errors.check_class_indices(targets, classes)
+
+
+class OneVsAllHinge(Loss):
+    """ℓ(s, y) = Σ_j max(0, Δ − t_j s_j)^p with t_y = +1, t_j = −1 for j ≠ y: a hinge for each class against the rest.
+
+    With v_j = p max(0, Δ − t_j s_j)^{p−1} where Δ − t_j s_j > 0, else 0:  ∂ℓ/∂s_j = −t_j v_j
+
+    Here the scores of different classes never meet: each row of the weight is a two-class SVM of its own, and training
+    them together only saves time. `MulticlassHinge` compares the scores with one another.
+
+    Parameters
+    ----------
+    margin : Δ ≥ 0
+    power : p, 1 or 2 (the squared hinge)
+
+    scikit-learn: `LinearSVC(multi_class="ovr", loss="hinge" | "squared_hinge")`.
+    """
+
+    event = 1
+    labels = "classes"
+
+    def __init__(self, margin: float = 1.0, power: int = 1) -> None:
+        super().__init__()
+        check_hinge(margin, power)
+        self.margin = margin
+        self.power = power
+        self.smooth = power == 2
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return (torch.relu(self.margin - self.signs(scores, targets) * scores) ** self.power).sum(-1)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        signs = self.signs(scores, targets)
+        shortfall = self.margin - signs * scores
+        slope = (shortfall > 0).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
+        return -signs * slope
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """A diagonal matrix, of 2 where a class falls short, for the squared hinge; 0 for the hinge."""
+        return torch.diag_embed(self.bend(scores, targets))
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        return self.bend(scores, targets) * direction
+
+    def bend(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The second derivative of each term in its own score."""
+        shortfall = self.margin - self.signs(scores, targets) * scores
+        return (shortfall > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
+
+    @staticmethod
+    def signs(scores: Tensor, targets: Tensor) -> Tensor:
+        """+1 for the true class and −1 for the others, of the scores' shape."""
+        return (2 * one_hot(targets, scores) - 1).expand(scores.shape)
+
+    def takes_rows(self, targets: Tensor) -> bool:
+        return False
+
+    def check(self, scores: Tensor, targets: Tensor) -> None:
+        if targets.dtype.is_floating_point:
+            raise errors.DtypeError(
+                f"Expected class indices (an integer dtype) for the one-vs-all hinge; got {targets.dtype}. "
+                f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
+            )
+        super().check(scores, targets)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         errors.check_class_indices(targets, classes)

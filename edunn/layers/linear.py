@@ -1,16 +1,12 @@
-"""Layers: a value, and the hand-derived gradients in their input and in their parameters.
-
-Every layer has `forward(features)`, `input_gradient(features, upstream)` (what goes down to the layer below) and
-`gradients(features, upstream)` (what updates its parameters, by name). `upstream` is d loss / d output.
-"""
+"""The linear layer: scores = x Wᵀ + b, and its three gradients."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from . import errors
-from .devices import generator
+from .. import errors
+from ..devices import generator
 
 
 class Linear(nn.Module):

@@ -1,0 +1,136 @@
+"""Downloads that go on where they stopped, and that are verified before anybody sees them."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import DataError
+from ..version import __version__
+from . import files
+
+CHUNK = 2**18
+PATIENCE = 30.0  # seconds without a byte
+TRIES = 4
+
+
+def download(
+    url: str,
+    destination: Path,
+    sha256: str,
+    size: int,
+    progress: Callable[[int, int], None] | None = None,
+    pause: float = 2.0,
+) -> Path:
+    """Fetches a file of known sha256 and size; it appears under its name only when it is whole and right.
+
+    What has arrived lies beside it as `<name>.part`; the next call, or the next of a few tries, asks for the rest. A
+    file whose sha256 is another is removed.
+
+    Parameters
+    ----------
+    progress : called with (bytes here, bytes in all) now and then
+    pause : seconds before the second try, doubled each time
+    """
+    check_url(url)
+    if destination.is_file() and files.sha256(destination) == sha256:
+        return destination
+    part = destination.with_name(destination.name + ".part")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DataError(f"Expected to make the folder '{destination.parent}'; {problem.strerror}.") from problem
+    for attempt in range(1, TRIES + 1):
+        try:
+            fetch_rest(url, part, size, progress)
+            break
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as problem:
+            code = getattr(problem, "code", None)
+            final = code is not None and 400 <= code < 500 and code not in (408, 429)
+            if attempt == TRIES or final:
+                here = part.stat().st_size if part.is_file() else 0
+                raise DataError(
+                    f"Expected {size:,} bytes from {url}; {reason(problem)} after {here:,}. "
+                    f"The same command goes on from there; --url takes a mirror."
+                ) from problem
+            time.sleep(pause * 2 ** (attempt - 1))
+    digest = files.sha256(part)
+    if digest != sha256:
+        part.unlink()
+        raise DataError(
+            f"Expected sha256 {sha256[:12]}… of what {url} gave; got {digest[:12]}…. It was removed; try another --url."
+        )
+    os.replace(part, destination)
+    return destination
+
+
+def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
+    """Appends what `part` lacks. A server that does not know ranges sends everything, and it starts afresh."""
+    here = part.stat().st_size if part.is_file() else 0
+    if here > size:
+        part.unlink()
+        here = 0
+    if here == size:
+        return
+    headers = {"User-Agent": f"edunn/{__version__}"} | ({"Range": f"bytes={here}-"} if here else {})
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as answer:
+        if here and answer.status != 206:
+            here = 0
+        with part.open("ab" if here else "wb") as file:
+            while chunk := answer.read(CHUNK):
+                here += len(chunk)
+                if here > size:
+                    file.close()
+                    part.unlink()
+                    raise DataError(f"Expected {size:,} bytes from {url}; it sends more. Try another --url.")
+                file.write(chunk)
+                if progress is not None:
+                    progress(here, size)
+    if here < size:
+        raise OSError(f"the connection ended at {here:,} bytes")
+
+
+def check_url(url: str) -> None:
+    """Only from the web: a mirror's address may come from anywhere, a local path is for `edunn data import`."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise DataError(
+            f"Expected an address that starts with https://; got {url!r}. For a file here: edunn data import."
+        )
+
+
+def reason(problem: Exception) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(problem, urllib.error.HTTPError):
+        return f"the server answered {problem.code} {problem.reason}"
+    return str(getattr(problem, "reason", problem) or type(problem).__name__)
+
+
+def keep(source: Path, destination: Path, sha256: str) -> Path:
+    """Copies a file of known sha256 to its place; there is nothing there, or all of it."""
+    if source.resolve() == destination.resolve():
+        return destination
+    part = destination.with_name(destination.name + f".{os.getpid()}.part")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with source.open("rb") as given, part.open("wb") as taken:
+            while chunk := given.read(CHUNK):
+                digest.update(chunk)
+                taken.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise DataError(f"Expected sha256 {sha256[:12]}… of '{source}'; it changed while it was copied.")
+        shutil.move(part, destination)
+    except OSError as problem:
+        raise DataError(f"Expected to copy '{source}' to '{destination}'; {problem.strerror}.") from problem
+    finally:
+        part.unlink(missing_ok=True)
+    return destination

@@ -1,0 +1,130 @@
+"""Features on disk, so that the second run over the same images does not compute them again.
+
+One file for each (images, kinds, options, what was fitted): its name is their sha256, so nothing can go stale. In
+`EDUNN_CACHE` (default ~/.cache/edunn; empty: nothing is kept), listed and emptied by `edunn data list` and
+`edunn data clear`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from .. import places
+from ..history import write_atomically
+from .kinds import Combination
+
+VERSION = 1  # of what the features mean: to be raised when a kind gives other numbers for the same options
+FEWEST = 1000  # images: fewer are computed sooner than found
+LARGEST = 4 * 2**30  # bytes of a file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kept file: what it holds, and its size in bytes."""
+
+    path: Path
+    kind: str
+    samples: int
+    width: int
+    size: int
+
+
+def entries() -> list[Entry]:
+    """What is kept, largest first. Files that are damaged are listed as well, as kind "damaged"."""
+    top = places.cache()
+    if top is None or not (top / "features").is_dir():
+        return []
+    found = []
+    for path in (top / "features").glob("*.safetensors"):
+        about: dict[str, Any] = {}
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {})["about"])
+        except (OSError, safetensors.SafetensorError, KeyError, ValueError):
+            about = {}
+        kind, samples, width = about.get("kind", "damaged"), about.get("samples", 0), about.get("width", 0)
+        found.append(Entry(path, kind, samples, width, path.stat().st_size))
+    return sorted(found, key=lambda entry: -entry.size)
+
+
+def clear() -> int:
+    """Removes what is kept (and what an interrupted write left); returns the bytes."""
+    top = places.cache()
+    freed = 0
+    if top is not None and (top / "features").is_dir():
+        for path in [*(top / "features").glob("*.safetensors"), *(top / "features").glob(".*.part")]:
+            freed += path.stat().st_size
+            path.unlink()
+    return freed
+
+
+def fit(kinds: Combination, images: Tensor) -> Combination:
+    """`kinds.fit(images)`, or what was learnt from these images the last time."""
+    if not any(hasattr(kind, "dictionary") for kind in kinds.kinds):
+        return kinds.fit(images)
+    path = place("fitted", kinds, images)
+    kept = None if path is None else read(path)
+    if kept is not None:
+        return kinds.restored({key: tensor.to(images.device) for key, tensor in kept.items()})
+    fitted = kinds.fit(images)
+    write(path, fitted.state(), {"kind": f"{kinds.name} (fitted)", "samples": len(images), "width": 0})
+    return fitted
+
+
+def compute(kinds: Combination, images: Tensor) -> Tensor:
+    """`kinds(images)`, or what was computed for these images the last time."""
+    path = place("features", kinds, images)
+    kept = None if path is None else read(path)
+    if kept is not None and "features" in kept and len(kept["features"]) == len(images):
+        return kept["features"].to(images.device)
+    features = kinds(images)
+    write(path, {"features": features}, {"kind": kinds.name, "samples": len(images), "width": features.shape[1]})
+    return features
+
+
+def place(what: str, kinds: Combination, images: Tensor) -> Path | None:
+    """The file for this input, or None where it is not to be kept."""
+    top = places.cache()
+    if top is None or len(images) < FEWEST:
+        return None
+    about = {
+        "version": VERSION,
+        "what": what,
+        "kinds": kinds.options(),
+        "order": kinds.name,
+        "shape": list(images.shape),
+        "dtype": str(images.dtype),
+        "device": images.device.type,  # rounding differs in the last digits
+    }
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for tensor in (images, *(tensor for _, tensor in sorted(kinds.state().items()))):
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return top / "features" / f"{digest.hexdigest()}.safetensors"
+
+
+def read(path: Path) -> dict[str, Tensor] | None:
+    """The tensors of a kept file; None where there is none, or it is damaged."""
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError):
+        return None
+
+
+def write(path: Path | None, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Keeps tensors. A disk that is full or read-only is no reason to stop: then nothing is kept."""
+    if path is None or sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
+        return
+    plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, safetensors.torch.save(plain, {"about": json.dumps(about)}))
+    except OSError:
+        return

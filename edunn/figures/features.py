@@ -1,0 +1,177 @@
+"""What features see: HOG as glyphs, a dictionary of patches; and what a regulariser's strength and a loss do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from ..errors import ConfigError, ShapeError
+from ..features.hog import cell_histograms, pair, strongest_gradients, to_last_axis
+from ..losses import CrossEntropy, MulticlassHinge
+from .images import image_grid
+from .style import BLUE, GREY, MARKERS, ORANGE, axes_for, tidy
+
+
+def hog_glyphs(
+    image: Any,
+    orientations: int = 9,
+    pixels_per_cell: int | tuple[int, int] = 8,
+    ax: Axes | None = None,
+) -> Axes:
+    """What HOG sees of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
+
+    A gradient stands across its edge; the strokes are turned by 90°, so that they run with the edge as the eye does.
+
+    Parameters
+    ----------
+    image : (height, width, channels) or (height, width)
+    """
+    picture = torch.as_tensor(image)
+    if picture.ndim not in (2, 3):
+        raise ShapeError(f"Expected one image, (height, width, channels); got {tuple(picture.shape)}.")
+    cell = pair("pixels_per_cell", pixels_per_cell)
+    planes = to_last_axis(picture[None], torch.float32)
+    strength = cell_histograms(*strongest_gradients(planes), orientations, cell)[
+        ..., 0
+    ].numpy()  # (bins, rows, columns)
+    ax = axes_for(ax, 5.0, 5.2)
+    shown = picture.numpy()
+    ax.imshow(
+        shown if shown.ndim == 3 and shown.shape[2] == 3 else shown.reshape(shown.shape[:2]), cmap="gray", alpha=0.35
+    )
+    bins, rows, columns = np.nonzero(strength > 0)
+    angle = np.pi * (bins + 0.5) / orientations + np.pi / 2  # of the edge, not of its gradient
+    half = 0.46 * min(cell)
+    x, y = (columns + 0.5) * cell[1] - 0.5, (rows + 0.5) * cell[0] - 0.5
+    dx, dy = half * np.cos(angle), half * np.sin(angle)
+    share = strength[bins, rows, columns] / max(float(strength.max()), 1e-12)
+    lines = np.stack([np.stack([x - dx, y - dy], 1), np.stack([x + dx, y + dy], 1)], 1)
+    colours = np.zeros((len(lines), 4))
+    colours[:, 3] = share
+    order = np.argsort(share)  # the strong ones on top
+    ax.add_collection(LineCollection(list(lines[order]), colors=colours[order], linewidths=0.6 + 2.2 * share[order]))
+    for position in range(1, strength.shape[2]):
+        ax.axvline(position * cell[1] - 0.5, color=GREY, linewidth=0.3)
+    for position in range(1, strength.shape[1]):
+        ax.axhline(position * cell[0] - 0.5, color=GREY, linewidth=0.3)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(
+        f"What HOG sees: {orientations} directions in cells of {cell[0]}×{cell[1]} pixels",
+        loc="left",
+        fontsize="medium",
+    )
+    return ax
+
+
+def patch_dictionary(dictionary: Any, most: int = 100, ax: Axes | None = None) -> Axes:
+    """The words that were learnt, as patches, each in its own contrast; the most used are not told from the others.
+
+    Parameters
+    ----------
+    dictionary : from `edunn.features.patches.learn`
+    most : how many are shown
+    """
+    words = dictionary.patches().cpu().numpy()[:most]
+    low, high = words.min((1, 2, 3), keepdims=True), words.max((1, 2, 3), keepdims=True)
+    scaled = (words - low) / np.where(high > low, high - low, 1)
+    columns = math.ceil(math.sqrt(len(scaled)))
+    ax = image_grid(scaled, columns=columns, ax=ax)
+    total = len(dictionary.centroids)
+    which = f"the first {len(scaled)} of {total:,}" if len(scaled) < total else f"all {total:,}"
+    ax.set_title(f"Words learnt from whitened patches: {which}", loc="left", fontsize="medium")
+    return ax
+
+
+def strength_curves(
+    strengths: Sequence[float],
+    train: Sequence[float],
+    validation: Sequence[float],
+    name: str = "strength",
+    metric: str = "accuracy",
+    ax: Axes | None = None,
+) -> Axes:
+    """Training and validation part against a regulariser's strength; the best one on the validation part is marked.
+
+    On the left the model learns the training part by heart, on the right it may no longer learn. A strength of 0 is
+    drawn at the left edge, apart from the logarithmic axis.
+    """
+    if not len(strengths) == len(train) == len(validation) or not len(strengths):
+        raise ShapeError(
+            f"Expected as many scores as strengths; got {len(strengths)}, {len(train)} and {len(validation)}."
+        )
+    ax = axes_for(ax)
+    values = np.asarray(strengths, float)
+    if (values < 0).any():
+        raise ConfigError(f"Expected strengths of 0 or more; got {values.min()}.")
+    positive = values[values > 0]
+    if len(positive) > 1 and positive.max() / positive.min() >= 20:
+        if len(positive) < len(values):
+            ax.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.5)
+        else:
+            ax.set_xscale("log")
+        ax.set_xticks(values, [f"{value:g}" for value in values])
+        ax.set_xticks([], minor=True)
+    ax.plot(values, train, color=BLUE, marker=MARKERS[0], label="training part")
+    ax.plot(values, validation, color=ORANGE, marker=MARKERS[1], label="validation part")
+    best = int(np.nanargmax(np.asarray(validation, float)))
+    ax.axvline(values[best], color=GREY, linewidth=0.8, linestyle="--")
+    ax.annotate(
+        f"{values[best]:g}: {validation[best]:.3f}", (values[best], 0.02), xytext=(4, 0), fontsize="small",
+        xycoords=("data", "axes fraction"), textcoords="offset points",
+    )  # fmt: skip
+    tidy(ax, f"{metric} against {name}", name, metric)
+    ax.legend(frameon=False)
+    return ax
+
+
+def loss_against_score(
+    scores: Sequence[float] = (3.2, 5.1, -1.7),
+    target: int = 0,
+    moving: int | None = None,
+    reach: float = 8.0,
+    classes: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """SVM against softmax on the same scores: one score moves, the others stay; which loss moves?
+
+    The multiclass hinge is flat wherever every margin is met, or the moving class does not break one; cross-entropy is
+    never flat: it always asks for more.
+
+    Parameters
+    ----------
+    scores : one sample's; target : its class
+    moving : whose score moves; by default the target's
+    reach : how far to both sides
+    """
+    start, moving = torch.tensor(scores, dtype=torch.float64), target if moving is None else moving
+    for name, index in (("target", target), ("moving", moving)):
+        if not 0 <= index < len(start):
+            raise ConfigError(f"Expected {name} from 0 to {len(start) - 1}; got {index}.")
+    moves = torch.linspace(-reach, reach, 801, dtype=torch.float64)
+    table = start.repeat(len(moves), 1)
+    table[:, moving] += moves
+    labels = torch.full((len(moves),), target)
+    ax = axes_for(ax)
+    where = table[:, moving].numpy()
+    names = [f"class {index}" for index in range(len(start))] if classes is None else list(classes)
+    kinds: Mapping[str, tuple[Any, str, str]] = {
+        "multiclass hinge (SVM)": (MulticlassHinge(), BLUE, "-"),
+        "cross-entropy (softmax)": (CrossEntropy(), ORANGE, "--"),
+    }
+    for name, (loss, colour, style) in kinds.items():
+        ax.plot(where, loss.pointwise(table, labels).numpy(), color=colour, linestyle=style, label=name)
+        here = float(loss.pointwise(start[None], torch.tensor([target])))
+        ax.plot([float(start[moving])], [here], color=colour, marker=MARKERS[0])
+    listed = ", ".join(f"{name} {value:g}" for name, value in zip(names, scores, strict=True))
+    tidy(ax, f"Which loss moves when a score moves?\nscores {listed}; the true class is {names[target]}",
+         f"score of {names[moving]}", "loss of the sample")  # fmt: skip
+    ax.set_ylim(bottom=-0.2)
+    ax.legend(frameon=False)
+    return ax

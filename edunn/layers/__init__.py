@@ -1,0 +1,29 @@
+"""Layers: a value, and the hand-derived gradients in their input and in their parameters.
+
+Every layer has `forward(features)`, `input_gradient(features, upstream)` (what goes down to the layer below) and
+`gradients(features, upstream)` (what updates its parameters, by name). `upstream` is d loss / d output.
+
+Some layers keep something from `forward` that their gradients need (a dropout mask, a chain's intermediate values):
+gradients are always those of the last `forward`, on the same features.
+"""
+
+from .batchnorm import BatchNorm
+from .chain import Chain
+from .dropout import Dropout
+from .linear import Linear, with_ones
+from .scales import SCALES, kaiming, starting_scale, xavier
+
+__all__ = [
+    "LAYERS",
+    "SCALES",
+    "BatchNorm",
+    "Chain",
+    "Dropout",
+    "Linear",
+    "kaiming",
+    "starting_scale",
+    "with_ones",
+    "xavier",
+]
+
+LAYERS = {"linear": Linear, "dropout": Dropout, "batchnorm": BatchNorm, "chain": Chain}

@@ -1,0 +1,120 @@
+"""Batch normalisation, with the two paths through mean and variance written out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .. import errors
+
+
+class BatchNorm(nn.Module):
+    """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, each feature for itself.
+
+    Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample of it;
+    evaluation: the running μ and σ², which are constants.
+
+    With u = ∂L/∂y, v = γ u = ∂L/∂x̂ and s = √(σ² + ε):
+
+        ∂L/∂γ  = Σ_i u_i x̂_i        ∂L/∂β = Σ_i u_i
+        ∂L/∂σ² = Σ_i v_i (x_i − μ) · (−½) s⁻³
+        ∂L/∂μ  = −Σ_i v_i / s        (σ² depends on μ as well, but Σ_i (x_i − μ) = 0 takes that term away)
+        ∂L/∂x_i = v_i / s + ∂L/∂σ² · 2 (x_i − μ) / n + ∂L/∂μ / n
+
+    In evaluation only the first term of ∂L/∂x is left. The parameters are called `scale` (γ) and `shift` (β) and not
+    weight and bias: a penalty on weights has no business with them.
+
+    Parameters
+    ----------
+    features : how many
+    momentum : the share of the new batch in running ← (1 − momentum) running + momentum · batch
+    epsilon : ε > 0, for a feature that does not vary
+    runs : leading axes, to train a stack at once
+
+    Shapes
+    ------
+    scale, shift, running_mean, running_variance : (*runs, features); features : (*runs, samples, features)
+
+    As in torch, the running variance counts with n − 1 and the batch's own with n; a batch of one sample has no
+    variance, gives y = β, and leaves the running statistics as they are (torch refuses it).
+    torch: `nn.BatchNorm1d`. See Ioffe & Szegedy 2015, Batch Normalization, algorithm 1.
+    """
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        runs: tuple[int, ...] = (),
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if features < 1:
+            raise errors.ConfigError(f"Expected at least one feature; got {features}.")
+        if not 0 < momentum <= 1:
+            raise errors.ConfigError(f"Expected momentum in (0, 1]; got {momentum}.")
+        if not epsilon > 0:
+            raise errors.ConfigError(f"Expected epsilon above 0; got {epsilon}.")
+        self.momentum = momentum
+        self.epsilon = epsilon
+        start = torch.zeros(*runs, features, dtype=dtype, device=device)
+        self.scale = nn.Parameter(torch.ones_like(start))
+        self.shift = nn.Parameter(start)
+        self.register_buffer("running_mean", torch.zeros_like(start))
+        self.register_buffer("running_variance", torch.ones_like(start))
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.check_features(features)
+        mean, variance = self.statistics(features)
+        if self.training:
+            self.keep(mean, variance, features.shape[-2])
+        normal = (features - mean) / torch.sqrt(variance + self.epsilon)
+        return normal * self.scale.unsqueeze(-2) + self.shift.unsqueeze(-2)
+
+    def statistics(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and σ², (*runs, 1, features): the batch's while training, else the running ones."""
+        if not self.training:
+            return self.running_mean.unsqueeze(-2), self.running_variance.unsqueeze(-2)
+        mean = features.mean(-2, keepdim=True)
+        return mean, ((features - mean) ** 2).mean(-2, keepdim=True)
+
+    @torch.no_grad()
+    def keep(self, mean: Tensor, variance: Tensor, samples: int) -> None:
+        """Moves the running statistics towards the batch's."""
+        if samples > 1:
+            self.running_mean.lerp_(mean.squeeze(-2), self.momentum)
+            self.running_variance.lerp_(variance.squeeze(-2) * samples / (samples - 1), self.momentum)
+
+    @torch.no_grad()
+    def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
+        """∂L/∂scale and ∂L/∂shift, of the parameters' shapes."""
+        mean, variance = self.statistics(features)
+        normal = (features - mean) / torch.sqrt(variance + self.epsilon)
+        return {"scale": (upstream * normal).sum(-2), "shift": upstream.sum(-2)}
+
+    @torch.no_grad()
+    def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
+        """∂L/∂features, of the features' shape: straight through, and while training also through σ² and μ."""
+        mean, variance = self.statistics(features)
+        deviation = torch.sqrt(variance + self.epsilon)
+        to_normal = upstream * self.scale.unsqueeze(-2)
+        straight = to_normal / deviation
+        if not self.training:
+            return straight
+        samples = features.shape[-2]
+        centred = features - mean
+        to_variance = (to_normal * centred).sum(-2, keepdim=True) * -0.5 / deviation**3
+        to_mean = -straight.sum(-2, keepdim=True)
+        return straight + to_variance * 2 * centred / samples + to_mean / samples
+
+    def check_features(self, features: Tensor) -> None:
+        width = self.scale.shape[-1]
+        if features.ndim < 2 or features.shape[-1] != width:
+            raise errors.ShapeError(f"Expected features of shape (samples, {width}); got {errors.shape(features)}.")
+
+    def extra_repr(self) -> str:
+        return f"{self.scale.shape[-1]}, momentum={self.momentum}, epsilon={self.epsilon}"
