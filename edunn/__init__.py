@@ -17,8 +17,8 @@ from typing import Any
 from .version import __version__ as __version__
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "experiment",
-    "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
+    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "exercises",
+    "experiment", "features", "figures", "gradcheck", "graph", "handins", "health", "history", "landscape", "layers",
     "lessons", "lockstep", "losses", "metrics", "minimise", "models", "neighbours", "penalties", "selection",
     "stability", "updates",
 )  # fmt: skip
