@@ -85,10 +85,10 @@ BUMPS = """\
 Claim: the oscillations of L(w) grow with |b| and with the number of features.
 Measured: 100 samples, x standard normal in d features; labels separable (a random plane), noisy (the plane with
 logistic noise: 20 to 30 % are on the wrong side), or a coin's. Along a random direction u through w = 0, at bias b, the
-curve a ↦ L(a u, b) is that of the single feature u·x. Minima of the curve on 2,401 points of a in [−60, 60] that lie
+curve a ↦ L(a u, b) is that of the single feature u·x. Minima of the curve on 1,201 points of a in [−60, 60] that lie
 inside and are deeper than 1e-4 on both sides are counted, and averaged over 20 seeds."""
 
-WINDOW = (-60.0, 60.0, 2401)
+WINDOW = (-60.0, 60.0, 1201)
 OFFSETS = (0.0, 2.0, 5.0, 10.0, 20.0)
 LABELS = ("separable", "noisy", "coin")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ def circles(seed: int) -> Samples:
     return Samples(made.features, made.targets.double())
 
 
+@cache
 def trained(name: str) -> Any:
     samples = circles(0)
     lifted = LIFTS[name](samples.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -91,6 +92,7 @@ def rows() -> list[Row]:
     ]
 
 
+@cache
 def histories() -> dict[str, History]:
     """Thirty epochs from the same start, at one rate."""
     loss = BinaryCrossEntropy()
@@ -210,6 +212,7 @@ def two_clouds() -> Samples:
     return Samples(made.features, (2 * made.targets - 1).double())
 
 
+@cache
 def svm(strength: float, margin: float = 1.0, epochs: int = 4000) -> LinearSVM:
     """Trained to rest: full batches, at a rate that falls as 1/t."""
     model = LinearSVM(2).double()
