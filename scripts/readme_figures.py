@@ -21,3 +21,16 @@ moons = edunn.data.TOYS["moons"](samples=300, noise=0.2).to(dtype=edunn.devices.
 line = edunn.models.SoftmaxClassifier(2, 2)
 edunn.descend(line, edunn.losses.CrossEntropy(), moons, rate=1.0, epochs=300)
 edunn.figures.save(edunn.figures.decision_regions(line, moons), OUT / "moons.png")
+
+# %% Squared error through a sigmoid against cross-entropy: what the same data make of the two
+random = edunn.data.TOYS["random-binary"](samples=1000)
+x, y = random.features[:, 0], random.targets.double()
+first, second = (
+    edunn.landscape.grid(x, y, loss, w=(-20, 20, 512), b=(-20, 20, 512))
+    for loss in (
+        edunn.losses.SquaredError(through=edunn.activations.Sigmoid()),
+        edunn.losses.BinaryCrossEntropy(),
+    )
+)
+axes = edunn.figures.comparison(first, second, titles=("squared error through a sigmoid", "cross-entropy"))
+edunn.figures.save(axes[0].figure, OUT / "comparison.png", dpi=90)
