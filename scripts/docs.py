@@ -55,7 +55,7 @@ def errata(rows: list[Row]) -> str:
 
 def page(every: dict[str, Lesson]) -> str:
     """Every lesson: question, derivation, exercises, pictures."""
-    lines = [MADE, "# Lessons\n", "`edunn lesson NAME` prints each with its tables in full precision; `--out DIR` saves",
+    lines = [MADE, "# Lessons\n", "`edunn lesson NAME` prints each with its tables at full precision; `--out` saves",
              "them with the pictures. What the lectures print wrongly is in the [errata](errata.md).\n"]  # fmt: skip
     for lesson in every.values():
         lines += [f"## {lesson.name}\n", f"**{lesson.question}** (lecture {lesson.lecture})\n",
@@ -73,12 +73,20 @@ def index(every: dict[str, Lesson]) -> str:
              "- [Lessons](lessons.md): every topic with its derivation and pictures",
              "- [Errata](errata.md): what the lectures print wrongly, and by which mistake",
              "- [Glossary](glossary.md): the terms in English, Italian, Spanish and Ukrainian",
+             *other_pages(),
              "- [README](../README.md): how to install and begin\n",
              "| lesson | lecture | the question it answers |", "| --- | --- | --- |"]  # fmt: skip
     lines += [f"| [{k.name}](lessons.md#{k.name}) | {k.lecture} | {cell(k.question)} |" for k in every.values()]
     lines += ["", "| exercise | formula |", "| --- | --- |"]
     lines += [f"| `{e.name}` | {cell(e.formula)} |" for e in exercises.EXERCISES.values()]
     return "\n".join(lines) + "\n"
+
+
+def other_pages() -> list[str]:
+    """The pages that are written by hand, by their own first heading."""
+    known = ("index.md", "lessons.md", "errata.md", "glossary.md")
+    found = [path for path in sorted(DOCS.glob("*.md")) if path.name not in known]
+    return [f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}]({path.name})" for path in found]
 
 
 def pages() -> dict[str, str]:

@@ -15,7 +15,7 @@ from .steps import Step, steps
 # in the order of the lectures
 TOPICS = (
     "bumps", "indexing", "vanishing", "limits_of_numbers",
-    "multiclass_hinge", "regularisers", "loops", "lift",
+    "neighbours", "multiclass_hinge", "regularisers", "loops", "lift",
     "graphs", "linear_regression",
     "logistic", "by_hand", "arm",
     "zero_one", "quadratic",
