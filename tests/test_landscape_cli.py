@@ -142,7 +142,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--compare", "mse"], "another loss"),
         (["--a=-1:1:3"], "--run"),
         (["--run", "nowhere"], "no such folder"),
-        (["--samples", "0"], "1 sample"),
+        (["--samples", "0"], "from 1 to"),
         (["--device", "cuda" if not torch.cuda.is_available() else "cpux"], "device"),
         (["--dtype", "float16"], "float32 or float64"),
     ],

@@ -365,3 +365,22 @@ def test_the_lectures_two_minima_come_from_one_wrong_index() -> None:
     # at (0, 0) every probability is ½
     origin = landscape.grid(x, (torch.arange(2500) >= 1250).double(), loss, (0, 0, 1), 0.0)
     assert float(origin.values) == pytest.approx(0.125, rel=1e-15)
+
+
+@pytest.mark.parametrize("loss", [BinaryCrossEntropy(), SquaredError(through=Sigmoid())], ids=["bce", "mse"])
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([100.0, 101, 102, 105, 106], [0, 0, 0, 1, 1]),
+        ([1.0, 2, 2, 3], [0, 0, 1, 1]),
+        ([1.0, 2, 3, 4], [1, 1, 1, 1]),
+        ([4.0, 3, 2, 1], [0, 0, 1, 1]),
+    ],
+    ids=["far from 0", "touching", "one class", "downwards"],
+)
+@pytest.mark.parametrize(("w", "b"), [((-10, 10, 41), (-10, 10, 41)), ((-20, 20, 101), (-200, 200, 101))])
+def test_what_a_threshold_parts_has_no_minimum(loss, x, y, w, b) -> None:  # type: ignore[no-untyped-def]
+    """Along (1, −t) every score goes its label's way: the loss falls for ever, however small its slope has become."""
+    surface = landscape.grid(torch.tensor(x).double(), torch.tensor(y).double(), loss, w=w, b=b)
+    kinds = {found["kind"] for found in surface.minima()}
+    assert not kinds & {"minimum", "saddle"}

@@ -86,6 +86,9 @@ def run_command(name: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("edunn: interrupted", file=sys.stderr)
         return 130
+    except MemoryError:
+        print("edunn: Expected room in memory for this; there was too little. Ask for fewer points.", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of our output went away: `edunn … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

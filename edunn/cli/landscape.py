@@ -18,6 +18,9 @@ from .common import add_common, emit, note, parse_number
 if TYPE_CHECKING:
     from ..landscape import Surface
 
+MOST_POINTS = 2**27
+MOST_SAMPLES = 10**8
+
 EXAMPLE = (
     "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 --b=-20:20:512 --compare bce\n"
     "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --steps 3000\n"
@@ -45,13 +48,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     more.add_argument("--same-scale", action="store_true", help="the same colours and heights for both")
     more.add_argument("--cuts", metavar="B1,B2,B3", help="where the surface is cut (default: three values of b)")
     more.add_argument("--basins", action="store_true", help="gradient descent from every grid point")
-    more.add_argument("--rate", default="1", help="of that descent (default: 1)")
-    more.add_argument("--steps", type=int, default=1000, help="of that descent (default: 1000)")
+    more.add_argument("--rate", help="of that descent (default: 1)")
+    more.add_argument("--steps", type=int, help="of that descent (default: 1000)")
     more.add_argument("--no-figures", action="store_true", help="numbers only")
     more.add_argument("--html", action="store_true", help="also a figure to turn, surface.html (needs plotly)")
     own = parser.add_argument_group("a run's weights")
     own.add_argument("--run", metavar="DIR", help="a run's folder")
-    own.add_argument("--plane", default="random", help="random, principal, hessian, or two parameters such as "
+    own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
     own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="along the first direction; the run is at 0")
     add_common(parser)
@@ -94,6 +97,19 @@ def checked(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.method not in methods.METHODS:
         raise ConfigError(f"Expected --method {', '.join(methods.METHODS)}; got {args.method!r}.")
+    for flag, given, needs in (
+        ("--rate", args.rate is not None, "basins"),
+        ("--steps", args.steps is not None, "basins"),
+        ("--same-scale", args.same_scale, "compare"),
+        ("--plane", args.plane is not None, "run"),
+    ):
+        if given and not getattr(args, needs):
+            raise ConfigError(f"Expected --{needs} beside {flag}: without it {flag} says nothing.")
+    args.rate = "1" if args.rate is None else args.rate
+    args.steps = 1000 if args.steps is None else args.steps
+    args.plane = args.plane or "random"
+    if not 1 <= args.samples <= MOST_SAMPLES:
+        raise ConfigError(f"Expected --samples from 1 to {MOST_SAMPLES:,}; got {args.samples}.")
     rate = parse_number(args.rate, "--rate")
     if not (rate > 0 and math.isfinite(rate)):
         raise ConfigError(f"Expected --rate above 0; got {args.rate}.")
@@ -110,9 +126,16 @@ def checked(args: argparse.Namespace) -> dict[str, Any]:
         cuts = [parse_number(part, "--cuts") for part in args.cuts.split(",")]
         if not 1 <= len(cuts) <= 3:
             raise ConfigError(f"Expected one to three values for --cuts, as -10,0,10; got {args.cuts!r}.")
+        if not all(map(math.isfinite, cuts)):
+            raise ConfigError(f"Expected finite numbers for --cuts; got {args.cuts!r}.")
+    first, second = window("--a" if args.run else "--w", args.a if args.run else args.w), window("--b", args.b)
+    if first is not None and second is not None and first[2] * second[2] > MOST_POINTS:
+        raise ConfigError(
+            f"Expected at most {MOST_POINTS:,} grid points, a gigabyte of values; got {first[2]:,} × {second[2]:,}."
+        )
     return {
-        "first": window("--a" if args.run else "--w", args.a if args.run else args.w),
-        "second": window("--b", args.b),
+        "first": first,
+        "second": second,
         "rate": rate,
         "cuts": cuts,
         "device": devices.device(args.device or "auto"),
@@ -136,8 +159,8 @@ def window(flag: str, given: str | None) -> tuple[float, float, int] | None:
         count = int(parts[2])
     except ValueError:
         raise ConfigError(f"Expected a whole number of points in {flag} LOW:HIGH:COUNT; got {parts[2]!r}.") from None
-    if count * 8 > 2**33:
-        raise ConfigError(f"Expected fewer points in {flag}; got {count}.")
+    if count > MOST_POINTS:
+        raise ConfigError(f"Expected at most {MOST_POINTS:,} points in {flag}; got {count:,}.")
     from ..landscape.planes import axis
 
     axis(flag, (low, high, count))  # says what is wrong with it

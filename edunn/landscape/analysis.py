@@ -111,11 +111,16 @@ def condition(surface: Surface) -> tuple[float, str | None]:
         mean, spread = float(x.mean()), float(x.std(correction=0))
         if spread == 0:
             hint = "x is constant: w and b do the same, and the lowest points form a line"
-        elif abs(mean) > 2 * spread or not 0.2 < spread < 5:
-            hint = (
-                f"x has mean {mean:.3g} and spread {spread:.3g}: the bowl is a valley {number**0.5:.0f} times as long "
-                f"as wide. Standardise x, (x − mean) / spread, and it is nearly round"
-            )
+        else:
+            # with u = (x − mean)/spread the score is (w·spread)u + (w·mean + b): H in those coordinates
+            change = torch.tensor([[1 / spread, 0.0], [-mean / spread, 1.0]], dtype=torch.float64)
+            hessian = torch.tensor([[p, q], [q, r]], dtype=torch.float64)
+            below, above = torch.linalg.eigvalsh(change.mT @ hessian @ change).tolist()
+            if below > 0 and above / below < number / 4:
+                hint = (
+                    f"x has mean {mean:.3g} and spread {spread:.3g}: the bowl is a valley {number**0.5:.0f} times as "
+                    f"long as wide. Standardise x, (x − mean) / spread, and it is {(above / below) ** 0.5:.1f} times"
+                )
     return number, hint
 
 

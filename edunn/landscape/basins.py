@@ -18,7 +18,8 @@ from .planes import Field, Plane
 if TYPE_CHECKING:
     from .surface import Surface
 
-CLOSE = 1e-3  # two losses, or two ends in units of the window, that count as the same
+CLOSE = 1e-3  # two losses that count as the same
+SAME_PLACE = 0.02  # two ends that do, in units of the window: a valley is reached from many sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +155,13 @@ def slopes(field: Field, surface: Surface) -> Any:
 
 
 def grouped(surface: Surface, ends: Tensor, losses: Tensor) -> Tensor:
-    """A number for each place where points ended: ends nearer than a thousandth of the window are one place.
+    """A number for each place where points ended: ends nearer than a fiftieth of the window are one place.
 
     The places are numbered by their loss, the best first; more than 20 of them (points still under way along a plateau)
     share the number 20.
     """
     width = [float(axis[-1] - axis[0]) or 1.0 for axis in (surface.first, surface.second)]
-    scale = torch.tensor(width, dtype=ends.dtype, device=ends.device) * 20 * CLOSE
+    scale = torch.tensor(width, dtype=ends.dtype, device=ends.device) * SAME_PLACE
     labels = torch.full((len(ends),), -1, dtype=torch.int64, device=ends.device)
     left = losses.isfinite()
     for number in range(20):

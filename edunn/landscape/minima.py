@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..activations import Tanh
 from ..losses import AbsoluteError, Hinge, ZeroOne
 from . import kinks, spectral
 from .exact import is_quadratic, least_squares
@@ -108,11 +109,14 @@ def polished(surface: Surface, field: Field, start: Tensor) -> list[dict[str, An
     taken: list[Tensor] = []  # where minima and saddles lie already
     escapes: list[Tensor] = []  # in which directions it runs away already
     best = float(surface.lowest["loss"])
+    endless = parted(field)
     for k, origin in enumerate(start.cpu()):
         end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
         kind, flat = classify(field, jet, scale.cpu(), free.cpu(), float(away.norm()), bool(found.done[k]), size, best,
                               float(found.start[k]))  # fmt: skip
+        if endless and kind in ("minimum", "saddle"):
+            kind = "runaway"  # so far out that rounding stopped the steps
         if kind in ("minimum", "saddle"):
             if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
                 kind = "artefact"
@@ -129,6 +133,24 @@ def polished(surface: Surface, field: Field, start: Tensor) -> list[dict[str, An
         else:
             results.append(grid_point(surface, origin, kind))
     return sorted(results, key=lambda r: (KINDS.index(r["kind"]), r["loss"]))
+
+
+def parted(field: Field) -> bool:
+    """Whether a threshold t parts the two labels of one feature (x = t may bear both): then no point is stationary.
+
+    Along ±(1, −t) every score goes the way of its label or stays, so the loss falls from every (w, b), for ever.
+    """
+    plane = field.plane if isinstance(field, spectral.Compressed) else field
+    if not (isinstance(plane, Plane) and plane.one_feature and plane.penalty is None and spectral.fits(plane)):
+        return False
+    through = getattr(plane.loss, "through", None)
+    low, high = (-1, 1) if plane.loss.labels == "signs" or isinstance(through, Tanh) else (0, 1)
+    down, up = plane.x[plane.targets == low], plane.x[plane.targets == high]
+    if len(down) + len(up) < plane.samples:
+        return False  # targets between the two have a score of their own
+    if len(down) == 0 or len(up) == 0:
+        return True
+    return bool(((down.max() <= up.min()) | (up.max() <= down.min())) & (plane.x.max() > plane.x.min()))
 
 
 def grid_point(surface: Surface, point: Tensor, kind: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ The six numbers of a point travel together, as a *jet*: value, a, b, aa, ab, bb,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -206,7 +207,7 @@ def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tens
     if len(window) != 3:
         raise errors.ConfigError(f"Expected {name} = (low, high, count); got {window!r}.")
     low, high, count = window
-    if not (low - low == 0 and high - high == 0):
+    if not math.isfinite(high - low):
         raise errors.ConfigError(f"Expected a finite window for {name}; got {low} to {high}.")
     if int(count) != count or count < 1:
         raise errors.ConfigError(f"Expected a whole number of points, 1 or more, for {name}; got {count}.")
