@@ -72,7 +72,7 @@ class Row:
         notes = [self.note] if self.note else []
         if self.reproduced is not None:
             notes.append(f"The mistake gives {shown(self.reproduced)}.")
-        notes += not_finite("computed", self.computed)
+        notes += [*not_finite("printed", self.printed), *not_finite("computed", self.computed)]
         return {
             "id": self.id,
             "lesson": self.lesson,
