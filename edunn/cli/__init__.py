@@ -27,6 +27,8 @@ COMMANDS = {
     "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
     "graph": "the computation graph of an expression, forward and backward",
     "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
+    "lesson": "the worked examples of the lectures: every figure recomputed, every slip named",
+    "exercise": "blanks to fill in, cut from this package's own source; check grades them",
     "features": "turn images into histograms of gradients and colours, or a bag of visual words",
     "data": "what data there is, and how to get more",
     "bench": "how fast training runs here, beside this machine's ceiling",

@@ -225,7 +225,7 @@ def cuts(
     for (name, surface), dash in zip(named.items(), ("-", "--", ":", "-."), strict=False):
         for k, value in enumerate(at):
             j = int(np.abs(array(surface.second) - value).argmin())
-            label = f"{surface.names[1]} = {number(round(float(surface.second[j]), 6))}"
+            label = f"{surface.names[1]} = {number(round(float(surface.second[j]), 6) + 0.0)}"
             label = f"{plain(name)}, {label}" if name else label
             axes.plot(array(surface.first), heights(surface)[:, j], dash, color=CUTS[k % 3], linewidth=1.6, label=label)
     first = next(iter(named.values()))

@@ -1,0 +1,149 @@
+"""What the lessons draw beside the other figures: curves by name, surfaces side by side, margins, lifts, an arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..data import Samples
+from ..landscape.surface import Surface
+from .models import decision_regions
+from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, number, plain, tidy
+from .surfaces import Shown3D, bounds, heights, surface_3d
+
+DASHES = ("-", "--", "-.", ":")
+
+
+def curves(
+    at: Any, lines: Mapping[str, Any], ax: Axes | None = None, title: str = "", x: str = "", y: str = ""
+) -> Axes:
+    """Several functions of one variable: a colour and a dash each.
+
+    Parameters
+    ----------
+    at : (points,)
+    lines : by name, (points,) each
+    x, y : what stands on the axes
+    """
+    axes = axes_for(ax)
+    for k, (name, values) in enumerate(lines.items()):
+        colour = COLOURS[k % len(COLOURS)]
+        axes.plot(array(at), array(values), DASHES[k % 4], color=colour, linewidth=1.8, label=plain(name))
+    tidy(axes, title, x, y)
+    axes.legend(fontsize="small", frameon=False)
+    return axes
+
+
+def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> list[Axes]:
+    """Axes side by side on a figure of their own, row by row."""
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    kind = options.pop("kind", ShownAxes)
+    return [figure.add_subplot(rows, columns, k + 1, axes_class=kind, **options) for k in range(rows * columns)]
+
+
+def two_grids(first: Surface, second: Surface, titles: tuple[str, str]) -> Axes:
+    """Two surfaces in three dimensions at one scale."""
+    axes = panels(1, 2, 5.6, 4.8, kind=Shown3D)
+    limits = bounds(heights(first), heights(second))
+    for ax, surface, title in zip(axes, (first, second), titles, strict=True):
+        surface_3d(surface, ax, limits=limits, title=title)
+        ax.set_xlabel("θ₁")
+        ax.set_ylabel("θ₀")
+    return axes[0]
+
+
+def three_curves(surfaces: Mapping[str, Surface]) -> Axes:
+    """The curves L(w) of several surfaces of one bias, each on axes of its own."""
+    axes = panels(1, len(surfaces), 4.2, 3.4)
+    for k, (ax, (name, surface)) in enumerate(zip(axes, surfaces.items(), strict=True)):
+        ax.plot(array(surface.first), heights(surface)[:, 0], color=COLOURS[k], linewidth=1.8)
+        tidy(ax, name, surface.names[0], "loss" if k == 0 else "")
+        ax.set_title(ax.get_title(loc="left").replace(", ", ",\n", 1), loc="left", fontsize="medium")
+    return axes[0]
+
+
+def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
+    """The boundary w·x + b = 0 and the margins ±1 of binary machines, with the support vectors ringed."""
+    axes = panels(1, len(models), 5.4, 4.6)
+    assert samples.targets is not None
+    whole = Samples(samples.features, samples.targets.long(), feature_names=samples.feature_names)
+    for ax, (name, model) in zip(axes, models.items(), strict=True):
+        decision_regions(model, whole, ax)
+        with torch.no_grad():
+            held = array(samples.targets * model(samples.features)) <= 1.02  # descent on a kink ends near it
+            width = 2 / float(model.weight.norm())
+        points = array(samples.features)[held]
+        ax.scatter(points[:, 0], points[:, 1], s=90, facecolor="none", edgecolor=BLACK, linewidth=1.2, zorder=6)
+        title = f"{name}: margin of width {number(width)}, {held.sum()} support vectors ringed"
+        tidy(ax, title, "x₁", "x₂", grid=False)
+        without_legend(ax)
+    return axes[0]
+
+
+def without_legend(ax: Axes) -> None:
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+
+
+class Lifted(torch.nn.Module):
+    """A model on lifted features, as a model on the features."""
+
+    def __init__(self, model: Any, lift: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.model, self.lift = model, lift
+
+    def forward(self, features: Any) -> Any:
+        return self.model(self.lift(features.double()))
+
+    def predict(self, features: Any) -> Any:
+        return self.model.predict(self.lift(features.double()))
+
+
+def lifts(models: Mapping[str, tuple[Any, Callable[[Any], Any]]], samples: Samples) -> Axes:
+    """Where each model decides for which class, in the plane of the two features that were lifted."""
+    axes = panels(1, len(models), 4.2, 4.0)
+    assert samples.targets is not None
+    whole = Samples(samples.features, samples.targets.long())
+    for ax, (name, (model, lift)) in zip(axes, models.items(), strict=True):
+        decision_regions(Lifted(model, lift), whole, ax)
+        right = ax.get_title(loc="left").partition(": ")[2]
+        tidy(ax, f"{name}\n{right}", "x₁", "x₂", grid=False)
+        without_legend(ax)
+        ax.set_aspect("equal")
+    return axes[0]
+
+
+def arms(runs: Mapping[str, tuple[Any, tuple[float, float]]], most: int = 12) -> Axes:
+    """Arms on their way: (steps, joints, 2) places and a target each; the tip's path, some poses, the last one bold."""
+    count = len(runs)
+    columns = max(1, count // 2) if count > 3 else count
+    axes = panels(-(-count // columns), columns, 3.6, 3.5)
+    for ax, (name, (places, target)) in zip(axes, runs.items(), strict=False):
+        poses = array(places)
+        for k in np.unique(np.linspace(0, len(poses) - 1, most).round().astype(int)):
+            ax.plot(poses[k, :, 0], poses[k, :, 1], color=GREY, linewidth=0.8, alpha=0.35)
+        ax.plot(poses[:, -1, 0], poses[:, -1, 1], "-", color=ORANGE, linewidth=1.2, marker=".", markersize=4)
+        ax.plot(poses[-1, :, 0], poses[-1, :, 1], "o-", color=BLUE, linewidth=2.4, markersize=5)
+        ax.plot(*target, "*", color=VERMILLION, markersize=14, markeredgecolor=BLACK, markeredgewidth=0.6, zorder=5)
+        off = float(np.hypot(*(poses[-1, -1] - np.asarray(target))))
+        tidy(ax, f"{name}\n{number(off)} left after {len(poses) - 1} steps", "", "")
+        reach = 1.05 * float(np.abs(poses).max())
+        ax.set_xlim(-reach, reach)
+        ax.set_ylim(-reach, reach)
+        ax.set_aspect("equal")
+    handles = [
+        Line2D([], [], marker="*", linestyle="none", color=VERMILLION, markersize=10, label="target"),
+        Line2D([], [], color=ORANGE, marker=".", label="the tip's path"),
+        Line2D([], [], color=BLUE, marker="o", label="where it ends"),
+    ]
+    axes[0].legend(handles=handles, fontsize="x-small", loc="lower left", framealpha=0.9)
+    return axes[0]

@@ -1,0 +1,57 @@
+"""The worked examples of five lectures, recomputed: every printed number beside ours, and every slip with its cause.
+
+lesson = edunn.lessons.get("softmax")
+for row in lesson.rows(): print(row.id, row.printed, row.computed, row.verdict)
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from ..errors import ConfigError, nearest
+from .engine import Lesson, Row, Table
+from .steps import Step, steps
+
+# in the order of the lectures
+TOPICS = (
+    "bumps", "indexing", "vanishing", "limits_of_numbers",
+    "neighbours", "multiclass_hinge", "regularisers", "loops", "lift",
+    "graphs", "linear_regression",
+    "logistic", "by_hand", "arm",
+    "zero_one", "quadratic",
+)  # fmt: skip
+
+
+def lessons() -> dict[str, Lesson]:
+    """Every lesson by its name."""
+    found: dict[str, Lesson] = {}
+    for topic in TOPICS:
+        for lesson in importlib.import_module(f".{topic}", __name__).LESSONS:
+            found[lesson.name] = lesson
+    return found
+
+
+def get(name: str) -> Lesson:
+    """A lesson by its name."""
+    known = lessons()
+    if name not in known:
+        raise ConfigError(f"Expected a lesson; got {name!r}. {nearest(name, known)} See edunn lesson --list.")
+    return known[name]
+
+
+def rows() -> list[Row]:
+    """Every row of every lesson, in the order of their ids."""
+    return sorted((row for lesson in lessons().values() for row in lesson.rows()), key=lambda row: order(row.id))
+
+
+def order(name: str) -> tuple[int, int, int, str]:
+    """Numbers first, lecture by lecture, then the errata: 0.1 … 1.10 … e0 … 2.7 … 000.a …"""
+    head, _, tail = name.partition(".")
+    if name.startswith("e"):
+        return (0, 2, int(name[1:]), "")
+    if len(head) == 3:
+        return (1, int(head), 0, tail)
+    return (0, int(head), 10 + int(tail), "")
+
+
+__all__ = ["Lesson", "Row", "Step", "Table", "get", "lessons", "rows", "steps"]

@@ -1,0 +1,123 @@
+"""Step tables: every number that a few steps of descent compute, sample by sample, for any linear model and data."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import Samples
+from ..descent import Descent, add_penalty, constrain
+from ..errors import ConfigError
+from ..losses import Loss
+from ..penalties import Penalty
+from ..updates import GradientDescent, Rule
+from .engine import Table
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the weights it started from, its samples, their mean loss and gradient, and where it led.
+
+    `start`, `nabla`, `end` are by parameter entry: {"w": 0.0, "b": 0.0}
+    """
+
+    number: int
+    start: dict[str, float]
+    nabla: dict[str, float]
+    end: dict[str, float]
+    loss: float
+    table: Table
+
+
+def steps(
+    model: Any,
+    loss: Loss,
+    samples: Samples,
+    rate: float,
+    count: int = 2,
+    batch_size: int | None = None,
+    penalty: Penalty | None = None,
+    rule: Rule | None = None,
+    seed: int = 0,
+) -> list[Step]:
+    """The first `count` steps of a run; the model is left as it is.
+
+    Each sample has a line: its features, target and score, its loss, and its own gradient in each weight. Their means
+    (with the penalty's gradient, if there is one) are the step's gradient, by which the weights are updated.
+    """
+    if count < 1:
+        raise ConfigError(f"Expected 1 step or more in a step table; got {count}.")
+    model, rule = copy.deepcopy(model), copy.deepcopy(rule) if rule is not None else GradientDescent()
+    rule.reset()
+    run = Descent(model, loss, samples, rate, batch_size, steps=count, penalty=penalty, rule=rule, seed=seed)
+    found: list[Step] = []
+    epoch = 0
+    while len(found) < count:
+        for features, targets in run.batches(epoch):
+            factor = run.schedule(epoch, run.epochs or 1)
+            found.append(one_step(run, features, targets, rate * factor, len(found) + 1))
+            if len(found) == count:
+                break
+        epoch += 1
+    return found
+
+
+@torch.no_grad()
+def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, number: int) -> Step:
+    """The four verbs, with every number kept."""
+    parameters = dict(run.model.named_parameters())
+    start = entries(parameters)
+    scores = run.model(features)
+    losses = run.loss.pointwise(scores, targets)
+    own = run.loss.pointwise_gradient(scores, targets)
+    each = [entries(run.model.gradients(features[i : i + 1], own[i : i + 1])) for i in range(len(features))]
+    gradients = run.model.gradients(features, run.loss.gradient(scores, targets))
+    if run.penalty is not None:
+        add_penalty(gradients, run.penalty, parameters)
+    names = run.train.feature_names or [f"x{k + 1}" for k in range(features.shape[1])]
+    names = ["x"] if features.shape[1] == 1 else list(names)
+    outputs = ["score"] if scores.ndim == 1 else [f"score {k}" for k in range(scores.shape[-1])]
+    columns = [*names, "y", *outputs, "loss", *(f"dL/d{name}" for name in start)]
+    rows = []
+    for i in range(len(features)):
+        known = [*features[i].tolist(), targets[i].tolist(), *scores[i].reshape(-1).tolist()]
+        rows.append([*known, float(losses[i]), *each[i].values()])
+    nabla = entries(gradients)
+    run.rule.step(parameters, gradients, rate)
+    constrain(run.penalty, parameters, rate)
+    end = entries(parameters)
+    caption = "\n".join(
+        [
+            f"from       {line(start)}",
+            f"mean loss  {float(losses.mean())!r}",
+            f"gradient   {line(nabla)}" + ("" if run.penalty is None else "  (penalty included)"),
+            f"to         {line(end)}",
+        ]
+    )
+    title = f"Step {number}, rate {rate:g}, {len(features)} sample{'s' * (len(features) != 1)}"
+    return Step(number, start, nabla, end, float(losses.mean()), Table(title, columns, rows, caption))
+
+
+def entries(parameters: Any) -> dict[str, float]:
+    """Every weight by a short name: w and b where there is one each, else w[output, feature] and b[output]."""
+    found = {}
+    for name, tensor in parameters.items():
+        letter = {"weight": "w", "bias": "b"}.get(name.rpartition(".")[2], name)
+        flat = tensor.detach().reshape(-1).tolist()
+        if len(flat) == 1:
+            found[letter] = flat[0]
+            continue
+        for place, value in zip(torch.cartesian_prod(*(torch.arange(n) for n in tensor.shape)), flat, strict=True):
+            at = [int(k) for k in place.reshape(-1)]
+            if len(at) > 1 and tensor.shape[0] == 1:  # one output: the feature alone says which
+                at = at[1:]
+            found[f"{letter}[{', '.join(map(str, at))}]"] = value
+    return found
+
+
+def line(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in values.items())
