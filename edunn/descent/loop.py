@@ -1,9 +1,4 @@
-"""The loops: full-batch, mini-batch and single-sample descent, written out.
-
-One step is four verbs: scores, loss, gradient, update. `batch_size=None` takes all samples at once (full; some
-lectures call it batch descent), `batch_size=k` takes k at a time (mini; another lecture calls this one batch
-descent), and `batch_size=1` takes one at a time (single; stochastic, or online, descent).
-"""
+"""The loop: epochs of batches, recorded, watched for its end, and resumable after every epoch."""
 
 from __future__ import annotations
 
@@ -11,104 +6,24 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import errors
-from .data import Samples
-from .devices import permutation
-from .faststep import FastStep, Singles
-from .history import History
-from .losses import Loss
-from .models import MODELS, LinearModel, evaluating
-from .penalties import Penalty, add_penalty, constrain
-from .stability import stable_rate
-from .updates import Constant, GradientDescent, Rule, Schedule
-
-Gradients = dict[str, Tensor]
-
-
-class Stepper(Protocol):
-    """One step on one batch: returns the objective (loss and penalty) before the update, without waiting for it."""
-
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor: ...
-
-
-@dataclass
-class ByHand:
-    """The four verbs with our derivatives. `reduce` combines the gradients of several processes."""
-
-    model: Any
-    loss: Loss
-    penalty: Penalty | None
-    rule: Rule
-    reduce: Callable[[Gradients], Gradients] = field(default=lambda gradients: gradients)
-
-    @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
-        parameters = dict(self.model.named_parameters())
-        scores = self.model(features)
-        value = self.loss(scores, targets, validate=False)
-        upstream = self.loss.gradient(scores, targets, validate=False)
-        gradients = self.reduce(self.model.gradients(features, upstream))
-        if self.penalty is not None:
-            value = value + self.penalty.value(parameters)
-            add_penalty(gradients, self.penalty, parameters)
-        self.rule.step(parameters, gradients, rate)
-        constrain(self.penalty, parameters, rate)
-        return value
-
-
-@dataclass
-class ByAutograd:
-    """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against."""
-
-    model: Any
-    loss: Loss
-    penalty: Penalty | None
-    rule: Rule
-
-    def __post_init__(self) -> None:
-        self.optimiser = self.rule.twin(self.model.parameters(), rate=1.0)
-
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
-        parameters = dict(self.model.named_parameters())
-        value = self.loss(self.model(features), targets, validate=False)
-        followed = None if self.penalty is None else self.penalty.followed
-        objective = value if followed is None else value + followed.value(parameters)
-        if self.penalty is not None:
-            value = value + self.penalty.value(parameters)
-        self.optimiser.zero_grad()
-        objective.backward()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
-        constrain(self.penalty, parameters, rate)
-        return value.detach()
-
-
-@dataclass
-class Progress:
-    """Where a run is: with the model's parameters and the rule's state, all that is needed to go on."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    rate_factor: float = 1.0  # on the scheduled rate; `after_epoch` may change it, and the next step takes it
-    rows: list[dict[str, float]] = field(default_factory=list)
-    best_loss: float = float("inf")
-    best_epoch: int | None = None
-    bad_step: int | None = None  # the steps taken when a loss was first not finite
-    best: Gradients = field(default_factory=dict)  # the model's state at the best epoch, running statistics too
-    snapshots: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Ending:
-    status: str
-    message: str
+from .. import errors
+from ..data import Samples
+from ..devices import permutation
+from ..faststep import FastStep, Singles
+from ..history import History
+from ..losses import Loss
+from ..models import MODELS, LinearModel, evaluating
+from ..penalties import Penalty
+from ..stability import stable_rate
+from ..updates import Constant, GradientDescent, Rule, Schedule
+from .checks import check_options, check_part
+from .progress import Ending, Progress
+from .steppers import ByAutograd, ByHand, Gradients, Stepper
 
 
 def descend(
@@ -459,46 +374,3 @@ def evaluate(model: Any, loss: Loss, part: Samples, chunk: int = 16_384) -> tupl
 def restore(model: Any, state: Mapping[str, Tensor]) -> None:
     """Puts parameters and running statistics back in place."""
     model.load_state_dict(state)
-
-
-@torch.no_grad()
-def check_part(model: Any, loss: Loss, part: Samples) -> None:
-    """Everything a step would trip over, checked on the whole part before the first step."""
-    if part.targets is None:
-        raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
-    errors.check_finite("features", part.features)
-    with evaluating(model):
-        scores = model(part.features[:1])
-    shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
-    if axis >= 0 and shape[axis] != min(1, len(part)):
-        expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"
-        raise errors.ShapeError(
-            f"Expected scores of shape {expected} for {type(loss).__name__}; for one sample the model gives "
-            f"{errors.shape(scores)}. Take a loss over classes for one score a class, and another for one score."
-        )
-    shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
-    loss.check(scores.expand(shape), part.targets)
-    loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
-
-
-def check_options(run: Descent) -> None:
-    """Options that no run can have."""
-    if not isinstance(run.train, Samples):
-        hint = " Did you mean its training part, dataset.train?" if hasattr(run.train, "train") else ""
-        raise errors.DataError(f"Expected Samples to train on; got {type(run.train).__name__}.{hint}")
-    if len(run.train) == 0:
-        raise errors.DataError("Expected at least one training sample; got none.")
-    if not isinstance(run.rate, int | float) or not run.rate > 0:
-        raise errors.ConfigError(f"Expected a rate above 0; got {run.rate}.")
-    for name in ("batch_size", "epochs", "steps", "patience", "snapshots"):
-        value = getattr(run, name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise errors.ConfigError(f"Expected {name} as a whole number of 1 or more; got {value}.")
-    if run.tolerance is not None and not run.tolerance >= 0:
-        raise errors.ConfigError(f"Expected a tolerance of 0 or more; got {run.tolerance}.")
-    if run.evaluate < 0:
-        raise errors.ConfigError(f"Expected evaluate 0 (only at the end) or more; got {run.evaluate}.")
-    if run.patience is not None and run.validation is None:
-        raise errors.ConfigError("Expected a validation part to stop by patience; got none. Pass validation=….")
-    if (run.patience is not None or run.tolerance is not None) and run.evaluate == 0:
-        raise errors.ConfigError("Expected evaluate of 1 or more to stop by tolerance or patience; got 0.")

@@ -1,0 +1,55 @@
+"""What a run refuses before its first step, so that no step of the loop has to wait for a check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import errors
+from ..data import Samples
+from ..losses import Loss
+from ..models import evaluating
+
+
+@torch.no_grad()
+def check_part(model: Any, loss: Loss, part: Samples) -> None:
+    """Everything a step would trip over, checked on the whole part before the first step."""
+    if part.targets is None:
+        raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
+    errors.check_finite("features", part.features)
+    with evaluating(model):
+        scores = model(part.features[:1])
+    shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
+    if axis >= 0 and shape[axis] != min(1, len(part)):
+        expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"
+        raise errors.ShapeError(
+            f"Expected scores of shape {expected} for {type(loss).__name__}; for one sample the model gives "
+            f"{errors.shape(scores)}. Take a loss over classes for one score a class, and another for one score."
+        )
+    shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
+    loss.check(scores.expand(shape), part.targets)
+    loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
+
+
+def check_options(run: Any) -> None:
+    """Options that no run can have."""
+    if not isinstance(run.train, Samples):
+        hint = " Did you mean its training part, dataset.train?" if hasattr(run.train, "train") else ""
+        raise errors.DataError(f"Expected Samples to train on; got {type(run.train).__name__}.{hint}")
+    if len(run.train) == 0:
+        raise errors.DataError("Expected at least one training sample; got none.")
+    if not isinstance(run.rate, int | float) or not run.rate > 0:
+        raise errors.ConfigError(f"Expected a rate above 0; got {run.rate}.")
+    for name in ("batch_size", "epochs", "steps", "patience", "snapshots"):
+        value = getattr(run, name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise errors.ConfigError(f"Expected {name} as a whole number of 1 or more; got {value}.")
+    if run.tolerance is not None and not run.tolerance >= 0:
+        raise errors.ConfigError(f"Expected a tolerance of 0 or more; got {run.tolerance}.")
+    if run.evaluate < 0:
+        raise errors.ConfigError(f"Expected evaluate 0 (only at the end) or more; got {run.evaluate}.")
+    if run.patience is not None and run.validation is None:
+        raise errors.ConfigError("Expected a validation part to stop by patience; got none. Pass validation=….")
+    if (run.patience is not None or run.tolerance is not None) and run.evaluate == 0:
+        raise errors.ConfigError("Expected evaluate of 1 or more to stop by tolerance or patience; got 0.")
