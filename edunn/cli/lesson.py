@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .common import add_common, emit, note
+from .common import add_common, emit, note, out_folder
 
 if TYPE_CHECKING:
     from ..lessons import Lesson, Row, Table
@@ -132,7 +132,7 @@ def step_tables(args: argparse.Namespace) -> int:
         ]
     }  # fmt: skip
     if args.out:
-        folder = made(args.out)
+        folder = out_folder(args.out)
         for s in found:
             save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.written(args.format))
     emit(args, result, "\n\n".join(s.table.written(args.format) for s in found))
@@ -151,26 +151,13 @@ def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -
     """The lesson's text, its tables and its figures, into a folder."""
     from ..figures import save as save_figure
 
-    folder, form = made(out), args.format
+    folder, form = out_folder(out), args.format
     tables = lesson.tables()
     save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", described(lesson, rows, tables, form))
     for name, draw in lesson.figures.items():
         drawn: Any = draw()
         axes = drawn[0] if isinstance(drawn, tuple) else drawn
         note(args, f"wrote {save_figure(axes, folder / f'{name}.png')}")
-
-
-def made(out: str) -> Any:
-    from pathlib import Path
-
-    from ..errors import ConfigError
-
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Expected a folder to write to; {folder}: {error.strerror}.") from None
-    return folder
 
 
 def save(args: argparse.Namespace, path: Any, text: str) -> None:

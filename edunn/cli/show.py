@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError
-from .common import add_common, emit
+from .common import add_common, emit, out_folder
 
 if TYPE_CHECKING:
     from ..experiment import LoadedRun
@@ -24,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from ..experiment import load
 
     runs = {name: load(path) for name, path in named(args.runs).items()}
-    figures = draw(runs, Path(args.out)) if args.out else []
+    figures = draw(runs, out_folder(args.out)) if args.out else []
     result: dict[str, Any] = {"runs": [r.summary for r in runs.values()], "figures": figures}
     text = str(next(iter(runs.values())).history) if len(runs) == 1 else ""
     emit(args, result, "\n\n".join(filter(None, [text, side_by_side(runs)])) + "".join(f"\n{f}" for f in figures))
@@ -57,10 +56,6 @@ def draw(runs: dict[str, LoadedRun], out: Path) -> list[str]:
     """Loss and score curves of all runs together."""
     from .. import figures
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"Expected to make the folder {out}; {error.strerror}.") from None
     histories = {name: finished.history for name, finished in runs.items()}
     drawn = [figures.save(figures.loss_curves(histories), out / "loss.png")]
     if len({finished.model.metric for finished in runs.values()}) == 1:
