@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import errors
 from .base import Loss, as_rows, one_hot, pick
-from .binary import Hinge, check_hinge
+from .binary import check_hinge
 
 
 class CrossEntropy(Loss):
@@ -192,21 +192,31 @@ class OneVsAllHinge(Loss):
 
     def __init__(self, margin: float = 1.0, power: int = 1) -> None:
         super().__init__()
-        self.hinge = Hinge(margin, power)  # of every class against the rest: one formula, there
-        self.smooth = self.hinge.smooth
+        check_hinge(margin, power)
+        self.margin = margin
+        self.power = power
+        self.smooth = power == 2
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return self.hinge.pointwise(scores, self.signs(scores, targets)).sum(-1)
+        return (torch.relu(self.margin - self.signs(scores, targets) * scores) ** self.power).sum(-1)
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return self.hinge.pointwise_gradient(scores, self.signs(scores, targets))
+        signs = self.signs(scores, targets)
+        shortfall = self.margin - signs * scores
+        slope = (shortfall > 0).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
+        return -signs * slope
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         """A diagonal matrix, of 2 where a class falls short, for the squared hinge; 0 for the hinge."""
-        return torch.diag_embed(self.hinge.pointwise_curvature(scores, self.signs(scores, targets)))
+        return torch.diag_embed(self.bend(scores, targets))
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-        return self.hinge.pointwise_curvature(scores, self.signs(scores, targets)) * direction
+        return self.bend(scores, targets) * direction
+
+    def bend(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The second derivative of each term in its own score."""
+        shortfall = self.margin - self.signs(scores, targets) * scores
+        return (shortfall > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:
