@@ -12,8 +12,8 @@ from torch import Tensor
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent
 from edunn.faststep import FastStep, Singles, value_and_upstream
+from edunn.faststep.products import WIDE, Products
 from edunn.faststep.singles import BLOCK, coefficients
-from edunn.faststep.step import BLOCKS
 from edunn.history import History
 from edunn.losses import (
     AbsoluteError,
@@ -258,11 +258,9 @@ def test_a_number_for_a_stack_penalises_each_run_alone() -> None:
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("rule", ["gradient-descent", "momentum", "adam"])
-def test_wide_features_whose_gradient_is_taken_in_blocks(
-    rule: str, outputs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thin_weight_is_kept_in_blocks_of_features(rule: str, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    width = 128 * BLOCKS
+    width = WIDE
     features, bits = randn(40, width), torch.arange(40) % 2
     weights = []
     for by in ("plain", "hand"):
@@ -276,8 +274,47 @@ def test_wide_features_whose_gradient_is_taken_in_blocks(
         run = Descent(model, loss, samples, 0.01, 16, epochs=3, penalty=L2(0.1), rule=RULES[rule]())
         stepper = run.stepper(by)
         if isinstance(stepper, FastStep):
-            assert stepper.in_blocks(features[:16])
-            assert not stepper.in_blocks(features[:8])  # the last batch
+            assert stepper.products.thin
+            assert stepper.own_layout == (rule == "gradient-descent")
         run.go(by)
         weights.append(model.weight.detach())
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(3, WIDE), (2, 3, WIDE), (3, WIDE + 1), (300, 40), (4, 75, 40), (1, 5)], ids=str)
+def test_both_products_however_they_are_cut(
+    shape: tuple[int, ...], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    weight, features = randn(*shape), randn(7, shape[-1], seed=1)
+    products = Products(weight)
+    assert products.thin == (threads > 1 and shape[-1] == WIDE)
+    assert products.parts == (threads if products.rows == 300 else 1)
+    upstream, into = randn(*shape[:-1], 7, seed=2), randn(*shape, seed=3)
+    same = {"rtol": 1e-12, "atol": 1e-12}
+    expected = {beta: beta * into - 0.3 * upstream @ features for beta in (0.0, 0.9, 1.0)}
+    layouts = [(weight, into)]
+    if products.thin:
+        layouts.append((products.blocks(weight), products.blocks(into)))
+        torch.testing.assert_close(products.unblocked(products.blocks(weight)), weight, rtol=0, atol=0)
+    for held, start in layouts:
+        torch.testing.assert_close(products.scores(held, features), weight @ features.t(), **same)
+        for beta, wanted in expected.items():
+            found = start.clone()
+            products.add_gradient(found, upstream, features, beta, -0.3)
+            torch.testing.assert_close(found if found.shape == shape else products.unblocked(found), wanted, **same)
+
+
+def test_snapshots_and_the_model_are_settled_inside_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight kept in blocks is written back before anybody looks: at snapshots and after each epoch."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    samples = Samples(randn(40, WIDE), torch.arange(40) % 3)
+    seen: list[list[Tensor]] = []
+    for by in ("plain", "hand"):
+        model = SoftmaxClassifier(WIDE, 3, dtype=torch.float64)
+        epochs: list[Tensor] = []
+        run = Descent(model, CrossEntropy(), samples, 0.1, 16, epochs=3, snapshots=2)
+        history = run.go(by, after_epoch=lambda _: epochs.append(model.weight.detach().clone()))  # noqa: B023
+        seen.append(epochs + [weights["weight"] for _, weights in history.snapshots])
+    torch.testing.assert_close(seen[1], seen[0], rtol=1e-12, atol=1e-14)

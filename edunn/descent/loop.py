@@ -164,7 +164,7 @@ class Descent:
         if by == "hand" and reduce is None and is_linear(self.model):
             if self.batch == 1 and Singles.applies(self.model, self.penalty, self.rule):
                 return Singles(self.model, self.loss, self.penalty, self.rule)
-            return FastStep(self.model, self.loss, self.penalty, self.rule)
+            return FastStep(self.model, self.loss, self.penalty, self.rule, own_layout=True)
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
         if by == "autograd" and self.rule.steps:
@@ -193,9 +193,11 @@ class Descent:
             losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
             at.step += 1
             if self.snapshots and at.step % self.snapshots == 0:
+                stepper.settle()
                 self.keep_snapshot(at)
             if at.step == self.steps:
                 break
+        stepper.settle()
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
 

@@ -21,9 +21,13 @@ class Stepper(Protocol):
 
     def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor: ...
 
+    def settle(self) -> None:
+        """Called before the model is looked at: a stepper may keep the parameters in a layout of its own till then."""
+        return
+
 
 @dataclass
-class ByHand:
+class ByHand(Stepper):
     """The four verbs with our derivatives. `reduce` combines the gradients of several processes."""
 
     model: Any
@@ -48,7 +52,7 @@ class ByHand:
 
 
 @dataclass
-class ByAutograd:
+class ByAutograd(Stepper):
     """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against."""
 
     model: Any

@@ -39,7 +39,7 @@ class Singles:
         self.loss, self.penalty, self.rule = loss, penalty, rule
         self.one_by_one = FastStep(model, loss, penalty, rule)
         self.parameters = self.one_by_one.parameters
-        self.squeezed = self.one_by_one.squeezed
+        self.one_output = self.one_by_one.one_output
         self.known: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
 
     @staticmethod
@@ -60,7 +60,7 @@ class Singles:
             before, upstream = upstream, self.upstream(found, targets)
             if torch.equal(before, upstream):
                 break
-        losses = self.loss.pointwise(found.squeeze(-1) if self.squeezed else found, targets)
+        losses = self.loss.pointwise(found.squeeze(-1) if self.one_output else found, targets)
         if self.penalty is not None:
             for part in parts:
                 if part.decay:
@@ -76,7 +76,7 @@ class Singles:
 
     def upstream(self, scores: Tensor, targets: Tensor) -> Tensor:
         """∂ℓ/∂scores of each sample by itself, (samples, outputs)."""
-        if self.squeezed:
+        if self.one_output:
             return self.loss.pointwise_gradient(scores.squeeze(-1), targets).unsqueeze(-1)
         return self.loss.pointwise_gradient(scores, targets)
 

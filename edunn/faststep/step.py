@@ -5,6 +5,9 @@ intermediate results, and where the rule is plain descent or momentum and the pe
 written down: one product adds it, scaled by the rate, to the weights.
 
 A stack of runs has one weight matrix, (runs · outputs, features): two products serve all of its runs.
+
+Inside, scores lie the other way round, (*runs, outputs, samples): W xᵀ and not x Wᵀ. The product is half as long again
+in torch's layout, a softmax over the last of ten classes five times as long, and the gradient is U x as it stands.
 """
 
 from __future__ import annotations
@@ -17,8 +20,7 @@ from ..layers import Linear
 from ..losses import CrossEntropy, Loss, MulticlassHinge
 from ..penalties import L2, Penalty, add_penalty, constrain
 from ..updates import GradientDescent, Momentum, Rule
-
-BLOCKS = 8  # of features
+from .products import Products, scale_
 
 
 class FastStep:
@@ -30,6 +32,8 @@ class FastStep:
     loss : for a stack, what differs from run to run (a margin) has the shape that broadcasts with its scores
     penalty : for a stack, with a strength of shape `runs`, or one number for all
     rule : of the update
+    own_layout : the weight may be kept in the layout that serves the products best; the model's own is then written at
+        `settle`, and stale in between
 
     Shapes of a step
     ----------------
@@ -37,26 +41,31 @@ class FastStep:
     rate : a number, or of shape `runs`
     """
 
-    def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
+    def __init__(
+        self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule, own_layout: bool = False
+    ) -> None:
         self.loss, self.penalty, self.rule = loss, penalty, rule
         self.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
         self.weight, self.bias = self.parameters["weight"], self.parameters.get("bias")
         self.runs = self.weight.shape[:-2]
-        self.outputs = self.weight.shape[-2]
-        self.squeezed = bool(getattr(model, "one_output", False))
+        self.one_output = bool(getattr(model, "one_output", False))
+        self.products = Products(self.weight)
         # rate and decay are folded into the product for these; every other rule is given the gradient
         self.folds = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
-        self.buffers: dict[tuple[int, ...], Tensor] = {}
+        self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
+        # everything else in such a step is done number by number, wherever in memory the numbers are
+        self.own_layout = own_layout and self.products.thin and self.folds and type(rule) is GradientDescent
+        self.settled = True
 
     @torch.no_grad()
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         """Takes the step; the objective before it, of shape `runs`."""
-        scores = self.scores(features)
-        value, upstream = value_and_upstream(self.loss, scores, targets)
+        if self.own_layout and self.settled:
+            self.parameters["weight"] = self.products.blocks(self.weight)
+            self.settled = False
+        value, upstream = self.value_and_upstream(self.scores(features), targets)
         if self.penalty is not None:
             value = value + self.penalty_value(self.penalty)
-        if self.squeezed:
-            upstream = upstream.unsqueeze(-1)
         if self.folds:
             self.rule.steps += 1
             for name, parameter in self.parameters.items():
@@ -69,25 +78,28 @@ class FastStep:
             constrain(self.penalty, self.parameters, rate)
         return value
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Writes the weight that the steps have made into the model's own. The next step starts from that."""
+        if not self.settled:
+            self.weight.copy_(self.products.unblocked(self.parameters["weight"]))
+            self.settled = True
+
     def scores(self, features: Tensor) -> Tensor:
-        """x Wᵀ + b, (*runs, samples, outputs), in a buffer; (*runs, samples) for a one-output model."""
-        samples = features.shape[-2]
-        if features.ndim == 3:
-            scores = torch.bmm(features, self.weight.mT, out=self.buffer(*self.runs, samples, self.outputs))
-            if self.bias is not None:
-                scores += self.bias.unsqueeze(-2)
-        else:
-            weight = flat(self.weight)
-            out = self.buffer(samples, len(weight))
-            if self.bias is None:
-                torch.mm(features, weight.t(), out=out)
-            else:
-                torch.addmm(self.bias.flatten(), features, weight.t(), out=out)
-            scores = out.view(samples, *self.runs, self.outputs).movedim(0, -2)
-        return scores.squeeze(-1) if self.squeezed else scores
+        """W xᵀ + b, (*runs, outputs, samples), in memory that the next step writes over."""
+        scores = self.products.scores(self.parameters["weight"], features)
+        return scores if self.bias is None else scores.add_(self.bias.unsqueeze(-1))
+
+    def value_and_upstream(self, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss, of shape `runs`, and its gradient in the scores, of their shape."""
+        if self.one_output:
+            value, upstream = value_and_upstream(self.loss, scores.squeeze(-2), targets)
+            return value, upstream.unsqueeze(-2)
+        value, upstream = value_and_upstream(self.loss, scores.mT, targets)
+        return value, upstream.mT
 
     def descend(self, name: str, parameter: Tensor, features: Tensor, upstream: Tensor, rate: float | Tensor) -> None:
-        """W ← (1 − rate · 2λ) W − rate · Uᵀ x, or with momentum V ← μ V + Uᵀ x + 2λ W, W ← W − rate · V."""
+        """W ← (1 − rate · 2λ) W − rate · U x, or with momentum V ← μ V + U x + 2λ W, W ← W − rate · V."""
         decay = self.decay(name)
         if type(self.rule) is Momentum:
             state = self.rule.state.setdefault(name, {})
@@ -112,36 +124,16 @@ class FastStep:
     def accumulate(
         self, into: Tensor, name: str, features: Tensor, upstream: Tensor, beta: float, alpha: float = 1.0
     ) -> None:
-        """into ← beta · into + alpha · gradient, with the gradient Uᵀ x of a weight, or Σ_i u_i of a bias."""
-        if name == "bias":
-            gradient = upstream.sum(-2)
-        elif features.ndim == 3:
-            into.baddbmm_(upstream.mT, features, beta=beta, alpha=alpha)
-            return
-        elif self.in_blocks(features):
-            outputs, samples = self.outputs, len(features)
-            gradient = self.buffer(BLOCKS, outputs, features.shape[1] // BLOCKS)
-            batches = features.view(samples, BLOCKS, -1).transpose(0, 1)
-            torch.bmm(upstream.mT.expand(BLOCKS, outputs, samples), batches, out=gradient)
-            into = into.view(outputs, BLOCKS, -1).transpose(0, 1)
+        """into ← beta · into + alpha · gradient, with the gradient U x of a weight, or Σ_i u_i of a bias."""
+        if name == "weight":
+            self.products.add_gradient(into, upstream, features, beta, alpha)
         else:
-            rows = upstream.mT.reshape(-1, upstream.shape[-2])
-            flat(into).addmm_(rows, features, beta=beta, alpha=alpha)
-            return
-        if beta != 1:
-            into.mul_(beta) if beta else into.zero_()
-        into.add_(gradient, alpha=alpha)
-
-    def in_blocks(self, features: Tensor) -> bool:
-        """Whether Uᵀ x is taken in blocks of features: with few outputs one product of all keeps one core busy."""
-        samples, width = features.shape
-        thin = not self.runs and self.outputs <= 32 and samples >= 16 and width >= 128 * BLOCKS
-        shared = features.device.type == "cpu" and torch.get_num_threads() > 1
-        return thin and shared and width % BLOCKS == 0 and features.is_contiguous()
+            scale_(into, beta)
+            into.add_(upstream.sum(-1), alpha=alpha)
 
     def decay(self, name: str) -> float | Tensor:
         """2λ of an L2 penalty, or λ with half; 0 where the parameter is not penalised. Read anew at every step."""
-        if not isinstance(self.penalty, L2) or name not in self.penalty.penalised({name: self.parameters[name]}):
+        if not isinstance(self.penalty, L2) or name not in self.penalised:
             return 0.0
         return 2 * self.penalty.factor * self.penalty.strength
 
@@ -149,27 +141,19 @@ class FastStep:
         """The penalty, of shape `runs`; an L2 norm in one reading of the weights, without their squares in memory."""
         if type(penalty) is not L2:
             return penalty.value(self.parameters)
-        parts = penalty.penalised(self.parameters).values()
-        norms = [torch.linalg.vector_norm(p.flatten(len(self.runs)), dim=-1).square_() for p in parts]
-        return penalty.strength * penalty.factor * torch.stack(norms).sum(0)
+        parts = [self.parameters[name] for name in self.penalised]
+        if self.runs:
+            squares = [torch.linalg.vector_norm(part.flatten(1), dim=-1).square_() for part in parts]
+        else:
+            squares = [torch.dot(part.view(-1), part.view(-1)) for part in parts]
+        return sum(squares[1:], squares[0]) * (penalty.strength * penalty.factor)
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """The gradients in buffers, written over by the next step."""
-        gradients = {name: self.buffer(-1, *parameter.shape) for name, parameter in self.parameters.items()}
+        """The gradients, in memory that the next step writes over."""
+        gradients = {name: self.products.buffer(-1, *parameter.shape) for name, parameter in self.parameters.items()}
         for name, gradient in gradients.items():
             self.accumulate(gradient, name, features, upstream, 0.0)
         return gradients
-
-    def buffer(self, *key: int) -> Tensor:
-        """Memory that is used again: a large output that is allocated anew costs half the speed of its product."""
-        if key not in self.buffers:
-            self.buffers[key] = self.weight.new_empty([size for size in key if size >= 0])
-        return self.buffers[key]
-
-
-def flat(weight: Tensor) -> Tensor:
-    """(*runs, outputs, features) as one matrix, (runs · outputs, features)."""
-    return weight.view(-1, weight.shape[-1])
 
 
 def add_scaled(into: Tensor, what: Tensor, factor: float | Tensor) -> None:
@@ -183,27 +167,30 @@ def add_scaled(into: Tensor, what: Tensor, factor: float | Tensor) -> None:
 def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The mean loss, of shape `runs`, and its gradient in the scores: `loss` and `loss.gradient` in one pass.
 
-    Cross-entropy and the multiclass hinge are written out, for their value and gradient share the larger part.
+    Cross-entropy and the multiclass hinge are written out, for their value and gradient share the larger part. Both
+    work on the transposed scores, the classes as rows.
     """
-    samples = scores.shape[scores.ndim - 1 - loss.event]
     indices = loss.event == 1 and not targets.dtype.is_floating_point
     if indices and type(loss) is CrossEntropy and loss.label_smoothing == 0:
-        true = targets.expand(scores.shape[:-1]).unsqueeze(-1)
-        log_p = torch.log_softmax(scores, -1)
-        value = log_p.gather(-1, true).squeeze(-1).mean(-1).neg_()
-        upstream = log_p.exp_()
-        upstream.scatter_add_(-1, true, upstream.new_full((), -1.0).expand(true.shape))
-        return value, upstream.div_(samples)
+        rows = scores.mT
+        true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
+        share = -1.0 / rows.shape[-1]
+        value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(share)  # torch's mean is the slower
+        upstream = torch.softmax(rows, -2).mul_(-share)  # sooner than exp_ of the logarithms
+        return value, upstream.scatter_add_(-2, true, upstream.new_full((), share).expand(true.shape)).mT
     if indices and type(loss) is MulticlassHinge and not loss.include_true:
-        true = targets.expand(scores.shape[:-1]).unsqueeze(-1)
-        short = (scores - scores.gather(-1, true)).add_(loss.margin).clamp_(min=0)
-        short.scatter_(-1, true, 0.0)
+        rows = scores.mT
+        true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
+        margin = loss.margin.mT if isinstance(loss.margin, Tensor) else loss.margin
+        short = (rows - rows.gather(-2, true)).add_(margin).clamp_(min=0)
+        short.scatter_(-2, true, 0.0)
         share = 1.0 / loss.divisor(scores)
         if loss.power == 1:
-            value = short.sum(-1).mean(-1) * share
-            upstream = (short > 0).to(scores.dtype).mul_(share / samples)
+            value = short.sum(-2).mean(-1) * share
+            upstream = (short > 0).to(scores.dtype).mul_(share / rows.shape[-1])
         else:
-            value = short.square().sum(-1).mean(-1) * share
-            upstream = short.mul_(2 * share / samples)
-        return value, upstream.scatter_(-1, true, -upstream.sum(-1, keepdim=True))
+            value = short.square().sum(-2).mean(-1) * share
+            upstream = short.mul_(2 * share / rows.shape[-1])
+        return value, upstream.scatter_(-2, true, -upstream.sum(-2, keepdim=True)).mT
+    samples = scores.shape[scores.ndim - 1 - loss.event]
     return loss.pointwise(scores, targets).mean(-1), loss.pointwise_gradient(scores, targets) / samples

@@ -2,8 +2,8 @@
 
     python scripts/bench/sweep.py [--json] [--quick]
 
-The ceiling is two bare matrix products of 640 rows a batch. The other ways are timed for one run and multiplied by 64
-(DataLoader: also from a twentieth of the samples): they do train one after another.
+The ceiling is two bare matrix products of 640 rows a batch. The other ways are timed for one run and multiplied by 64:
+they do train one after another.
 """
 
 from __future__ import annotations
@@ -51,16 +51,14 @@ def apart(problem: Problem) -> float:
 def main() -> None:
     args = parser(__doc__).parse_args()
     problem = Problem(2_000 if args.quick else 20_000)
-    part = problem.samples // 20
     ways = {
         "stack": Stack(all_of_them(problem)).run_epoch,
         "products": bare_products(problem, problem.batch, RUNS * problem.classes),
         "one": epoch_of(run_on(problem, problem.batch)),
         "autograd": with_autograd(problem, problem.batch),
-        "dataloader": with_loader(problem, problem.batch, part),
+        "dataloader": with_loader(problem, problem.batch),
     }
     seconds = taking_turns(ways, args.rounds or (3 if args.quick else 7))
-    seconds["dataloader"] *= problem.samples / part
     show(
         args,
         {

@@ -2,8 +2,7 @@
 
     python scripts/bench/training.py [--json] [--quick]
 
-`evaluate = 0`: nothing is timed but the loop, and the evaluation at its end taken off. DataLoader runs on a twentieth
-of the samples and is extrapolated.
+`evaluate = 0`: nothing is timed but the loop, and the evaluation at its end taken off.
 """
 
 from __future__ import annotations
@@ -28,17 +27,15 @@ def apart(problem: Problem) -> float:
 def main() -> None:
     args = parser(__doc__).parse_args()
     problem = Problem(2_000 if args.quick else 20_000)
-    part = problem.samples // 20
     ways = {
         "ours": epoch_of(run_on(problem, problem.batch)),
         "plain": epoch_of(run_on(problem, problem.batch), "plain"),
         "products": bare_products(problem, problem.batch, problem.classes),
         "autograd": with_autograd(problem, problem.batch),
         "numpy": course_loop(problem, problem.batch),
-        "dataloader": with_loader(problem, problem.batch, part),
+        "dataloader": with_loader(problem, problem.batch),
     }
     seconds = taking_turns(ways, args.rounds or (3 if args.quick else 9))
-    seconds["dataloader"] *= problem.samples / part
     ratios = {f"{name}_over_ours": seconds[name] / seconds["ours"] for name in ("autograd", "dataloader", "numpy")}
     show(
         args,

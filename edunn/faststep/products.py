@@ -1,0 +1,100 @@
+"""The two products of a step, W xᵀ and U x, cut so that they keep every core of a CPU at work.
+
+One call of the matrix library leaves a core idle where W has few rows, and scales what it adds to in a pass of its own.
+The same product as a batch of smaller ones, along the features where W is thin and along its rows where it is tall, is
+shared out evenly, and each core finds its part of W where it left it. On a GPU, and for one thread, each is one call.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BLOCKS = 4  # of features
+THIN = 32  # rows of W at most, and
+WIDE = 1024  # features at least, to be cut along the features
+TALL = 256  # rows of W at least, to be cut along the rows
+
+
+class Products:
+    """For weights of one shape, (*runs, outputs, features); buffers are used again at every step.
+
+    `blocks(weight)` lays a thin weight out as blocks of features, (BLOCKS, outputs, features / BLOCKS), and the
+    products take it in either form. In blocks, a gradient is added by the product itself.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.shape = weight.shape
+        self.rows, self.width = weight.shape[:-1].numel(), weight.shape[-1]
+        self.like = weight.new_empty(0)
+        self.buffers: dict[tuple[int, ...], Tensor] = {}
+        shared = weight.device.type == "cpu" and torch.get_num_threads() > 1
+        self.thin = shared and self.rows <= THIN and self.width >= WIDE and self.width % BLOCKS == 0
+        self.parts = torch.get_num_threads() if shared and self.rows >= TALL else 1
+        while self.rows % self.parts:
+            self.parts -= 1
+
+    def blocks(self, weight: Tensor) -> Tensor:
+        """The weight in blocks of features; a copy."""
+        return columns(flat(weight)).contiguous()
+
+    def unblocked(self, blocks: Tensor) -> Tensor:
+        """What `blocks` was made of; a copy."""
+        return blocks.transpose(0, 1).reshape(self.shape)
+
+    def scores(self, weight: Tensor, features: Tensor) -> Tensor:
+        """W xᵀ, (*runs, outputs, samples), for features (samples, features) or (runs, samples, features)."""
+        samples = features.shape[-2]
+        if features.ndim == 3:
+            return torch.bmm(weight, features.mT, out=self.buffer(*self.shape[:-1], samples))
+        if self.thin:
+            parts = self.buffer(BLOCKS, self.rows, samples)
+            blocks = weight if weight.shape != self.shape else columns(flat(weight))
+            return torch.bmm(blocks, columns(features).mT, out=parts).sum(0).view(*self.shape[:-1], samples)
+        out = self.buffer(self.rows, samples)
+        return torch.mm(flat(weight), features.t(), out=out).view(*self.shape[:-1], samples)
+
+    def add_gradient(self, into: Tensor, upstream: Tensor, features: Tensor, beta: float, alpha: float) -> None:
+        """into ← beta · into + alpha · U x, for an upstream gradient U of shape (*runs, outputs, samples)."""
+        if features.ndim == 3:
+            into.baddbmm_(upstream, features, beta=beta, alpha=alpha)
+            return
+        rows = upstream.reshape(self.rows, -1)
+        if self.thin:
+            blocks = rows.expand(BLOCKS, *rows.shape)
+            if into.shape != self.shape:
+                into.baddbmm_(blocks, columns(features), beta=beta, alpha=alpha)
+                return
+            gradient = torch.bmm(blocks, columns(features), out=self.buffer(BLOCKS, self.rows, self.width // BLOCKS))
+            scale_(into, beta)
+            columns(flat(into)).add_(gradient, alpha=alpha)
+        elif self.parts > 1:
+            each = self.rows // self.parts
+            copies = features.expand(self.parts, *features.shape)
+            flat(into).view(self.parts, each, -1).baddbmm_(
+                rows.view(self.parts, each, -1), copies, beta=beta, alpha=alpha
+            )
+        else:
+            flat(into).addmm_(rows, features, beta=beta, alpha=alpha)
+
+    def buffer(self, *key: int) -> Tensor:
+        """Memory that is used again: a large output that is allocated anew costs half the speed of its product."""
+        if key not in self.buffers:
+            self.buffers[key] = self.like.new_empty([size for size in key if size >= 0])
+        return self.buffers[key]
+
+
+def flat(weight: Tensor) -> Tensor:
+    """(*runs, outputs, …) as one matrix, (runs · outputs, …)."""
+    return weight.view(-1, weight.shape[-1])
+
+
+def columns(matrix: Tensor) -> Tensor:
+    """(rows, features) as blocks of features, (BLOCKS, rows, features / BLOCKS); a view."""
+    return matrix.view(len(matrix), BLOCKS, -1).transpose(0, 1)
+
+
+def scale_(tensor: Tensor, factor: float) -> None:
+    """tensor ← factor · tensor; 0 forgets it, whatever it held."""
+    if factor != 1:
+        tensor.mul_(factor) if factor else tensor.zero_()
