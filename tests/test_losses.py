@@ -784,9 +784,12 @@ def test_cross_entropy_where_the_naive_form_is_infinite(dtype: torch.dtype, scor
     assert Logistic()(s, no - 1).item() == pytest.approx(score, rel=1e-6)
 
 
-@given(s=st.floats(-1e4, 1e4), y=st.sampled_from([0, 1]))
+@given(s=st.floats(-1e4, 1e4).filter(lambda s: not 700 < abs(s) < 750), y=st.sampled_from([0, 1]))
 def test_binary_cross_entropy_to_the_last_digits(s: float, y: int) -> None:
-    """log(1 + e^{−m}) with python's own log1p, from the side that does not overflow: tiny losses keep their digits."""
+    """log(1 + e^{−m}) with python's own log1p, from the side that does not overflow: tiny losses keep their digits.
+
+    Between e^−708 and e^−745 floats are subnormal: they have fewer digits, and then none, in every library.
+    """
     m = s if y else -s
     expected = math.log1p(math.exp(-m)) if m > 0 else -m + math.log1p(math.exp(m))
     scores = torch.tensor([s], dtype=torch.float64)

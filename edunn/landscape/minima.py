@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..activations import Tanh
-from ..losses import AbsoluteError, Hinge, ZeroOne
+from ..losses import AbsoluteError, Hinge, Loss, ZeroOne
 from . import kinks, spectral
 from .exact import is_quadratic, least_squares
 from .planes import Field, Plane
@@ -63,13 +63,18 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in found[order]]
 
 
+def is_hinge(loss: Loss) -> bool:
+    """Of one score a sample, and with a kink: `kinks` knows where."""
+    return isinstance(loss, Hinge) and loss.power == 1 and loss.event == 0
+
+
 def exact_minimum(plane: Plane, points: Tensor, surface: Surface) -> list[dict[str, Any]] | None:
     """For losses whose minimum is known without a search on the grid: that one, and the grid's others as artefacts."""
     flat = False
     if is_quadratic(plane.loss):
         point, loss, triangle = least_squares(plane)
         flat = float(triangle.diagonal().abs().min()) <= 1e-12 * float(triangle.abs().max())
-    elif isinstance(plane.loss, AbsoluteError) or (isinstance(plane.loss, Hinge) and plane.loss.power == 1):
+    elif isinstance(plane.loss, AbsoluteError) or is_hinge(plane.loss):
         point = kinks.lowest_vertex(plane, points[0])
         loss = float(plane.at(point.unsqueeze(0))[0, 0])
     elif isinstance(plane.loss, ZeroOne) and plane.one_feature:

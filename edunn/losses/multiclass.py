@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import errors
 from .base import Loss, as_rows, one_hot, pick
-from .binary import check_hinge
+from .binary import Hinge, check_hinge
 
 
 class CrossEntropy(Loss):
@@ -171,7 +171,7 @@ class MulticlassHinge(Loss):
         errors.check_class_indices(targets, classes)
 
 
-class OneVsAllHinge(Loss):
+class OneVsAllHinge(Hinge):
     """ℓ(s, y) = Σ_j max(0, Δ − t_j s_j)^p with t_y = +1, t_j = −1 for j ≠ y: a hinge for each class against the rest.
 
     With v_j = p max(0, Δ − t_j s_j)^{p−1} where Δ − t_j s_j > 0, else 0:  ∂ℓ/∂s_j = −t_j v_j
@@ -190,33 +190,18 @@ class OneVsAllHinge(Loss):
     event = 1
     labels = "classes"
 
-    def __init__(self, margin: float = 1.0, power: int = 1) -> None:
-        super().__init__()
-        check_hinge(margin, power)
-        self.margin = margin
-        self.power = power
-        self.smooth = power == 2
-
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return (torch.relu(self.margin - self.signs(scores, targets) * scores) ** self.power).sum(-1)
+        return super().pointwise(scores, self.signs(scores, targets)).sum(-1)
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        signs = self.signs(scores, targets)
-        shortfall = self.margin - signs * scores
-        slope = (shortfall > 0).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
-        return -signs * slope
+        return super().pointwise_gradient(scores, self.signs(scores, targets))
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         """A diagonal matrix, of 2 where a class falls short, for the squared hinge; 0 for the hinge."""
-        return torch.diag_embed(self.bend(scores, targets))
+        return torch.diag_embed(super().pointwise_curvature(scores, self.signs(scores, targets)))
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-        return self.bend(scores, targets) * direction
-
-    def bend(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The second derivative of each term in its own score."""
-        shortfall = self.margin - self.signs(scores, targets) * scores
-        return (shortfall > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
+        return super().pointwise_curvature(scores, self.signs(scores, targets)) * direction
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:
