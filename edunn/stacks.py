@@ -24,7 +24,7 @@ from .data import Samples
 from .descent import Descent, Ending, Progress, check_options, is_linear, restore
 from .devices import permutation
 from .errors import ConfigError
-from .faststep import FastStep
+from .faststep import Captured, FastStep
 from .history import History
 from .losses import Loss, Perceptron
 
@@ -151,7 +151,9 @@ class Stack:
             strengths = [float(run.penalty.strength) for run in runs if run.penalty is not None]
             self.penalty = copy.copy(self.penalty)
             self.penalty.strength = together_as_one(strengths, like)
-        self.stepper = FastStep(self.model, self.loss, self.penalty, self.rule)
+        one = FastStep(self.model, self.loss, self.penalty, self.rule)
+        mini = self.first.batch < len(self.first.train)
+        self.stepper = Captured(one) if mini and Captured.applies(one) else one
 
     def point(self) -> None:
         """Makes the models' parameters views of the stack's."""
@@ -184,9 +186,11 @@ class Stack:
             losses.append(self.stepper.step(features, targets, self.rate * factor))
             self.step += 1
             if first.snapshots and self.step % first.snapshots == 0:
+                self.stepper.settle()
                 self.keep_snapshots()
             if self.step == first.steps:
                 break
+        self.stepper.settle()
         self.epoch += 1
         by_run: list[list[float]] = torch.stack(losses, 1).tolist()  # the one place where the device is waited for
         return by_run

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent
-from edunn.faststep import FastStep, Singles, value_and_upstream
+from edunn.faststep import Captured, FastStep, Singles, value_and_upstream
 from edunn.faststep.products import WIDE, Products
 from edunn.faststep.singles import BLOCK, coefficients
 from edunn.history import History
@@ -318,3 +318,40 @@ def test_snapshots_and_the_model_are_settled_inside_an_epoch(monkeypatch: pytest
         history = run.go(by, after_epoch=lambda _: epochs.append(model.weight.detach().clone()))  # noqa: B023
         seen.append(epochs + [weights["weight"] for _, weights in history.snapshots])
     torch.testing.assert_close(seen[1], seen[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of steps without a GPU: the same bookkeeping, with the block itself in the place of its recording."""
+    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one: one.folds))
+    monkeypatch.setattr(Singles, "applies", staticmethod(lambda *_: False))
+
+
+@pytest.mark.usefixtures("captured")
+@pytest.mark.parametrize("batch_size", [5, 1])
+@pytest.mark.parametrize("rule", [GradientDescent(), Momentum()], ids=lambda r: type(r).__name__)
+def test_blocks_of_steps(rule: Rule, batch_size: int) -> None:
+    """Schedules change the rate inside a block, snapshots and the last batch of an epoch end it early."""
+    options: dict[str, Any] = {"schedule": CosineDecay(), "rule": rule, "penalty": L2(0.01), "batch_size": batch_size}
+    model, samples = task(CrossEntropy())
+    stepper = Descent(model, CrossEntropy(), samples, 0.1, batch_size, epochs=1, penalty=L2(0.01), rule=rule).stepper(
+        "hand"
+    )
+    assert isinstance(stepper, Captured)
+    assert_same_run(both_ways(CrossEntropy(), snapshots=7, **options))
+    assert_same_run(both_ways(CrossEntropy(), epochs=None, steps=90, snapshots=None, **options))
+
+
+@pytest.mark.usefixtures("captured")
+def test_a_block_sees_a_strength_changed_while_training() -> None:
+    weights = []
+    for by in ("plain", "hand"):
+        model, samples = task(CrossEntropy())
+        penalty = L2(0.01)
+
+        def stronger(_: Any, penalty: L2 = penalty) -> None:
+            penalty.strength = 2 * float(penalty.strength)
+
+        Descent(model, CrossEntropy(), samples, 0.1, 2, epochs=3, penalty=penalty).go(by, after_epoch=stronger)
+        weights.append(model.weight.detach())
+    torch.testing.assert_close(weights[1], weights[0], **TOLERANCES[torch.float64])

@@ -13,7 +13,7 @@ from edunn import stacks
 from edunn.data import Samples
 from edunn.descent import Descent
 from edunn.errors import ConfigError
-from edunn.faststep import FastStep
+from edunn.faststep import Captured, FastStep
 from edunn.history import History
 from edunn.losses import (
     BinaryCrossEntropy,
@@ -153,6 +153,15 @@ def test_every_schedule(schedule: str) -> None:
 @pytest.mark.parametrize("rule", ["gradient-descent", "momentum", "adam"])
 def test_float32(rule: str) -> None:
     assert_each_as_alone(grid(base(dtype=torch.float32, rule=RULES[rule]())), torch.float32)
+
+
+@pytest.mark.parametrize("rule", ["gradient-descent", "momentum"])
+def test_blocks_of_steps_as_on_a_gpu(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the runs diverges, so that the block is recorded anew for the others."""
+    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one: one.folds))
+    run = base(SquaredError(classes=True), rule=RULES[rule](), batch_size=2, epochs=4, schedule=SCHEDULES["cosine"]())
+    histories = assert_each_as_alone([vary(run, rate=rate) for rate in (0.001, 0.01, 1e30)])
+    assert [history.status for history in histories] == ["finished", "finished", "diverged"]
 
 
 @pytest.mark.parametrize(

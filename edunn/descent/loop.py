@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import errors
 from ..data import Samples
 from ..devices import permutation
-from ..faststep import FastStep, Singles
+from ..faststep import Captured, FastStep, Singles
 from ..history import History
 from ..losses import Loss
 from ..models import MODELS, LinearModel, evaluating
@@ -164,7 +164,8 @@ class Descent:
         if by == "hand" and reduce is None and is_linear(self.model):
             if self.batch == 1 and Singles.applies(self.model, self.penalty, self.rule):
                 return Singles(self.model, self.loss, self.penalty, self.rule)
-            return FastStep(self.model, self.loss, self.penalty, self.rule, own_layout=True)
+            one = FastStep(self.model, self.loss, self.penalty, self.rule, own_layout=True)
+            return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
         if by == "autograd" and self.rule.steps:
@@ -185,7 +186,7 @@ class Descent:
 
     def run_epoch(self, stepper: Stepper | Singles, at: Progress) -> list[float]:
         """One pass over the samples; returns the objective of each batch as it was met."""
-        if isinstance(stepper, Singles):
+        if isinstance(stepper, Singles) or (isinstance(stepper, Captured) and self.batch == 1):
             return self.run_singles(stepper, at)
         losses: list[Tensor] = []
         for features, targets in self.batches(at.epoch, reuse=True):
@@ -201,11 +202,11 @@ class Descent:
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
 
-    def run_singles(self, stepper: Singles, at: Progress) -> list[float]:
+    def run_singles(self, stepper: Singles | Captured, at: Progress) -> list[float]:
         """The same pass in blocks of steps on one sample each; a block ends where a snapshot is due."""
         features, targets = self.train.features, self.train.targets
         assert targets is not None
-        order = permutation(len(self.train), self.seed, at.epoch)
+        order = permutation(len(self.train), self.seed, at.epoch).to(features.device)
         last = len(order) if self.steps is None else min(len(order), self.steps - at.step)
         losses: list[Tensor] = []
         start = 0
