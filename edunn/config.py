@@ -73,11 +73,15 @@ class Train:
 
 @dataclass(frozen=True)
 class Run:
-    """Its name (of the run's folder), where it is computed, and the seed of all that is random: start, split, order."""
+    """Its name (of the run's folder), where it is computed, and the seed of all that is random: start, split, order.
+
+    precision : of the products of a training step: full, tf32 (CUDA) or bf16; all else keeps the dtype
+    """
 
     name: str = "run"
     device: str = "auto"
     dtype: str = "float32"
+    precision: str = "full"
     seed: int = 0
 
 

@@ -151,7 +151,7 @@ class Stack:
             strengths = [float(run.penalty.strength) for run in runs if run.penalty is not None]
             self.penalty = copy.copy(self.penalty)
             self.penalty.strength = together_as_one(strengths, like)
-        one = FastStep(self.model, self.loss, self.penalty, self.rule)
+        one = FastStep(self.model, self.loss, self.penalty, self.rule, precision=self.first.precision)
         mini = self.first.batch < len(self.first.train)
         self.stepper = Captured(one) if mini and Captured.applies(one) else one
 
@@ -310,7 +310,7 @@ def kind_of(run: Descent) -> Hashable:
     """What runs of one stack have in common."""
     parameters = tuple((name, tuple(p.shape), p.dtype, p.device) for name, p in run.model.named_parameters())
     parts = tuple((id(part.features), id(part.targets)) for part in (run.train, run.validation) if part is not None)
-    loops = (run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots)
+    loops = (run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots, run.precision)
     objects = (
         described(run.model),
         described(run.loss, "margin" if has_margin(run.loss) else ""),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import edunn
+from edunn.descent import Descent
 from edunn.experiment import train
 from edunn.faststep import Captured
 from edunn.losses import LOSSES, SquaredError
@@ -74,7 +75,7 @@ def test_a_recorded_block_takes_the_steps_of_the_readable_loop(rule: str, batch_
         model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).cuda()
         loops = {"epochs": 4, "snapshots": 7, "schedule": edunn.updates.SCHEDULES["cosine"]()}
         penalty, step = edunn.penalties.L2(0.01), edunn.updates.RULES[rule]()
-        run = edunn.Descent(
+        run = Descent(
             model, edunn.losses.CrossEntropy(), samples, 0.05, batch_size, penalty=penalty, rule=step, **loops
         )
         assert isinstance(run.stepper(by), Captured) == (by == "hand")
@@ -86,15 +87,25 @@ def test_a_recorded_block_takes_the_steps_of_the_readable_loop(rule: str, batch_
 def test_a_stack_of_runs_there_is_each_of_them_alone() -> None:
     samples = edunn.data.TOYS["blobs"](samples=200).to("cuda")
     model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).cuda()
-    base = edunn.Descent(
-        model, edunn.losses.CrossEntropy(), samples, 0.05, 32, epochs=4, penalty=edunn.penalties.L2(0.01)
-    )
+    base = Descent(model, edunn.losses.CrossEntropy(), samples, 0.05, 32, epochs=4, penalty=edunn.penalties.L2(0.01))
     runs = [edunn.stacks.vary(base, rate=rate, strength=s) for rate in (0.01, 0.1) for s in (0.0, 0.1)]
     alone = copy.deepcopy(runs)
     edunn.stacks.together(runs)
     for run, other in zip(runs, alone, strict=True):
         other.go("plain")
         torch.testing.assert_close(run.model.weight, other.model.weight, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(("precision", "digits"), [("tf32", 2**-10), ("bf16", 2**-7)])
+def test_products_of_fewer_digits(precision: str, digits: float) -> None:
+    samples = edunn.data.TOYS["blobs"](samples=200).to("cuda", torch.float32)
+    weights = []
+    for name in ("full", precision):
+        model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1).cuda()
+        edunn.descend(model, edunn.losses.CrossEntropy(), samples, rate=0.01, batch_size=32, epochs=2, precision=name)
+        weights.append(model.weight.detach())
+    assert edunn.differences.relative_error(weights[1], weights[0]) < digits
+    assert not torch.backends.cuda.matmul.allow_tf32  # the switch is as it was
 
 
 def test_a_config_trains_there_and_loads_here(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from edunn.data import Samples
-from edunn.descent import ByHand, Descent
-from edunn.faststep import Captured, FastStep, Singles, value_and_upstream
+from edunn.descent import ByHand, Descent, descend
+from edunn.differences import relative_error
+from edunn.errors import ConfigError
+from edunn.faststep import PRECISIONS, Captured, FastStep, Singles, value_and_upstream
 from edunn.faststep.products import WIDE, Products
 from edunn.faststep.singles import BLOCK, coefficients
 from edunn.history import History
@@ -27,7 +30,7 @@ from edunn.losses import (
     Perceptron,
     SquaredError,
 )
-from edunn.models import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
+from edunn.models import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.updates import RULES, CosineDecay, GradientDescent, Momentum, Nesterov, Rule, Schedule
 
@@ -355,3 +358,46 @@ def test_a_block_sees_a_strength_changed_while_training() -> None:
         Descent(model, CrossEntropy(), samples, 0.1, 2, epochs=3, penalty=penalty).go(by, after_epoch=stronger)
         weights.append(model.weight.detach())
     torch.testing.assert_close(weights[1], weights[0], **TOLERANCES[torch.float64])
+
+
+@BATCHES
+@pytest.mark.parametrize("rule", ["gradient-descent", "adam"])
+def test_bfloat16_is_near_and_not_the_same(rule: str, batch_size: int | None) -> None:
+    weights = {}
+    for precision in ("full", "bf16"):
+        model, samples = task(CrossEntropy(), torch.float32)
+        descend(
+            model, CrossEntropy(), samples, rate=0.01, batch_size=batch_size, epochs=2, rule=RULES[rule](),
+            penalty=L2(0.01), precision=precision,
+        )  # fmt: skip
+        weights[precision] = model.weight.detach()
+    assert 1e-5 < relative_error(weights["bf16"], weights["full"]) < 2**-7  # a factor has 8 digits
+
+
+def test_bfloat16_products_are_those_of_rounded_factors() -> None:
+    for shape, batch in (((3, 20), (7, 20)), ((2, 3, 20), (7, 20)), ((2, 3, 20), (2, 7, 20))):
+        weight, features = randn(*shape, dtype=torch.float32), randn(*batch, seed=1, dtype=torch.float32)
+        products, upstream = PRECISIONS["bf16"](weight), randn(*shape[:-1], 7, seed=2, dtype=torch.float32)
+        low = [t.bfloat16().double() for t in (weight, features, upstream)]
+        near: dict[str, Any] = {"rtol": 2**-8, "atol": 1e-6}  # on a CPU the sum is rounded once more
+        torch.testing.assert_close(products.scores(weight, features), (low[0] @ low[1].mT).float(), **near)
+        into = torch.ones(shape)
+        products.add_gradient(into, upstream, features, 0.5, 2.0)
+        torch.testing.assert_close(into, (0.5 + 2 * low[2] @ low[1]).float(), rtol=2**-8, atol=2**-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"precision": "bf17"}, "Expected precision full, tf32, bf16; got 'bf17'. Did you mean 'bf16'?"),
+        ({"precision": "tf32"}, "Expected float32 on a CUDA device for precision 'tf32'"),
+        ({"precision": "bf16", "dtype": torch.float64}, "Expected float32 for precision 'bf16'"),
+        ({"precision": "bf16", "by": "plain"}, "Expected by='hand' in one process for precision 'bf16'"),
+        ({"precision": "bf16", "model": TwoLayerNet(5, 4, 3)}, "Expected a linear model for precision 'bf16'"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_a_precision_that_cannot_be_had_is_refused(options: dict[str, Any], match: str) -> None:
+    model, samples = task(CrossEntropy(), options.pop("dtype", torch.float32))
+    with pytest.raises(ConfigError, match=re.escape(match)):
+        descend(options.pop("model", model), CrossEntropy(), samples, rate=0.1, epochs=1, **options)

@@ -8,6 +8,7 @@ import torch
 
 from .. import errors
 from ..data import Samples
+from ..faststep import PRECISIONS
 from ..losses import Loss
 from ..models import evaluating
 
@@ -45,6 +46,9 @@ def check_options(run: Any) -> None:
         value = getattr(run, name)
         if value is not None and (not isinstance(value, int) or value < 1):
             raise errors.ConfigError(f"Expected {name} as a whole number of 1 or more; got {value}.")
+    if run.precision not in PRECISIONS:
+        near = errors.nearest(run.precision, PRECISIONS)
+        raise errors.ConfigError(f"Expected precision {', '.join(PRECISIONS)}; got {run.precision!r}. {near}")
     if run.tolerance is not None and not run.tolerance >= 0:
         raise errors.ConfigError(f"Expected a tolerance of 0 or more; got {run.tolerance}.")
     if run.evaluate < 0:

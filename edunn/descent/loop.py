@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import errors
 from ..data import Samples
 from ..devices import permutation
-from ..faststep import Captured, FastStep, Singles
+from ..faststep import PRECISIONS, Captured, FastStep, Singles
 from ..history import History
 from ..losses import Loss
 from ..models import MODELS, LinearModel, evaluating
@@ -44,6 +44,7 @@ def descend(
     evaluate: int = 1,
     snapshots: int | None = None,
     seed: int = 0,
+    precision: str = "full",
     by: str = "hand",
     reduce: Callable[[Gradients], Gradients] | None = None,
     after_epoch: Callable[[Progress], None] | None = None,
@@ -72,6 +73,8 @@ def descend(
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end
     snapshots : keep the weights every this many steps, the start included
     seed : of the batches' order
+    precision : of the products of a step: "full", as the dtype has it; "tf32" (CUDA) or "bf16", which a GPU takes many
+        times sooner and to 3 digits. For a linear model, by hand. Evaluations are always in full.
     by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`; "plain": by hand, and never by
         the shortcuts of `faststep`
     reduce : given the gradients of this process, gives those of all of them
@@ -87,7 +90,7 @@ def descend(
     run = Descent(
         model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
-        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed,
+        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision,
     )  # fmt: skip
     return run.go(by, progress, after_epoch, reduce)
 
@@ -112,10 +115,16 @@ class Descent:
     evaluate: int = 1
     snapshots: int | None = None
     seed: int = 0
+    precision: str = "full"
     checked: bool = False  # somebody has checked the data already, as for another run on the same
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.precision != "full":
+            if not is_linear(self.model):
+                kind = type(self.model).__name__
+                raise errors.ConfigError(f"Expected a linear model for precision {self.precision!r}; got a {kind}.")
+            PRECISIONS[self.precision](self.model.weight)  # refuses a device or dtype that has no such products
         samples = len(self.train)
         self.batch = samples if self.batch_size is None else min(self.batch_size, samples)
         self.steps_per_epoch = -(-samples // self.batch)
@@ -161,10 +170,15 @@ class Descent:
 
     def stepper(self, by: str, reduce: Callable[[Gradients], Gradients] | None = None) -> Stepper | Singles:
         """Who takes the steps. By hand, a linear model has quicker ones that come to the same."""
+        if self.precision != "full" and (by != "hand" or reduce is not None):
+            raise errors.ConfigError(
+                f"Expected by='hand' in one process for precision {self.precision!r}: the readable loop and autograd "
+                f"are for full precision."
+            )
         if by == "hand" and reduce is None and is_linear(self.model):
-            if self.batch == 1 and Singles.applies(self.model, self.penalty, self.rule):
+            if self.batch == 1 and self.precision == "full" and Singles.applies(self.model, self.penalty, self.rule):
                 return Singles(self.model, self.loss, self.penalty, self.rule)
-            one = FastStep(self.model, self.loss, self.penalty, self.rule, own_layout=True)
+            one = FastStep(self.model, self.loss, self.penalty, self.rule, True, self.precision)
             return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))

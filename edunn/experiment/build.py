@@ -177,6 +177,7 @@ def make_descent(
         evaluate=options.evaluate,
         snapshots=options.snapshots,
         seed=config.run.seed,
+        precision=config.run.precision,
         checked=checked,
     )
 

@@ -1,7 +1,8 @@
 """The steps of a linear model restated for speed, here and nowhere else; `descent.ByHand` is the oracle."""
 
 from .captured import Captured
+from .precisions import PRECISIONS
 from .singles import Singles
 from .step import FastStep, value_and_upstream
 
-__all__ = ["Captured", "FastStep", "Singles", "value_and_upstream"]
+__all__ = ["PRECISIONS", "Captured", "FastStep", "Singles", "value_and_upstream"]

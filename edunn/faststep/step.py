@@ -20,7 +20,8 @@ from ..layers import Linear
 from ..losses import CrossEntropy, Loss, MulticlassHinge
 from ..penalties import L2, Penalty, add_penalty, constrain
 from ..updates import GradientDescent, Momentum, Rule
-from .products import Products, scale_
+from .precisions import PRECISIONS
+from .products import scale_
 
 
 class FastStep:
@@ -34,6 +35,7 @@ class FastStep:
     rule : of the update
     own_layout : the weight may be kept in the layout that serves the products best; the model's own is then written at
         `settle`, and stale in between
+    precision : of the products; see `precisions`
 
     Shapes of a step
     ----------------
@@ -42,14 +44,20 @@ class FastStep:
     """
 
     def __init__(
-        self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule, own_layout: bool = False
+        self,
+        model: Linear,
+        loss: Loss,
+        penalty: Penalty | None,
+        rule: Rule,
+        own_layout: bool = False,
+        precision: str = "full",
     ) -> None:
         self.loss, self.penalty, self.rule = loss, penalty, rule
         self.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
         self.weight, self.bias = self.parameters["weight"], self.parameters.get("bias")
         self.runs = self.weight.shape[:-2]
         self.one_output = bool(getattr(model, "one_output", False))
-        self.products = Products(self.weight)
+        self.products = PRECISIONS[precision](self.weight)
         # rate and decay are folded into the product for these; every other rule is given the gradient
         self.folds = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
         self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
