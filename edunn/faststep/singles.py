@@ -25,7 +25,7 @@ from ..layers import Linear
 from ..losses import Loss
 from ..penalties import L2, Penalty
 from ..updates import GradientDescent, Momentum, Nesterov, Rule
-from .step import FastStep
+from .step import FastStep, pointwise_upstream
 
 BLOCK = 32  # more steps share more of a product, but their (x_j · x_i) grow with the square
 
@@ -77,8 +77,8 @@ class Singles:
     def upstream(self, scores: Tensor, targets: Tensor) -> Tensor:
         """∂ℓ/∂scores of each sample by itself, (samples, outputs)."""
         if self.one_output:
-            return self.loss.pointwise_gradient(scores.squeeze(-1), targets).unsqueeze(-1)
-        return self.loss.pointwise_gradient(scores, targets)
+            return pointwise_upstream(self.loss, scores.squeeze(-1), targets).unsqueeze(-1)
+        return pointwise_upstream(self.loss, scores, targets)
 
     def parts(self, features: Tensor, rates: Sequence[float]) -> list[Part]:
         """The weight, whose gradient is u xᵀ, and the bias, whose gradient is u · 1."""
@@ -119,8 +119,8 @@ class Part:
 
     def __post_init__(self) -> None:
         self.gram = self.features @ self.features.mT
-        self.first = self.features @ self.matrix.mT
-        self.drift = None if self.velocity is None else self.features @ self.velocity.mT
+        self.first = (self.matrix @ self.features.mT).mT  # half as long again the other way round
+        self.drift = None if self.velocity is None else (self.velocity @ self.features.mT).mT
         self.path = self.rows[:, 2:]
 
     def start(self) -> Tensor:

@@ -178,15 +178,13 @@ def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Ten
     Cross-entropy and the multiclass hinge are written out, for their value and gradient share the larger part. Both
     work on the transposed scores, the classes as rows.
     """
-    indices = loss.event == 1 and not targets.dtype.is_floating_point
-    if indices and type(loss) is CrossEntropy and loss.label_smoothing == 0:
+    if is_softmax(loss, targets):
         rows = scores.mT
         true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
-        share = -1.0 / rows.shape[-1]
-        value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(share)  # torch's mean is the slower
-        upstream = torch.softmax(rows, -2).mul_(-share)  # sooner than exp_ of the logarithms
-        return value, upstream.scatter_add_(-2, true, upstream.new_full((), share).expand(true.shape)).mT
-    if indices and type(loss) is MulticlassHinge and not loss.include_true:
+        share = 1.0 / rows.shape[-1]
+        value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(-share)  # torch's mean is the slower
+        return value, softmax_less_one(rows, true).mul_(share).mT
+    if loss.event == 1 and not targets.dtype.is_floating_point and type(loss) is MulticlassHinge and not loss.include_true:
         rows = scores.mT
         true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
         margin = loss.margin.mT if isinstance(loss.margin, Tensor) else loss.margin
@@ -202,3 +200,21 @@ def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Ten
         return value, upstream.scatter_(-2, true, -upstream.sum(-2, keepdim=True)).mT
     samples = scores.shape[scores.ndim - 1 - loss.event]
     return loss.pointwise(scores, targets).mean(-1), loss.pointwise_gradient(scores, targets) / samples
+
+
+def pointwise_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> Tensor:
+    """`loss.pointwise_gradient`, for cross-entropy sooner."""
+    if is_softmax(loss, targets):
+        return softmax_less_one(scores.mT, targets.unsqueeze(-2)).mT
+    return loss.pointwise_gradient(scores, targets)
+
+
+def is_softmax(loss: Loss, targets: Tensor) -> bool:
+    """Cross-entropy of class indices as they are."""
+    return type(loss) is CrossEntropy and loss.label_smoothing == 0 and not targets.dtype.is_floating_point
+
+
+def softmax_less_one(rows: Tensor, true: Tensor) -> Tensor:
+    """p − 1_y, the classes as rows. torch's softmax is sooner than exp of its logarithm."""
+    p = torch.softmax(rows, -2)
+    return p.scatter_add_(-2, true, p.new_full((), -1.0).expand(true.shape))
