@@ -1,0 +1,2 @@
+"""What `scripts/docs.py` writes pages with: the table of conventions, the parts of a page that are filled in, "
+"pictures."""
