@@ -26,6 +26,7 @@ def test_everything_has_a_line_for_every_library(name: str, library: str) -> Non
 
 
 def test_every_line_is_about_something() -> None:
+    assert len(set(NAMES)) == len(NAMES)
     assert {line.about for line in conventions.LINES} == set(NAMES)
     assert {line.library for line in conventions.LINES} == set(LIBRARIES)
     texts = [(line.about, line.library, line.there) for line in conventions.LINES]

@@ -194,6 +194,20 @@ def test_no_dead_link(page: Path) -> None:
         assert not anchor or anchor in anchors(file), f"{target}: no such heading"
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "topics").glob("*.md")), ids=named)
+def test_formulas_survive_markdown(page: Path) -> None:
+    """GitHub reads markdown before formulas: a backslash before a mark is lost, and two stars are emphasis."""
+    text = re.sub(r"`[^`\n]*`", "", prose(page))
+    assert text.count("$") % 2 == 0
+    formulas = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", text, re.DOTALL)
+    assert len(formulas) > 5
+    for display, inline in formulas:
+        formula = display or inline
+        assert not re.search(r"\\[^A-Za-z]|\*", formula), formula
+        assert "\n" not in inline, inline
+        assert formula.count("{") == formula.count("}"), formula
+
+
 def test_links_are_found() -> None:
     """The search itself: a README without links would pass."""
     assert len(links(ROOT / "README.md")) > 7

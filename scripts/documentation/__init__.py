@@ -1,2 +1,1 @@
-"""What `scripts/docs.py` writes pages with: the table of conventions, the parts of a page that are filled in, "
-"pictures."""
+"""What `scripts/docs.py` writes with: the table of conventions, the parts of a page that are filled in, pictures."""

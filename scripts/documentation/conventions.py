@@ -1,26 +1,32 @@
-"""The page of conventions: for each loss, penalty, rule and schedule of the package, what others call it, and the "
-"factor."""
+"""The page of conventions: for each loss, penalty, rule, schedule and layer, what others call it, and the factor."""
 
 from __future__ import annotations
 
 import inspect
 
-from edunn import losses, penalties, updates
+from edunn import activations, layers, losses, penalties, updates
 
-from . import conventions_losses, conventions_penalties, conventions_rules
+from . import conventions_layers, conventions_losses, conventions_penalties, conventions_rules
 from .counterparts import LIBRARIES, NONE, Line
 
-LINES: list[Line] = [*conventions_losses.LINES, *conventions_penalties.LINES, *conventions_rules.LINES]
+LINES: list[Line] = [
+    *conventions_losses.LINES,
+    *conventions_penalties.LINES,
+    *conventions_rules.LINES,
+    *conventions_layers.LINES,
+]
 TABLES: dict[str, dict[str, type]] = {
     "Losses": dict(losses.LOSSES),
     "Penalties": dict(penalties.PENALTIES),
     "Update rules": dict(updates.RULES),
-    "Schedules": dict(updates.SCHEDULES),
+    "Schedules": {f"{name} schedule": kind for name, kind in updates.SCHEDULES.items()},
+    "Layers": dict(layers.LAYERS),
+    "Activations": dict(activations.ACTIVATIONS),
 }
 HEAD = """\
 # Conventions
 
-Two right programs may differ by a factor. For every loss, penalty, update rule and schedule of this package: what it is
+Two right programs may differ by a factor. For every loss, penalty, update rule, schedule and layer here: what it is
 called in the notes of CS231n, in torch and in scikit-learn, and how their number follows from ours. The tests take
 every line, on random data in float64, against the library itself, and those of CS231n against numpy as the notes write
 it; a line that says anything but *the same* is also shown not to be the same.
