@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
@@ -12,6 +13,8 @@ import pytest
 from documentation import parts, pictures
 
 from edunn import lessons
+from edunn.cli import COMMANDS
+from edunn.exercises import EXERCISES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -213,6 +216,16 @@ def test_links_are_found() -> None:
     assert len(links(ROOT / "README.md")) > 7
     assert "the-formula" in anchors(DOCS / "topics" / "squared-error.md")
     assert sum(len(links(page)) for page in PAGES) > 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_lessons_and_exercises_that_are_named_exist(page: Path) -> None:
+    for command in re.findall(r"`edunn ([a-z][^`]*)`", prose(page)):
+        name, *rest = shlex.split(command)
+        assert name in COMMANDS, command
+        known = {"lesson": {*lessons.lessons(), "all"}, "exercise": set(EXERCISES)}.get(name)
+        if known is not None and rest and re.fullmatch(r"[a-z][a-z0-9-]*", rest[0]):
+            assert rest[0] in known, command
 
 
 def test_the_glossary_has_four_languages_in_every_line() -> None:

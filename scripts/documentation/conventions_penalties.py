@@ -16,6 +16,7 @@ from edunn.gradcheck.catalogue import Draw
 from .counterparts import CLASSES, FEATURES, NONE, SAME, SAMPLES, Compared, Line, same, tensor, times
 
 STRENGTH, BETA, RATE, STEPS = 0.3, 0.4, 0.05, 8
+L2 = penalties.L2
 SOLVED = 1e-5  # a solver that iterates stops short of the minimum; a wrong factor would be 2 or N away
 
 
@@ -189,6 +190,21 @@ def decoupled(draw: Draw) -> Compared:
     return Compared(theirs.weight.detach(), shrunk.weight.detach(), through.weight.detach())
 
 
+def strong_duality(draw: Draw) -> Compared:
+    """SVC solves the dual problem; its value is that of ½ ‖w‖² + C Σ hinge at the minimum, and nowhere else."""
+    cost, features = 0.5, draw.normal(SAMPLES, FEATURES)
+    targets = torch.sign(features.sum(-1) + draw.normal(SAMPLES))  # of pure noise the best weights are 0
+    fitted = svm.SVC(kernel="linear", C=cost, tol=1e-10).fit(features.numpy(), targets.numpy())
+    dual = np.abs(fitted.dual_coef_).sum() - 0.5 * np.sum(fitted.coef_**2)
+    model = binary()
+    with torch.no_grad():
+        model.weight.copy_(tensor(fitted.coef_.copy()))
+        model.bias.copy_(tensor(fitted.intercept_))
+        hinge = losses.Hinge()(model(features), targets)
+        right, wrong = (L2(strength)(model.weight) for strength in (1 / (2 * cost * SAMPLES), 1 / cost))
+        return Compared(tensor(dual), cost * SAMPLES * (hinge + right), cost * SAMPLES * (hinge + wrong), SOLVED)
+
+
 def renormed(draw: Draw) -> Compared:
     """torch divides by the norm plus 1e-7: hence the tolerance."""
     weight = draw.normal(CLASSES, FEATURES)
@@ -233,7 +249,6 @@ def notes_elastic(draw: Draw) -> Compared:
     )
 
 
-L2 = penalties.L2
 HALF = L2(STRENGTH, half=True)
 
 LINES: list[Line] = [
@@ -314,6 +329,14 @@ LINES: list[Line] = [
         "λ = 1 / (2CN)",
         "C Σ loss + ½ Σ w², divided by CN. A large C is a weak penalty.",
         stationary(logistic, binary, losses.Logistic(), L2(1 / (2 * 0.5 * SAMPLES)), L2(1 / 0.5)),
+    ),
+    Line(
+        "l2",
+        "scikit-learn",
+        '`SVC(kernel="linear", C)`',
+        "λ = 1 / (2CN)",
+        "½ Σ w² + C Σ hinge: CN times ours. The bias is free, unlike in `LinearSVC`.",
+        strong_duality,
     ),
     Line(
         "l2",

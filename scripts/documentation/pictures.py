@@ -56,7 +56,7 @@ def softmax_gradient() -> Axes:
     for ax, (name, values) in zip(axes, bars.items(), strict=True):
         heights = values[0].numpy()
         drawn = ax.bar(CLASSES, heights, color=[VERMILLION if h < 0 else BLUE for h in heights], width=0.6)
-        ax.bar_label(drawn, [f"{h:.3g}" for h in heights], padding=2, fontsize="small")
+        ax.bar_label(drawn, [f"{h:.3g}".replace("-", "−") for h in heights], padding=2, fontsize="small")
         ax.axhline(0, color=BLACK, linewidth=0.8)
         ax.margins(y=0.18)
         tidy(ax, name, "", "", grid=False)
@@ -267,8 +267,8 @@ def stable_rates() -> Axes:
         )
         ax.set_ylim(-0.3, 5.3)
         ax.set_xlim(-3.3, 3.3)
-        factor = 1 - share
-        tidy(ax, f"rate · λ = {share:g}\nerror × {factor:.1f} a step", "w", "", grid=False)
+        factor = f"{1 - share:.1f}".replace("-", "−")
+        tidy(ax, f"rate · λ = {share:g}\nerror × {factor} a step", "w", "", grid=False)
     return axes[0]
 
 
