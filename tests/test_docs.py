@@ -46,13 +46,13 @@ def test_code_runs_and_the_page_is_as_it_should_stand(page: Path, tmp_path: Path
     assert parts.same_page(text, found.filled()), f"{named(page)} is stale: run python scripts/docs.py"
 
 
-def test_nothing_but_these_blocks_is_left_out() -> None:
-    """Installing, the checks themselves, and real images: all else runs."""
-    left_out = [
-        why for page in PAGES for why in re.findall(r"^<!-- not run: (.*) -->$", page.read_text("utf-8"), re.MULTILINE)
-    ]
-    assert len(left_out) == 5
+def test_few_blocks_are_left_out_and_each_says_why() -> None:
+    """Installing, the checks themselves, real images, other machines: all else runs."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    left_out = [why for text in texts for why in re.findall(r"^<!-- not run: (.*) -->$", text, re.MULTILINE)]
+    blocks = sum(len(re.findall(r"^```(?:python|sh|toml)$", text, re.MULTILINE)) for text in texts)
     assert all(len(why) > 20 for why in left_out)
+    assert 5 * len(left_out) < blocks
 
 
 def test_pages_without_blocks_have_no_marks() -> None:
