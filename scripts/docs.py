@@ -1,15 +1,26 @@
 # %% [markdown]
-# The pages of `docs/` that come from the code: `python scripts/docs.py`. A test holds the pages to it.
+# The pages of `docs/` that come from the code: `python scripts/docs.py`. With `--check` nothing is written, and the
+# exit code says whether a page is stale. A test holds the pages to it.
+#
+# The errata, lessons, index and conventions are written whole. In the other pages the marked parts are filled in: code
+# from the source, outputs by running the block above (see `documentation/parts.py`).
 
 # %%
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from documentation import conventions, parts, pictures
+
 from edunn import exercises, lessons
+from edunn.figures import save
 from edunn.lessons import Lesson, Row
 from edunn.lessons.engine import shown
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+WHOLE = ("errata.md", "lessons.md", "conventions.md", "index.md")
 MADE = "<!-- written by scripts/docs.py -->\n"
 LECTURES = {
     "000": "the cost function against problem, loss and activation (Italian)",
@@ -18,6 +29,11 @@ LECTURES = {
     "003": "neurons and descent by hand (English)",
     "004": "the 0/1 error and descent on a quadratic (Italian)",
 }
+TOPICS = (
+    "squared-error", "robust-losses", "logistic", "cross-entropy", "hinge", "multiclass-hinge", "penalties",
+    "linear-layer", "activations", "batch-normalisation", "three-descents", "update-rules", "stable-rate",
+    "landscapes", "gradient-check", "computation-graph", "nearest-neighbours", "image-features",
+)  # fmt: skip
 
 
 def brief(value: Any) -> Any:
@@ -73,36 +89,102 @@ def index(every: dict[str, Lesson]) -> str:
              "- [Lessons](lessons.md): every topic with its derivation and pictures",
              "- [Errata](errata.md): what the lectures print wrongly, and by which mistake",
              "- [Glossary](glossary.md): the terms in English, Italian, Spanish and Ukrainian",
+             "- [Conventions](conventions.md): by which factor CS231n's notes, torch and scikit-learn differ from us",
              *other_pages(),
-             "- [README](../README.md): how to install and begin\n",
+             "- [README](../README.md): how to install and begin",
+             "- [CONTRIBUTING](../CONTRIBUTING.md): how to work on it",
+             "", "## Topics\n",
+             "One a page: formula, derivation by hand, the lines of code that are it, certificate, picture.\n",
+             *topics(),
+             "", "## Lessons\n",
              "| lesson | lecture | the question it answers |", "| --- | --- | --- |"]  # fmt: skip
     lines += [f"| [{k.name}](lessons.md#{k.name}) | {k.lecture} | {cell(k.question)} |" for k in every.values()]
-    lines += ["", "| exercise | formula |", "| --- | --- |"]
+    lines += ["", "## Exercises\n", "| exercise | formula |", "| --- | --- |"]
     lines += [f"| `{e.name}` | {cell(e.formula)} |" for e in exercises.EXERCISES.values()]
     return "\n".join(lines) + "\n"
 
 
+def title(path: Path) -> str:
+    """A page's own first heading."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next(line.lstrip("# ") for line in lines if line.startswith("# "))
+
+
 def other_pages() -> list[str]:
     """The pages that are written by hand, by their own first heading."""
-    known = ("index.md", "lessons.md", "errata.md", "glossary.md")
-    found = [path for path in sorted(DOCS.glob("*.md")) if path.name not in known]
-    return [f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}]({path.name})" for path in found]
+    found = [path for path in sorted(DOCS.glob("*.md")) if path.name not in (*WHOLE, "glossary.md")]
+    found += sorted((DOCS / "benchmarks").glob("*.md"))
+    return [f"- [{title(path)}]({path.relative_to(DOCS).as_posix()})" for path in found]
+
+
+def topics() -> list[str]:
+    """The topics in the order of the course, each with the question under its heading."""
+    found = []
+    for name in TOPICS:
+        path = DOCS / "topics" / f"{name}.md"
+        question = path.read_text(encoding="utf-8").split("\n\n")[1].replace("\n", " ").strip("*")
+        found.append(f"- [{title(path)}](topics/{name}.md): {question}")
+    return found
 
 
 def pages() -> dict[str, str]:
-    """The pages by file name."""
+    """The pages that are written whole, by file name."""
     every = lessons.lessons()
-    return {"errata.md": errata(lessons.rows()), "lessons.md": page(every), "index.md": index(every)}
+    return {
+        "errata.md": errata(lessons.rows()),
+        "lessons.md": page(every),
+        "conventions.md": MADE + "\n" + conventions.page(),
+        "index.md": index(every),
+    }
 
 
-# %%
-if __name__ == "__main__":
-    from edunn.figures import save
+def by_hand() -> list[Path]:
+    """The pages whose marked parts are filled in."""
+    found = [path for path in sorted(DOCS.rglob("*.md")) if path.parent != DOCS or path.name not in WHOLE]
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *found]
 
-    (DOCS / "images" / "lessons").mkdir(parents=True, exist_ok=True)
+
+def filled(path: Path) -> str:
+    """A page by hand as it should stand."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return parts.Page(path.read_text(encoding="utf-8"), Path(folder)).filled()
+        except Exception as error:
+            error.add_note(f"in {path.relative_to(ROOT)}")
+            raise
+
+
+def stale() -> list[Path]:
+    """The pages that are not as they should stand; outputs may differ by rounding."""
+    wanted = {path: filled(path) for path in by_hand()} | {DOCS / name: text for name, text in pages().items()}
+    return [
+        path for path, text in wanted.items()
+        if not path.is_file() or not parts.same_page(path.read_text(encoding="utf-8"), text)
+    ]  # fmt: skip
+
+
+def write() -> None:
+    """Every page whose marked parts or text changed, and every picture."""
+    for path in by_hand():
+        text = filled(path)
+        if not parts.same_page(path.read_text(encoding="utf-8"), text):
+            path.write_text(text, encoding="utf-8")
     for name, text in pages().items():
         (DOCS / name).write_text(text, encoding="utf-8")
+    pictures.write(DOCS / "images" / "topics")
+    (DOCS / "images" / "lessons").mkdir(parents=True, exist_ok=True)
     for lesson in lessons.lessons().values():
         for name, draw in lesson.figures.items():
             drawn: Any = draw()
             save(drawn[0] if isinstance(drawn, tuple) else drawn, DOCS / "images" / "lessons" / f"{name}.png", dpi=80)
+
+
+# %%
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        found = stale()
+        print(
+            "\n".join(f"{path.relative_to(ROOT)} is stale: run python scripts/docs.py" for path in found) or "all fresh"
+        )
+        sys.exit(bool(found))
+    write()

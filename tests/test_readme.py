@@ -1,12 +1,10 @@
-"""The README does what it says: its Python runs, and what stands behind a `# ` is what is printed."""
+"""What the README alone promises; that its code runs and its links lead somewhere is held in test_docs.py."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from pathlib import Path
-
-import pytest
 
 from edunn import config
 
@@ -18,24 +16,17 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_python_runs_and_prints_the_number_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
-    namespace: dict[str, object] = {}
-    printed = ""
-    for block in blocks("python"):
-        if not block.startswith("def "):  # an excerpt of the package's own source
-            exec(compile(block, "README.md", "exec"), namespace)
-            printed += capsys.readouterr().out
-    promised = re.findall(r"print\(.*\)\s+# (\S+)", "".join(blocks("python")))
-    assert promised
-    assert all(number in printed for number in promised), printed
+def test_the_first_block_prints_a_number_to_check() -> None:
+    assert re.search(r"print\(.*\)  # \d", blocks("python")[0])
 
 
 def test_excerpts_are_the_source() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "edunn").rglob("*.py"))
-    for block in blocks("python"):
-        if block.startswith("def "):
-            for line in re.findall(r"^    (return .*)$", block, re.MULTILINE):
-                assert line in source
+    excerpts = [block for block in blocks("python") if block.startswith("def ")]
+    assert excerpts
+    for block in excerpts:
+        for line in re.findall(r"^    (return .*)$", block, re.MULTILINE):
+            assert line in source
 
 
 def test_config_is_accepted() -> None:
@@ -47,11 +38,6 @@ def test_the_two_commands_are_one_line_each() -> None:
     commands = [block for block in blocks("sh") if block.startswith("python3 -m venv .venv")]
     assert len(commands) == 2
     assert all(len(command.strip().splitlines()) == 1 for command in commands)
-
-
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#]+)\)", README))
-def test_links_lead_somewhere(target: str) -> None:
-    assert target.startswith("https://") or (ROOT / target).exists()
 
 
 def test_named_configs_exist() -> None:
