@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..lessons import Lesson, Row, Table
 
 EXAMPLE = "edunn lesson softmax --out softmax-lesson"
+WIDEST = 44  # letters of a cell in the table of all rows: --format csv, --json and each lesson have them whole
 SUFFIXES = {"text": "txt", "markdown": "md", "csv": "csv"}
 
 
@@ -67,7 +68,8 @@ def every(args: argparse.Namespace) -> int:
             write(args, lesson, [row for row in rows if row.lesson == lesson.name], f"{args.out}/{lesson.name}")
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "wrong", "derived")}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    emit(args, {"rows": [row.as_dict() for row in rows]}, f"{verdicts(rows).written(args.format)}\n{summary}")
+    table = verdicts(rows, WIDEST).written(args.format)
+    emit(args, {"rows": [row.as_dict() for row in rows]}, table if args.format == "csv" else f"{table}\n{summary}")
     return outcome(args, rows)
 
 
@@ -149,15 +151,11 @@ def outcome(args: argparse.Namespace, rows: list[Row]) -> int:
 
 def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -> None:
     """The lesson's text, its tables and its figures, into a folder."""
-    from ..figures import save as save_figure
-
     folder, form = out_folder(out), args.format
     tables = lesson.tables()
     save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", described(lesson, rows, tables, form))
-    for name, draw in lesson.figures.items():
-        drawn: Any = draw()
-        axes = drawn[0] if isinstance(drawn, tuple) else drawn
-        note(args, f"wrote {save_figure(axes, folder / f'{name}.png')}")
+    for path in lesson.drawn(folder):
+        note(args, f"wrote {path}")
 
 
 def save(args: argparse.Namespace, path: Any, text: str) -> None:
