@@ -22,7 +22,7 @@ from edunn.errors import ConfigError
 from edunn.lessons import linear_regression
 from edunn.lessons.engine import Lesson, Row, Table, agree
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, MulticlassHinge, SquaredError
-from edunn.models import LinearRegression, LogisticRegression, SoftmaxClassifier
+from edunn.models import LinearRegression, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L2
 from edunn.updates import Momentum
 
@@ -388,10 +388,33 @@ def test_a_step_table_is_what_torch_does(model: Any, loss: Any, samples: Samples
             q.copy_(p)
 
 
+def test_a_step_table_of_a_net_has_all_layers_and_is_autograd_s() -> None:
+    """Each sample's own gradients, the columns in one order though backpropagation finds them from the top down."""
+    samples = toys.blobs(5)
+    net = TwoLayerNet(2, 3, 3, seed=1).double()
+    (step,) = lessons.steps(net, CrossEntropy(), samples, rate=0.1, count=1)
+    names = list(step.start)
+    assert len(names) == sum(p.numel() for p in net.parameters())
+    assert [name for name in step.table.columns if name.startswith("dL/d")] == [f"dL/d{name}" for name in names]
+    for i, row in enumerate(step.table.rows):
+        net.zero_grad()
+        CrossEntropy()(net(samples.features[i : i + 1]), samples.targets[i : i + 1]).backward()  # type: ignore[index]
+        wanted = torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+        torch.testing.assert_close(
+            torch.tensor(row[-len(names) :], dtype=torch.float64), wanted, rtol=1e-12, atol=1e-14
+        )
+
+
+def test_no_step_table_where_samples_have_no_gradient_of_their_own() -> None:
+    net = TwoLayerNet(2, 3, 3, dropout=0.5).double()
+    with pytest.raises(ConfigError, match="Expected a model in which each sample has a gradient of its own"):
+        lessons.steps(net, CrossEntropy(), toys.blobs(5), rate=0.1)
+
+
 def test_step_tables_name_every_weight() -> None:
     (step,) = lessons.steps(SoftmaxClassifier(2, 3).double(), CrossEntropy(), toys.blobs(3), rate=0.1, count=1)
     assert list(step.start) == [f"w[{j}, {k}]" for j in range(3) for k in range(2)] + ["b[0]", "b[1]", "b[2]"]
-    assert step.table.columns[:6] == ["x1", "x2", "y", "score 0", "score 1", "score 2"]
+    assert step.table.columns[:6] == ["x1", "x2", "class", "score 0", "score 1", "score 2"]
     with pytest.raises(ConfigError, match="Expected 1 step or more"):
         lessons.steps(LinearRegression(1).double(), SquaredError(), toys.line(3), rate=0.1, count=0)
 
@@ -481,6 +504,53 @@ def test_the_step_table_of_a_config(tmp_path: Path, capsys: Capture) -> None:
     assert told[0]["end"] == told[1]["start"]
     assert cli.main(["lesson", "steps", str(config), "--out", str(tmp_path), "--format", "csv", "--quiet"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"step_1.csv", "step_2.csv"}
+
+
+FLATS = "area,price\n50,150\n70,200\n90,260\n110,330\n"
+OF_FLATS = """[data]
+path = "flats.csv"
+target = "price"
+task = "real"
+
+[model]
+kind = "linear-regression"
+
+[loss]
+kind = "squared-error"
+
+[train]
+rate = 0.0001
+"""
+
+
+def test_the_step_table_of_a_user_s_own_file(tmp_path: Path, capsys: Capture) -> None:
+    """With the file's own names, and numbers that can be checked by hand: dL/dw = 2(ŷ − y)x at w = b = 0."""
+    (tmp_path / "flats.csv").write_text(FLATS, encoding="utf-8")
+    config = tmp_path / "flats.toml"
+    config.write_text(OF_FLATS, encoding="utf-8")
+    for form in ("text", "markdown"):
+        assert cli.main(["lesson", "steps", str(config), "--format", form]) == 0
+        assert "108900" in capsys.readouterr().out
+    out = tmp_path / "new" / "folder"
+    words = ["lesson", "steps", str(config), "--format", "csv", "--steps", "1", "--out", str(out), "--quiet"]
+    assert cli.main(words) == 0
+    rows = list(csv.DictReader((out / "step_1.csv").read_text(encoding="utf-8").splitlines()))
+    assert list(rows[0]) == ["area", "price", "score", "loss", "dL/dw", "dL/db"]
+    assert [float(row["dL/dw"]) for row in rows] == [
+        -2.0 * x * y for x, y in ((50, 150), (70, 200), (90, 260), (110, 330))
+    ]
+    capsys.readouterr()
+    assert cli.main(["lesson", "steps", str(config), "--set", 'data.task="auto"']) == 2
+    assert 'if the target is a number to be predicted, say data.task = "real"' in capsys.readouterr().err
+
+
+def test_neighbours_take_no_steps(tmp_path: Path, capsys: Capture) -> None:
+    config = tmp_path / "near.toml"
+    config.write_text('[data]\nname = "moons"\n[model]\nkind = "neighbours"\nk = 3\n[loss]\nkind = "cross-entropy"\n')
+    assert cli.main(["lesson", "steps", str(config)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "edunn: Expected a config that descends; nearest neighbours take no steps.\n"
 
 
 @pytest.mark.parametrize(

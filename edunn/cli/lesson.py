@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .common import add_common, emit, note, out_folder
 
 if TYPE_CHECKING:
+    from ..data import Samples
     from ..lessons import Lesson, Row, Table
 
 EXAMPLE = "edunn lesson softmax --out softmax-lesson"
@@ -116,15 +117,27 @@ def step_tables(args: argparse.Namespace) -> int:
     """The first steps of a config's run, every number of them."""
     from .. import config as configs
     from .. import lessons
+    from ..descent import Descent
     from ..errors import ConfigError
     from ..experiment.build import prepare
 
     if args.config is None:
         raise ConfigError("Expected a config file: edunn lesson steps CONFIG.toml. configs/ holds some.")
     given = [] if any(one.startswith("run.dtype") for one in args.set) else ['run.dtype="float64"']
-    run = prepare(configs.load(args.config, [*args.set, *given])).descent
+    prepared = prepare(configs.load(args.config, [*args.set, *given]))
+    run = prepared.descent
+    if not isinstance(run, Descent):
+        raise ConfigError("Expected a config that descends; nearest neighbours take no steps.")
     found = lessons.steps(
-        run.model, run.loss, run.train, run.rate, args.steps, run.batch_size, run.penalty, run.rule, run.seed
+        run.model,
+        run.loss,
+        named(run.train, prepared.dataset.train),
+        run.rate,
+        args.steps,
+        run.batch_size,
+        run.penalty,
+        run.rule,
+        run.seed,
     )
     result = {
         "steps": [
@@ -139,6 +152,14 @@ def step_tables(args: argparse.Namespace) -> int:
             save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.written(args.format))
     emit(args, result, "\n\n".join(s.table.written(args.format) for s in found))
     return 0
+
+
+def named(samples: Samples, table: Samples) -> Samples:
+    """The samples as they are trained on, with the table's own names where its columns are their features."""
+    from dataclasses import replace
+
+    same = samples.features.shape[1] == len(table.feature_names or ())
+    return replace(samples, feature_names=table.feature_names if same else None, target_name=table.target_name)
 
 
 def outcome(args: argparse.Namespace, rows: list[Row]) -> int:
