@@ -32,6 +32,7 @@ class Exercise:
     pieces : the methods (or the one function) that are cut
     adapter : the class that is graded; it calls the pieces
     owner, made : the class that the pieces belong to, and its arguments as text
+    given : what the arguments are, where the pieces do not say it
     extra : imports that the adapter needs
     """
 
@@ -43,6 +44,7 @@ class Exercise:
     adapter: str
     owner: type | None = None
     made: str = ""
+    given: str = ""
     extra: str = field(default="", repr=False)
 
     @property
@@ -191,7 +193,7 @@ def of_function(name: str, lesson: str, wanted: str) -> Exercise:
     # the name of the task is filled in with the others, later
     adapter = FUNCTION.replace("{arguments}", arguments).replace("{call}", call)
     return Exercise(name, lesson, task.formula, wanted, task.functions, adapter, task.extends if owner else None,
-                    extra=extra)  # fmt: skip
+                    given=task.given, extra=extra)  # fmt: skip
 
 
 def of_rule(name: str, kept: str) -> Exercise:
@@ -263,7 +265,7 @@ def text(name: str, solution: bool = False) -> str:
     head = f'''"""Exercise {name}: {exercise.wanted}.
 
 {exercise.formula}
-
+{exercise.given and exercise.given + chr(10)}
 {"The blanks are filled in with the package's own code" if solution else "Fill in the blanks (every ...)"}, from \
 {exercise.source_file}. Check it:
 

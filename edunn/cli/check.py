@@ -183,7 +183,7 @@ def write_template(args: argparse.Namespace) -> int:
     if args.template == "list":
         formulas = {name: task.formula for name, task in TASKS.items()}
         formulas |= {name: task.formula for name, task in FUNCTIONS.items()}
-        lines = [f"{name:<26} {formula.replace(chr(10), chr(10) + ' ' * 27)}" for name, formula in formulas.items()]
+        lines = [f"{name:<26} {formula.replace(chr(10), ' ')}" for name, formula in formulas.items()]
         emit(args, {"tasks": list(formulas)}, "\n".join(lines))
         return 0
     text = template(args.template)

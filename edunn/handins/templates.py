@@ -40,6 +40,7 @@ LAYER = '''    def forward(self, {arguments}):
 FUNCTION = '''"""Write `{name}`, and check it against the package's own:  edunn check THIS_FILE.py
 
 {formula}
+{given}
 """
 
 import numpy as np
@@ -74,7 +75,9 @@ def template(name: str) -> str:
 def function_template(task: FunctionTask) -> str:
     """A function to be written as a whole; its name is the task's."""
     name = task.name.replace("-", "_")
-    return FUNCTION.format(name=name, task=task.name, formula=task.formula, arguments=", ".join(task.arguments))
+    return FUNCTION.format(
+        name=name, task=task.name, formula=task.formula, given=task.given, arguments=", ".join(task.arguments)
+    )
 
 
 def wanted_line(task: Task) -> str:

@@ -30,8 +30,8 @@ def distance_cases(seed: int) -> dict[str, Arguments]:
 
 DISTANCES = FunctionTask(
     "knn-distances",
-    "|q − a|² = |q|² − 2 q·a + |a|², (queries, samples), for queries (queries, features) and features (samples,\n"
-    "features); all the q·a are one matrix product, and what rounding takes below 0 is 0",
+    "|q − a|² = |q|² − 2 q·a + |a|²: all the q·a are one matrix product, and what rounding takes below 0 is 0",
+    "queries (queries, features), features (samples, features); the answer is (queries, samples)",
     ("queries", "features"), distances.by_product, (distances.by_product,), distance_cases,
     (
         Slip("2 forgotten", "the middle term is 2 q·a", (("2 * queries @", "queries @"),)),
@@ -76,8 +76,9 @@ def vote_cases(seed: int) -> dict[str, Arguments]:
 
 VOTE = FunctionTask(
     "knn-vote",
-    "the class with the most votes in each row; of equal votes the class whose nearest neighbour is nearer, then the\n"
-    "smaller label; distances and labels (queries, k), the nearest first; the answer is one class index a query",
+    "argmax_c Σ_j 1[y_j = c] over the k nearest; of equal votes the class whose nearest neighbour is nearer, then the\n"
+    "smaller label",
+    "distances and labels (queries, k), the nearest first; the answer is one class index a query",
     ("distances", "labels"), neighbours.vote, (neighbours.vote,), vote_cases,
     (
         Slip("ties to the smaller label", "of equal votes the class whose nearest neighbour is nearer wins",

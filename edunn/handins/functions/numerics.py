@@ -41,7 +41,8 @@ def gradient_cases(seed: int) -> dict[str, Arguments]:
 
 TWO_POINTS = FunctionTask(
     "two-point-gradient",
-    "∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h for each entry x_i of the point, of the point's shape; h is `step`",
+    "∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h for each entry x_i of the point",
+    "function gives a number for a point; h is step; the answer has the point's shape",
     ("function", "point", "step"), differences.two_point_gradient, (differences.two_point_gradient,), gradient_cases,
     (
         Slip("h in place of 2h", "the two points are 2h apart: divide by 2h",
@@ -92,8 +93,8 @@ def batch_cases(seed: int) -> dict[str, Arguments]:
 
 STANDARDISE = FunctionTask(
     "standardise",
-    "y = γ (x − μ)/√(σ² + ε) + β, μ and σ² = 1/n Σ (x − μ)² of each column of the batch, ε = 1e-5 (γ scale, β shift);\n"
-    "features (samples, features), scale and shift (features,)",
+    "y = γ (x − μ)/√(σ² + ε) + β, μ and σ² = 1/n Σ (x − μ)² of each column of the batch, ε = 1e-5 (γ scale, β shift)",
+    "features (samples, features), scale and shift (features,); the answer has the features' shape",
     ("features", "scale", "shift"), layers.BatchNorm, ("statistics", "forward"), batch_cases,
     (
         Slip("square root forgotten", "x − μ is divided by the variance, not by its root",
@@ -142,7 +143,8 @@ def score_cases(seed: int) -> dict[str, Arguments]:
 
 SOFTMAX = FunctionTask(
     "stable-softmax",
-    "p_j = e^{s_j} / Σ_k e^{s_k} along each row, finite at any finite score; scores (samples, classes)",
+    "p_j = e^{s_j} / Σ_k e^{s_k} along each row, finite at any finite score",
+    "scores (samples, classes); the answer has their shape",
     ("scores",), activations.Softmax, ("forward",), score_cases,
     (
         Slip("not shifted", "from scores of 710 on the exponentials overflow: take each row's largest score off first",
@@ -183,8 +185,8 @@ def surprise_cases(seed: int) -> dict[str, Arguments]:
 
 SURPRISE = FunctionTask(
     "stable-cross-entropy",
-    "ℓ_i = −y_i log σ(s_i) − (1 − y_i) log(1 − σ(s_i)) = max(s_i, 0) − y_i s_i + log(1 + e^{−|s_i|}),\n"
-    "one loss a sample, finite at any finite score; scores and targets (samples,), labels 0 and 1 or in between",
+    "ℓ_i = −y_i log σ(s_i) − (1 − y_i) log(1 − σ(s_i)) = max(s_i, 0) − y_i s_i + log(1 + e^{−|s_i|})",
+    "scores and targets (samples,), labels 0 and 1 or in between; the answer is one loss a sample, finite at any score",
     ("scores", "targets"), losses.BinaryCrossEntropy, ("pointwise",), surprise_cases,
     (
         Slip("from σ(s)", "log(1 − σ(s)) is −inf from s = 36.75 on, where σ(s) rounds to 1: start from the score",

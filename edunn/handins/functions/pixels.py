@@ -32,7 +32,8 @@ def cell_cases(seed: int) -> dict[str, Arguments]:
 CELL = FunctionTask(
     "hog-cell",
     "h_k = 1/n Σ √(row² + column²) over the cell's pixels whose angle, that of (column, row) modulo 180°, lies in\n"
-    "[k, k + 1) · 180°/orientations; row and column (pixel rows, pixel columns) are ∂I/∂y and ∂I/∂x",
+    "[k, k + 1) · 180°/orientations",
+    "row and column (pixel rows, pixel columns), ∂I/∂y and ∂I/∂x of a cell; the answer is (orientations,)",
     ("row", "column", "orientations"), loops.cell_histogram, (loops.cell_histogram,), cell_cases,
     (
         Slip("1/n forgotten", "the magnitudes are summed: the mean over the cell's pixels is asked for",
@@ -77,7 +78,7 @@ def block_cases(seed: int) -> dict[str, Arguments]:
 
 BLOCK = FunctionTask(
     "hog-block",
-    f"v / √(Σ v² + ε²), cut off at 0.2, and divided by its norm again in the same way; ε = {hog.EPSILON:g}\n"
+    f"v / √(Σ v² + ε²), cut off at 0.2, and divided by its norm again in the same way; ε = {hog.EPSILON:g}",
     "blocks (blocks, values, images) without negative values; the sum runs over a block's values, axis 1",
     ("blocks",), hog.l2_hys, (hog.l2, hog.l2_hys), block_cases,
     (
@@ -118,8 +119,8 @@ def hue_cases(seed: int) -> dict[str, Arguments]:
 HUE = FunctionTask(
     "hue-histogram",
     "hue = ⅙ · ((g − b)/d if M = r, 2 + (b − r)/d if M = g, 4 + (r − g)/d if M = b), modulo 1; 0 for grey: d = 0;\n"
-    "M is the largest of r, g, b and d is M less the smallest; h_k is the share of pixels of hue in [k, k + 1)/bins;\n"
-    "image (height, width, 3) in [0, 1]",
+    "M is the largest of r, g, b and d is M less the smallest; h_k is the share of pixels of hue in [k, k + 1)/bins",
+    "image (height, width, 3), red, green and blue in [0, 1]; the answer is (bins,)",
     ("image", "bins"), loops.hue_histogram_by_loops, (loops.hue_of, loops.hue_histogram_by_loops), hue_cases,
     (
         Slip("1/n forgotten", "pixels are counted: their share is asked for", ((" / len(pixels)", ""),)),

@@ -44,7 +44,16 @@ def rule_task(
 ) -> FunctionTask:
     base = rule.__base__ if rule is updates.Nesterov else None  # its super() is momentum's own direction
     return FunctionTask(
-        name, formula, ("start", "gradients", "rate"), rule, (piece,), cases, slips, through=after_steps, base=base
+        name,
+        formula,
+        GIVEN,
+        ("start", "gradients", "rate"),
+        rule,
+        (piece,),
+        cases,
+        slips,
+        through=after_steps,
+        base=base,
     )
 
 
@@ -52,9 +61,8 @@ def kept(name: str, old: str, new: str) -> Slip:
     return Slip(name, "what the rule remembers is not kept from one step to the next", ((old, new),))
 
 
-THEN = (
-    ";\nthen w ← w − rate · d; start (entries,), gradients (steps, entries), one a step; the answer is w after the last"
-)
+THEN = "; w ← w − rate · d"
+GIVEN = "start (entries,), gradients (steps, entries), one a step; the answer is w after the last step"
 ROOT = "the square root is forgotten: g is divided by the mean square, not by its root"
 UNDER = "ε stands under the root: √(G + ε) in place of √G + ε"
 SQUARE = "the gradient is not squared before it is remembered"

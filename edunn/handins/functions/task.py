@@ -38,6 +38,7 @@ class FunctionTask:
     """One function that can be handed in.
 
     name, formula : as of a `Task`
+    given : what the arguments are and what the answer is, with their shapes
     arguments : in the order of the hand-in's signature
     subject : the package's own: a function, or the class whose methods are asked for
     pieces : the functions or the names of the methods that are the student's part
@@ -50,6 +51,7 @@ class FunctionTask:
 
     name: str
     formula: str
+    given: str
     arguments: tuple[str, ...]
     subject: Any
     pieces: tuple[Any, ...]
