@@ -471,6 +471,27 @@ def test_the_neighbours_and_the_lines_are_measured_as_told() -> None:
         assert neighbours.by_line("made images, pixels", kind).test < 0.45
 
 
+def test_only_the_product_of_strength_and_margin_matters() -> None:
+    """Δ = 100 with λ = 0.001 draws the line of Δ = 1 with λ = 0.1; another λ at the same Δ does not."""
+    from edunn.lessons import loops
+
+    one, far, other = loops.svm(0.1), loops.in_margins(loops.svm(0.001, 100.0), 100.0), loops.svm(0.01)
+    torch.testing.assert_close(far.weight, one.weight, rtol=1e-9, atol=0)
+    torch.testing.assert_close(far.bias, one.bias, rtol=1e-9, atol=0)
+    with torch.no_grad():
+        assert float((other.weight - one.weight).norm() / one.weight.norm()) > 0.1
+
+
+def test_noise_is_counted_as_the_picture_says() -> None:
+    """More steps help; with as many steps single samples do no better than all of them. Of 20 starts: loose."""
+    from edunn.lessons import bumps
+
+    every, best = bumps.ended()
+    good = {key: int((losses <= best + 0.01).sum()) for key, losses in every.items()}
+    assert good["100 epochs", "single"] > good["100 epochs", "mini, 10"] > good["100 epochs", "full"]
+    assert good["3,000 steps", "single"] <= good["3,000 steps", "full"] + 3
+
+
 def test_list(capsys: Capture) -> None:
     assert cli.main(["lesson", "--list", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["lessons"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -254,6 +255,15 @@ def geometry(model: LinearSVM, margin: float = 1.0) -> dict[str, float]:
                 "offset": float(model.bias) / norm}  # fmt: skip
 
 
+def in_margins(model: LinearSVM, margin: float) -> LinearSVM:
+    """The same boundary with scores counted in margins: w and b over Δ."""
+    made = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.div_(margin)
+    return made
+
+
 def margin_rows() -> list[Row]:
     scores = numbers([-5.0, 1.0, 7.0])
     return [
@@ -281,7 +291,8 @@ def margin_tables() -> list[Table]:
 def margin_picture() -> object:
     from ..figures.lessons import margins
 
-    return margins({f"λ = {s:g}": svm(s) for s in (0.01, 0.1)}, two_clouds())
+    cases = ((0.01, 1.0), (0.1, 1.0), (0.001, 100.0))
+    return margins({f"λ = {s:g}, Δ = {m:g}": in_margins(svm(s, m), m) for s, m in cases}, two_clouds())
 
 
 LESSONS = (
