@@ -46,6 +46,21 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
     return result / step
 
 
+def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 1e-6) -> Tensor:
+    """∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h, entry by entry: the difference that courses write first.
+
+    Its error is h² f⁽³⁾/6, and ε|f|/h from rounding. Parameters as in `gradient`, which gives three digits more.
+    """
+    result = torch.zeros(point.numel(), dtype=point.dtype)
+    for i in range(point.numel()):
+        ahead, behind = point.flatten().clone(), point.flatten().clone()
+        ahead[i] += step
+        behind[i] -= step
+        rise = function(ahead.view(point.shape)) - function(behind.view(point.shape))
+        result[i] = rise / (2 * step)
+    return result.view(point.shape)
+
+
 def relative_error(first: Tensor, second: Tensor) -> float:
     """The largest absolute difference, over the larger of the two largest absolute values.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import activations, differences, layers, losses, penalties
 from .errors import ConfigError, nearest
-from .handins import TASKS
+from .handins import FUNCTIONS, TASKS
 from .handins.tasks import BETA, DELTA, SLOPE
 from .losses import loops
 
@@ -32,6 +32,7 @@ class Exercise:
     pieces : the methods (or the one function) that are cut
     adapter : the class that is graded; it calls the pieces
     owner, made : the class that the pieces belong to, and its arguments as text
+    given : what the arguments are, where the pieces do not say it
     extra : imports that the adapter needs
     """
 
@@ -43,6 +44,7 @@ class Exercise:
     adapter: str
     owner: type | None = None
     made: str = ""
+    given: str = ""
     extra: str = field(default="", repr=False)
 
     @property
@@ -117,6 +119,31 @@ class Graded:
         _, by_weight, by_bias = multiclass_hinge_by_loops(weight, bias, features, targets)
         return {{"weight": by_weight + 2 * strength * weight, "bias": by_bias}}
 '''
+BATCH_NORM = '''
+class Graded:
+    """What is graded: the package's layer in training, and your gradients through its mean and variance."""
+
+    task = "{task}"
+
+    def forward(self, features, scale, shift):
+        self.features, self.layer = features, _Yours(features.shape[1]).double()
+        self.layer.scale.data.copy_(scale)
+        self.layer.shift.data.copy_(shift)
+        return self.layer(features).detach()
+
+    def backward(self, upstream):
+        below = self.layer.input_gradient(self.features, upstream)
+        return {{"features": below, **self.layer.gradients(self.features, upstream)}}
+'''
+FUNCTION = '''
+class Graded:
+    """What is graded: your part, held against the package's own, case by case."""
+
+    task = "{task}"
+
+    def answer(self, {arguments}):
+        return {call}
+'''
 NUMERIC = '''
 def inputs(seed):
     return {{"point": torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))}}
@@ -154,6 +181,26 @@ def of_class(
     return Exercise(name, lesson, TASKS[name].formula, wanted, pieces, adapter, owner, made)
 
 
+def of_function(name: str, lesson: str, wanted: str) -> Exercise:
+    """A piece that is a function, cut and graded as its task says."""
+    task = FUNCTIONS[name]
+    owner = task.subject if inspect.isclass(task.subject) else None
+    yours, arguments = "_Yours" if owner else task.subject.__name__, ", ".join(task.arguments)
+    call, extra = f"{yours}({arguments})", ""
+    if task.through is not None:
+        call = f"{task.through.__name__}({yours}, {arguments})"
+        extra = f"from {task.through.__module__} import {task.through.__name__}\n"
+    # the name of the task is filled in with the others, later
+    adapter = FUNCTION.replace("{arguments}", arguments).replace("{call}", call)
+    return Exercise(name, lesson, task.formula, wanted, task.functions, adapter, task.extends if owner else None,
+                    given=task.given, extra=extra)  # fmt: skip
+
+
+def of_rule(name: str, kept: str) -> Exercise:
+    wanted = f"d, the direction of the step, (entries,);\n{kept}, zeros at first and changed in place"
+    return of_function(name, "three-descents", wanted)
+
+
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
@@ -180,6 +227,24 @@ EXERCISES: dict[str, Exercise] = {
         of_penalty("elastic-net", "regularisers", penalties.ElasticNet, made=f", beta={BETA}"),
         of_class("linear", "linear-regression", layers.Linear, ("gradients", "input_gradient"), LINEAR, "",
                  "∂L/∂weight, ∂L/∂bias and ∂L/∂features from upstream = ∂L/∂scores"),
+        of_class("batch-norm", "", layers.BatchNorm, ("gradients", "input_gradient"), BATCH_NORM, "",
+                 "∂L/∂scale, ∂L/∂shift and ∂L/∂features: x reaches y straight, through σ² and through μ"),
+        of_function("gradient-descent", "three-descents", "the step that every rule shares: w ← w − rate · d"),
+        of_rule("momentum", "v is state['velocity']"),
+        of_rule("nesterov", "v is state['velocity'], moved by momentum's own direction, super().direction"),
+        of_rule("adagrad", "G is state['squares']"),
+        of_rule("rmsprop", "G is state['squares']"),
+        of_rule("adam", "t is self.steps; m and G are state['mean'] and state['squares']"),
+        of_function("standardise", "", "μ and σ² of the batch, and what they make of it"),
+        of_function("stable-softmax", "numeric-limits", "softmax that no score overflows"),
+        of_function("stable-cross-entropy", "numeric-limits", "each sample's loss from its score, finite at any score"),
+        of_function("hog-cell", "nearest-neighbours", "the histogram of gradient directions of one cell"),
+        of_function("hog-block", "nearest-neighbours", "the normalisation of a block of cells, and its cut at 0.2"),
+        of_function("hue-histogram", "nearest-neighbours", "the hue of a pixel, and the histogram of an image's hues"),
+        of_function("knn-distances", "nearest-neighbours", "all squared distances without a loop"),
+        of_function("knn-vote", "nearest-neighbours", "the vote of the k nearest;\n"
+                    "tally gives the votes and the nearest distance of each class, (queries, classes) both"),
+        of_function("two-point-gradient", "delta-study", "the gradient of a scalar function by two points an entry"),
         Exercise("numeric-gradient", "delta-study",
                  "f'(x) ≈ (f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)) / 12h, entry by entry",
                  "the gradient of a scalar function by differences alone", (differences.gradient,), NUMERIC),
@@ -200,19 +265,18 @@ def text(name: str, solution: bool = False) -> str:
     head = f'''"""Exercise {name}: {exercise.wanted}.
 
 {exercise.formula}
-
+{exercise.given and exercise.given + chr(10)}
 {"The blanks are filled in with the package's own code" if solution else "Fill in the blanks (every ...)"}, from \
 {exercise.source_file}. Check it:
 
     edunn check THIS_FILE.py
 """
 
-import torch
 {imports(exercise)}{exercise.extra}
 '''
     pieces = [piece_text(piece, solution) for piece in exercise.pieces]
     if exercise.owner is None:
-        body = "\n\n".join(pieces)
+        body = "\n\n\n".join(pieces)
     else:
         inside = textwrap.indent("\n\n".join(pieces), "    ")
         body = f"class _Yours({exercise.owner.__name__}):\n{inside}"
@@ -276,8 +340,10 @@ def imports(exercise: Exercise) -> str:
         used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     own = {piece.__name__ for piece in exercise.pieces}
     names = sorted(name for name in used - own if hasattr(module, name) and name != "torch")
-    borrowed = {"Callable": "collections.abc", "Tensor": "torch"}
-    lines = [f"from {borrowed[name]} import {name}" for name in names if name in borrowed]
-    rest = [name for name in names if name not in borrowed]
+    borrowed = {"Callable": "collections.abc", "Mapping": "collections.abc", "Tensor": "torch"}
+    whole = [name for name in names if inspect.ismodule(getattr(module, name))]
+    lines = [f"import {name}" for name in sorted({"torch", *whole})]
+    lines += [f"from {borrowed[name]} import {name}" for name in names if name in borrowed]
+    rest = [name for name in names if name not in borrowed and name not in whole]
     lines += [f"from {module.__name__} import {', '.join(rest)}"] if rest else []
     return "".join(f"{line}\n" for line in lines)

@@ -59,12 +59,4 @@ print("  cross-entropy ", bce.pointwise_gradient(z, ones).tolist())
 # ## The indexing slip, the bumps and the bad starts: each is a lesson
 
 # %%
-for name in ("indexing-slip", "vanishing-gradient", "limits", "bumps", "bad-start"):
-    lesson = lessons.get(name)
-    print(f"\n{lesson.question}")
-    for table in lesson.tables():
-        print(table.text())
-    for row in lesson.rows():
-        print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-    for figure, draw in lesson.figures.items():
-        edunn.figures.save(draw(), OUT / f"{figure}.png")
+lessons.show("indexing-slip", "vanishing-gradient", "limits", "bumps", "bad-start", out=OUT)

@@ -65,12 +65,5 @@ print(edunn.gradcheck.certify(LinearSVM(8, classes=10, scale=0.1).double(), hing
 # ## What remains: penalties, stop rule, margin, lift. Each is a lesson
 
 # %%
-for name in ("regularisers", "svm-against-softmax", "stop-rule", "svm-margin", "lift"):
-    lesson = lessons.get(name)
-    print(f"\n{lesson.question}")
-    for table in lesson.tables():
-        print(table.text())
-    for row in lesson.rows():
-        print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-    for figure, draw in lesson.figures.items():
-        edunn.figures.save(draw(), OUT / f"{figure}.png")
+lessons.show("hinge-gradient", "regularisers", "nearest-neighbours", "svm-against-softmax", out=OUT)
+lessons.show("stop-rule", "svm-margin", "lift", out=OUT)

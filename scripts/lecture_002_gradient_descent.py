@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import edunn
+from edunn import lessons
 from edunn.data import toys
 from edunn.lessons import linear_regression
 from edunn.losses import SquaredError
@@ -68,11 +69,4 @@ print(edunn.graph.build("(2*a + b)*(c - d)", a=3, b=4, c=5, d=6))
 # ## What was printed, and what follows
 
 # %%
-for name in ("linear-regression", "sigmoid", "computation-graph"):
-    lesson = edunn.lessons.get(name)
-    for table in lesson.tables():
-        print(table.text())
-    for row in lesson.rows():
-        print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-    for figure, draw in lesson.figures.items():
-        edunn.figures.save(draw(), OUT / f"{figure}.png")
+lessons.show("linear-regression", "sigmoid", "computation-graph", out=OUT)

@@ -56,12 +56,4 @@ for step in lessons.steps(
 # ## Single samples, derivatives of 0, noise, and a robot arm: each is a lesson
 
 # %%
-for name in ("single-sample-steps", "batch-steps", "three-descents", "zero-derivatives", "noise", "robot-arm"):
-    lesson = lessons.get(name)
-    print(f"\n{lesson.question}")
-    for table in lesson.tables():
-        print(table.text())
-    for row in lesson.rows():
-        print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-    for figure, draw in lesson.figures.items():
-        edunn.figures.save(draw(), OUT / f"{figure}.png")
+lessons.show("single-sample-steps", "batch-steps", "three-descents", "zero-derivatives", "noise", "robot-arm", out=OUT)

@@ -43,12 +43,4 @@ print(minimise(f, start, rate=0.01, tolerance=1e-7, gradient="numeric", delta=1e
 # ## What was printed, and what follows
 
 # %%
-for name in ("zero-one", "quadratic-descent", "delta-study", "numeric-limits"):
-    lesson = lessons.get(name)
-    print(f"\n{lesson.question}")
-    for table in lesson.tables():
-        print(table.text())
-    for row in lesson.rows():
-        print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-    for figure, draw in lesson.figures.items():
-        edunn.figures.save(draw(), OUT / f"{figure}.png")
+lessons.show("zero-one", "quadratic-descent", "delta-study", "numeric-limits", out=OUT)

@@ -4,10 +4,12 @@
   edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
   edunn check FOLDER               every hand-in of a folder, each in a process of its own, to grade with
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
-  edunn check --template TASK      a file for a student, with the gradient left blank
+  edunn check --template TASK      a file for a student, with the gradient, or the function, left blank
+
+A function without a gradient (an update rule, a histogram, a vote) is held against the package's own, case by case.
 
 The code in a hand-in is executed, with your rights: grade strangers' files in a container.
-Exit 0: all right; 1: a gradient is wrong; 2: the input is wrong.
+Exit 0: all right; 1: something is wrong; 2: the input is wrong.
 """
 
 from __future__ import annotations
@@ -143,21 +145,29 @@ def described(one: dict[str, Any]) -> str:
     task = f" ({one['task']})" if one["task"] else ""
     lines = [f"{title}{task}: {one['status']}"]
     for row in one["rows"]:
-        error = row["hand_vs_numeric"]
+        of_function = "hand_vs_package" in row
+        error = row["hand_vs_package" if of_function else "hand_vs_numeric"]
         shown = "" if error is None else f": relative error {error:.1e}"
         extra = f" ({row['note']})" if row["note"] else ""
-        lines.append(f"  gradient in {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}{extra}")
+        what = "case" if of_function else "gradient in"
+        lines.append(f"  {what} {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}{extra}")
     for mistake in one["mistakes"]:
         for k, said in enumerate(mistake["mistakes"]):
-            lines.append(f"  {'probably' if k == 0 else 'or'} ({mistake['parameter']}): {said['says']}")
+            lines.append(f"  {'probably' if k == 0 else 'or'} ({of_what(mistake, said)}): {said['says']}")
         if not mistake["mistakes"] and mistake["worst"]:
-            lines.append(f"  no known mistake gives the gradient in {mistake['parameter']}; where it differs most:")
+            what = "" if mistake["term"] == "case" else "the gradient in "
+            lines.append(f"  no known mistake gives {what}{mistake['parameter']}; where it differs most:")
             lines += [
                 f"    {e['index']}: yours {number(e['hand'])}, right {number(e['right'])}" for e in mistake["worst"]
             ]
     if not one["mistakes"] and not one["passed"]:
         lines.append(f"  {one['message']}")
     return "\n".join([*lines, *(f"  note: {text}" for text in one["notes"])])
+
+
+def of_what(mistake: dict[str, Any], said: dict[str, str]) -> str:
+    """What a mistake is said of: the argument of a gradient; a mistake in a function by its name."""
+    return said["name"] if mistake["term"] == "case" else str(mistake["parameter"])
 
 
 def number(value: float | None) -> str:
@@ -168,10 +178,13 @@ def number(value: float | None) -> str:
 def write_template(args: argparse.Namespace) -> int:
     """A student's file, to --out or to stdout."""
     from ..errors import ConfigError
-    from ..handins import TASKS, template
+    from ..handins import FUNCTIONS, TASKS, template
 
     if args.template == "list":
-        emit(args, {"tasks": list(TASKS)}, "\n".join(f"{name:<26} {task.formula}" for name, task in TASKS.items()))
+        formulas = {name: task.formula for name, task in TASKS.items()}
+        formulas |= {name: task.formula for name, task in FUNCTIONS.items()}
+        lines = [f"{name:<26} {formula.replace(chr(10), ' ')}" for name, formula in formulas.items()]
+        emit(args, {"tasks": list(formulas)}, "\n".join(lines))
         return 0
     text = template(args.template)
     if args.out:
@@ -179,7 +192,7 @@ def write_template(args: argparse.Namespace) -> int:
         if path.exists():
             raise ConfigError(f"Expected a file that is not there yet; {path} is. It may hold somebody's work.")
         write(path, text)
-        note(args, f"wrote {path}; fill in the gradient, then: edunn check {path}")
+        note(args, f"wrote {path}; fill in the blank, then: edunn check {path}")
     if args.json:
         emit(args, {"task": args.template, "path": args.out, "text": text}, "")
     elif not args.out:

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.list:
         every = exercises.EXERCISES.values()
-        result = {"exercises": [{"name": e.name, "lesson": e.lesson, "formula": e.formula} for e in every]}
-        emit(args, result, "\n".join(f"{e.name:<22} {e.formula}" for e in every))
+        told = [{"name": e.name, "lesson": e.lesson, "formula": e.formula.replace("\n", " ")} for e in every]
+        emit(args, {"exercises": told}, "\n".join(f"{e['name']:<22} {e['formula']}" for e in told))
         return 0
     if args.name is None:
         raise ConfigError("Expected an exercise's name, or --list.")

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from .common import add_common, emit, note, out_folder
 
 if TYPE_CHECKING:
+    from ..data import Samples
     from ..lessons import Lesson, Row, Table
 
 EXAMPLE = "edunn lesson softmax --out softmax-lesson"
+WIDEST = 44  # letters of a cell in the table of all rows: --format csv, --json and each lesson have them whole
 SUFFIXES = {"text": "txt", "markdown": "md", "csv": "csv"}
 
 
@@ -67,7 +69,8 @@ def every(args: argparse.Namespace) -> int:
             write(args, lesson, [row for row in rows if row.lesson == lesson.name], f"{args.out}/{lesson.name}")
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "wrong", "derived")}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    emit(args, {"rows": [row.as_dict() for row in rows]}, f"{verdicts(rows).written(args.format)}\n{summary}")
+    table = verdicts(rows, WIDEST).written(args.format)
+    emit(args, {"rows": [row.as_dict() for row in rows]}, table if args.format == "csv" else f"{table}\n{summary}")
     return outcome(args, rows)
 
 
@@ -114,15 +117,27 @@ def step_tables(args: argparse.Namespace) -> int:
     """The first steps of a config's run, every number of them."""
     from .. import config as configs
     from .. import lessons
+    from ..descent import Descent
     from ..errors import ConfigError
     from ..experiment.build import prepare
 
     if args.config is None:
         raise ConfigError("Expected a config file: edunn lesson steps CONFIG.toml. configs/ holds some.")
     given = [] if any(one.startswith("run.dtype") for one in args.set) else ['run.dtype="float64"']
-    run = prepare(configs.load(args.config, [*args.set, *given])).descent
+    prepared = prepare(configs.load(args.config, [*args.set, *given]))
+    run = prepared.descent
+    if not isinstance(run, Descent):
+        raise ConfigError("Expected a config that descends; nearest neighbours take no steps.")
     found = lessons.steps(
-        run.model, run.loss, run.train, run.rate, args.steps, run.batch_size, run.penalty, run.rule, run.seed
+        run.model,
+        run.loss,
+        named(run.train, prepared.dataset.train),
+        run.rate,
+        args.steps,
+        run.batch_size,
+        run.penalty,
+        run.rule,
+        run.seed,
     )
     result = {
         "steps": [
@@ -139,6 +154,14 @@ def step_tables(args: argparse.Namespace) -> int:
     return 0
 
 
+def named(samples: Samples, table: Samples) -> Samples:
+    """The samples as they are trained on, with the table's own names where its columns are their features."""
+    from dataclasses import replace
+
+    same = samples.features.shape[1] == len(table.feature_names or ())
+    return replace(samples, feature_names=table.feature_names if same else None, target_name=table.target_name)
+
+
 def outcome(args: argparse.Namespace, rows: list[Row]) -> int:
     """0 if every row comes out as its verdict says."""
     off = [row.id for row in rows if not row.right]
@@ -149,15 +172,11 @@ def outcome(args: argparse.Namespace, rows: list[Row]) -> int:
 
 def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -> None:
     """The lesson's text, its tables and its figures, into a folder."""
-    from ..figures import save as save_figure
-
     folder, form = out_folder(out), args.format
     tables = lesson.tables()
     save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", described(lesson, rows, tables, form))
-    for name, draw in lesson.figures.items():
-        drawn: Any = draw()
-        axes = drawn[0] if isinstance(drawn, tuple) else drawn
-        note(args, f"wrote {save_figure(axes, folder / f'{name}.png')}")
+    for path in lesson.drawn(folder):
+        note(args, f"wrote {path}")
 
 
 def save(args: argparse.Namespace, path: Any, text: str) -> None:

@@ -22,7 +22,7 @@ from .table import MISTAKES
 
 CLOSE = 1e-6
 
-__all__ = ["MISTAKES", "Diagnosis", "Mistake", "Scene", "diagnose", "explain"]
+__all__ = ["MISTAKES", "Diagnosis", "Mistake", "Scene", "diagnose", "explain", "worst_entries"]
 
 
 @dataclass(frozen=True)

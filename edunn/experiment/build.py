@@ -133,7 +133,8 @@ def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
     if len(classes) != 2:
         raise ConfigError(
             f"{name} takes two classes; the data has {len(classes)}. "
-            f"Use cross-entropy, multiclass-hinge, or squared-error with classes = true."
+            f"Use cross-entropy, multiclass-hinge, or squared-error with classes = true; "
+            f'if the target is a number to be predicted, say data.task = "real".'
         )
     return (2 * targets - 1 if two_class_labels(loss) == "signs" else targets).to(dtype)
 

@@ -162,11 +162,15 @@ def l2(blocks: Tensor) -> Tensor:
     return blocks / (blocks.square().sum(1, keepdim=True) + EPSILON**2).sqrt_()
 
 
+def l2_hys(blocks: Tensor) -> Tensor:
+    return l2(l2(blocks).clamp_(max=0.2))  # no single strong edge shall decide
+
+
 NORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "L1": l1,
     "L1-sqrt": lambda blocks: l1(blocks).sqrt_(),
     "L2": l2,
-    "L2-Hys": lambda blocks: l2(l2(blocks).clamp_(max=0.2)),
+    "L2-Hys": l2_hys,
 }
 
 

@@ -72,7 +72,7 @@ def three_curves(surfaces: Mapping[str, Surface]) -> Axes:
 
 def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
     """The boundary w·x + b = 0 and the margins ±1 of binary machines, with the support vectors ringed."""
-    axes = panels(1, len(models), 5.4, 4.6)
+    axes = panels(1, len(models), 4.6, 4.4)
     assert samples.targets is not None
     whole = Samples(samples.features, samples.targets.long(), feature_names=samples.feature_names)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
@@ -82,7 +82,7 @@ def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
             width = 2 / float(model.weight.norm())
         points = array(samples.features)[held]
         ax.scatter(points[:, 0], points[:, 1], s=90, facecolor="none", edgecolor=BLACK, linewidth=1.2, zorder=6)
-        title = f"{name}: margin of width {number(width)}, {held.sum()} support vectors ringed"
+        title = f"{name}\nmargin of width {number(width)}, {held.sum()} support vectors ringed"
         tidy(ax, title, "x₁", "x₂", grid=False)
         without_legend(ax)
     return axes[0]

@@ -1,4 +1,5 @@
-"""One hand-in graded: its gradient against its own value, and the name of the mistake where it is wrong.
+"""One hand-in graded: its gradient against its own value, and the name of the mistake where it is wrong. One that is a
+function and no gradient is held against the package's own: `compare`.
 
 A hand-in answers for its own value: one that sums where the package takes the mean, with a gradient to match, is right.
 Its value must be the task's up to a factor and a constant, though: otherwise it solves another task.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,8 +20,10 @@ from ..diagnosis import Diagnosis, Scene, diagnose, together
 from ..gradcheck import Row, Subject
 from ..gradcheck.witnesses import autograd
 from .calls import Calls, draw
+from .compare import compared
 from .fit import Fit, fitted
-from .protocol import Handin, HandinError, Unfinished
+from .protocol import FunctionHandin, Handin, HandinError, Unfinished
+from .report import Grade
 
 GOOD = 1e-7  # relative, in float64: what courses call good
 TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
@@ -28,42 +31,7 @@ DRAWS = 3  # random points
 SINGLE = 2e-5  # where a hand-in computes in float32, which holds seven digits
 
 
-@dataclass(frozen=True)
-class Grade:
-    """What came of one hand-in.
-
-    status : "right", "wrong", "unfinished", "error", "timeout" or "memory"
-    message : one line that says why
-    """
-
-    file: str
-    name: str
-    task: str
-    status: str
-    message: str
-    rows: tuple[Row, ...] = ()
-    mistakes: tuple[Diagnosis, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        return self.status == "right"
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "file": self.file,
-            "name": self.name,
-            "task": self.task,
-            "status": self.status,
-            "passed": self.passed,
-            "message": self.message,
-            "mistakes": [one.as_dict() for one in self.mistakes],
-            "rows": [row.as_dict() for row in self.rows],
-            "notes": list(self.notes),
-        }
-
-
-def grade(handin: Handin, seed: int = 0) -> Grade:
+def grade(handin: Handin | FunctionHandin, seed: int = 0) -> Grade:
     """Grades one hand-in, in this process, at a few random points: at one alone, a mistake may happen not to show."""
     if handin.torch:
         try:
@@ -77,8 +45,10 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
     return graded(handin, seed)
 
 
-def graded(handin: Handin, seed: int) -> Grade:
+def graded(handin: Handin | FunctionHandin, seed: int) -> Grade:
     """Grades with the kind of array that the hand-in is said to take."""
+    if isinstance(handin, FunctionHandin):
+        return compared(handin, seed)
     notes: list[str] = []
     rows: list[Row] = []
     found: list[list[Diagnosis]] = []

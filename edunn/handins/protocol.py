@@ -10,6 +10,13 @@ What a file may hold (numpy or torch; the arrays it is given are float64):
 or one function that returns (value, gradient). The arguments are those of the task, in the template's order. Without a
 task, a function `inputs(seed)` gives them as a dictionary, and the gradient is in the first floating one, or, as a
 dictionary, in each that it names.
+
+What has no gradient (an update rule, a histogram, a vote) is one function, called as its task or under TASK, or a class
+whose `answer` it is:
+
+    def knn_vote(distances, labels): …    class NAME:
+                                              task = "knn-vote"
+                                              def answer(self, distances, labels): …
 """
 
 from __future__ import annotations
@@ -29,6 +36,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EdunnError, nearest
+from .functions import FUNCTIONS, FunctionTask
 from .tasks import TASKS, Task
 
 
@@ -41,7 +49,7 @@ class Missing(HandinError):
 
 
 class Unfinished(HandinError):
-    """The gradient is still blank."""
+    """What is asked for is still blank."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,21 @@ class Handin:
     inputs: Callable[[int], Mapping[str, Any]] | None = None
 
 
-def load(path: str | Path, name: str | None = None) -> list[Handin]:
+@dataclass(frozen=True)
+class FunctionHandin:
+    """One function in a file that is held against the package's own.
+
+    function : takes the arguments in the task's order
+    """
+
+    name: str
+    file: str
+    task: FunctionTask
+    function: Callable[..., Any]
+    torch: bool
+
+
+def load(path: str | Path, name: str | None = None) -> list[Handin | FunctionHandin]:
     """Runs the file and finds what it hands in: NAME, or all that fit the protocol."""
     module = execute(Path(path))
     found = [handin for handin in candidates(module, str(path)) if name is None or handin.name == name]
@@ -70,8 +92,9 @@ def load(path: str | Path, name: str | None = None) -> list[Handin]:
         if name is not None and known:
             raise Missing(f"Expected {name!r} in {Path(path).name}. {nearest(name, known)}")
         raise HandinError(
-            f"Expected a class with value and gradient (or forward and backward), or functions NAME and NAME_gradient, "
-            f"in {Path(path).name}; found none. Start from edunn check --template {next(iter(TASKS))}."
+            f"Expected a class with value and gradient (or forward and backward, or answer), or functions NAME and "
+            f"NAME_gradient, in {Path(path).name}; found none. Start from edunn check --template {next(iter(TASKS))}; "
+            f"edunn check --template list names the tasks."
         )
     return found
 
@@ -92,15 +115,60 @@ def execute(path: Path) -> ModuleType:
     return module
 
 
-def candidates(module: ModuleType, file: str) -> list[Handin]:
+def candidates(module: ModuleType, file: str) -> list[Handin | FunctionHandin]:
     """Everything in a module that fits the protocol."""
-    found: list[Handin] = []
-    uses_torch = any(value is torch for value in vars(module).values())
-    inputs = getattr(module, "inputs", None)
-    for name, thing in vars(module).items():
-        if name.startswith("_") or getattr(thing, "__module__", None) != module.__name__:
-            continue
+    return [*gradients_in(module, file), *functions_in(module, file)]
+
+
+def own_things(module: ModuleType) -> list[tuple[str, Any]]:
+    """What the file itself defines; a leading _ keeps a helper out of it."""
+    return [
+        (name, thing) for name, thing in vars(module).items()
+        if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__
+    ]  # fmt: skip
+
+
+def uses_torch(module: ModuleType) -> bool:
+    return any(value is torch for value in vars(module).values())
+
+
+def functions_in(module: ModuleType, file: str) -> list[FunctionHandin]:
+    """The functions that have no gradient: classes with an answer, or functions by their own name, or the file's TASK.
+
+    Under TASK several functions may stand; the one whose name is the task's counts, else the last that takes as many
+    arguments, for helpers come first.
+    """
+    tasks, found = FUNCTIONS, []
+    named: dict[str, FunctionHandin] = {}
+    loose: list[FunctionHandin] = []
+    for name, thing in own_things(module):
         task = task_of(thing, module, name)
+        if not isinstance(task, FunctionTask):
+            continue
+        if inspect.isclass(thing) and hasattr(thing, "answer"):
+            found.append(FunctionHandin(name, file, task, answer_of(thing, task), uses_torch(module)))
+        elif inspect.isfunction(thing):
+            one = FunctionHandin(name, file, task, ordered(thing, task), uses_torch(module))
+            if spelled(name) in tasks:
+                named[name] = one
+            elif len(inspect.signature(thing).parameters) == len(task.arguments):
+                loose.append(one)
+    return found or [*named.values()] or loose[-1:]
+
+
+def answer_of(thing: type, task: FunctionTask) -> Callable[..., Any]:
+    """A new instance for every call, as for gradients."""
+    return lambda *arguments: in_its_order(thing().answer, arguments, task)
+
+
+def gradients_in(module: ModuleType, file: str) -> list[Handin]:
+    """The pairs of a value and its gradient."""
+    found: list[Handin] = []
+    inputs = getattr(module, "inputs", None)
+    for name, thing in own_things(module):
+        task = task_of(thing, module, name)
+        if isinstance(task, FunctionTask):
+            continue
         if inspect.isclass(thing):
             pair = [
                 (a, b)
@@ -109,15 +177,17 @@ def candidates(module: ModuleType, file: str) -> list[Handin]:
             ]
             if pair:
                 value, gradient = of_class(thing, *pair[0], task)
-                found.append(Handin(name, file, task, value, gradient, pair[0][0] == "forward", uses_torch, inputs))
+                found.append(
+                    Handin(name, file, task, value, gradient, pair[0][0] == "forward", uses_torch(module), inputs)
+                )
         elif inspect.isfunction(thing) and name != "inputs":
             other = getattr(module, f"{name}_gradient", None)
             if inspect.isfunction(other):
                 pair_of = (ordered(thing, task), ordered(other, task))
-                found.append(Handin(name, file, task, *pair_of, False, uses_torch, inputs))
+                found.append(Handin(name, file, task, *pair_of, False, uses_torch(module), inputs))
             elif not name.endswith("_gradient") and takes(thing, task, inputs is not None):
                 value, gradient = of_joint(thing)
-                found.append(Handin(name, file, task, value, gradient, False, uses_torch, inputs))
+                found.append(Handin(name, file, task, value, gradient, False, uses_torch(module), inputs))
     pairs = [handin for handin in found if getattr(handin.gradient, "__name__", "") != "joint_gradient"]
     return pairs or found  # helper functions beside a class or a pair are not hand-ins of their own
 
@@ -129,15 +199,20 @@ def takes(function: Callable[..., Any], task: Task | None, own_inputs: bool) -> 
     return len(inspect.signature(function).parameters) == len(task.arguments)
 
 
-def task_of(thing: Any, module: ModuleType, name: str) -> Task | None:
+def task_of(thing: Any, module: ModuleType, name: str) -> Task | FunctionTask | None:
     """By the class's `task`, the module's TASK, or the name itself: CrossEntropy is cross-entropy."""
     said = getattr(thing, "task", None) or getattr(module, "TASK", None)
     if said is not None:
-        if said not in TASKS:
-            raise HandinError(f"Expected a task that is known; got {said!r}. {nearest(str(said), TASKS)}")
-        return TASKS[said]
-    spelled = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).strip("-").replace("_", "-")
-    return TASKS.get(spelled)
+        known: dict[str, Task | FunctionTask] = {**TASKS, **FUNCTIONS}
+        if said not in known:
+            raise HandinError(f"Expected a task that is known; got {said!r}. {nearest(str(said), known)}")
+        return known[said]
+    return TASKS.get(spelled(name)) or FUNCTIONS.get(spelled(name))
+
+
+def spelled(name: str) -> str:
+    """A name in a file as a task's: CrossEntropy and cross_entropy are cross-entropy."""
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).strip("-").replace("_", "-")
 
 
 def of_class(
@@ -159,7 +234,7 @@ def of_class(
     return run_value, run_gradient
 
 
-def in_its_order(function: Callable[..., Any], arguments: tuple[Any, ...], task: Task | None) -> Any:
+def in_its_order(function: Callable[..., Any], arguments: tuple[Any, ...], task: Task | FunctionTask | None) -> Any:
     """Calls with the task's arguments in order; by name where the function has the same names in another order."""
     names = list(inspect.signature(function).parameters)
     if task is not None and names != list(task.arguments) and set(names) == set(task.arguments):
@@ -167,7 +242,7 @@ def in_its_order(function: Callable[..., Any], arguments: tuple[Any, ...], task:
     return function(*arguments)
 
 
-def ordered(function: Callable[..., Any], task: Task | None) -> Callable[..., Any]:
+def ordered(function: Callable[..., Any], task: Task | FunctionTask | None) -> Callable[..., Any]:
     return lambda *arguments: in_its_order(function, arguments, task)
 
 
@@ -195,7 +270,7 @@ def guarded(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
         with np.errstate(all="ignore"):
             return function(*arguments)
     except NotImplementedError as error:
-        raise Unfinished(str(error) or "the gradient is still blank") from None
+        raise Unfinished(str(error) or "it is still blank") from None
     except EdunnError:
         raise
     except MemoryError:

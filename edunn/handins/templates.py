@@ -1,10 +1,11 @@
-"""A file for a student: the value and the formula are there, the gradient is left blank."""
+"""A file for a student: the value and the formula are there, the gradient is left blank; or a whole function is."""
 
 from __future__ import annotations
 
 import textwrap
 
 from ..errors import ConfigError, nearest
+from .functions import FUNCTIONS, FunctionTask
 from .tasks import TASKS, Task
 
 HEAD = '''"""Derive the gradient of `{name}` by hand, and check it:  edunn check THIS_FILE.py
@@ -36,12 +37,30 @@ LAYER = '''    def forward(self, {arguments}):
         """{wanted}"""
         raise NotImplementedError("write the gradient here")
 '''
+FUNCTION = '''"""Write `{name}`, and check it against the package's own:  edunn check THIS_FILE.py
+
+{formula}
+{given}
+"""
+
+import numpy as np
+
+TASK = "{task}"
+
+
+def {name}({arguments}):
+    """The arrays are float64, the labels whole numbers; leave them as they are and return the answer."""
+    raise NotImplementedError("write the function here")
+'''
 
 
 def template(name: str) -> str:
     """The text of the file for this task."""
+    if name in FUNCTIONS:
+        return function_template(FUNCTIONS[name])
     if name not in TASKS:
-        raise ConfigError(f"Expected a task to write a template for; got {name!r}. {nearest(name, TASKS)}")
+        known = [*TASKS, *FUNCTIONS]
+        raise ConfigError(f"Expected a task to write a template for; got {name!r}. {nearest(name, known)}")
     task = TASKS[name]
     title = name.title().replace("-", "")
     body = LAYER if task.forward else PAIR
@@ -50,6 +69,14 @@ def template(name: str) -> str:
         formula=task.formula,
         code=textwrap.indent(task.code, " " * 8),
         wanted=wanted_line(task),
+    )
+
+
+def function_template(task: FunctionTask) -> str:
+    """A function to be written as a whole; its name is the task's."""
+    name = task.name.replace("-", "_")
+    return FUNCTION.format(
+        name=name, task=task.name, formula=task.formula, given=task.given, arguments=", ".join(task.arguments)
     )
 
 

@@ -18,8 +18,9 @@ def main(argv: list[str]) -> int:
     import torch
 
     from ..history import strict
-    from .grade import Grade, grade
+    from .grade import grade
     from .protocol import HandinError, Missing, Unfinished, load
+    from .report import Grade
 
     torch.set_num_threads(1)
     limit_memory(int(memory))

@@ -7,6 +7,7 @@ for row in lesson.rows(): print(row.id, row.printed, row.computed, row.verdict)
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from ..errors import ConfigError, nearest
 from .engine import Lesson, Row, Table
@@ -44,6 +45,22 @@ def rows() -> list[Row]:
     return sorted((row for lesson in lessons().values() for row in lesson.rows()), key=lambda row: order(row.id))
 
 
+def show(*names: str, out: str | Path) -> None:
+    """Prints each lesson's question, tables and verdicts, and saves its figures into the folder `out`, which is there.
+
+    What the scripts end with: a lesson as a reader sees it, without the derivation.
+    """
+    for name in names:
+        lesson = get(name)
+        print(f"\n{lesson.question}")
+        for table in lesson.tables():
+            print(table.text())
+        for row in lesson.rows():
+            print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
+        for _ in lesson.drawn(Path(out)):
+            pass
+
+
 def order(name: str) -> tuple[int, int, int, str]:
     """Numbers first, lecture by lecture, then the errata: 0.1 … 1.10 … e0 … 2.7 … 000.a …"""
     head, _, tail = name.partition(".")
@@ -54,4 +71,4 @@ def order(name: str) -> tuple[int, int, int, str]:
     return (0, int(head), 10 + int(tail), "")
 
 
-__all__ = ["Lesson", "Row", "Step", "Table", "get", "lessons", "rows", "steps"]
+__all__ = ["Lesson", "Row", "Step", "Table", "get", "lessons", "rows", "show", "steps"]

@@ -277,17 +277,37 @@ def noisy(batch_size: int, steps: int, seeds: int = 20) -> Tensor:
         return MSE(model(x), y)
 
 
+PLANS = {"100 epochs": {100: 100, 10: 1000, 1: 10_000}, "3,000 steps": {100: 3000, 10: 3000, 1: 3000}}
+SIZES = {100: "full", 10: "mini, 10", 1: "single"}
+
+
+def ended() -> tuple[dict[tuple[str, str], Tensor], float]:
+    """The losses by budget and batches, and the best of all."""
+    every = {(plan, SIZES[size]): noisy(size, steps) for plan, sizes in PLANS.items() for size, steps in sizes.items()}
+    return every, min(float(losses.min()) for losses in every.values())
+
+
 def noise_tables() -> list[Table]:
     cells = []
-    plans = {"100 epochs": {100: 100, 10: 1000, 1: 10_000}, "3,000 steps": {100: 3000, 10: 3000, 1: 3000}}
-    every = {(plan, size): noisy(size, steps) for plan, sizes in plans.items() for size, steps in sizes.items()}
-    best = min(float(losses.min()) for losses in every.values())
-    for (plan, size), losses in every.items():
-        name = {100: "full", 10: "mini, 10", 1: "single"}[size]
+    every, best = ended()
+    for (plan, name), losses in every.items():
         good = (losses <= best + 0.01).double().mean()
         cells.append([plan, name, float(good), float(losses.median()), float(losses.max())])
     columns = ("budget", "batches", "good", "median loss", "worst")
     return [Table(f"Squared error through a sigmoid, 20 seeds, rate 1; best loss {best:.6f}", columns, cells)]
+
+
+def noise_picture() -> object:
+    from ..figures.choices import counts
+
+    every, best = ended()
+    good = {key: int((losses <= best + 0.01).sum()) for key, losses in every.items()}
+    return counts(
+        {f"{plan} for each": {name: good[plan, name] for name in SIZES.values()} for plan in PLANS}, 20,
+        title="Starts that reach the best loss: as many steps, as many starts\n"
+        "(100 epochs: 100 steps of full, 1,000 of mini, 10,000 of single)",
+        y="share of the 20 starts",
+    )  # fmt: skip
 
 
 LESSONS = (
@@ -297,5 +317,6 @@ LESSONS = (
            bump_tables, {"bumps": bump_picture}),
     Lesson("bad-start", "000", "How likely is a start from which descent gets stuck?", STARTS,
            make_tables=start_tables, figures={"bad_start": basin_picture}),
-    Lesson("noise", "003", "Does a noisy gradient help to leave a bad start?", NOISE, make_tables=noise_tables),
+    Lesson("noise", "003", "Does a noisy gradient help to leave a bad start?", NOISE, make_tables=noise_tables,
+           figures={"noise": noise_picture}),
 )  # fmt: skip

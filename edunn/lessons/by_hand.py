@@ -51,13 +51,16 @@ def single_rows() -> list[Row]:
             {"yhat": guess, "loss": second.loss, "gradient": [*second.nabla.values()],
              "theta2": [*second.end.values()]},
             "holds", {"gradient": [-223.2, -24.8], "theta2": [2.732, 0.348]}),
-        Row("003.b", {"y_at_5": fitted(5.0), "y_at_9": fitted(9.0)}, "wrong", {"y_at_5": 5.0, "y_at_9": 17.0},
+        Row("003.b", {"y_at_5": fitted(5.0), "y_at_9": fitted(9.0)}, "wrong", {"y_at_5": 5.0},
             "x_i = 5, y_i = 5 does not belong to the data, whose fifth target is 8.99; (9, 17) does.",
-            note="computed: the line through the three printed points, continued."),
-        Row("003.c", {"chain": 2 * (guess - 17.0) * 9.0, "without_the_symbol": second.loss / guess * 9.0}, "wrong",
+            {"y_at_5": first.table.rows[0][0]},
+            note="computed: the line through the three printed points, continued; (9, 17) lies by it. The mistake: x "
+            "is written for y."),
+        Row("003.c", {"chain": 2 * (guess - 17.0) * 9.0}, "wrong",
             "∂Loss_i / ŷ(x_i) · ∂ŷ(x_i)/∂w",
             "The denominator lacks its ∂: read as it stands, a loss is divided by a prediction.",
-            note="At (9, 17) from θ₁."),
+            {"chain": second.loss / guess * 9.0},
+            note="∂Loss/∂w at (9, 17) from θ₁."),
     ]  # fmt: skip
 
 

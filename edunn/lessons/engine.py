@@ -8,8 +8,9 @@ Each claim is checked where it can be: see `Row.right`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
@@ -129,18 +130,26 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of numbers and words, as text, markdown or CSV, at full precision."""
+    """A titled table of numbers and words, as text, markdown or CSV, at full precision.
+
+    widest : letters of a cell in the text form, where a longer one would push the other columns off the page; markdown
+        and CSV hold every cell whole
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
+    widest: int | None = None
 
     def text(self) -> str:
-        cells = [list(self.columns), *([shown(cell) for cell in row] for row in self.rows)]
+        cells = [list(self.columns), *([self.cut(shown(cell)) for cell in row] for row in self.rows)]
         widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
         return "\n".join([self.title, *lines, *([self.caption] if self.caption else [])])
+
+    def cut(self, cell: str) -> str:
+        return cell if self.widest is None or len(cell) <= self.widest else f"{cell[: self.widest - 1]}…"
 
     def markdown(self) -> str:
         def line(cells: Sequence[str]) -> str:
@@ -194,8 +203,16 @@ class Lesson:
         """The tables, computed now."""
         return list(self.make_tables())
 
+    def drawn(self, folder: Path) -> Iterator[Path]:
+        """Draws the figures one after the other, each into a PNG of its name; gives where each was written."""
+        from ..figures import save
 
-def verdicts(rows: Sequence[Row]) -> Table:
+        for name, draw in self.figures.items():
+            made: Any = draw()
+            yield save(made[0] if isinstance(made, tuple) else made, folder / f"{name}.png")
+
+
+def verdicts(rows: Sequence[Row], widest: int | None = None) -> Table:
     """The rows as a table; a wrong one has what its mistake gives beside the true value."""
     cells = [
         [
@@ -207,4 +224,6 @@ def verdicts(rows: Sequence[Row]) -> Table:
         ]
         for row in rows
     ]
-    return Table("Printed and computed", ("id", "printed", "computed", "verdict", "by the mistake"), cells)
+    return Table(
+        "Printed and computed", ("id", "printed", "computed", "verdict", "by the mistake"), cells, widest=widest
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..data import Samples
 from ..data.toys import lecture_line
 from ..descent import ByHand
 from ..history import History
@@ -146,6 +147,36 @@ def epochs_to(rate: float, gap: float = 1e-6) -> int:
     return next(int(e) for e, value in zip(*history.evaluated("loss"), strict=True) if value - least < gap)
 
 
+def after_1000(rate: float) -> float:
+    """The loss after 1,000 epochs; infinite where it is no number any more."""
+    value = overflowing(rate)["mse"] if rate > forecast(rate).limit else experiment(rate, 1000)["mse"]
+    return math.inf if math.isnan(value) else value
+
+
+def without_noise() -> float:
+    """Where b of experiment 0 would end if the points lay on the line itself."""
+    line, samples = model(), lecture_line()
+    run(line, LOSS, Samples(samples.features, 2 * samples.features[:, 0] + 3.5), 0.01, 1000)
+    return line_at(line)["b"]
+
+
+def guessed() -> float:
+    """The largest relative error of m, b and MSE of e0 to e3, from a start of 0 and random numbers of seed 0."""
+    import numpy as np
+
+    samples = lecture_line()
+    noise = torch.from_numpy(np.random.RandomState(0).normal(0, 1, len(samples)))
+    made = Samples(samples.features, 2 * samples.features[:, 0] + 3.5 + noise)
+    worst = 0.0
+    for rate, epochs, *printed in (EXPERIMENTS[name] for name in ("e0", "e1", "e2", "e3")):
+        line = placed(LinearRegression(1), [[0.0]], [0.0])
+        run(line, LOSS, made, rate, epochs)
+        with torch.no_grad():
+            found = [*line_at(line).values(), float(LOSS(line(made.features), made.targets))]
+        worst = max(worst, *(abs(one / said - 1) for one, said in zip(found, printed, strict=True)))
+    return worst
+
+
 def rows() -> list[Row]:
     found: list[Row] = []
     for name, (rate, epochs, m, b, mse) in EXPERIMENTS.items():
@@ -189,17 +220,21 @@ def rows() -> list[Row]:
             "002.a",
             {"worst_of_e0_to_e3": max(("e0", "e1", "e2", "e3"), key=lambda name: errors[name]), **errors},
             "wrong",
-            "experiment 1 is the worst fit",
+            {"worst_of_e0_to_e3": "e1"},
             "Experiment 2 is worse, and 5 far worse: it is true only in reading order.",
+            {"worst_of_e0_to_e3": max(("e0", "e1"), key=lambda name: errors[name])},
+            note="The mistake: the worst of those that were read so far.",
         ),
         Row(
             "002.b",
-            {"limit": low.limit, "fastest_rate": 2 / (low.eigenvalues[0] + low.eigenvalues[1]),
+            {"fastest_rate": 2 / (low.eigenvalues[0] + low.eigenvalues[1]), "limit": low.limit,
              "epochs_at_0.01": epochs_to(0.01), "epochs_at_0.028": epochs_to(0.028)},
             "wrong",
-            "the optimal rate is 0.01",
+            {"fastest_rate": 0.01},
             "It was chosen among three values: any rate below 2/λmax converges, and 0.028 is faster.",
-            note="Epochs until the loss is within 1e-6 of the least.",
+            {"fastest_rate": min((0.001, 0.01, 0.1), key=after_1000)},
+            note="Epochs until the loss is within 1e-6 of the least. The mistake: the best of 0.001, 0.01 and 0.1 "
+            "after 1,000 epochs.",
         ),
         Row(
             "002.c",
@@ -208,13 +243,17 @@ def rows() -> list[Row]:
             "wrong",
             "the parameters were restored quite exactly",
             "b is off by 0.175, because the noise's own least-squares line has b = 3.3425: more epochs do not mend it.",
+            {"b_error": 3.5 - without_noise()},
+            note="The mistake: as if the points lay on y = 2x + 3.5, where the same run would come this near.",
         ),
         Row(
             "002.e",
-            {"limit": ahead.limit, "growth": ahead.growth[0], "mse_below_the_limit": inside["mse"]},
+            {"mse": inside["mse"], "limit": ahead.limit, "growth": ahead.growth[0]},
             "wrong",
             "the overflow comes from computing the mean squared error",
             "The cause is a rate above 2/λmax: the same loss at 0.029 converges.",
+            {"mse": overflowing()["mse"], "first_infinite_epoch": overflowing()["first_inf"]},
+            note="computed at 0.029, below the limit; the mistake is the run at 0.1. The loss is the same in both.",
         ),
         Row(
             "002.f",
@@ -222,7 +261,9 @@ def rows() -> list[Row]:
             "wrong",
             None,
             "Start values and random seed are not given.",
-            note="Recovered from the printed table, which they reproduce: the error is over m, b and MSE of e0 to e3.",
+            {"m": 0.0, "b": 0.0, "seed": 0, "largest_relative_error": guessed()},
+            note="Recovered from the printed table, which they reproduce: the error is over m, b and MSE of e0 to e3. "
+            "The mistake, to guess them as 0, 0 and seed 0, gives another table.",
         ),
         Row(
             "002.h",
@@ -234,10 +275,13 @@ def rows() -> list[Row]:
         ),
         Row(
             "002.i",
-            {"loss_at_epoch_100": at_100["mse"], "growth": ahead.growth[0]},
+            {"mse": experiment(0.029, 100)["mse"], "loss_at_epoch_100": at_100["mse"], "growth": ahead.growth[0]},
             "wrong",
-            "or reduce the number of epochs",
+            {"mse": EXPERIMENTS["e5"][4]},
             "Fewer epochs do not cure a divergence: experiment 5 is the same run, stopped earlier.",
+            {"mse": at_100["mse"]},
+            note="The advice, 'or reduce the number of epochs', gives experiment 5. computed: 100 epochs at 0.029, "
+            "below the limit.",
         ),
     ]  # fmt: skip
 

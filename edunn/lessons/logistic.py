@@ -103,7 +103,9 @@ def two_rows() -> list[Row]:
              "change_when_both_move": float((moved.probabilities(x) - p).abs().max())},
             "wrong", "no hidden layers and 1 neuron",
             "It fits the sigmoid form; the two-neuron form has twice the parameters, of which only w₂ − w₁ and b₂ − b₁ "
-            "matter."),
+            "matter.",
+            {"parameters": sum(parameter.numel() for parameter in single.parameters())},
+            note="The mistake counts those of one neuron."),
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..activations import Softmax
 from ..data import Samples
 from ..gradcheck import certify
-from ..losses import CrossEntropy, MulticlassHinge
+from ..losses import CrossEntropy, Hinge, MulticlassHinge
 from ..losses.loops import multiclass_hinge_by_loops
 from ..models import LinearSVM
 from ..penalties import ElasticNet
@@ -198,6 +198,32 @@ def gradient_tables() -> list[Table]:
     ]
 
 
+def hinge_picture() -> object:
+    """The hinge of a margin, and the first image's loss as the cat's score moves: lines, kinks, and steps of slope."""
+    from ..figures.slopes import Piecewise, with_slopes
+
+    m = torch.linspace(-2, 3, 501, dtype=torch.float64)
+    one, binary = torch.ones_like(m), Hinge()
+    cat = torch.linspace(-3, 9, 1201, dtype=torch.float64)
+    table = scores()[:1].repeat(len(cat), 1)
+    table[:, 0] = cat
+    labels = torch.zeros(len(cat), dtype=torch.long)
+    _, car, frog = SCORES[0]
+    return with_slopes(
+        [
+            Piecewise("Two classes: max(0, 1 − m)", "margin m = y·s", "loss", "dL/dm", m, binary.pointwise(m, one),
+                      binary.pointwise_gradient(m, one), [1.0],
+                      [(-1.6, "too low: slope −1"), (1.05, "margin reached: nothing pulls")]),
+            Piecewise("Three classes, image 1: its cat's score moves", "score of cat", "loss of image 1",
+                      "dL/d(score of cat)", cat,
+                      HINGE.pointwise(table, labels), HINGE.pointwise_gradient(table, labels)[:, 0],
+                      [frog + 1, car + 1],
+                      [(-2.6, "car and frog both pull"), (1.0, "only car pulls"), (6.6, "no one does")],
+                      (SCORES[0][0], "s = 3.2: loss 2.9")),
+        ]
+    )  # fmt: skip
+
+
 # ---- softmax on the same scores -------------------------------------------------------------------------------------
 
 SOFTMAX = """\
@@ -243,13 +269,15 @@ def softmax_rows() -> list[Row]:
         ),
         Row(
             "001.h",
-            {"minus_log_p": every, "of_the_true_class": natural,
+            {"of_the_true_class": natural, "minus_log_p": every,
              "elastic_gradient_beta_0": net[0.0], "elastic_gradient_beta_1": net[1.0]},
             "wrong",
             "L = −log P(Y = j | X = x_i)",
             "It should say y_i: there is one such number for each j, and only the true class's is the loss. In the "
             "elastic net the β stands on L2 only.",
-            note="The elastic net's gradient at w = (2, −1): β changes the L2 part alone, sign w stays.",
+            {"of_the_true_class": every[1]},
+            note="The mistake, at j = car, makes a loss of the wrong answer. The elastic net's gradient at w = (2, "
+            "−1): β changes the L2 part alone, sign w stays.",
         ),
     ]  # fmt: skip
 
@@ -300,7 +328,7 @@ LESSONS = (
     Lesson("multiclass-hinge", "001", "What does the multiclass hinge make of three images, and what if …?", DERIVATION,
            rows, tables),
     Lesson("hinge-gradient", "001", "How does the hinge's gradient lose its loops?", GRADIENT, gradient_rows,
-           gradient_tables),
+           gradient_tables, {"hinge": hinge_picture}),
     Lesson("softmax", "001", "What is −log 0.13, and why not 0.89?", SOFTMAX, softmax_rows, softmax_tables),
     Lesson("svm-against-softmax", "001", "What does one loss notice that the other does not?", AGAINST,
            make_tables=against_tables, figures={"svm_against_softmax": against_picture}),

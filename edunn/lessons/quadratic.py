@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from ..graph import parse
@@ -17,6 +18,12 @@ tested is not taken."""
 TEXT = "x**2 + y**2 + 3*x + 3"  # in this order: the noise of 4.2 depends on it
 HAND = {"x": "2*x + 3", "y": "2*y"}
 TRUE = -1.5
+CELLS = {"import": 7, "f": 1, "df": 3, "gd": 8, "num_grad": 9}  # as they stand in the lecture, with their numbers
+WORDS: dict[str, Callable[[str], str]] = {
+    "complessità": lambda word: word.replace("t", ""),
+    "ci si": lambda word: word.replace(" ", ""),
+    "significative": lambda word: word[:-1] + "a",
+}
 
 
 @cache
@@ -43,20 +50,25 @@ def rows() -> list[Row]:
         Row("4.5", {"x": lowest.at["x"], "y": lowest.at["y"], "f": lowest.value}, "holds", {"x": -1.5, "y": 0.0},
             digits=9, note="By descent at rate 0.4 to rest; f = 0.75 is derived."),
         Row("004.b",
-            {"returned": found.at["x"], "tested": found.tested["x"], "after_max_iter_100": few.at["x"]},
-            "wrong", None,
+            {"x": found.tested["x"], "after_max_iter_100": few.at["x"]},
+            "wrong", {"x": -1.4984406},
             "gd returns curr_x and not the tested next_x, and says nothing when max_iter is reached.",
+            {"x": found.at["x"]}, digits=7,
             note=f"This package says both: at and tested; and of 100 allowed steps: stopped by '{few.stopped}'."),
-        Row("004.d", sorted([7, 1, 3, 8, 9]), "wrong", [7, 1, 3, 8, 9],
+        Row("004.d", sorted(CELLS.values()), "wrong", [7, 1, 3, 8, 9],
             "The cells' numbers are out of order: the import is In [7], and In [1] and In [3] stand below it.",
-            [7, 1, 3, 8, 9], note="computed: the order in which they were run."),
+            [*CELLS.values()],
+            note=f"computed: as they were run, {', '.join(sorted(CELLS, key=lambda cell: CELLS[cell]))}. "
+            "The mistake: the import was run again, and stands where it stood."),
         Row("004.e",
-            {f"{eps:g}": exact(eps).at["x"] - TRUE for eps in (1e-7, 1e-9, 1e-12)},
-            "wrong", "until f changes by less than eps",
+            {"x": lowest.at["x"], **{f"{eps:g}": exact(eps).at["x"] - TRUE for eps in (1e-7, 1e-9, 1e-12)}},
+            "wrong", {"x": -1.4984406},
             "With small steps f changes little far from the minimum: it stops 0.0016 early.",
-            note="computed: distance from the minimum where it stops, for three eps."),
-        Row("004.f", len(("complessià", "cisi", "significativa")), "wrong", "complessià, cisi, significativa",
-            "Typos, for complessità, ci si, significative."),
+            {"x": found.at["x"]}, digits=7,
+            note="The rule: until f changes by less than eps. computed: the minimum, and how far from it 3 eps stop."),
+        Row("004.f", [*WORDS], "wrong", ["complessià", "cisi", "significativa"],
+            "Typos, for complessità, ci si, significative.", [slip(word) for word, slip in WORDS.items()],
+            note="The mistakes: a letter left out, a space left out, a letter of the neighbouring form."),
         Row("004.i", one[0], "wrong", "it moves by a value `step`",
             "The code moves by step × gradient.", -0.01,
             note=f"The first step from x = 0, where the slope is {slope:g}: −0.03 by the code, −0.01 by the text."),

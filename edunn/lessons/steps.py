@@ -1,8 +1,9 @@
-"""Step tables: every number that a few steps of descent compute, sample by sample, for any linear model and data."""
+"""Step tables: every number that a few steps of descent compute, sample by sample, for any model and data."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..data import Samples
 from ..descent import Descent, add_penalty, constrain
 from ..errors import ConfigError
+from ..layers import BatchNorm, Dropout
 from ..losses import Loss
 from ..penalties import Penalty
 from ..updates import GradientDescent, Rule
@@ -51,6 +53,12 @@ def steps(
     """
     if count < 1:
         raise ConfigError(f"Expected 1 step or more in a step table; got {count}.")
+    mixed = [type(part).__name__ for part in model.modules() if mixes(part)]
+    if mixed:
+        raise ConfigError(
+            f"Expected a model in which each sample has a gradient of its own; got one with {mixed[0]}, where it "
+            f"depends on the rest of the batch, or on the mask. Leave that out for a step table."
+        )
     model, rule = copy.deepcopy(model), copy.deepcopy(rule) if rule is not None else GradientDescent()
     rule.reset()
     run = Descent(model, loss, samples, rate, batch_size, steps=count, penalty=penalty, rule=rule, seed=seed)
@@ -74,19 +82,21 @@ def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, numbe
     scores = run.model(features)
     losses = run.loss.pointwise(scores, targets)
     own = run.loss.pointwise_gradient(scores, targets)
-    each = [entries(run.model.gradients(features[i : i + 1], own[i : i + 1])) for i in range(len(features))]
+    each = []
+    for i in range(len(features)):
+        found = run.model.gradients(features[i : i + 1], own[i : i + 1])
+        each.append(entries({name: found[name] for name in parameters}))  # in the order of the columns
     gradients = run.model.gradients(features, run.loss.gradient(scores, targets))
     if run.penalty is not None:
         add_penalty(gradients, run.penalty, parameters)
-    names = run.train.feature_names or [f"x{k + 1}" for k in range(features.shape[1])]
-    names = ["x"] if features.shape[1] == 1 else list(names)
+    names = list(run.train.feature_names or numbered(features.shape[1]))
     outputs = ["score"] if scores.ndim == 1 else [f"score {k}" for k in range(scores.shape[-1])]
-    columns = [*names, "y", *outputs, "loss", *(f"dL/d{name}" for name in start)]
+    columns = [*names, run.train.target_name or "y", *outputs, "loss", *(f"dL/d{name}" for name in start)]
     rows = []
     for i in range(len(features)):
         known = [*features[i].tolist(), targets[i].tolist(), *scores[i].reshape(-1).tolist()]
         rows.append([*known, float(losses[i]), *each[i].values()])
-    nabla = entries(gradients)
+    nabla = entries({name: gradients[name] for name in parameters})
     run.rule.step(parameters, gradients, rate)
     constrain(run.penalty, parameters, rate)
     end = entries(parameters)
@@ -102,11 +112,27 @@ def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, numbe
     return Step(number, start, nabla, end, float(losses.mean()), Table(title, columns, rows, caption))
 
 
-def entries(parameters: Any) -> dict[str, float]:
-    """Every weight by a short name: w and b where there is one each, else w[output, feature] and b[output]."""
+def numbered(features: int) -> list[str]:
+    """Names for features that have none: x, or x1, x2, …"""
+    return ["x"] if features == 1 else [f"x{k + 1}" for k in range(features)]
+
+
+def mixes(part: torch.nn.Module) -> bool:
+    """Whether a layer's output of one sample depends on the others, or on chance."""
+    return isinstance(part, BatchNorm) or (isinstance(part, Dropout) and part.p > 0)
+
+
+def entries(parameters: Mapping[str, Tensor]) -> dict[str, float]:
+    """Every weight by a short name: w and b where there is one each, else w[output, feature] and b[output].
+
+    Where several layers have a weight, the layer's name stands in front: hidden.w[0, 1].
+    """
     found = {}
+    layers = {name.rpartition(".")[0] for name in parameters}
     for name, tensor in parameters.items():
-        letter = {"weight": "w", "bias": "b"}.get(name.rpartition(".")[2], name)
+        layer, _, own = name.rpartition(".")
+        letter = {"weight": "w", "bias": "b"}.get(own, own)
+        letter = f"{layer}.{letter}" if len(layers) > 1 else letter
         flat = tensor.detach().reshape(-1).tolist()
         if len(flat) == 1:
             found[letter] = flat[0]

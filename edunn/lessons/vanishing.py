@@ -39,6 +39,12 @@ def steepest() -> tuple[float, float]:
     return low, abs(slope(HALF_MSE, low))
 
 
+def origin(loss: Loss) -> float:
+    """The loss at w = b = 0, whatever the labels are."""
+    _, y = limits_data()
+    return float(loss(torch.zeros_like(y), y))
+
+
 def rows() -> list[Row]:
     z, largest = steepest()
     x, y = limits_data()
@@ -66,11 +72,12 @@ def rows() -> list[Row]:
         ),
         Row(
             "000.d",
-            whole / half,
+            {"at_the_origin": origin(HALF_MSE), "ratio": whole / half},
             "wrong",
             "1/(2n) in one snippet, the plain mean in the other",
             "Two factors for one name: the gradients differ by 2, and so do the rates that suit them.",
-            note="computed is the ratio of the two on the same data.",
+            {"at_the_origin": origin(SquaredError(through=Sigmoid()))},
+            note="At w = b = 0, where every σ is ½: with 1/(2n) it is row 0.3; the other snippet's mean is twice that.",
         ),
     ]
 

@@ -97,8 +97,9 @@ def rows() -> list[Row]:
              "labellings": labellings(), "cover_d1": cover(1), "cover_d2": cover(2)},
             "wrong", "exponential in n × d",
             "Exact minimisation is exponential in d, not in n × d: it is O(n^d); with one feature N log N.",
+            {"labellings": 2**COUNT},
             note=f"{COUNT} points on a line have {2 * COUNT} labellings by a threshold, of 2^{COUNT}; one sort finds "
-            "the best, as the zero-one surface does."),
+            "the best, as the zero-one surface does. The mistake, 2^(n·d) at d = 1, counts them all."),
     ]  # fmt: skip
 
 

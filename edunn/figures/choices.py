@@ -1,0 +1,71 @@
+"""Where runs stop, against where they should; and how many of some runs come to the best, as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from .style import BLACK, COLOURS, GREY, array, axes_for, marker, plain, tidy
+
+
+def stops(
+    losses: Any,
+    stopped: Mapping[str, Sequence[tuple[float, float]]],
+    right: tuple[float, float],
+    ax: Axes | None = None,
+    title: str = "",
+    name: str = "descent on all samples",
+    should: str = "stops by the loss of all samples",
+) -> Axes:
+    """Where runs stopped, (steps, loss), over the curve of a run that goes on; a star where it should stop.
+
+    Parameters
+    ----------
+    losses : (steps,), of the run that goes on, after its first step and each later one
+    stopped : by name, a (steps, loss) for each run
+    right : (steps, loss) of the star
+    """
+    axes = axes_for(ax, 7.2, 4.6)
+    curve = array(losses)
+    axes.plot(np.arange(1, len(curve) + 1), curve, color=GREY, linewidth=2.0, label=name, zorder=2)
+    for k, (what, places) in enumerate(stopped.items()):
+        steps, values = zip(*places, strict=True)
+        axes.scatter(steps, values, s=36, marker=marker(k), facecolor="none", edgecolor=COLOURS[k], linewidth=1.4,
+                     label=plain(what), zorder=3)  # fmt: skip
+    axes.plot(*right, "*", color=BLACK, markersize=15, label=should, linestyle="none", zorder=4)
+    axes.axhline(curve[-1], color=GREY, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
+    axes.annotate(
+        "the least there is", (1, curve[-1]), xytext=(0, -11), textcoords="offset points", fontsize="small", color=GREY
+    )
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    tidy(axes, title, "steps taken when it stops", "loss of all samples")
+    axes.legend(fontsize="small", frameon=False)
+    return axes
+
+
+def counts(
+    groups: Mapping[str, Mapping[str, int]], total: int, ax: Axes | None = None, title: str = "", y: str = ""
+) -> Axes:
+    """How many of `total` runs did it: a group of bars for each plan, the same bar in the same colour in each."""
+    axes = axes_for(ax, 6.8, 4.2)
+    names = list(next(iter(groups.values())))
+    width = 0.8 / len(names)
+    for k, name in enumerate(names):
+        heights = [group[name] / total for group in groups.values()]
+        places = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
+        axes.bar(places, heights, 0.92 * width, color=COLOURS[k], label=plain(name))
+        for place, group in zip(places, groups.values(), strict=True):
+            axes.annotate(
+                f"{group[name]} of {total}", (place, group[name] / total), xytext=(0, 3), textcoords="offset points",
+                ha="center", fontsize="small",
+            )  # fmt: skip
+    axes.set_xticks(range(len(groups)), [plain(name) for name in groups])
+    axes.set_ylim(0, 1)
+    tidy(axes, title, "", y)
+    axes.grid(False, axis="x")
+    axes.legend(fontsize="small", frameon=False)
+    return axes
