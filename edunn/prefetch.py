@@ -10,14 +10,17 @@ in what order, is what reading in the loop itself would have given, to the bit.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from queue import SimpleQueue
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from .rows import Rows
+from .rows import Located, Rows
+
+T = TypeVar("T")
 
 BLOCK = 8 << 20  # bytes: enough batches that handing them over costs nothing beside reading them
 AHEAD = 4  # blocks that are brought into memory before they are asked for
@@ -38,8 +41,15 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
     groups = grouped(rows, indices)
     if rows.device.type == "cpu":
         ahead = ahead and len(groups) > 1
-        with closing(in_background(lambda n: rows.touch(groups[n]), len(groups), AHEAD if ahead else 0)) as fetched:
-            yield from gathered(rows, groups, fetched)
+
+        def fetch(number: int) -> Located:
+            where = rows.locate(groups[number])
+            if ahead:
+                rows.touch(where)
+            return where
+
+        with closing(in_background(fetch, len(groups), AHEAD if ahead else 0)) as found:
+            yield from gathered(rows, [len(index) for index in groups[0]] if groups else [], found)
     elif rows.resident or not ahead:
         for index in indices:
             yield rows.index_select(0, index)
@@ -57,16 +67,16 @@ def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def in_background(work: Callable[[int], None], count: int, ahead: int) -> Generator[int, None, None]:
-    """work(0), work(1), … in a thread, each number given out when its work is done.
+def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator[T, None, None]:
+    """What work(0), work(1), … return, computed in a thread before it is asked for.
 
-    ahead : how many are done before the one that is in use is let go; 0: no thread, and no work either
+    ahead : how many are computed before the one that is in use is let go; 0: none, and no thread
     """
     if not ahead:
-        yield from range(count)
+        yield from map(work, range(count))
         return
     room, stopped = threading.Semaphore(ahead), threading.Event()
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
         try:
@@ -74,19 +84,18 @@ def in_background(work: Callable[[int], None], count: int, ahead: int) -> Genera
                 room.acquire()
                 if stopped.is_set():
                     return
-                work(number)
-                done.put(None)
+                done.put((work(number), None))
         except BaseException as error:  # it belongs to the caller
-            done.put(error)
+            done.put((None, error))
 
     thread = threading.Thread(target=run, name="edunn-prefetch", daemon=True)
     thread.start()
     try:
-        for number in range(count):
-            error = done.get()
+        for _ in range(count):
+            result, error = done.get()
             if error is not None:
                 raise error
-            yield number
+            yield cast(T, result)
             room.release()
     finally:
         stopped.set()
@@ -94,14 +103,14 @@ def in_background(work: Callable[[int], None], count: int, ahead: int) -> Genera
         thread.join()
 
 
-def gathered(rows: Rows, groups: Sequence[Sequence[Tensor]], fetched: Iterator[int]) -> Iterator[Tensor]:
-    """The batches of each block in turn. A batch has a tensor of its own, for products may round by where it begins."""
-    memory: list[Tensor] = []
-    for number in fetched:
-        group = groups[number]
-        if not memory:
-            memory = [torch.empty(len(index), *rows.shape[1:], dtype=rows.dtype) for index in group]
-        yield from rows.batches(group, memory)
+def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iterator[Tensor]:
+    """The batches of each block in turn, of these sizes at the most.
+
+    A batch has a tensor of its own, for a product may round by where its rows begin.
+    """
+    memory = [torch.empty(size, *rows.shape[1:], dtype=rows.dtype) for size in sizes]
+    for where in found:
+        yield from rows.batches(where, memory)
 
 
 def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]]) -> Generator[list[Tensor], None, None]:
@@ -110,12 +119,14 @@ def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]]) -> Generator[list[Ten
     shapes = [(len(index), *part.shape[1:]) for index in groups[0]] if groups else []
     memory = [[torch.empty(shape, dtype=part.dtype, pin_memory=True) for shape in shapes] for _ in range(PINNED)]
 
-    def block(number: int) -> list[Tensor]:
-        return [into[: len(index)] for into, index in zip(memory[number % PINNED], groups[number], strict=False)]
+    def fill(number: int) -> list[Tensor]:
+        group = groups[number]
+        block = [into[: len(index)] for into, index in zip(memory[number % PINNED], group, strict=False)]
+        rows.collect(rows.locate(group), block)
+        return block
 
-    with closing(in_background(lambda n: rows.collect(groups[n], block(n)), len(groups), PINNED)) as fetched:
-        for number in fetched:
-            yield block(number)
+    with closing(in_background(fill, len(groups), PINNED)) as blocks:
+        yield from blocks
 
 
 def on_device(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,22 @@ Step = Callable[[Tensor], Tensor]
 AT_ONCE = 2 << 20  # bytes that are made at a time: they stay in the cache from one step to the next
 PAGE = 4096  # bytes
 CHUNK = 256 << 20  # bytes of a chunk of an evaluation
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where the rows of a few batches are.
+
+    Parameters
+    ----------
+    pieces : (number of a part, rows of it), part after part
+    places : of the batches' rows, one batch after another, among the rows of the pieces; in the part if it is the one
+    sizes : rows of each batch
+    """
+
+    pieces: list[tuple[int, Tensor]]
+    places: Tensor
+    sizes: list[int]
 
 
 class Rows:
@@ -56,6 +73,8 @@ class Rows:
         ends = torch.tensor([0, *map(len, self.parts)]).cumsum(0)
         self.starts, self.first_rows = ends[:-1].to(first.device), ends[:-1].tolist()
         self.total = int(ends[-1])
+        # one number of each page
+        self.pages = [part.reshape(len(part), -1)[:, :: PAGE // part.element_size()] for part in self.parts]
         one = self.made(first.new_zeros(1, *first.shape[1:]))  # its shape and dtype are asked; nothing is read
         self.shape = torch.Size((self.total if index is None else len(index), *one.shape[1:]))
         self.dtype = one.dtype
@@ -94,7 +113,8 @@ class Rows:
             if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
                 raise IndexError(f"Expected indices from {-len(self)} to {len(self) - 1}.")
         else:
-            wanted = torch.arange(*rows.indices(len(self)), device=self.parts[0].device)
+            start, stop, step = rows.indices(len(self))
+            wanted = torch.arange(start, max(start, stop), step, device=self.parts[0].device)
         return self.but(index=self.absolute(wanted))
 
     def absolute(self, rows: Tensor) -> Tensor:
@@ -122,19 +142,56 @@ class Rows:
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """The rows at the indices, read and made: `torch.Tensor.index_select`, for dim 0."""
         assert dim == 0
-        source, places = self.located(self.absolute(index))
+        where = self.locate([index])
+        source, places = self.source(where)
         if self.device.type != "cpu":
             return self.made(source.index_select(0, places).to(self.device))
         return self.gathered(source, places)
 
-    def batches(self, indices: Sequence[Tensor], memory: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The rows at each of the indices, on a CPU; in the memory where nothing is to be made of them.
+    def locate(self, indices: Sequence[Tensor]) -> Located:
+        """Where the rows of a few batches are; finding them together costs little more than finding those of one."""
+        rows, sizes = self.absolute(torch.cat(list(indices))), [len(index) for index in indices]
+        if len(self.parts) == 1:
+            return Located([(0, rows)], rows, sizes)
+        # each part's rows in the order of its file, so that a disk reads forwards
+        ordered, places = rows.sort()
+        begins = torch.searchsorted(ordered, self.starts).tolist()
+        ends = [*begins[1:], len(ordered)]
+        pieces = [
+            (number, ordered[begin:end] - first)
+            for number, (first, begin, end) in enumerate(zip(self.first_rows, begins, ends, strict=True))
+            if begin < end
+        ]
+        back = torch.empty_like(places)
+        back[places] = torch.arange(len(places), device=places.device)
+        return Located(pieces, back, sizes)
 
-        Many batches at a time cost little more than one where there are many parts to look into.
-        """
-        source, places = self.located(self.absolute(torch.cat(list(indices))))
-        for rows, into in zip(places.split([len(index) for index in indices]), memory, strict=False):
+    def touch(self, where: Located) -> None:
+        """Has the system bring rows into memory, by looking at every page of them."""
+        for number, rows in where.pieces:
+            self.pages[number].index_select(0, rows)
+
+    def source(self, where: Located) -> tuple[Tensor, Tensor]:
+        """A tensor that holds the rows as they lie, and their places in it: the one part, or a copy from several."""
+        if len(self.parts) == 1:
+            return self.parts[0], where.places
+        found, start = self.parts[0].new_empty(len(where.places), *self.parts[0].shape[1:]), 0
+        for number, rows in where.pieces:
+            torch.index_select(self.parts[number], 0, rows, out=found[start : start + len(rows)])
+            start += len(rows)
+        return found, where.places
+
+    def batches(self, where: Located, memory: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The rows of each batch, on a CPU; in the memory where nothing is to be made of them."""
+        source, places = self.source(where)
+        for rows, into in zip(places.split(where.sizes), memory, strict=False):
             yield self.gathered(source, rows, into[: len(rows)])
+
+    def collect(self, where: Located, out: Sequence[Tensor]) -> None:
+        """The rows of each batch as they lie in the parts."""
+        source, places = self.source(where)
+        for rows, into in zip(places.split(where.sizes), out, strict=True):
+            torch.index_select(source, 0, rows, out=into)
 
     def gathered(self, source: Tensor, places: Tensor, out: Tensor | None = None) -> Tensor:
         """The rows at these places of a tensor, made: all at once where they are few, else piece by piece."""
@@ -146,46 +203,6 @@ class Rows:
         for some, there in zip(places.split(self.at_once), out.split(self.at_once), strict=True):
             there.copy_(self.made(source.index_select(0, some)))
         return out
-
-    def collect(self, indices: Sequence[Tensor], out: Sequence[Tensor]) -> None:
-        """The rows at each of the indices as they lie in the parts."""
-        source, places = self.located(self.absolute(torch.cat(list(indices))))
-        for rows, into in zip(places.split([len(index) for index in indices]), out, strict=True):
-            torch.index_select(source, 0, rows, out=into)
-
-    def touch(self, indices: Sequence[Tensor]) -> None:
-        """Has the system bring the rows at the indices into memory, by looking at every page of them."""
-        ordered = self.absolute(torch.cat(list(indices))).sort()[0]
-        for part, rows in self.by_part(ordered):
-            flat = part.flatten(1)
-            flat[:, :: max(1, PAGE // part.element_size())].index_select(0, rows)
-            flat[:, -1].index_select(0, rows)
-
-    def by_part(self, ordered: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each part that has some of these rows (in ascending order), and where they are in it."""
-        begins = torch.searchsorted(ordered, self.starts).tolist()
-        ends = [*begins[1:], len(ordered)]
-        for part, start, low, high in zip(self.parts, self.first_rows, begins, ends, strict=True):
-            if low < high:
-                yield part, ordered[low:high] - start
-
-    def located(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """A tensor that holds these rows of the parts, and where in it they are.
-
-        One part is that tensor itself. Of several the rows are collected, part by part and each in the order of its
-        file, so that a disk reads forwards.
-        """
-        if len(self.parts) == 1:
-            return self.parts[0], rows
-        ordered, places = rows.sort()
-        found = self.parts[0].new_empty(len(rows), *self.parts[0].shape[1:])
-        start = 0
-        for part, local in self.by_part(ordered):
-            torch.index_select(part, 0, local, out=found[start : start + len(local)])
-            start += len(local)
-        back = torch.empty_like(places)
-        back[places] = torch.arange(len(places), device=places.device)
-        return found, back
 
     @property
     def at_once(self) -> int:
@@ -224,6 +241,12 @@ class Rows:
         for start, chunk in zip(range(0, max(1, len(self)), size), self.split(size), strict=True):
             out[start : start + size] = chunk
         return out
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"Expected features in memory, to ask for {name!r}; these are read when they are asked for. "
+            f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
+        )
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
