@@ -31,11 +31,14 @@ class Kind:
 class Data:
     """Where the samples come from, and which of them are kept from training.
 
-    name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders
+    name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
+        or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
     features, target : columns of a table (default: all but the last, the last)
     validation : the share of the training part on which choices are made
     test : the share that is looked at once, at the end, for sources without a test part of their own
-    options : what the source takes beside (`samples`, `noise`, `seed` of a toy set; `size` of images)
+    dtype : "uint8": images stay bytes, and a batch is made into numbers when it is drawn
+    options : what the source takes beside (`samples`, `noise`, `seed` of a toy set; `size` of images; `verify` of
+        shards)
     """
 
     name: str | None = None
@@ -44,6 +47,7 @@ class Data:
     target: str | None = None
     validation: float = 0.0
     test: float = 0.0
+    dtype: typing.Literal["uint8"] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -188,10 +192,11 @@ def split_override(text: str) -> tuple[str, Any]:
 
 
 def anchor(tables: dict[str, Any], folder: Path) -> None:
-    """Makes data.path absolute."""
+    """Makes data.path, and data.targets beside it, absolute."""
     data = tables.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
+    for key in ("path", "targets"):
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            data[key] = str((folder / Path(data[key]).expanduser()).resolve())
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> None:

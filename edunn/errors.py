@@ -127,12 +127,12 @@ def check_same_shape(name: str, tensor: Tensor, like: Tensor) -> Tensor:
     return tensor
 
 
-def check_finite(name: str, tensor: Tensor) -> None:
-    """Refuses nan and inf, and says where the first one is."""
+def check_finite(name: str, tensor: Tensor, first: int = 0) -> None:
+    """Refuses nan and inf, and says where the first one is; `first` is the number of the tensor's first row."""
     bad = ~tensor.isfinite()
     if bad.any():
         where = tuple(int(i) for i in bad.nonzero()[0])
-        place = f"row {where[0]}, column {where[1]}" if len(where) == 2 else f"index {where}"
+        place = f"row {first + where[0]}, column {where[1]}" if len(where) == 2 else f"index {where}"
         raise DataError(
             f"Expected finite {name}; got {float(tensor[where])} at {place} (counted from 0). "
             f"Drop such rows, or fill them in, before training."

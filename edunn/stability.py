@@ -10,7 +10,11 @@ from .devices import generator
 from .layers import Linear, with_ones
 from .losses import Loss, SquaredError
 from .penalties import L2, Penalty
+from .rows import Rows
 from .updates import Rule
+
+CHUNK = 16_384  # rows that are looked at in float64 at once
+EXACT = 1024  # features, for which all eigenvalues are computed
 
 
 @torch.no_grad()
@@ -22,12 +26,17 @@ def largest_curvature(
     `ridge` is what a penalty adds to the diagonal: (for the weights, for the bias). Exact for up to 1,024 features, by
     power iteration (from below, until a step changes it by less than 1e-6) for more.
     """
-    x = with_ones(features.double()) if bias else features.double()
-    diagonal = torch.full_like(x[0], ridge[0])
+    width = features.shape[1] + bias
+    diagonal = torch.full((width,), ridge[0], dtype=torch.float64, device=features.device)
     if bias:
         diagonal[0] = ridge[1]
-    if x.shape[1] <= 1024:
-        return float(torch.linalg.eigvalsh(scale * x.mT @ x / len(x) + diagonal.diag())[-1])
+    if width <= EXACT:
+        gram = torch.zeros_like(diagonal.diag())
+        for chunk in features.split(CHUNK):
+            x = with_ones(chunk.double()) if bias else chunk.double()
+            gram += x.mT @ x
+        return float(torch.linalg.eigvalsh(scale * gram / len(features) + diagonal.diag())[-1])
+    x = with_ones(features.double()) if bias else features.double()
     # float32 products are enough for the few digits that power iteration gives
     x, diagonal = x.to(features.dtype), diagonal.to(features.dtype)
     # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
@@ -56,8 +65,10 @@ def stable_rate(
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
         return None
-    if not isinstance(loss.through, Identity) or not bool(features.isfinite().all()):
+    if not isinstance(loss.through, Identity) or not all(bool(x.isfinite().all()) for x in features.split(CHUNK)):
         return None
+    if isinstance(features, Rows) and features.shape[1] + (model.bias is not None) > EXACT:
+        return None  # power iteration would read the files hundreds of times
     added = 0.0
     if penalty is not None:
         if not isinstance(penalty, L2) or isinstance(penalty.strength, Tensor):

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from .data import Samples
-from .descent import Descent, Ending, Progress, check_options, is_linear, restore
+from .descent import Descent, Ending, Progress, check_options, draw, is_linear, restore
 from .devices import permutation
 from .errors import ConfigError
 from .faststep import Captured, FastStep
 from .history import History
 from .losses import Loss, Perceptron
+from .rows import chunk_of
 
 NOT_BEGUN = History((), "interrupted", "before it began", steps=0, seconds=0.0)
 MEMORY = 1 << 30  # bytes that a stack may take beside the data; what needs more is split
@@ -129,7 +131,6 @@ class Stack:
         self.model = copy.deepcopy(self.first.model)
         self.step = 0
         self.epoch = 0
-        self.batch_memory: Tensor | None = None
         for name, _ in self.first.model.named_parameters():
             rows = [dict(member.run.model.named_parameters())[name].detach() for member in self.alive]
             setattr(self.model, name, nn.Parameter(torch.stack(rows)))
@@ -181,37 +182,32 @@ class Stack:
     def run_epoch(self) -> list[list[float]]:
         """One pass over the samples; the objective of each run on each batch as it was met."""
         first, losses = self.first, list[Tensor]()
-        for features, targets in self.batches():
-            factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
-            losses.append(self.stepper.step(features, targets, self.rate * factor))
-            self.step += 1
-            if first.snapshots and self.step % first.snapshots == 0:
-                self.stepper.settle()
-                self.keep_snapshots()
-            if self.step == first.steps:
-                break
+        with closing(self.batches()) as batches:
+            for features, targets in batches:
+                factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
+                losses.append(self.stepper.step(features, targets, self.rate * factor))
+                self.step += 1
+                if first.snapshots and self.step % first.snapshots == 0:
+                    self.stepper.settle()
+                    self.keep_snapshots()
+                if self.step == first.steps:
+                    break
         self.stepper.settle()
         self.epoch += 1
         by_run: list[list[float]] = torch.stack(losses, 1).tolist()  # the one place where the device is waited for
         return by_run
 
-    def batches(self) -> Any:
+    def batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The batches of an epoch: of one order for all runs (samples, …), or of each run's own (runs, samples, …)."""
         seeds = {member.run.seed for member in self.alive}
         if len(seeds) == 1 or self.first.batch == len(self.first.train):
             run = self.alive[0].run
             yield from run.batches(self.epoch, reuse=True)
             return
-        features, targets = self.first.train.features, self.first.train.targets
-        assert targets is not None
-        orders = {seed: permutation(len(features), seed, self.epoch) for seed in seeds}
-        rows = torch.stack([orders[member.run.seed] for member in self.alive]).to(features.device)
-        for index in rows.split(self.first.batch, 1):
-            size = index.numel()
-            if self.batch_memory is None or len(self.batch_memory) < size:
-                self.batch_memory = features.new_empty(size, features.shape[1])
-            batch = torch.index_select(features, 0, index.reshape(-1), out=self.batch_memory[:size])
-            yield batch.view(*index.shape, -1), targets[index]
+        train = self.first.train
+        orders = {seed: permutation(len(train), seed, self.epoch) for seed in seeds}
+        rows = torch.stack([orders[member.run.seed] for member in self.alive]).to(train.features.device)
+        yield from draw(train, rows.split(self.first.batch, 1), reuse=True)
 
     def record(self, losses: list[list[float]], seconds: float) -> None:
         """Adds the epoch's row to every run."""
@@ -271,9 +267,9 @@ class Stack:
                 row |= {"validation_loss": data, f"validation_{metric}": rate}
         return rows
 
-    def evaluate(self, part: Samples, chunk: int = 16_384) -> tuple[list[float], list[float]]:
+    def evaluate(self, part: Samples) -> tuple[list[float], list[float]]:
         """The mean loss and the metric of each run over a whole part."""
-        weight = self.model.weight.detach()
+        weight, chunk = self.model.weight.detach(), chunk_of(part.features)
         out = weight.new_empty(len(part), weight.shape[0] * weight.shape[1])
         for features, into in zip(part.features.split(chunk), out.split(chunk), strict=True):
             torch.mm(features, weight.flatten(0, 1).t(), out=into)

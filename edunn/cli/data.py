@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfigError, DataError
 from .common import add_common, emit, note, show_progress
 
-EXAMPLE = "edunn data list\n  edunn data get cifar10"
+EXAMPLE = "edunn data list\n  edunn data get cifar10\n  edunn data shards cifar10 --out cifar10-shards"
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
@@ -16,19 +18,33 @@ URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
-        choices=("list", "get", "import", "clear"),
+        choices=("list", "get", "import", "clear", "shards", "verify"),
         help="list: what is here, and how to get the rest; get: download; import: take an archive that you have; "
-        "clear: empty the cache of features",
+        "clear: empty the cache of features; shards: write a data set as a folder of shards, which is trained from "
+        "without being loaded; verify: read such a folder through and compare every sha256",
     )
-    parser.add_argument("what", nargs="?", help="get: cifar10; import: the archive; clear: features (default) or all")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        help="get: cifar10; import: the archive; clear: features (default) or all; shards: a data set's name or path; "
+        "verify: the folder",
+    )
     parser.add_argument("--url", default=URL, help="get: a mirror of the binary archive; its sha256 is checked")
-    add_common(parser, device=False)
+    parser.add_argument("--target", help="shards: the column of a table to predict (default: the last)")
+    parser.add_argument("--targets", help="shards: the .npy file of targets that belongs to a .npy file of features")
+    parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as the numbers are)")
+    parser.add_argument("--shard-mib", type=int, help="shards: MiB of features in a file (default: 256)")
+    add_common(parser, "shards: the folder, new or empty", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.what is not None and args.action == "list":
         raise ConfigError(f"Expected edunn data list alone; got {args.what!r} behind it.")
-    return {"list": show, "get": get, "import": take, "clear": clear}[args.action](args)
+    for option in ("target", "targets", "store", "shard_mib", "out"):
+        if getattr(args, option) is not None and args.action != "shards":
+            raise ConfigError(f"Expected --{option.replace('_', '-')} beside edunn data shards alone.")
+    actions = {"list": show, "get": get, "import": take, "clear": clear, "shards": shards, "verify": verify}
+    return actions[args.action](args)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -55,7 +71,8 @@ def show(args: argparse.Namespace) -> int:
         + '\n\nYour own; in a config: [data] path = "…"\n'
         "  a CSV or npz file     one row a sample; columns are named in the first line; target = the one to predict\n"
         "  a folder or a zip     one folder of pictures a class, or such folders under train/ and test/\n"
-        "  CIFAR-10              the binary or Python archive, or the folder that it unpacks to"
+        "  CIFAR-10              the binary or Python archive, or the folder that it unpacks to\n"
+        "  larger than memory    a .npy file (and targets = another), or a folder that edunn data shards has written"
         + f"\n\nFeatures kept in {places.cache()}: {len(entries)}, {megabytes(total)}"
         + "".join(f"\n  {e.kind:<{width}}  {e.samples:>7} × {e.width:<9} {megabytes(e.size)}" for e in entries)
         + ("\n  edunn data clear removes them" if entries else "")
@@ -123,19 +140,79 @@ def take(args: argparse.Namespace) -> int:
 
 
 def clear(args: argparse.Namespace) -> int:
-    """Removes the features that are kept; `all`: what was downloaded as well."""
+    """Removes the features that are kept; `all`: what was downloaded, and the sums of large files, as well."""
+    from ..data import files
     from ..features import cache
 
     if args.what not in (None, "features", "all"):
         raise ConfigError(f"Expected edunn data clear, clear features or clear all; got {args.what!r}.")
     freed = cache.clear()
     if args.what == "all":
+        freed += files.forget()
         folder = store()
         for path in folder.glob("cifar-10-*") if folder.is_dir() else ():
             freed += path.stat().st_size
             path.unlink()
     emit(args, {"bytes": freed}, f"{megabytes(freed)} removed")
     return 0
+
+
+def shards(args: argparse.Namespace) -> int:
+    """Writes a data set as a folder of shards, a chunk at a time where it is in a file that is mapped."""
+    from .. import data
+    from ..data.shards import SHARD
+
+    if args.what is None or not args.out:
+        raise ConfigError("Expected a data set and a folder: edunn data shards SOURCE --out FOLDER.")
+    if args.shard_mib is not None and args.shard_mib < 1:
+        raise ConfigError(f"Expected --shard-mib of 1 or more; got {args.shard_mib}.")
+    options = {key: value for key in ("target", "targets") if (value := getattr(args, key)) is not None}
+    dataset = data.load(args.what, **options)
+    with counting(args, "sample") as progress:
+        size = SHARD if args.shard_mib is None else args.shard_mib << 20
+        data.write_shards(args.out, dataset, size, args.store, progress)
+    return told(args, data.read_shards(args.out))
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Reads a folder of shards through."""
+    from ..data.shards import verify_shards
+
+    if args.what is None:
+        raise ConfigError("Expected a folder of shards to verify: edunn data verify FOLDER.")
+    with counting(args, "file") as progress:
+        dataset = verify_shards(args.what, progress)
+    return told(args, dataset)
+
+
+def told(args: argparse.Namespace, dataset: Any) -> int:
+    """What a folder of shards holds."""
+    parts = {"train": dataset.train} | ({} if dataset.test is None else {"test": dataset.test})
+    files = sum(len(part.features.parts) for part in parts.values())
+    result = {
+        "path": dataset.source,
+        "sha256": dataset.sha256,
+        "samples": {name: len(part) for name, part in parts.items()},
+        "shards": files,
+        "bytes": sum(sum(p.nbytes for p in part.features.parts) for part in parts.values()),
+    }
+    text = "\n".join(f"{name:<6} {part}" for name, part in parts.items())
+    emit(args, result, f"{text}\n{files} shards, {megabytes(result['bytes'])}, every file as it was written")
+    return 0
+
+
+@contextmanager
+def counting(args: argparse.Namespace, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar that is told (done, in all)."""
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, unit_scale=True, disable=not show_progress(args), leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def store() -> Any:

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     dataset = data.load(args.source, progress=decoding_bar(args), **({"size": args.size} if args.size else {}))
     check_images(dataset, args)
     read = time.perf_counter()
-    images = dataset.train.features.to(device)
+    images = dataset.train.loaded().features.to(device)
     pipeline, train = Pipeline.fit_apply(images, args.kind, args.standardise, **options)
     parts, targets = [train.to(dtype)], [dataset.train.targets]
     if dataset.test is not None:
-        parts.append(pipeline(dataset.test.features.to(device), dtype))
+        parts.append(pipeline(dataset.test.loaded().features.to(device), dtype))
         targets.append(dataset.test.targets)
     if device.type == "cuda":
         import torch

@@ -249,7 +249,7 @@ def of_run(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[str,
         raise ConfigError("Expected --compare without --run: a run has one loss.")
     loaded = load(args.run)
     prepared = prepare(loaded.config)
-    model, train = loaded.model.to(options["dtype"]), prepared.train.to(dtype=options["dtype"])
+    model, train = loaded.model.to(options["dtype"]), prepared.train.to(dtype=options["dtype"]).loaded()
     path = None
     kind = args.plane
     if kind == "random":

@@ -16,8 +16,10 @@ from . import files
 from .cifar10 import is_cifar10, load_kept, read_cifar10
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
+from .npy import read_npy
 from .samples import Dataset, Samples, as_samples, fingerprint, split
 from .shape_images import shapes
+from .shards import ShardWriter, is_shards, read_shards, write_shards
 from .tables import read_table
 from .toys import TOYS
 
@@ -26,17 +28,22 @@ __all__ = [
     "TOYS",
     "Dataset",
     "Samples",
+    "ShardWriter",
     "Source",
     "as_samples",
     "digits",
     "fingerprint",
+    "is_shards",
     "load",
     "read_cifar10",
     "read_images",
+    "read_npy",
+    "read_shards",
     "read_table",
     "read_unsorted_images",
     "shapes",
     "split",
+    "write_shards",
 ]
 
 TABLES = {".csv", ".npz", ".tsv", ".txt"}
@@ -71,14 +78,15 @@ def load(
 ) -> Dataset:
     """A set by its name in `SOURCES`, or a file by its path.
 
-    A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. A name goes before a path of
-    the same name: write `./digits` for a folder of that name.
+    A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
+    a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
+    `./digits` for a folder of that name.
 
     Parameters
     ----------
     progress : called with (images done, images in all) while images are decoded
     options : those of the function behind it: `samples`, `seed`, `noise` of a toy, `target` and `task` of a table
-        (see `read_table`), `size` of images
+        (see `read_table`), `size` of images, `targets` of a .npy file (see `read_npy`), `verify` of shards
     """
     name = fspath(name_or_path)
     made: dict[str, Callable[..., Samples]] = {"shapes": shapes, **TOYS}
@@ -96,12 +104,16 @@ def load(
     if path.suffix.lower() in TABLES and not path.is_dir():
         samples = _call(read_table, name, options, path)
         return Dataset(path.stem, samples, None, files.sha256(path), name)
+    if path.suffix.lower() == ".npy" and not path.is_dir():
+        return _call(read_npy, name, options, path)
+    if name and is_shards(path):
+        return _call(read_shards, name, options, path)
     if (name and path.is_dir()) or path.suffix.lower() == ".zip":
         return _call(read_images, name, options, path, progress=progress)
     if path.is_file():
         raise DataError(
-            f"Expected a table ({', '.join(sorted(TABLES))}), or a folder or .zip of images; got '{name}'. "
-            f"Say what it is by its suffix."
+            f"Expected a table ({', '.join(sorted(TABLES))}), a .npy file, or a folder or .zip of images; got "
+            f"'{name}'. Say what it is by its suffix."
         )
     if path.suffix or len(path.parts) > 1:
         files.existing(path, "data")

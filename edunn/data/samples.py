@@ -13,6 +13,9 @@ from torch import Tensor
 
 from .. import devices, errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError
+from ..rows import Rows
+
+LOADED = 2**30  # bytes that `Samples.loaded` takes without being told
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,7 +24,8 @@ class Samples:
 
     Parameters
     ----------
-    features : (samples, features), floating; or images, (samples, height, width, channels), uint8
+    features : (samples, features), floating; or images, (samples, height, width, channels), uint8. `Rows` may stand in
+        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn.
     targets : (samples,): int64 class indices, or floating for regression; None where they are not known
     classes : the classes' names, in the order of their indices; None for regression
     feature_names : one name a column
@@ -103,6 +107,17 @@ class Samples:
             return tensor.to(device=device, dtype=dtype if tensor.dtype.is_floating_point else None)
 
         return replace(self, features=move(self.features), targets=None if self.targets is None else move(self.targets))
+
+    def loaded(self, most: int = LOADED) -> Samples:
+        """The same samples with their features in memory, where they take `most` bytes at the most."""
+        if not isinstance(self.features, Rows):
+            return self
+        if self.features.nbytes > most:
+            raise DataError(
+                f"Expected features that fit in {most / 2**30:g} GiB of memory for this; these take "
+                f"{self.features.nbytes / 2**30:.1f}. Take a part of them, samples[:1000]."
+            )
+        return replace(self, features=self.features.loaded())
 
     @property
     def is_images(self) -> bool:
@@ -284,8 +299,8 @@ def fingerprint(samples: Samples) -> str:
     """The sha256 of the numbers themselves: features' bytes, then targets' bytes."""
     digest = hashlib.sha256()
     for tensor in (samples.features, samples.targets):
-        if tensor is not None:
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        for chunk in () if tensor is None else tensor.split(16_384):
+            digest.update(chunk.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ descent), and `batch_size=1` takes one at a time (single; stochastic, or online,
 """
 
 from ..penalties import add_penalty, constrain
+from .batches import draw
 from .checks import check_options, check_part
 from .loop import Descent, descend, evaluate, is_linear, restore
 from .progress import Ending, Progress
@@ -24,6 +25,7 @@ __all__ = [
     "check_part",
     "constrain",
     "descend",
+    "draw",
     "evaluate",
     "is_linear",
     "restore",

@@ -11,6 +11,7 @@ from ..data import Samples
 from ..faststep import PRECISIONS
 from ..losses import Loss
 from ..models import evaluating
+from ..rows import check_finite
 
 
 @torch.no_grad()
@@ -18,9 +19,9 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
     """Everything a step would trip over, checked on the whole part before the first step."""
     if part.targets is None:
         raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
-    errors.check_finite("features", part.features)
+    check_finite(part.features)
     with evaluating(model):
-        scores = model(part.features[:1])
+        scores = model(next(iter(part[:1].features.split(1))))
     shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
     if axis >= 0 and shape[axis] != min(1, len(part)):
         expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"

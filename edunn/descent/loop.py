@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +20,10 @@ from ..history import History
 from ..losses import Loss
 from ..models import MODELS, LinearModel, evaluating
 from ..penalties import Penalty
+from ..rows import chunk_of
 from ..stability import stable_rate
 from ..updates import Constant, GradientDescent, Rule, Schedule
+from .batches import check_batch, draw, whole
 from .checks import check_options, check_part
 from .progress import Ending, Progress
 from .steppers import ByAutograd, ByHand, Gradients, Stepper
@@ -127,6 +130,7 @@ class Descent:
             PRECISIONS[self.precision](self.model.weight)  # refuses a device or dtype that has no such products
         samples = len(self.train)
         self.batch = samples if self.batch_size is None else min(self.batch_size, samples)
+        check_batch(self.train, self.batch)
         self.steps_per_epoch = -(-samples // self.batch)
         if self.epochs is None:
             self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
@@ -203,15 +207,16 @@ class Descent:
         if isinstance(stepper, Singles) or (isinstance(stepper, Captured) and self.batch == 1):
             return self.run_singles(stepper, at)
         losses: list[Tensor] = []
-        for features, targets in self.batches(at.epoch, reuse=True):
-            epoch = at.epoch + len(losses) / self.steps_per_epoch
-            losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
-            at.step += 1
-            if self.snapshots and at.step % self.snapshots == 0:
-                stepper.settle()
-                self.keep_snapshot(at)
-            if at.step == self.steps:
-                break
+        with closing(self.batches(at.epoch, reuse=True)) as batches:
+            for features, targets in batches:
+                epoch = at.epoch + len(losses) / self.steps_per_epoch
+                losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
+                at.step += 1
+                if self.snapshots and at.step % self.snapshots == 0:
+                    stepper.settle()
+                    self.keep_snapshot(at)
+                if at.step == self.steps:
+                    break
         stepper.settle()
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
@@ -243,25 +248,16 @@ class Descent:
         """The step size after so many epochs, whole ones or parts."""
         return self.rate * self.schedule(epoch, self.epochs or 1) * at.rate_factor
 
-    def batches(self, epoch: int, reuse: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, reuse: bool = False) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch.
 
         `reuse` gathers them all into the same memory, so that a batch lasts until the next one is asked for.
         """
-        features, targets = self.train.features, self.train.targets
-        assert targets is not None
-        samples = len(self.train)
-        if self.batch == samples:
-            yield features, targets
+        if self.batch == len(self.train):
+            yield whole(self.train)
             return
-        order = permutation(samples, self.seed, epoch).to(features.device)
-        into = None
-        for start in range(0, samples, self.batch):
-            index = order[start : start + self.batch]
-            if into is None or not reuse:
-                into = features.new_empty(len(index), features.shape[1])
-            batch = torch.index_select(features, 0, index, out=into[: len(index)])
-            yield batch, targets.index_select(0, index)
+        order = permutation(len(self.train), self.seed, epoch).to(self.train.features.device)
+        yield from draw(self.train, order.split(self.batch), reuse)
 
     def record(self, at: Progress, losses: list[float], evaluation: dict[str, float] | None = None) -> None:
         """Adds the epoch's row, and notes the best epoch so far; `evaluation` where somebody has made it."""
@@ -382,9 +378,9 @@ def is_linear(model: Any) -> bool:
 
 
 @torch.no_grad()
-def evaluate(model: Any, loss: Loss, part: Samples, chunk: int = 16_384) -> tuple[float, float]:
+def evaluate(model: Any, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
     """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples."""
-    scores = torch.cat([model(features) for features in part.features.split(chunk)])
+    scores = torch.cat([model(features) for features in part.features.split(chunk or chunk_of(part.features))])
     return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
 
 

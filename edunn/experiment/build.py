@@ -21,6 +21,7 @@ from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
 from ..models import MODELS
 from ..penalties import PENALTIES, Penalty
+from ..rows import Rows
 from ..updates import RULES, SCHEDULES
 from . import neighbours
 
@@ -63,14 +64,18 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
     table = config.features
-    images = rest.features.to(device)  # features are computed where the training will be
+    images = placed(rest, device, config.data.dtype)
     pipeline, fitted = Pipeline.fit_apply(images, table.kind, table.standardise, **table.options)
 
     def ready(part: Samples | None) -> Samples | None:
-        return None if part is None else encoded(part, pipeline, loss, device, dtype)
+        if part is None:
+            return None
+        return encoded(part, loss, dtype, pipeline(placed(part, device, config.data.dtype), dtype))
 
-    train, held = encoded(rest, pipeline, loss, device, dtype, fitted), ready(validation)
+    train, held = encoded(rest, loss, dtype, fitted), ready(validation)
     if config.model.kind == neighbours.KIND:
+        if isinstance(train.features, Rows):
+            raise ConfigError("Expected a model that is trained, for features that are read batch by batch.")
         choice = neighbours.Choice(config.model.options, train, held, config.run.seed)
         return Prepared(
             config, dataset, pipeline, choice, choice.model, loss, None, train, held, ready(dataset.test), device, dtype
@@ -104,18 +109,20 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     return dataset
 
 
-def encoded(
-    part: Samples,
-    pipeline: Pipeline,
-    loss: Loss,
-    device: torch.device,
-    dtype: torch.dtype,
-    fitted: Tensor | None = None,
-) -> Samples:
-    """The part as the model and the loss take it; `fitted` are its features where they are at hand."""
-    features = pipeline(part.features.to(device), dtype) if fitted is None else fitted.to(dtype)
-    targets = None if part.targets is None else encode(part, loss, dtype).to(device)
-    return Samples(features, targets, classes=part.classes if loss.labels == "classes" else None)
+def placed(part: Samples, device: torch.device, kept: str | None) -> Any:
+    """The samples where the training will be, for features are computed there; `kept` as bytes, made batch by batch."""
+    features = part.features.to(device)
+    if kept is None or isinstance(features, Rows):
+        return features
+    if features.dtype != torch.uint8:
+        raise ConfigError(f"Expected images for data.dtype = {kept!r}; got numbers of {features.dtype}. Leave it out.")
+    return Rows([features], device=device, finite=True)
+
+
+def encoded(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
+    """The part as the model and the loss take it, with the features that were made of it."""
+    targets = None if part.targets is None else encode(part, loss, dtype).to(features.device)
+    return Samples(features.to(dtype=dtype), targets, classes=part.classes if loss.labels == "classes" else None)
 
 
 def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:

@@ -12,10 +12,11 @@ from torch import Tensor
 from .. import data, devices
 from ..config import Config
 from ..data import Samples
-from ..errors import RunError
+from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
+from ..rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .folder import RunFolder, put_weights
@@ -50,6 +51,8 @@ class LoadedRun:
 
     def read(self, path: str | Path) -> Samples:
         """New samples from a file, with the columns and classes of the run, and with targets if the file has them."""
+        if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
+            return self.read_stored(path)
         if len(self.features.shape) == 3:
             return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
         return data.read_table(
@@ -61,19 +64,37 @@ class LoadedRun:
             classes=self.classes,
         )
 
+    def read_stored(self, path: str | Path) -> Samples:
+        """New samples that stay in their file; of shards with a test part that part."""
+        if Path(path).suffix == ".npy":
+            return data.read_npy(path, classes=self.classes, targets_required=False).train
+        found = data.read_shards(path)
+        part = found.test or found.train
+        if part.targets is not None and part.classes != self.classes:
+            raise DataError(f"Expected the run's classes, {self.classes}; '{path}' has {part.classes}.")
+        return part
+
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
         """Scores, labels and, where the model has them, probabilities of new samples; with targets also how right."""
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
-        scores = self.model(x)
+        scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
-        probabilities = getattr(self.model, "probabilities", lambda _: None)(x)
         if self.classes is None:
             return Predictions(scores, None, None, decided, self.classes, self.rate(samples, scores))
         index = (decided > 0).long() if self.model.one_output else decided
         if probabilities is not None and self.model.one_output:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
         return Predictions(scores, index, probabilities, None, self.classes, self.rate(samples, scores))
+
+    def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
+        """Scores and, where the model has them, probabilities, in chunks where the features are in files."""
+        probabilities = getattr(self.model, "probabilities", lambda _: None)
+        if isinstance(features, Tensor):
+            return self.model(features), probabilities(features)
+        made = [(self.model(chunk), probabilities(chunk)) for chunk in features.split(chunk_of(features))]
+        scores, shares = zip(*made, strict=True)
+        return torch.cat(scores), None if shares[0] is None else torch.cat(shares)
 
     def rate(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import figures
 from ..data import Samples
 from ..history import History
+from ..rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
+
+SHOWN = 5_000
 
 
 def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
@@ -31,17 +35,17 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
     if any(history.metric in row for row in history):
         save(history.metric, figures.accuracy_curves(history))
     shape, standardise = template_shape(prepared), prepared.pipeline.standardise
-    own_units = in_own_units(prepared)
     if shape is not None:
         save("templates", figures.templates(model.weight.detach(), shape, classes=names))
     if history.metric == "r2" and width == 1:
-        save("fitted_line", figures.fitted_line(model, own_units, standardise=standardise))
+        save("fitted_line", figures.fitted_line(model, in_own_units(prepared), standardise=standardise))
     if history.metric == "accuracy" and width == 2:
-        save("regions", figures.decision_regions(model, own_units, standardise=standardise))
+        save("regions", figures.decision_regions(model, in_own_units(prepared), standardise=standardise))
     looked_at = prepared.test or prepared.validation
     if history.metric == "accuracy" and names and looked_at is not None and looked_at.targets is not None:
         with torch.no_grad():
-            decided = model.predict(looked_at.features)
+            size = chunk_of(looked_at.features)
+            decided = torch.cat([model.predict(features) for features in looked_at.features.split(size)])
         axes = figures.confusion_matrix(as_index(looked_at.targets), as_index(decided), names)
         axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
         save("confusion", axes)
@@ -54,9 +58,14 @@ def as_index(labels: torch.Tensor) -> torch.Tensor:
 
 
 def in_own_units(prepared: Prepared) -> Samples:
-    """The training part as the model takes it, but with the columns' names and in their own units: for the axes."""
+    """The training part as the model takes it, but with the columns' names and in their own units: for the axes.
+
+    Of features in files, `SHOWN` samples at even distances.
+    """
     train, named, standardise = prepared.train, prepared.dataset.train, prepared.pipeline.standardise
-    features = train.features if standardise is None else standardise.invert(train.features)
+    if isinstance(train.features, Rows):
+        train = train[:: -(-len(train) // SHOWN)].loaded()
+    features: Tensor = train.features if standardise is None else standardise.invert(train.features)
     return Samples(features, train.targets, train.classes, named.feature_names, named.target_name)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, ShapeError, nearest, shape
+from ..errors import ConfigError, ShapeError, nearest
+from ..rows import Rows, through
 from . import cache
 from .kinds import KINDS as IMAGE_KINDS
 from .kinds import Combination, combination
@@ -50,23 +51,27 @@ class Pipeline:
         """The pipeline, and what it makes of the samples that it was fitted on, which are computed once."""
         images = features.ndim == 4
         kind = kind_of(kind, images, options)
-        extract = cache.fit(combination(kind, options), features) if images else None
+        extract = fitted_kinds(combination(kind, options), features) if images else None
         plain = cls(kind, tuple(features.shape[1:]), extract=extract)
         x = plain(features)
         if not standardise:
             return plain, x
         fitted = Standardise.fit(x)
-        return cls(kind, plain.shape, fitted, extract), fitted(x)
+        return cls(kind, plain.shape, fitted, extract), through(x, fitted)
 
     def __call__(self, features: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """(samples, *shape) to (samples, width)."""
+        """(samples, *shape) to (samples, width). Of `Rows`, to rows that will be made so when they are read."""
         if tuple(features.shape[1:]) != self.shape:
             raise ShapeError(
-                f"Expected samples of shape {self.shape}, as the run was trained on; got {shape(features[0])}."
+                f"Expected samples of shape {self.shape}, as the run was trained on; got {tuple(features.shape[1:])}."
             )
-        x = features if self.extract is None else cache.compute(self.extract, features)
-        x = x if dtype is None else x.to(dtype)
-        return x if self.standardise is None else self.standardise(x)
+        x = features
+        if self.extract is not None:
+            kinds = self.extract
+            # histograms and pixels of bytes are finite
+            x = through(x, kinds, finite=True) if isinstance(x, Rows) else cache.compute(kinds, x)
+        x = x if dtype is None else x.to(dtype=dtype)
+        return x if self.standardise is None else through(x, self.standardise)
 
     def state(self) -> dict[str, Tensor]:
         """The fitted tensors, for a file."""
@@ -81,6 +86,19 @@ class Pipeline:
         own = {key: tensor for key, tensor in state.items() if "." not in key}  # a kind's have its name in front
         extract = combination(kind, options).restored(state) if len(shape) == 3 else None
         return cls(kind, shape, Standardise.from_state(own) if own else None, extract)
+
+
+def fitted_kinds(kinds: Combination, images: Tensor) -> Combination:
+    """The kinds with what they learn from the images of the training part."""
+    if not isinstance(images, Rows):
+        return cache.fit(kinds, images)
+    learning = [kind.name for kind in kinds.kinds if hasattr(kind, "dictionary")]
+    if learning:
+        raise ConfigError(
+            f"Expected kinds of features that learn nothing, for images that are made into numbers batch by batch; "
+            f"got {learning[0]!r}. Compute them once: edunn features."
+        )
+    return kinds
 
 
 def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
+from ..rows import check_finite
 
 CHUNK = 4 * 2**20  # numbers that are looked at in float64 at once: 32 MiB
 
@@ -38,8 +39,9 @@ class Standardise:
             )
 
     @classmethod
+    @torch.no_grad()
     def fit(cls, features: Tensor) -> Standardise:
-        """μ and σ of features (samples, features): floating, or uint8.
+        """μ and σ of features (samples, features): floating, or uint8; or of `Rows`, which are read twice.
 
         In two passes, the squares of the differences from the mean (their difference, E[x²] − μ², would lose twice the
         digits that μ/σ has), in float64 whatever the dtype, a chunk of rows at a time.
@@ -48,18 +50,19 @@ class Standardise:
         samples, width = features.shape
         if samples == 0:
             raise ShapeError(f"Expected at least one sample to fit on; got {errors.shape(features)}.")
-        chunks = features.detach().split(max(1, CHUNK // max(1, width)))
+        size = max(1, CHUNK // max(1, width))
+        first = next(iter(features.split(1)))[0]
         mean = torch.zeros(width, dtype=torch.float64, device=features.device)
         variance = torch.zeros_like(mean)
         constant = torch.ones_like(mean, dtype=torch.bool)
-        for chunk in chunks:
+        for chunk in features.split(size):
             mean += chunk.double().sum(0) / samples
-            constant &= (chunk == features[0]).all(0)
-        mean[constant] = features[0, constant].detach().double()  # a sum of equal terms may miss them by a rounding
-        for chunk in chunks:
+            constant &= (chunk == first).all(0)
+        mean[constant] = first[constant].double()  # a sum of equal terms may miss them by a rounding
+        for chunk in features.split(size):
             variance += ((chunk.double() - mean) ** 2).sum(0) / samples
         if not variance.isfinite().all():
-            errors.check_finite("features", features)
+            check_finite(features)
             raise DataError("Expected features whose squares are finite; got values beyond 1e150. Rescale them.")
         scale = variance.sqrt()
         # a deviation that is 0 in the features' own dtype is as good as none: dividing by it gives inf
@@ -70,7 +73,7 @@ class Standardise:
     def __call__(self, features: Tensor) -> Tensor:
         """Rows as they came, (samples, features), to rows of mean 0 and deviation 1 (on the part it was fitted on)."""
         x = self._matching(features)
-        return (x - self.mean.to(x)) / self.scale.to(x)
+        return (x - self.mean.to(x)).div_(self.scale.to(x))
 
     def invert(self, features: Tensor) -> Tensor:
         """Standardised rows back to their own units: x = σ z + μ."""

@@ -1,0 +1,70 @@
+"""The batches of an epoch: the samples at a list of indices, wherever the samples are."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+
+import torch
+from torch import Tensor
+
+from .. import errors
+from ..data import Samples
+from ..prefetch import batches_of
+from ..rows import Rows
+
+LARGEST = 512 << 20  # bytes of a batch that is read from files: the background holds three of them
+
+
+def draw(
+    train: Samples, indices: Sequence[Tensor], reuse: bool = False, ahead: bool = True
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Features and targets at each of the indices, in their order.
+
+    Parameters
+    ----------
+    indices : int64, on the device of the features: (samples,), or (runs, samples) for a stack whose runs see batches of
+        their own, which gives features (runs, samples, features). The first is the largest.
+    reuse : a batch lasts until the next one is asked for; else each has memory of its own
+    ahead : read features that are not in memory in the background
+    """
+    features, targets = train.features, train.targets
+    assert targets is not None
+    flat = [index.reshape(-1) for index in indices]
+    if isinstance(features, Rows):
+        with closing(batches_of(features, flat, ahead)) as found:
+            for index, batch in zip(indices, found, strict=True):
+                batch = batch if reuse else batch.clone()
+                yield batch.view(*index.shape, -1), targets_at(targets, index)
+        return
+    into = None
+    for index, rows in zip(indices, flat, strict=True):
+        if into is None or not reuse:
+            into = features.new_empty(len(rows), features.shape[1])
+        batch = torch.index_select(features, 0, rows, out=into[: len(rows)])
+        yield batch.view(*index.shape, -1), targets_at(targets, index)
+
+
+def targets_at(targets: Tensor, index: Tensor) -> Tensor:
+    return targets.index_select(0, index.reshape(-1)).view(index.shape)
+
+
+def whole(train: Samples) -> tuple[Tensor, Tensor]:
+    """All samples as they lie, for a full batch."""
+    assert train.targets is not None
+    features = train.features
+    return features.loaded() if isinstance(features, Rows) else features, train.targets
+
+
+def check_batch(train: Samples, batch: int) -> None:
+    """Refuses a batch that would bring most of the files into memory."""
+    features = train.features
+    if not isinstance(features, Rows):
+        return
+    row = features.nbytes // max(1, len(features))
+    if batch * row > LARGEST:
+        said = "a full batch" if batch == len(train) else f"a batch of {batch}"
+        raise errors.ConfigError(
+            f"Expected batches of at most {LARGEST >> 20} MiB of features that are read from files; {said} has "
+            f"{batch * row / 2**20:,.0f}. Take a batch_size of {LARGEST // row} or less."
+        )

@@ -1,0 +1,156 @@
+"""The next rows, fetched in the background while a step is computed on the ones before.
+
+What takes long, and keeps no core busy, is waiting: for the disk, and for the way to a CUDA device. A thread does that
+ahead of the loop, a few blocks and no further: on a CPU it has the pages of the next rows brought into memory, and the
+loop gathers them with all of its cores (a thread that gathered as well would take a core away from the products, which
+is slower as soon as the files are in memory); for a CUDA device it gathers them into pinned memory. What comes out, and
+in what order, is what reading in the loop itself would have given, to the bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from queue import SimpleQueue
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from .rows import Located, Rows
+
+T = TypeVar("T")
+
+BLOCK = 8 << 20  # bytes: enough batches that handing them over costs nothing beside reading them
+AHEAD = 4  # blocks that are brought into memory before they are asked for
+PINNED = 3  # blocks of pinned memory: one that travels, one ready, one being filled
+
+
+def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Generator[Tensor, None, None]:
+    """The rows at each of the indices, batch after batch, on the rows' device.
+
+    A batch lasts until the next one is asked for. What goes wrong in the background is raised here, at the batch that
+    it would have been. The thread ends with the iterator: at its end, when it is closed, and when it is let go.
+
+    Parameters
+    ----------
+    indices : (samples,) int64 for each batch, the first of them the largest
+    ahead : fetch in the background; not where all of it is one block, or is on a device already
+    """
+    groups = grouped(rows, indices)
+    if rows.device.type == "cpu":
+        ahead = ahead and len(groups) > 1
+
+        def fetch(number: int) -> Located:
+            where = rows.locate(groups[number])
+            if ahead:
+                rows.touch(where)
+            return where
+
+        with closing(in_background(fetch, len(groups), AHEAD if ahead else 0)) as found:
+            yield from gathered(rows, [len(index) for index in groups[0]] if groups else [], found)
+    elif rows.resident or not ahead:
+        for index in indices:
+            yield rows.index_select(0, index)
+    else:
+        with closing(pinned(rows, groups)) as blocks:
+            yield from on_device(rows, blocks)
+
+
+def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    """The indices of each block."""
+    if not indices:
+        return []
+    per_batch = len(indices[0]) * rows.shape[1:].numel() * rows.dtype.itemsize
+    size = max(1, BLOCK // max(1, per_batch))
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator[T, None, None]:
+    """What work(0), work(1), … return, computed in a thread before it is asked for.
+
+    ahead : how many are computed before the one that is in use is let go; 0: none, and no thread
+    """
+    if not ahead:
+        yield from map(work, range(count))
+        return
+    room, stopped = threading.Semaphore(ahead), threading.Event()
+    done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            for number in range(count):
+                room.acquire()
+                if stopped.is_set():
+                    return
+                done.put((work(number), None))
+        except BaseException as error:  # it belongs to the caller
+            done.put((None, error))
+
+    thread = threading.Thread(target=run, name="edunn-prefetch", daemon=True)
+    thread.start()
+    try:
+        for _ in range(count):
+            result, error = done.get()
+            if error is not None:
+                raise error
+            yield cast(T, result)
+            room.release()
+    finally:
+        stopped.set()
+        room.release()
+        thread.join()
+
+
+def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iterator[Tensor]:
+    """The batches of each block in turn, of these sizes at the most.
+
+    A batch has a tensor of its own, for a product may round by where its rows begin.
+    """
+    memory = [torch.empty(size, *rows.shape[1:], dtype=rows.dtype) for size in sizes]
+    for where in found:
+        yield from rows.batches(where, memory)
+
+
+def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]]) -> Generator[list[Tensor], None, None]:
+    """Block after block of batches as they lie in the files, in pinned memory that is filled again after the next."""
+    part = rows.parts[0]
+    shapes = [(len(index), *part.shape[1:]) for index in groups[0]] if groups else []
+    memory = [[torch.empty(shape, dtype=part.dtype, pin_memory=True) for shape in shapes] for _ in range(PINNED)]
+
+    def fill(number: int) -> list[Tensor]:
+        group = groups[number]
+        block = [into[: len(index)] for into, index in zip(memory[number % PINNED], group, strict=False)]
+        rows.collect(rows.locate(group), block)
+        return block
+
+    with closing(in_background(fill, len(groups), PINNED)) as blocks:
+        yield from blocks
+
+
+def on_device(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:
+    """Blocks copied on a stream of their own: one travels while steps are taken on the one before.
+
+    All calls to CUDA are made here and none in the thread, so that a graph may be captured meanwhile.
+    """
+    side, before = torch.cuda.Stream(rows.device), None
+    for block in blocks:
+        with torch.cuda.stream(side):
+            copies = [batch.to(rows.device, non_blocking=True) for batch in block]
+        after = copies, side.record_event()
+        if before is not None:
+            yield from used(rows, *before)
+        before = after
+        before[1].synchronize()  # the pinned memory may be filled again; the steps would have waited for it as well
+    if before is not None:
+        yield from used(rows, *before)
+
+
+def used(rows: Rows, block: Sequence[Tensor], arrived: torch.cuda.Event) -> Iterator[Tensor]:
+    """The batches of a block that has arrived, made into what they are to be."""
+    here = torch.cuda.current_stream(rows.device)
+    here.wait_event(arrived)
+    for batch in block:
+        batch.record_stream(here)
+        yield rows.made(batch)
