@@ -22,6 +22,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = 25.0  # seconds that a process waits for the others inside a loop; EDUNN_TIMEOUT says otherwise
+FAREWELL = 20.0  # that rank 0 waits at its end for processes that have not yet come to theirs
 PATIENCE = 3600.0  # and where they may be far apart: reading data, a long share of a sweep, the pictures of rank 0
 
 
@@ -100,7 +102,7 @@ class Ranks(Alone):
     """Several processes, seen from one of them. For a loop it is the crew; see `crew.Crew` for what that can do."""
 
     def __init__(self, place: Place) -> None:
-        """Meets the others. The environment says where: MASTER_ADDR and MASTER_PORT."""
+        """Finds the store of words that all processes can read: MASTER_ADDR and MASTER_PORT say where."""
         import torch
         import torch.distributed as dist
         from torch.distributed.rendezvous import rendezvous
@@ -112,23 +114,44 @@ class Ranks(Alone):
         self.called = False  # an interrupt came
         self.stopping = False  # and all processes know
         self.buffer: Tensor | None = None
-        limit = seconds_of(os.environ.get("EDUNN_TIMEOUT"))
+        self.limit = seconds_of(os.environ.get("EDUNN_TIMEOUT"))
         try:
             self.store, *_ = next(iter(rendezvous("env://", timeout=timedelta(seconds=PATIENCE))))
-            dist.init_process_group(
-                "gloo", store=self.store, rank=place.rank, world_size=place.world, timeout=timedelta(seconds=PATIENCE)
-            )
-            self.quick = {"cpu": dist.new_group(backend="gloo", timeout=timedelta(seconds=limit))}
-            devices = torch.cuda.device_count() if dist.is_nccl_available() else 0
-            if devices >= place.local_world:
-                torch.cuda.set_device(place.local_rank)
-                self.quick["cuda"] = dist.new_group(backend="nccl", timeout=timedelta(seconds=limit))
         except ValueError as error:  # an address is missing
             raise ConfigError(f"Expected the environment that torchrun sets; {error}.") from None
         except RuntimeError as error:
             raise self.lost(error) from error
         if "OMP_NUM_THREADS" not in os.environ:  # torch would take every core in every process
             torch.set_num_threads(max(1, torch.get_num_threads() // place.local_world))
+
+    @functools.cached_property
+    def patient(self) -> Any:
+        """All processes, connected at the first thing that they have to say to one another: for words, over gloo."""
+        place, limit = self.place, timedelta(seconds=PATIENCE)
+        try:
+            self.dist.init_process_group(
+                "gloo", store=self.store, rank=place.rank, world_size=place.world, timeout=limit
+            )
+            return self.dist.group.WORLD
+        except RuntimeError as error:
+            raise self.lost(error) from error
+
+    @functools.cached_property
+    def quick(self) -> dict[str, Any]:
+        """The same for the sums of a loop, by device, with the short time-out."""
+        import torch
+
+        assert self.patient is not None  # it comes first
+        limit = timedelta(seconds=self.limit)
+        try:
+            groups = {"cpu": self.dist.new_group(backend="gloo", timeout=limit)}
+            devices = torch.cuda.device_count() if self.dist.is_nccl_available() else 0
+            if devices >= self.place.local_world:
+                torch.cuda.set_device(self.place.local_rank)
+                groups["cuda"] = self.dist.new_group(backend="nccl", timeout=limit)
+            return groups
+        except RuntimeError as error:
+            raise self.lost(error) from error
 
     # ---- the crew of a loop ------------------------------------------------------------------------------------------
 
@@ -226,7 +249,7 @@ class Ranks(Alone):
     def collected(self, own: T) -> list[T]:
         found: list[Any] | None = [None] * self.place.world if self.leads else None
         try:
-            self.dist.gather_object(own, found)
+            self.dist.gather_object(own, found, group=self.patient)
         except RuntimeError as error:
             raise self.lost(error) from error
         return found or []
@@ -250,7 +273,7 @@ class Ranks(Alone):
                 raise self.told(error) from None
         self.compare(None)
         try:
-            self.dist.broadcast_object_list(box, 0)
+            self.dist.broadcast_object_list(box, 0, group=self.patient)
         except RuntimeError as error:
             raise self.lost(error) from error
         result: T = box[0]
@@ -272,7 +295,7 @@ class Ranks(Alone):
         """The exchange itself: everyone's trouble, and if there is any, the first one's is raised in all."""
         troubles: list[Any] = [None] * self.place.world
         try:
-            self.dist.all_gather_object(troubles, trouble)
+            self.dist.all_gather_object(troubles, trouble, group=self.patient)
         except RuntimeError as error:
             raise self.lost(error) from error
         rank, first = next(((rank, word) for rank, word in enumerate(troubles) if word is not None), (0, None))
@@ -299,13 +322,18 @@ class Ranks(Alone):
     def over(self, code: int | None = None) -> int:
         """At the end of the command: rank 0 gives the exit code, and the others wait for it.
 
-        A process that left before with a code other than 0 would make torchrun end rank 0 in the middle of its files.
+        All leave together: torchrun ends the others as soon as one has left with a code other than 0, also rank 0 in
+        the middle of its files.
         """
         try:
-            if code is not None:
-                self.store.set("edunn/over", str(code))
-                return code
-            return int(self.store.get("edunn/over"))
+            if code is None:
+                self.store.add("edunn/waiting", 1)
+                return int(self.store.get("edunn/over"))
+            latest = time.monotonic() + FAREWELL
+            while self.store.add("edunn/waiting", 0) < self.place.world - 1 and time.monotonic() < latest:
+                time.sleep(0.002)
+            self.store.set("edunn/over", str(code))
+            return code
         except RuntimeError:
             return 1 if code is None else code
 

@@ -24,6 +24,7 @@ def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
     """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
     from ..distributed import Ranks, ranks
     from ..errors import EdunnError
+    from . import COMMANDS
 
     try:
         others = ranks()
@@ -32,7 +33,7 @@ def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
         return 2
     assert isinstance(others, Ranks)
     if others.leads:
-        if argv and argv[0] not in SHARED:
+        if argv and argv[0] in COMMANDS and argv[0] not in SHARED:
             print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
         code = others.over(answer(run, argv))
     elif argv and argv[0] in SHARED:
