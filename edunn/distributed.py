@@ -322,19 +322,28 @@ class Ranks(Alone):
     def over(self, code: int | None = None) -> int:
         """At the end of the command: rank 0 gives the exit code, and the others wait for it.
 
-        All leave together: torchrun ends the others as soon as one has left with a code other than 0, also rank 0 in
-        the middle of its files.
+        All leave together: torchrun ends the others (SIGTERM) as soon as one has left with a code other than 0, also
+        rank 0 in the middle of its files. Who is ended by it while the code is there leaves with that code.
         """
+        ended = threading.Event()
+        before = signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
+        latest = time.monotonic() + FAREWELL
         try:
             if code is None:
                 self.store.add("edunn/waiting", 1)
+                while not self.store.check(["edunn/over"]):
+                    if ended.is_set():
+                        signal.signal(signal.SIGTERM, before)
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(0.01)
                 return int(self.store.get("edunn/over"))
-            latest = time.monotonic() + FAREWELL
-            while self.store.add("edunn/waiting", 0) < self.place.world - 1 and time.monotonic() < latest:
+            while self.store.add("edunn/waiting", 0) < self.place.world - 1 and not ended.is_set():
+                if time.monotonic() > latest:
+                    break
                 time.sleep(0.002)
             self.store.set("edunn/over", str(code))
             return code
-        except RuntimeError:
+        except RuntimeError:  # the machine that kept the words is gone
             return 1 if code is None else code
 
 
