@@ -17,6 +17,7 @@ order. And what may go wrong on one of them alone, such as reading a file, ends 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
@@ -93,9 +94,9 @@ class Alone:
         """What rank 0 alone gets from calling it: its result, or its error, is everyone's."""
         return function()
 
-    def collected(self, own: T) -> list[T]:
-        """What each process has, in the order of the ranks; for rank 0: the others get an empty list."""
-        return [own]
+    def collected(self, function: Callable[[], T]) -> list[T]:
+        """What each process gets from calling it, in the order of the ranks: for rank 0, the others get nothing."""
+        return [function()]
 
 
 class Ranks(Alone):
@@ -110,7 +111,7 @@ class Ranks(Alone):
         self.place, self.dist = place, dist
         self.crew, self.split = self, self.split_up
         self.size, self.rows = 0, slice(0, 0)
-        self.working = False  # past the point up to which an error of one process is told to all
+        self.working = False  # between two exchanges, where nobody listens for an error of another
         self.called = False  # an interrupt came
         self.stopping = False  # and all processes know
         self.buffer: Tensor | None = None
@@ -132,6 +133,7 @@ class Ranks(Alone):
             self.dist.init_process_group(
                 "gloo", store=self.store, rank=place.rank, world_size=place.world, timeout=limit
             )
+            atexit.register(self.dist.destroy_process_group)  # a script's end; its threads would abort the interpreter
             return self.dist.group.WORLD
         except RuntimeError as error:
             raise self.lost(error) from error
@@ -220,6 +222,7 @@ class Ranks(Alone):
             yield
             return
         before = signal.getsignal(signal.SIGINT)
+        self.called = self.stopping = False
 
         def call(number: int, frame: FrameType | None) -> None:
             self.called = True
@@ -246,7 +249,8 @@ class Ranks(Alone):
         result.narrow(axis, mine.start, mine.stop - mine.start).copy_(own)
         return self.total(result)
 
-    def collected(self, own: T) -> list[T]:
+    def collected(self, function: Callable[[], T]) -> list[T]:
+        own = self.each(function)
         found: list[Any] | None = [None] * self.place.world if self.leads else None
         try:
             self.dist.gather_object(own, found, group=self.patient)
@@ -257,6 +261,7 @@ class Ranks(Alone):
     # ---- one word for all --------------------------------------------------------------------------------------------
 
     def each(self, function: Callable[[], T]) -> T:
+        self.working = False
         try:
             result = function()
         except (EdunnError, MemoryError) as error:
@@ -265,6 +270,7 @@ class Ranks(Alone):
         return result
 
     def lead(self, function: Callable[[], T]) -> T:
+        self.working = False
         box: list[Any] = [None]
         if self.leads:
             try:
@@ -279,17 +285,20 @@ class Ranks(Alone):
         result: T = box[0]
         return result
 
-    def told(self, error: EdunnError | MemoryError) -> BaseException:
-        """The error that all processes end with, once they know; they must be at an exchange, or on their way there."""
-        if isinstance(error, Told | LostError):
+    def told(self, error: EdunnError | MemoryError) -> EdunnError:
+        """The error that all processes end with, once they know: they come to the same exchange, by this way or not."""
+        if isinstance(error, Told | LostError | AtWork):
             return error
+        text = (
+            str(error) if isinstance(error, EdunnError) else "Expected room in memory for this; there was too little."
+        )
         if self.working:  # the others are inside a loop and cannot listen: they will lose this process
-            return AtWork(f"rank {self.place.rank}: {error}")
+            return AtWork(f"rank {self.place.rank}: {text}")
         try:
-            self.compare(f"{error}" or type(error).__name__)
-        except Told as known:
+            self.compare(text)
+        except (Told, LostError) as known:
             return known
-        return error
+        raise AssertionError("a trouble was told, and nobody heard it")
 
     def compare(self, trouble: str | None) -> None:
         """The exchange itself: everyone's trouble, and if there is any, the first one's is raised in all."""

@@ -333,7 +333,7 @@ def test_alone_is_what_a_plain_python_gets() -> None:
     assert here.crew is None
     assert here.leads
     assert here.lead(lambda: 3) == here.each(lambda: 3) == 3
-    assert here.collected("a") == ["a"]
+    assert here.collected(lambda: "a") == ["a"]
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "nan", "inf", "soon"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 SHARED = ("train", "sweep", "landscape")
@@ -32,23 +32,24 @@ def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
         print(f"edunn: {error}", file=sys.stderr)
         return 2
     assert isinstance(others, Ranks)
-    if others.leads:
-        if argv and argv[0] in COMMANDS and argv[0] not in SHARED:
-            print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
-        code = others.over(answer(run, argv))
-    elif argv and argv[0] in SHARED:
-        with silent():
-            code = answer(run, argv)
-        code = others.over() if code != LOST else code
-    else:
-        code = others.over()
+    shared = bool(argv) and argv[0] in SHARED
+    try:
+        if others.leads:
+            if argv and argv[0] in COMMANDS and not shared:
+                print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
+            code = others.over(answer(run, argv))
+        else:
+            if shared:
+                with silent():
+                    answer(run, argv)
+            code = others.over()
+    except KeyboardInterrupt:  # while it waits for the others
+        code = 130
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(BrokenPipeError):  # the reader of our output went away
+            stream.flush()
     # at once: while the interpreter takes itself apart, torchrun would find a first process gone and end the others
     os._exit(code)
-
-
-LOST = 1  # another process is gone: nobody is left to agree with about the exit code
 
 
 def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
@@ -56,7 +57,7 @@ def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
     try:
         return run(argv)
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 2
+        return leaving.code if isinstance(leaving.code, int) else 0
 
 
 def together(command: Any, args: Any) -> int:
@@ -72,9 +73,9 @@ def together(command: Any, args: Any) -> int:
     except (EdunnError, MemoryError) as error:
         told = others.told(error)
         if isinstance(told, LostError | AtWork):
-            if isinstance(told, AtWork) or others.first("lost"):
+            if others.first("trouble"):
                 print(f"edunn: {told}", file=sys.__stderr__, flush=True)
-            os._exit(LOST if isinstance(told, LostError) else 2)
+            os._exit(1 if isinstance(told, LostError) else 2)  # nobody is left to agree with about the code
         raise told from None
     except KeyboardInterrupt:  # outside a loop, where nothing is to be saved: see `distributed.Ranks.watch`
         if others.first("interrupted"):
@@ -83,7 +84,7 @@ def together(command: Any, args: Any) -> int:
 
 
 @contextlib.contextmanager
-def silent() -> Any:
+def silent() -> Iterator[None]:
     """Neither results nor notes nor progress: rank 0 has them. A traceback still shows, for it comes afterwards."""
     with (
         open(os.devnull, "w", encoding="utf-8") as nowhere,

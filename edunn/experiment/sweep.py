@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from .. import config as configs
@@ -149,7 +150,7 @@ def sweep(
     runs, preparations = ranks.each(lambda: put_together(loaded))
     ranks.lead(folder.create)
     start = time.perf_counter()
-    histories = ranks.each(lambda: train_shared(runs, bar, ranks))
+    histories = train_shared(runs, bar, ranks)
     seconds = time.perf_counter() - start
     return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder))
 
@@ -220,15 +221,16 @@ def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[Histo
     """
     order = [index for group in grouped(runs) for index in group]
     mine = order[ranks.place.rank :: ranks.place.world]
-    histories = train_all([runs[index] for index in mine], bar) if mine else []
-    if ranks.place.world == 1:
-        return [histories[mine.index(index)] for index in range(len(runs))]
-    states = [{name: t.cpu() for name, t in runs[index].model.state_dict().items()} for index in mine]
+
+    def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
+        histories = train_all([runs[index] for index in mine], bar) if mine else []
+        states = [{name: t.cpu() for name, t in runs[index].model.state_dict().items()} for index in mine]
+        return list(zip(mine, histories, states, strict=True))
+
     found: dict[int, History] = {}
-    for share in ranks.collected(list(zip(mine, histories, states, strict=True))):
-        for index, history, state in share:
-            found[index] = history
-            runs[index].model.load_state_dict(state)
+    for index, history, state in itertools.chain.from_iterable(ranks.collected(trained)):
+        found[index] = history
+        runs[index].model.load_state_dict(state)
     return [found[index] for index in sorted(found)]
 
 
