@@ -117,7 +117,10 @@ class Ranks(Alone):
         self.buffer: Tensor | None = None
         self.limit = seconds_of(os.environ.get("EDUNN_TIMEOUT"))
         try:
-            self.store, *_ = next(iter(rendezvous("env://", timeout=timedelta(seconds=PATIENCE))))
+            store, *_ = next(iter(rendezvous("env://", timeout=timedelta(seconds=PATIENCE))))
+            # torchrun's store outlives its restarts: what a process of the last attempt left would be taken for new
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            self.store = dist.PrefixStore(f"edunn/{attempt}/{place.world}", store)
         except ValueError as error:  # an address is missing
             raise ConfigError(f"Expected the environment that torchrun sets; {error}.") from None
         except RuntimeError as error:
@@ -324,7 +327,7 @@ class Ranks(Alone):
     def first(self, what: str) -> bool:
         """Whether this process is the first to say so: one sentence is enough."""
         try:
-            return int(self.store.add(f"edunn/said/{what}", 1)) == 1
+            return int(self.store.add(f"said/{what}", 1)) == 1
         except RuntimeError:  # the machine that kept the count is gone
             return self.leads
 
@@ -339,18 +342,18 @@ class Ranks(Alone):
         latest = time.monotonic() + FAREWELL
         try:
             if code is None:
-                self.store.add("edunn/waiting", 1)
-                while not self.store.check(["edunn/over"]):
+                self.store.add("waiting", 1)
+                while not self.store.check(["over"]):
                     if ended.is_set():
                         signal.signal(signal.SIGTERM, before)
                         os.kill(os.getpid(), signal.SIGTERM)
                     time.sleep(0.01)
-                return int(self.store.get("edunn/over"))
-            while self.store.add("edunn/waiting", 0) < self.place.world - 1 and not ended.is_set():
+                return int(self.store.get("over"))
+            while self.store.add("waiting", 0) < self.place.world - 1 and not ended.is_set():
                 if time.monotonic() > latest:
                     break
                 time.sleep(0.002)
-            self.store.set("edunn/over", str(code))
+            self.store.set("over", str(code))
             return code
         except RuntimeError:  # the machine that kept the words is gone
             return 1 if code is None else code

@@ -55,15 +55,21 @@ if __name__ == "__main__":
 def torchrun(processes: int, *command: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """A command in several processes, to its end."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *options]
-    return subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, *launcher, *command],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=LIMIT,
-        check=False,
     )
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # and torchrun its processes, which a kill would leave behind
+        out, err = process.communicate()
+        pytest.fail(f"no end after {LIMIT} s: {command}\n{err}")
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def edunn(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
