@@ -17,10 +17,10 @@ from typing import Any
 from .version import __version__ as __version__
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "errors", "exercises",
-    "experiment", "faststep", "features", "figures", "gradcheck", "graph", "handins", "health", "history",
-    "landscape", "layers", "lessons", "lockstep", "losses", "metrics", "minimise", "models", "neighbours",
-    "penalties", "selection", "speed", "stability", "stacks", "updates",
+    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "distributed", "errors",
+    "exercises", "experiment", "faststep", "features", "figures", "gradcheck", "graph", "handins", "health",
+    "history", "landscape", "layers", "lessons", "lockstep", "losses", "metrics", "minimise", "models",
+    "neighbours", "penalties", "selection", "speed", "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,19 +15,37 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU."""
+    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU.
+
+    Under torchrun each process of a machine takes the device of its local rank.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda"):
         raise ConfigError(
             f"Expected a device auto, cpu or cuda; got {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}"
         )
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
+    if name.startswith("cuda") and os.environ.get("WORLD_SIZE", "1") != "1":
+        return own_device(name)
     try:
         return torch.device(name)
     except RuntimeError:
         raise ConfigError(f"Expected a device like cpu, cuda or cuda:1; got {name!r}.") from None
+
+
+def own_device(name: str) -> torch.device:
+    """The CUDA device of this process, one of several that torchrun started on this machine."""
+    rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if name != "cuda":
+        raise ConfigError(f"Expected the device cuda under torchrun, where each process takes its own; got {name!r}.")
+    if rank >= count:
+        raise ConfigError(
+            f"Expected a CUDA device for each process of this machine; it has {count}, and process {rank + 1} none. "
+            f"Start with --nproc-per-node {count}, or use --device cpu."
+        )
+    return torch.device("cuda", rank)
 
 
 def dtype(name: str) -> torch.dtype:

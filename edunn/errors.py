@@ -46,6 +46,10 @@ class GradientError(EdunnError, RuntimeError):
     """A derivative was asked for where none exists, or none that is of use."""
 
 
+class LostError(EdunnError, RuntimeError):
+    """Another process of the same run has gone, or does not answer."""
+
+
 def shape(tensor: Tensor) -> str:
     """A shape as a reader writes it: `(12, 3)`."""
     return str(tuple(tensor.shape))

@@ -1,4 +1,4 @@
-"""Work in slices, shared out to threads that each compute by themselves."""
+"""Work in slices, shared out to threads that each compute by themselves; and `whole`, for work that processes share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from torch import Tensor
 
 
 def slices(count: int, size: int) -> list[slice]:
@@ -38,3 +39,15 @@ def share_out(work: list[slice], make: Callable[[], Callable[[slice], None]], de
             list(pool.map(one_thread, range(threads)))
     finally:
         torch.set_num_threads(threads)
+
+
+Split = Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]
+
+
+def whole(evaluate: Callable[[Tensor], Tensor], things: Tensor, axis: int) -> Tensor:
+    """`evaluate(things)`: all of them, here. What stands in its place shares them out to several processes.
+
+    `things` are numbered along their axis 0, and the result along `axis`: of grid rows (rows,), say, a jet
+    (channels, rows, columns) has axis 1. What is computed for one of them depends on no other.
+    """
+    return evaluate(things)

@@ -50,11 +50,8 @@ def together(
     for index, run in enumerate(runs):
         if any(run.model is other.model for other in runs[:index]):
             raise ConfigError("Expected a model of its own for each run; two share one. Use stacks.vary(run, …).")
-    groups: dict[Hashable, list[int]] = {}
-    for index, run in enumerate(runs):
-        groups.setdefault(kind_of(run) if is_linear(run.model) else index, []).append(index)
     histories: dict[int, History] = {}
-    for group in groups.values():
+    for group in grouped(runs):
         size = max(1, memory // bytes_of(runs[group[0]])) if len(group) > 1 else 1
         for start in range(0, len(group), size):
             members = group[start : start + size]
@@ -67,6 +64,14 @@ def together(
                 found = Stack(stack).go(after_epoch)
             histories |= zip(members, found, strict=True)
     return [histories[index] for index in range(len(runs))]
+
+
+def grouped(runs: Sequence[Descent]) -> list[list[int]]:
+    """The runs by kind, as indices: those of one group train as one stack."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, run in enumerate(runs):
+        groups.setdefault(kind_of(run) if is_linear(run.model) else index, []).append(index)
+    return list(groups.values())
 
 
 def vary(

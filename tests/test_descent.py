@@ -725,15 +725,6 @@ def test_a_callback_may_change_the_strength() -> None:
     assert_same_bits(model, other)
 
 
-def test_gradients_pass_through_reduce() -> None:
-    """What several processes do with their gradients: here, halve them."""
-    half, slow = softmax(), softmax()
-    train(half, reduce=lambda gradients: {name: g / 2 for name, g in gradients.items()})
-    train(slow, rate=0.05)
-    for one, other in zip(weights(half), weights(slow), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-13, atol=0)
-
-
 def test_proximal_weights_are_zero_and_max_norm_holds() -> None:
     sparse, held = softmax(), softmax()
     train(sparse, penalty=L1(0.2, proximal=True), epochs=200)

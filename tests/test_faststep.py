@@ -192,7 +192,6 @@ def test_who_takes_the_steps(model: Any, batch_size: int, rule: Rule, penalty: P
     run = Descent(made, CrossEntropy(), samples, 0.1, batch_size, rule=rule, penalty=penalty)
     assert type(run.stepper("hand")) is stepper
     assert type(run.stepper("plain")) is ByHand
-    assert type(run.stepper("hand", reduce=lambda gradients: gradients)) is ByHand
 
 
 # --- the pieces --------------------------------------------------------------------------------------------------

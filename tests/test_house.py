@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "edunn"
 LEVELS = {
     "errors": 0, "version": 0,
     "activations": 1, "devices": 1, "places": 1, "sharing": 1, "differences": 1, "distances": 1,
-    "rows": 1, "broadcasting": 1, "config": 1, "history": 1, "metrics": 1,
+    "rows": 1, "broadcasting": 1, "config": 1, "crew": 1, "history": 1, "metrics": 1,
     "losses": 2, "penalties": 2, "layers": 2, "updates": 2, "graph": 2,
     "prefetch": 2,
     "models": 3, "neighbours": 3, "features": 3, "data": 3, "minimise": 3, "stability": 3,

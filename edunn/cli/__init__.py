@@ -4,7 +4,7 @@ A command's module has `EXAMPLE`, `arguments(parser)` and `run(args)`, which ret
 the rest of the package inside `run`, so that `--help` stays quick.
 
 Exit codes: 0 done and right; 1 done, and what was checked is wrong (a gradient differs, a run diverged); 2 the input or
-the usage is wrong; 130 interrupted.
+the usage is wrong; 130 interrupted. Under torchrun every process ends with the code of rank 0.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 
 from ..errors import EdunnError, nearest
 from ..version import __version__
+from . import ranks
 
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
@@ -45,6 +46,11 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code. Errors are one line on stderr, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
+    return ranks.main(argv, run) if ranks.several(os.environ) else run(argv)
+
+
+def run(argv: list[str]) -> int:
+    """The same in one process."""
     overview = Parser(
         prog="edunn",
         description="Losses, linear models and descent with hand-derived gradients, to see and to check.",
@@ -79,7 +85,8 @@ def run_command(name: str, argv: list[str]) -> int:
     command.arguments(parser)
     args = parser.parse_args(argv)
     try:
-        code: int = command.run(args)
+        shared = name in ranks.SHARED and ranks.several(os.environ)
+        code: int = ranks.together(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code
     except EdunnError as error:

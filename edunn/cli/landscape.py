@@ -61,27 +61,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..distributed import ranks
     from ..experiment.folder import RunFolder
 
-    start = time.perf_counter()
+    start, processes = time.perf_counter(), ranks()
     options = checked(args)
     if args.html and not args.no_figures:
         need_plotly()
-    folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
-    folder.check_free()
+
+    def free() -> RunFolder:
+        folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
+        folder.check_free()
+        return folder
+
+    folder = processes.lead(free)
+    options |= {"split": processes.split, "load": processes.each}
     surfaces, summary, path = of_run(args, options) if args.run else of_problem(args, options)
     for name, surface in surfaces.items():
         read_off(args, options, surface, summary if name == args.loss or args.run else summary["compare"])
-    folder.create()
-    figures = [] if args.no_figures else draw(args, options, surfaces, summary, path, folder.path)
-    for k, (name, surface) in enumerate(surfaces.items()):
-        surface.save(folder.file("surface.npz" if k == 0 else f"surface-{name}.npz"))
-    summary |= {"figures": figures, "out": str(folder.path), "total_seconds": time.perf_counter() - start}
-    basins = summary.pop("basin_result", None)
-    (summary.get("compare") or {}).pop("basin_result", None)
-    del basins
-    folder.write_json("summary.json", summary)
-    emit(args, summary, text(surfaces, summary))
+
+    def write() -> None:
+        folder.create()
+        figures = [] if args.no_figures else draw(args, options, surfaces, summary, path, folder.path)
+        for k, (name, surface) in enumerate(surfaces.items()):
+            surface.save(folder.file("surface.npz" if k == 0 else f"surface-{name}.npz"))
+        summary.update(figures=figures, out=str(folder.path), total_seconds=time.perf_counter() - start)
+        summary.pop("basin_result", None)
+        (summary.get("compare") or {}).pop("basin_result", None)
+        folder.write_json("summary.json", summary)
+        emit(args, summary, text(surfaces, summary))
+
+    processes.lead(write)
     return 0
 
 
@@ -187,7 +197,7 @@ def of_problem(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[
         study.known("loss", name, study.LOSSES)
     if args.problem is not None:
         study.known("problem", args.problem, study.PROBLEMS)
-    x, y, source = from_file(args) if args.data else (None, None, "random data")
+    x, y, source = options["load"](lambda: from_file(args)) if args.data else (None, None, "random data")
     problem = args.problem or guess(args.loss, y)
     if x is None or y is None:
         x, y = study.random_data(problem, args.samples, options["seed"])
@@ -206,6 +216,7 @@ def of_problem(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[
         surface = grid(
             x, targets.values, loss, first, second,
             method=args.method if name == args.loss else "auto", dtype=options["dtype"], device=options["device"],
+            split=options["split"],
         )  # fmt: skip
         # the second surface lies over the first's window
         first, second = surface.first, surface.second
@@ -247,8 +258,8 @@ def of_run(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[str,
 
     if args.compare:
         raise ConfigError("Expected --compare without --run: a run has one loss.")
-    loaded = load(args.run)
-    prepared = prepare(loaded.config)
+    loaded = options["load"](lambda: load(args.run))
+    prepared = options["load"](lambda: prepare(loaded.config))
     model, train = loaded.model.to(options["dtype"]), prepared.train.to(dtype=options["dtype"]).loaded()
     path = None
     kind = args.plane
@@ -271,7 +282,7 @@ def of_run(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[str,
         path = directions.projected(model, [w for _, w in loaded.history.snapshots], first, second)
     surface = plane(
         model, prepared.loss, (train.features, train.targets), first, second, options["first"], options["second"],
-        method=args.method, penalty=prepared.penalty,
+        method=args.method, penalty=prepared.penalty, split=options["split"],
     )  # fmt: skip
     summary = {"run": str(args.run), "plane": kind, "samples": len(train), "loss": surface.loss}
     summary |= {"a": ends(surface.first), "b": ends(surface.second)}

@@ -25,13 +25,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     over = read_axes(args.over)
     from .. import config as configs
+    from ..distributed import ranks
     from ..experiment.sweep import as_json, sweep
 
     common = [
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
-    found = sweep(lambda more: configs.load(args.config, [*common, *more]), over, args.out, bar=show_progress(args))
+    found = sweep(
+        lambda more: configs.load(args.config, [*common, *more]),
+        over,
+        args.out,
+        bar=show_progress(args),
+        ranks=ranks(),
+    )
     text = [
         str(found),
         f"  sweep       {found.folder}",

@@ -47,9 +47,10 @@ def trained(args: argparse.Namespace) -> LoadedRun:
     import sys
 
     from .. import config as configs
-    from .. import experiment
+    from .. import distributed, experiment
 
-    options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text)}
+    processes = distributed.ranks()
+    options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text), "ranks": processes}
     overrides = [
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
@@ -66,9 +67,9 @@ def trained(args: argparse.Namespace) -> LoadedRun:
     if args.resume:
         if not args.out:
             raise ConfigError("Expected --out DIR beside --resume: the folder that the run is in, or shall be.")
-        if (Path(args.out) / "config.toml").is_file():
+        if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, **options)
-    return experiment.train(config, args.out, by=args.by, command=sys.argv, **options)
+    return experiment.train(config, args.out, by=args.by, command=sys.argv, again=bool(args.resume), **options)
 
 
 def report(finished: LoadedRun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
+from ..crew import Crew, at_work
 from ..data import Samples
 from ..devices import permutation
 from ..faststep import PRECISIONS, Captured, FastStep, Singles
@@ -26,7 +28,7 @@ from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
 from .checks import check_options, check_part
 from .progress import Ending, Progress
-from .steppers import ByAutograd, ByHand, Gradients, Stepper
+from .steppers import ByAutograd, ByHand, Stepper
 
 
 def descend(
@@ -49,7 +51,7 @@ def descend(
     seed: int = 0,
     precision: str = "full",
     by: str = "hand",
-    reduce: Callable[[Gradients], Gradients] | None = None,
+    crew: Crew | None = None,
     after_epoch: Callable[[Progress], None] | None = None,
     progress: Progress | None = None,
 ) -> History:
@@ -80,7 +82,8 @@ def descend(
         times sooner and to 3 digits. For a linear model, by hand. Evaluations are always in full.
     by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`; "plain": by hand, and never by
         the shortcuts of `faststep`
-    reduce : given the gradients of this process, gives those of all of them
+    crew : the processes that share the run (`edunn.distributed`), each of which calls this with the same arguments:
+        the result is that of one process, to rounding
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` or the rate (`progress.rate_factor`) while training
     progress : where to go on from, after a whole epoch, with the model and rule as they were then
@@ -93,9 +96,9 @@ def descend(
     run = Descent(
         model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
-        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision,
+        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, crew=crew,
     )  # fmt: skip
-    return run.go(by, progress, after_epoch, reduce)
+    return run.go(by, progress, after_epoch)
 
 
 @dataclass
@@ -120,6 +123,7 @@ class Descent:
     seed: int = 0
     precision: str = "full"
     checked: bool = False  # somebody has checked the data already, as for another run on the same
+    crew: Crew | None = None  # the processes that share the run
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -139,32 +143,42 @@ class Descent:
             if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
+        self.share(self.crew)
+
+    def share(self, crew: Crew | None) -> None:
+        """The processes that share the run. One sample cannot be shared: of a batch of one each takes every step, and
+        only the evaluations are shared."""
+        self.crew = crew
+        self.sharing = crew if self.batch > 1 else None
+
     def go(
         self,
         by: str = "hand",
         progress: Progress | None = None,
         after_epoch: Callable[[Progress], None] | None = None,
-        reduce: Callable[[Gradients], Gradients] | None = None,
     ) -> History:
         """From the start, or from where `progress` stands, to the end."""
         if progress is None:
             self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
-        stepper, at = self.stepper(by, reduce), progress or Progress()
+        stepper, at = self.stepper(by), progress or Progress()
         self.model.train()  # dropout and batch normalisation act differently while training
         start = time.perf_counter() - at.seconds
         if at.step == 0:
             self.keep_snapshot(at)
         ending = self.ending(at)  # a resumed run may have stood at its end
-        try:
-            while ending is None:
-                losses = self.run_epoch(stepper, at)
-                self.record(at, losses)
-                ending = self.ending(at)
-                at.seconds = time.perf_counter() - start
-                if after_epoch is not None:
-                    after_epoch(at)
-        except KeyboardInterrupt:
-            ending = Ending("interrupted", f"in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
+        with at_work(self.model, self.sharing), contextlib.nullcontext() if self.crew is None else self.crew.watch():
+            try:
+                while ending is None:
+                    losses = self.run_epoch(stepper, at)
+                    self.record(at, losses)
+                    ending = self.ending(at)
+                    at.seconds = time.perf_counter() - start
+                    if after_epoch is not None:
+                        after_epoch(at)
+                    if self.crew is not None and ending is None:
+                        self.crew.heed()
+            except KeyboardInterrupt:
+                ending = Ending("interrupted", f"in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
         assert ending is not None
         if ending.status == "stopped":
             restore(self.model, at.best)
@@ -172,20 +186,22 @@ class Descent:
         at.seconds = time.perf_counter() - start
         return self.history(at, ending)
 
-    def stepper(self, by: str, reduce: Callable[[Gradients], Gradients] | None = None) -> Stepper | Singles:
+    def stepper(self, by: str) -> Stepper | Singles:
         """Who takes the steps. By hand, a linear model has quicker ones that come to the same."""
-        if self.precision != "full" and (by != "hand" or reduce is not None):
+        if self.precision != "full" and (by != "hand" or self.sharing is not None):
             raise errors.ConfigError(
                 f"Expected by='hand' in one process for precision {self.precision!r}: the readable loop and autograd "
                 f"are for full precision."
             )
-        if by == "hand" and reduce is None and is_linear(self.model):
+        if by == "hand" and self.sharing is None and is_linear(self.model):
             if self.batch == 1 and self.precision == "full" and Singles.applies(self.model, self.penalty, self.rule):
                 return Singles(self.model, self.loss, self.penalty, self.rule)
             one = FastStep(self.model, self.loss, self.penalty, self.rule, True, self.precision)
             return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
         if by in ("hand", "plain"):
-            return ByHand(self.model, self.loss, self.penalty, self.rule, reduce or (lambda gradients: gradients))
+            return ByHand(self.model, self.loss, self.penalty, self.rule, self.sharing)
+        if by == "autograd" and self.crew is not None:
+            raise errors.ConfigError("Expected by='hand' for a run of several processes; torch's optimiser has one.")
         if by == "autograd" and self.rule.steps:
             raise errors.ConfigError("Expected by='hand' to go on with a run: torch's optimiser would start afresh.")
         if by == "autograd":
@@ -209,6 +225,8 @@ class Descent:
         losses: list[Tensor] = []
         with closing(self.batches(at.epoch, reuse=True)) as batches:
             for features, targets in batches:
+                if self.sharing is not None:
+                    self.sharing.meet(self.size(len(losses)))
                 epoch = at.epoch + len(losses) / self.steps_per_epoch
                 losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
                 at.step += 1
@@ -248,24 +266,33 @@ class Descent:
         """The step size after so many epochs, whole ones or parts."""
         return self.rate * self.schedule(epoch, self.epochs or 1) * at.rate_factor
 
+    def size(self, index: int) -> int:
+        """The samples of batch `index` of an epoch: the last one may be smaller."""
+        return min(self.batch, len(self.train) - index * self.batch)
+
     def batches(self, epoch: int, reuse: bool = False) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch.
 
-        `reuse` gathers them all into the same memory, so that a batch lasts until the next one is asked for.
+        `reuse` gathers them all into the same memory, so that a batch lasts until the next one is asked for. Of a batch
+        that is shared, these are the rows of this process.
         """
         if self.batch == len(self.train):
-            yield whole(self.train)
+            yield whole(self.train if self.sharing is None else self.train[self.sharing.part(self.batch)])
             return
-        order = permutation(len(self.train), self.seed, epoch).to(self.train.features.device)
-        yield from draw(self.train, order.split(self.batch), reuse)
+        indices = permutation(len(self.train), self.seed, epoch).to(self.train.features.device).split(self.batch)
+        if self.sharing is not None:
+            indices = tuple(index[self.sharing.part(len(index))] for index in indices)
+        yield from draw(self.train, indices, reuse)
 
     def record(self, at: Progress, losses: list[float], evaluation: dict[str, float] | None = None) -> None:
         """Adds the epoch's row, and notes the best epoch so far; `evaluation` where somebody has made it."""
-        sizes = [min(self.batch, len(self.train) - i * self.batch) for i in range(len(losses))]
+        row = (evaluation or self.evaluation()) if self.is_due(at) else {}
+        if self.crew is not None:  # every process decides by the same numbers, also on machines that round differently
+            numbers = self.crew.agreed([*losses, *row.values()])
+            losses, row = numbers[: len(losses)], dict(zip(row, numbers[len(losses) :], strict=True))
+        sizes = [self.size(index) for index in range(len(losses))]
         running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
-        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate_at(at.epoch - 1, at), "running": running}
-        if self.is_due(at):
-            row |= evaluation or self.evaluation()
+        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate_at(at.epoch - 1, at), "running": running} | row
         at.rows.append(row)
         finite = [math.isfinite(value) for value in (*losses, row.get("total", 0.0))]
         if not all(finite):
@@ -283,14 +310,14 @@ class Descent:
     def evaluation(self) -> dict[str, float]:
         """The whole training and validation part, with the weights as they are now."""
         with evaluating(self.model):
-            data, metric = evaluate(self.model, self.loss, self.train)
+            data, metric = evaluate(self.model, self.loss, self.train, self.crew)
         penalty = 0.0
         if self.penalty is not None:
             penalty = float(self.penalty.value(dict(self.model.named_parameters())))
         row = {"loss": data, "penalty": penalty, "total": data + penalty, self.model.metric: metric}
         if self.validation is not None:
             with evaluating(self.model):
-                data, metric = evaluate(self.model, self.loss, self.validation)
+                data, metric = evaluate(self.model, self.loss, self.validation, self.crew)
             row |= {"validation_loss": data, f"validation_{self.model.metric}": metric}
         return row
 
@@ -378,9 +405,18 @@ def is_linear(model: Any) -> bool:
 
 
 @torch.no_grad()
-def evaluate(model: Any, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
-    """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples."""
-    scores = torch.cat([model(features) for features in part.features.split(chunk or chunk_of(part.features))])
+def evaluate(
+    model: Any, loss: Loss, part: Samples, crew: Crew | None = None, chunk: int | None = None
+) -> tuple[float, float]:
+    """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples.
+
+    The processes of a crew compute the scores of their own rows and put them together: what is made of the scores
+    stands here once.
+    """
+    features = part.features if crew is None else part.features[crew.part(len(part))]
+    scores = torch.cat([model(rows) for rows in features.split(chunk or chunk_of(features))])
+    if crew is not None:
+        scores = crew.gathered(scores, len(part))
     return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
 
 

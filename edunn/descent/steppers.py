@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from ..crew import Crew
 from ..losses import Loss
 from ..penalties import Penalty, add_penalty, constrain
 from ..updates import Rule
@@ -28,13 +28,17 @@ class Stepper(Protocol):
 
 @dataclass
 class ByHand(Stepper):
-    """The four verbs with our derivatives. `reduce` combines the gradients of several processes."""
+    """The four verbs with our derivatives.
+
+    With a `crew` the batch is shared by several processes: each has the mean over its own rows, weighted by its share
+    of the batch, and these add up to the mean over the whole of it; so do the gradients, linear in it as they are.
+    """
 
     model: Any
     loss: Loss
     penalty: Penalty | None
     rule: Rule
-    reduce: Callable[[Gradients], Gradients] = field(default=lambda gradients: gradients)
+    crew: Crew | None = None
 
     @torch.no_grad()
     def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
@@ -42,7 +46,11 @@ class ByHand(Stepper):
         scores = self.model(features)
         value = self.loss(scores, targets, validate=False)
         upstream = self.loss.gradient(scores, targets, validate=False)
-        gradients = self.reduce(self.model.gradients(features, upstream))
+        if self.crew is not None:
+            value, upstream = weighted(value, self.crew.share), weighted(upstream, self.crew.share)
+        gradients = self.model.gradients(features, upstream)
+        if self.crew is not None:
+            value, gradients = self.crew.reduce(value, gradients)
         if self.penalty is not None:
             value = value + self.penalty.value(parameters)
             add_penalty(gradients, self.penalty, parameters)
@@ -77,3 +85,8 @@ class ByAutograd(Stepper):
         self.optimiser.step()
         constrain(self.penalty, parameters, rate)
         return value.detach()
+
+
+def weighted(mean: Tensor, share: float) -> Tensor:
+    """A mean over some of a batch's rows as its part of the mean over all; 0 for no rows, whose mean is nan."""
+    return mean * share if share else torch.zeros_like(mean)

@@ -46,11 +46,21 @@ class RunFolder:
             path = Path("runs") / f"{stem}-{count}"
         return cls(path)
 
-    def check_free(self) -> None:
-        """Refuses a folder that holds something: nothing is written over."""
+    def begun(self) -> bool:
+        """Whether a run was begun here: its config is the last file that is written before the first step."""
+        return self.has("config.toml")
+
+    def check_free(self, leftovers: bool = False) -> None:
+        """Refuses a folder that holds something: nothing is written over.
+
+        `leftovers`: what a run leaves that was killed while its folder was made is nothing.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"Expected a folder for the run; {self.path} is a file.")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        held = list(self.path.iterdir()) if self.path.is_dir() else []
+        if leftovers:
+            held = [file for file in held if file.name not in ("figures", "manifest.json") and file.suffix != ".part"]
+        if held:
             raise RunError(
                 f"Expected an empty or new folder; {self.path} holds files. "
                 f"Choose another with --out, or go on with a run that was begun there with --resume."
@@ -150,9 +160,12 @@ def save_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule, at: P
     folder.write_tensors("checkpoint.safetensors", tensors, {"progress": json.dumps(about)})
 
 
-def load_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule) -> Progress:
+Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # what `RunFolder.read_tensors` gives of its file
+
+
+def put_back(checkpoint: Checkpoint, folder: RunFolder, model: torch.nn.Module, rule: Rule) -> Progress:
     """Puts model and rule back as they were, and returns where the run was."""
-    tensors, metadata = folder.read_tensors("checkpoint.safetensors")
+    tensors, metadata = checkpoint
     put_weights(model, {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}, folder)
     device = next(model.parameters()).device
     at = Progress()

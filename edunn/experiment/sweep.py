@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from .. import config as configs
@@ -21,9 +22,10 @@ from .. import figures
 from ..config import Config, Kind
 from ..descent import Descent, evaluate
 from ..devices import threads_for
+from ..distributed import Alone
 from ..errors import ConfigError
 from ..history import History, cell
-from ..stacks import together
+from ..stacks import grouped, together
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
 from .folder import RunFolder
@@ -111,6 +113,7 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
+    ranks: Alone | None = None,
 ) -> Sweep:
     """Trains a config once for each combination of values, and writes what came of it.
 
@@ -120,6 +123,7 @@ def sweep(
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
     bar : show progress on stderr
+    ranks : the processes that share the runs, `edunn.distributed.ranks()`; each of them calls this
 
     The best is chosen on the validation part; the test part is looked at once, by the best.
     """
@@ -135,13 +139,33 @@ def sweep(
         raise ConfigError(
             f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
         )
-    folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
-    folder.check_free()
-    runs, preparations = put_together(loaded)
-    folder.create()
+    ranks = ranks or Alone()
+
+    def free() -> RunFolder:
+        folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
+        folder.check_free()
+        return folder
+
+    folder = ranks.lead(free)
+    runs, preparations = ranks.each(lambda: put_together(loaded))
+    ranks.lead(folder.create)
     start = time.perf_counter()
-    histories = train_all(runs, bar)
+    histories = train_shared(runs, bar, ranks)
     seconds = time.perf_counter() - start
+    return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder))
+
+
+def result(
+    over: Mapping[str, Sequence[str]],
+    combinations: Sequence[Mapping[str, str]],
+    loaded: Sequence[Config],
+    runs: Sequence[Descent],
+    preparations: Sequence[Prepared],
+    histories: Sequence[History],
+    seconds: float,
+    folder: RunFolder,
+) -> Sweep:
+    """What came of it, the best named and looked at on the test part, and all of it written."""
     values = [
         {key: configs.split_override(f"{key}={value}")[1] for key, value in combination.items()}
         for combination in combinations
@@ -156,7 +180,7 @@ def sweep(
         test = None if part is None else evaluate(runs[index].model, runs[index].loss, part)[1]
     axes = {key: [configs.split_override(f"{key}={value}")[1] for value in row] for key, row in over.items()}
     found = Sweep(axes, entries, metric, seconds, best, test, folder.path)
-    return write(found, first, folder)
+    return write(found, loaded[0], folder)
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
@@ -188,6 +212,26 @@ def shared(config: Config) -> Config:
     if not config.data.validation and not config.data.test and not config.features.options:
         run = dataclasses.replace(run, seed=0)
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
+
+
+def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[History]:
+    """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
+
+    Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
+    """
+    order = [index for group in grouped(runs) for index in group]
+    mine = order[ranks.place.rank :: ranks.place.world]
+
+    def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
+        histories = train_all([runs[index] for index in mine], bar) if mine else []
+        states = [{name: t.cpu() for name, t in runs[index].model.state_dict().items()} for index in mine]
+        return list(zip(mine, histories, states, strict=True))
+
+    found: dict[int, History] = {}
+    for index, history, state in itertools.chain.from_iterable(ranks.collected(trained)):
+        found[index] = history
+        runs[index].model.load_state_dict(state)
+    return [found[index] for index in sorted(found)]
 
 
 def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:

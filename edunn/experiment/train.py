@@ -17,15 +17,16 @@ from tqdm import tqdm
 from .. import config as configs
 from ..config import Config
 from ..data import Samples
-from ..descent import Progress, evaluate
+from ..descent import Descent, Progress, evaluate
 from ..devices import threads_for
+from ..distributed import Alone
 from ..errors import ConfigError, RunError
 from ..history import History
 from ..neighbours import Voters
 from ..stability import stable_rate
 from ..version import __version__
 from .build import Prepared, prepare
-from .folder import RunFolder, load_checkpoint, save_checkpoint
+from .folder import Checkpoint, RunFolder, put_back, save_checkpoint
 from .loaded import LoadedRun, load, manifest_shapes
 from .pictures import draw
 
@@ -40,6 +41,8 @@ def train(
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
     command: list[str] | None = None,
+    again: bool = False,
+    ranks: Alone | None = None,
 ) -> LoadedRun:
     """Trains, writes the run's folder and returns the run.
 
@@ -51,14 +54,28 @@ def train(
     bar : show a progress bar on stderr
     note : told what a reader should know before the run, such as a rate that will diverge
     command : what the manifest says the run was started with
+    again : a run may have been killed while it made this very folder
+    ranks : the processes that share the run, `edunn.distributed.ranks()`; each of them calls this
     """
-    folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
-    folder.check_free()
-    prepared = prepare(config, decoding_bar(bar))
-    folder.create()
-    folder.write("config.toml", configs.dump(config))
-    folder.write_json("manifest.json", manifest(prepared, by, command))
-    return run(prepared, folder, Progress(), by, bar, note)
+    ranks = ranks or Alone()
+    if by == "autograd" and ranks.crew is not None:
+        raise ConfigError("Expected by = hand for a run of several processes: torch's optimiser knows of one.")
+
+    def free() -> RunFolder:
+        folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
+        folder.check_free(leftovers=again)
+        return folder
+
+    folder = ranks.lead(free)
+    prepared = ranks.each(lambda: prepare(config, decoding_bar(bar)))
+
+    def create() -> None:
+        folder.create()
+        folder.write_json("manifest.json", manifest(prepared, by, command))
+        folder.write("config.toml", configs.dump(config))
+
+    ranks.lead(create)
+    return run(prepared, folder, Progress(), by, bar, note, ranks)
 
 
 def resume(
@@ -68,6 +85,7 @@ def resume(
     *,
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
+    ranks: Alone | None = None,
 ) -> LoadedRun:
     """Goes on with the run in a folder, from its own config and checkpoint, to the same bits as if never stopped.
 
@@ -75,18 +93,25 @@ def resume(
     its first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
-    before, after = folder.read_config(), config or folder.read_config(overrides or ())
-    check_same_run(before, after, folder)
-    told = folder.read_json("manifest.json")
-    if told.get("by") != "hand":
-        raise RunError(f"Expected a run by hand to go on with; the one in {folder.path} was by {told.get('by')}.")
-    prepared = prepare(after, decoding_bar(bar))
+    ranks = ranks or Alone()
+
+    def begun() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
+        before, after = folder.read_config(), config or folder.read_config(overrides or ())
+        check_same_run(before, after, folder)
+        told = folder.read_json("manifest.json")
+        if told.get("by") != "hand":
+            raise RunError(f"Expected a run by hand to go on with; the one in {folder.path} was by {told.get('by')}.")
+        saved = folder.has("checkpoint.safetensors")
+        return before, after, told, folder.read_tensors("checkpoint.safetensors") if saved else None
+
+    before, after, told, checkpoint = ranks.lead(begun)
+    prepared = ranks.each(lambda: prepare(after, decoding_bar(bar)))
     sha256 = told.get("data", {}).get("sha256")
     if sha256 != prepared.dataset.sha256:
         raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
     at = Progress()
-    if folder.has("checkpoint.safetensors"):
-        at = load_checkpoint(folder, prepared.model, prepared.descent.rule)
+    if checkpoint is not None:
+        at = put_back(checkpoint, folder, prepared.model, prepared.descent.rule)
     if at.epoch > (prepared.descent.epochs or 0):
         raise ConfigError(
             f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
@@ -97,15 +122,25 @@ def resume(
             f"Expected train.epochs = {before.train.epochs}, as the run in {folder.path} was begun: its schedule "
             f"{after.train.schedule.kind!r} is planned to end there. Start a new run with another --out."
         )
-    folder.write("config.toml", configs.dump(after))
-    return run(prepared, folder, at, "hand", bar, note)
+    ranks.lead(lambda: folder.write("config.toml", configs.dump(after)))
+    return run(prepared, folder, at, "hand", bar, note, ranks)
 
 
 def run(
-    prepared: Prepared, folder: RunFolder, at: Progress, by: str, bar: bool, note: Callable[[str], None]
+    prepared: Prepared,
+    folder: RunFolder,
+    at: Progress,
+    by: str,
+    bar: bool,
+    note: Callable[[str], None],
+    ranks: Alone,
 ) -> LoadedRun:
     """The training itself, with checkpoints while it goes and files at its end."""
     warn_of_divergence(prepared, note)
+    if ranks.crew is not None and isinstance(prepared.descent, Descent):
+        prepared.descent.share(ranks.crew)
+        if prepared.descent.sharing is None:
+            note("note: one sample a step leaves nothing to share; each process takes every step")
     progress = tqdm(
         disable=not bar, initial=at.epoch, unit="epoch", total=prepared.descent.epochs, leave=False, file=sys.stderr
     )
@@ -116,12 +151,20 @@ def run(
         row = now.rows[-1]
         progress.set_postfix_str(f"loss {row['running']:.4g}", refresh=False)
         progress.update(now.epoch - progress.n)
-        if by == "hand" and time.perf_counter() - saved >= CHECKPOINT_EVERY:
+        if ranks.leads and by == "hand" and time.perf_counter() - saved >= CHECKPOINT_EVERY:
             save_checkpoint(folder, prepared.model, prepared.descent.rule, now)
             saved = time.perf_counter()
 
     with progress, threads_for(prepared.descent.batch * sum(p.numel() for p in prepared.model.parameters())):
-        history = prepared.descent.go(by, at, after_epoch)
+        if isinstance(prepared.descent, Descent):
+            history = prepared.descent.go(by, at, after_epoch)
+        else:  # nearest neighbours: there are no steps to share
+            history = ranks.lead(lambda: prepared.descent.go(by, at, after_epoch))
+    return ranks.lead(lambda: kept(prepared, folder, at, by, history))
+
+
+def kept(prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History) -> LoadedRun:
+    """The files of the end."""
     # an interrupted run stands in the middle of an epoch; the checkpoint of the last whole one is what it goes on from
     if by == "hand" and history.status not in ("interrupted", "stopped"):
         save_checkpoint(folder, prepared.model, prepared.descent.rule, at)

@@ -184,7 +184,7 @@ def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Ten
         share = 1.0 / rows.shape[-1]
         value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(-share)  # torch's mean is the slower
         return value, softmax_less_one(rows, true).mul_(share).mT
-    if loss.event == 1 and not targets.dtype.is_floating_point and type(loss) is MulticlassHinge and not loss.include_true:
+    if type(loss) is MulticlassHinge and not loss.include_true:
         rows = scores.mT
         true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
         margin = loss.margin.mT if isinstance(loss.margin, Tensor) else loss.margin

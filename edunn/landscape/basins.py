@@ -69,12 +69,19 @@ def basins(surface: Surface, rate: float, steps: int) -> Basins:
     points = torch.cartesian_prod(surface.first, surface.second).view(-1, 2).to(field.device)
     # along an axis of a single value the parameter is held: only what is drawn as an axis is trained
     free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=points.device)
-    workers = min(torch.get_num_threads(), len(points)) if points.device.type == "cpu" else 1
-    # every core takes its share of the points and never waits for the others: with a thread pool inside each small
-    # operation instead, a busy machine spends most of its time at barriers
-    with devices.threads_for(0 if workers > 1 else 1 << 60), ThreadPoolExecutor(workers) as pool:
-        shares = pool.map(lambda share: travel(field, surface, share, rate, steps, free), points.tensor_split(workers))
-        ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
+
+    def descended(some: Tensor) -> Tensor:
+        """Where these points end, and whether they rest: (3, count)."""
+        workers = min(torch.get_num_threads(), len(some)) if some.device.type == "cpu" else 1
+        # every core takes its share of the points and never waits for the others: with a thread pool inside each small
+        # operation instead, a busy machine spends most of its time at barriers
+        with devices.threads_for(0 if workers > 1 else 1 << 60), ThreadPoolExecutor(workers) as pool:
+            shares = pool.map(lambda part: travel(field, surface, part, rate, steps, free), some.tensor_split(workers))
+            ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
+        return torch.cat([ends.mT, rest.to(ends).unsqueeze(0)])
+
+    found = field.split(descended, points, 1)
+    ends, rest = found[:2].mT, found[2] > 0
     shape = tuple(surface.values.shape)
     losses = torch.full((len(points),), float("nan"), dtype=torch.float64, device=points.device)
     finite = ends.isfinite().all(1)

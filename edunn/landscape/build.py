@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .. import errors
 from ..losses import Loss
 from ..models import LinearModel
 from ..penalties import Penalty
+from ..sharing import Split, whole
 from . import directions, methods, spectral
 from .minima import newton
 from .modules import ModulePlane
@@ -37,6 +39,7 @@ def grid(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str | None = None,
     derivatives: bool = False,
+    split: Split = whole,
 ) -> Surface:
     """The surface of the mean loss of one feature's scores w·x + b.
 
@@ -49,12 +52,14 @@ def grid(
     method : auto, direct, exact or spectral
     dtype : of the computation. float64; float32 is faster in `direct`
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
+    split : for several processes that share the surface, `edunn.distributed.ranks().split`; each of them calls this,
+        and then asks the same of the surface in the same order
 
     Returns
     -------
     Surface : `values[i, j]` at (w_i, b_j)
     """
-    plane = one_feature(x, y, loss, penalty, dtype, device)
+    plane = replace(one_feature(x, y, loss, penalty, dtype, device), split=split)
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
@@ -108,6 +113,7 @@ def plane(
     penalty: Penalty | None = None,
     names: tuple[str, str] = ("a", "b"),
     derivatives: bool = False,
+    split: Split = whole,
 ) -> Surface:
     """The surface of the mean loss over θ0 + a·first + b·second, θ0 being the model's weights.
 
@@ -122,8 +128,10 @@ def plane(
     first, second : directions by parameter name: see `edunn.landscape.directions`
     a, b : (low, high, count), or the values; what is not given is chosen from the curvature at the model's weights
     penalty : added along the plane
+    split : as for `grid`
     """
     field = along(model, loss, samples, first, second, penalty, names)
+    field = replace(field, split=split)
     if a is None or b is None:
         chosen = window(field, around_start=True)
         a, b = chosen[0] if a is None else a, chosen[1] if b is None else b
@@ -201,7 +209,8 @@ def interpolated(field: ModulePlane, first: Tensor, second: Tensor, method: str)
         values = spectral.sampled(field, first, second)
     used = "direct" if values is None else "spectral"
     if values is None:
-        values = field.at(torch.cartesian_prod(first, second).view(-1, 2)).view(len(first), len(second))
+        points = torch.cartesian_prod(first, second).view(-1, 2)
+        values = field.split(field.at, points, 1).view(len(first), len(second))
     error = methods.measured_error(field, first, second, values)
     about = f"{type(field.loss).__name__} of {type(field.model).__name__}, {field.samples:,} samples"
     return Surface(first, second, values, field.names, about, used, error, time.perf_counter() - start, field)

@@ -20,14 +20,19 @@ from .planes import JET, Plane, blocks
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype: the fastest way that fits."""
+    return with_penalty(plane, a, b, order, plane.split(lambda rows: quickest(plane, rows, b, order), a, 1))
+
+
+def quickest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
+    """The same without a penalty, for some rows of the grid."""
     if plane.device.type == "cuda":
         from . import kernels  # Triton is only looked for where there is a GPU
 
         if kernels.fits(plane, order):
-            return with_penalty(plane, a, b, order, kernels.grid(plane, a, b))
+            return kernels.grid(plane, a, b)
     if order == 0 and fits(plane, b):
-        return with_penalty(plane, a, b, order, factored(plane, a, b).unsqueeze(0).to(plane.dtype))
-    return with_penalty(plane, a, b, order, plain(plane, a, b, order))
+        return factored(plane, a, b).unsqueeze(0).to(plane.dtype)
+    return plain(plane, a, b, order)
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     elif isinstance(plane.loss, Hinge | ZeroOne):
         values = by_label(plane, a, b, order)
     else:
-        values = by_residual(plane, a, b, order)
+        values = plane.split(lambda rows: by_residual(plane, rows, b, order), a, 1)
     return with_penalty(plane, a, b, order, values).to(dtype)
 
 

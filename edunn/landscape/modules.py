@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
 from ..losses import Loss
+from ..sharing import Split, whole
 from .planes import JET
 
 Direction = Mapping[str, Tensor]
@@ -42,6 +43,7 @@ class ModulePlane:
     smooth: bool
     names: tuple[str, str] = ("a", "b")
     penalty: object = None
+    split: Split = whole
 
     @property
     def dtype(self) -> torch.dtype:

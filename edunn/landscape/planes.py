@@ -24,6 +24,7 @@ from torch import Tensor
 from .. import errors
 from ..losses import Loss, ZeroOne
 from ..penalties import L1, L2, ElasticNet, MaxNorm, Penalty
+from ..sharing import Split, whole
 
 JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
 
@@ -44,6 +45,9 @@ class Field(Protocol):
 
     @property
     def samples(self) -> int: ...
+
+    @property
+    def split(self) -> Split: ...
 
     def at(self, points: Tensor, order: int = 0) -> Tensor:
         """The jet at points (count, 2): (JET[order], count)."""
@@ -66,6 +70,7 @@ class Plane:
     names : what the two coordinates are called
     penalty : added along the plane, or None
     weights : where a few nodes stand for many samples: what each counts, and `total` how many samples they are together
+    split : how the rows of a grid are shared out to several processes: see `sharing.whole`
     """
 
     loss: Loss
@@ -78,6 +83,7 @@ class Plane:
     penalty: PenaltyAlong | None = None
     weights: Tensor | None = None
     total: int = 0
+    split: Split = whole
 
     @property
     def samples(self) -> int:

@@ -194,11 +194,12 @@ class Plan:
             at_nodes = direct.grid(replace(plane, penalty=None), self.first.nodes, self.second.nodes, order)
             at_nodes = at_nodes * plane.samples
         else:
-            at_nodes = plane.sums(self.first.nodes, self.second.nodes, order)
+            at_nodes = plane.split(lambda rows: plane.sums(rows, self.second.nodes, order), self.first.nodes, 1)
         tail = max(self.first.tail(at_nodes[:1]), self.second.tail(at_nodes[:1].mT))
         rows = self.first.spread(at_nodes)
         if self.outliers is not None:
-            rows = rows + self.outliers.sums(self.first.values, self.second.nodes, order)
+            far = self.outliers
+            rows = rows + plane.split(lambda some: far.sums(some, self.second.nodes, order), self.first.values, 1)
         result = rows if self.second.full else self.second.spread(rows.mT).mT
         return result.contiguous() / self.plane.samples, tail
 
@@ -388,7 +389,7 @@ def sampled(field: Field, a: Tensor, b: Tensor) -> Tensor | None:
     first, second = Axis(a, min(13, len(a))), Axis(b, min(13, len(b)))
     while 2 * first.nodes.numel() * second.nodes.numel() <= len(a) * len(b):
         points = torch.cartesian_prod(first.nodes, second.nodes).view(-1, 2)
-        at_nodes = field.at(points)[0].double().cpu().view(len(first.nodes), len(second.nodes))
+        at_nodes = field.split(field.at, points, 1)[0].double().cpu().view(len(first.nodes), len(second.nodes))
         if not bool(at_nodes.isfinite().all()):
             return None
         rough = first.tail(at_nodes) > goal, second.tail(at_nodes.mT) > goal
@@ -450,7 +451,7 @@ class Compressed:
 
     def __init__(self, plane: Plane, near: Plane, far: Plane | None, reach: float) -> None:
         self.plane, self.near, self.far, self.reach = plane, near, far, reach
-        self.names = plane.names
+        self.names, self.split = plane.names, plane.split
 
     @classmethod
     def of(cls, plane: Plane, reach: float) -> Plane | Compressed:

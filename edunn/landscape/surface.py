@@ -67,7 +67,8 @@ class Surface:
         if isinstance(field, Plane):
             return methods.evaluate(field, self.first, self.second, order, "auto")[0]
         points = torch.cartesian_prod(self.first, self.second).view(-1, 2)
-        return field.at(points, order).view(JET[order], *self.values.shape)
+        jets = field.split(lambda some: field.at(some, order), points, 1)
+        return jets.view(JET[order], *self.values.shape)
 
     @property
     def lowest(self) -> dict[str, float]:

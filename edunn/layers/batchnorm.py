@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
+from ..crew import Crew
 
 
 class BatchNorm(nn.Module):
@@ -35,6 +36,9 @@ class BatchNorm(nn.Module):
     ------
     scale, shift, running_mean, running_variance : (*runs, features); features : (*runs, samples, features)
 
+    Where several processes share a batch, `crew` sums over all of its rows: μ and σ² are those of the whole batch, and
+    the result does not depend on the number of processes (torch: `nn.SyncBatchNorm`).
+
     As in torch, the running variance counts with n − 1 and the batch's own with n; a batch of one sample has no
     variance, gives y = β, and leaves the running statistics as they are (torch refuses it).
     torch: `nn.BatchNorm1d`. See Ioffe & Szegedy 2015, Batch Normalization, algorithm 1.
@@ -61,6 +65,7 @@ class BatchNorm(nn.Module):
             raise errors.ConfigError(f"Expected epsilon above 0; got {epsilon}.")
         self.momentum = momentum
         self.epsilon = epsilon
+        self.crew: Crew | None = None
         start = torch.zeros(*runs, features, dtype=dtype, device=device)
         self.scale = nn.Parameter(torch.ones_like(start))
         self.shift = nn.Parameter(start)
@@ -71,7 +76,7 @@ class BatchNorm(nn.Module):
         self.check_features(features)
         mean, variance = self.statistics(features)
         if self.training:
-            self.keep(mean, variance, features.shape[-2])
+            self.keep(mean, variance, self.samples(features))
         normal = (features - mean) / torch.sqrt(variance + self.epsilon)
         return normal * self.scale.unsqueeze(-2) + self.shift.unsqueeze(-2)
 
@@ -79,8 +84,18 @@ class BatchNorm(nn.Module):
         """μ and σ², (*runs, 1, features): the batch's while training, else the running ones."""
         if not self.training:
             return self.running_mean.unsqueeze(-2), self.running_variance.unsqueeze(-2)
-        mean = features.mean(-2, keepdim=True)
-        return mean, ((features - mean) ** 2).mean(-2, keepdim=True)
+        samples = self.samples(features)
+        mean = self.over_batch(features) / samples
+        return mean, self.over_batch((features - mean) ** 2) / samples
+
+    def samples(self, features: Tensor) -> int:
+        """n, of the whole batch."""
+        return features.shape[-2] if self.crew is None else self.crew.size
+
+    def over_batch(self, values: Tensor) -> Tensor:
+        """Σ_i over the samples of the whole batch, (*runs, 1, features)."""
+        total = values.sum(-2, keepdim=True)
+        return total if self.crew is None else self.crew.total(total)
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor, samples: int) -> None:
@@ -105,10 +120,10 @@ class BatchNorm(nn.Module):
         straight = to_normal / deviation
         if not self.training:
             return straight
-        samples = features.shape[-2]
+        samples = self.samples(features)
         centred = features - mean
-        to_variance = (to_normal * centred).sum(-2, keepdim=True) * -0.5 / deviation**3
-        to_mean = -straight.sum(-2, keepdim=True)
+        to_variance = self.over_batch(to_normal * centred) * -0.5 / deviation**3
+        to_mean = -self.over_batch(straight)
         return straight + to_variance * 2 * centred / samples + to_mean / samples
 
     def check_features(self, features: Tensor) -> None:

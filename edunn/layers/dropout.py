@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
+from ..crew import Crew
 from ..devices import generator
 
 
@@ -37,6 +38,7 @@ class Dropout(nn.Module):
         self.seed = seed
         self.draws = 0
         self.held = False
+        self.crew: Crew | None = None
         self.mask: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -53,8 +55,16 @@ class Dropout(nn.Module):
         return features * self.mask
 
     def draw(self, features: Tensor) -> Tensor:
-        """The next mask. Drawn on the CPU in float32 and moved: the same on every device and in every dtype."""
-        random = torch.rand(features.shape, generator=generator(self.seed, self.draws))
+        """The next mask. Drawn on the CPU in float32 and moved: the same on every device and in every dtype.
+
+        Where several processes share a batch, each draws the mask of the whole batch and takes its own rows.
+        """
+        shape, source = list(features.shape), generator(self.seed, self.draws)
+        if self.crew is None:
+            random = torch.rand(shape, generator=source)
+        else:
+            shape[-2] = self.crew.size
+            random = torch.rand(shape, generator=source)[..., self.crew.rows, :]
         self.draws += 1
         return ((random >= self.p) / (1 - self.p)).to(features)
 

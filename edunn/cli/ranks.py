@@ -1,0 +1,94 @@
+"""The command line under torchrun: the same command in several processes, of which rank 0 alone speaks.
+
+What can be shared is shared: a training run, a sweep, a surface. Every other command is done by rank 0, and the others
+wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+SHARED = ("train", "sweep", "landscape")
+
+
+def several(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun started this process as one of two or more. Asked before torch is loaded."""
+    return "RANK" in environment and environment.get("WORLD_SIZE", "1") != "1"
+
+
+def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
+    """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
+    from ..distributed import Ranks, ranks
+    from ..errors import EdunnError
+    from . import COMMANDS
+
+    try:
+        others = ranks()
+    except EdunnError as error:
+        print(f"edunn: {error}", file=sys.stderr)
+        return 2
+    assert isinstance(others, Ranks)
+    shared = bool(argv) and argv[0] in SHARED
+    try:
+        if others.leads:
+            if argv and argv[0] in COMMANDS and not shared:
+                print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
+            code = others.over(answer(run, argv))
+        else:
+            if shared:
+                with silent():
+                    answer(run, argv)
+            code = others.over()
+    except KeyboardInterrupt:  # while it waits for the others
+        code = 130
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError):  # the reader of our output went away
+            stream.flush()
+    # at once: while the interpreter takes itself apart, torchrun would find a first process gone and end the others
+    os._exit(code)
+
+
+def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
+    """The exit code, also where argparse leaves."""
+    try:
+        return run(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+
+
+def together(command: Any, args: Any) -> int:
+    """One shared command. What fails in one process is told to all: rank 0 prints it, and all of them end alike."""
+    from ..distributed import AtWork, Ranks, ranks
+    from ..errors import EdunnError, LostError
+
+    others = ranks()
+    assert isinstance(others, Ranks)
+    try:
+        code: int = command.run(args)
+        return code
+    except (EdunnError, MemoryError) as error:
+        told = others.told(error)
+        if isinstance(told, LostError | AtWork):
+            if others.first("trouble"):
+                print(f"edunn: {told}", file=sys.__stderr__, flush=True)
+            os._exit(1 if isinstance(told, LostError) else 2)  # nobody is left to agree with about the code
+        raise told from None
+    except KeyboardInterrupt:  # outside a loop, where nothing is to be saved: see `distributed.Ranks.watch`
+        if others.first("interrupted"):
+            print("edunn: interrupted", file=sys.__stderr__, flush=True)
+        os._exit(130)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Neither results nor notes nor progress: rank 0 has them. A traceback still shows, for it comes afterwards."""
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
