@@ -35,14 +35,14 @@ def draw(
         with closing(batches_of(features, flat, ahead)) as found:
             for index, batch in zip(indices, found, strict=True):
                 batch = batch if reuse else batch.clone()
-                yield batch.view(*index.shape, -1), targets_at(targets, index)
+                yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
         return
     into = None
     for index, rows in zip(indices, flat, strict=True):
         if into is None or not reuse:
             into = features.new_empty(len(rows), features.shape[1])
         batch = torch.index_select(features, 0, rows, out=into[: len(rows)])
-        yield batch.view(*index.shape, -1), targets_at(targets, index)
+        yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
 
 
 def targets_at(targets: Tensor, index: Tensor) -> Tensor:
