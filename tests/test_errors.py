@@ -24,6 +24,7 @@ from edunn.errors import DataError, DtypeError, EdunnError, LabelError, ShapeErr
         ("ConfigError", "ValueError"),
         ("RunError", "ValueError"),
         ("GradientError", "RuntimeError"),
+        ("LostError", "RuntimeError"),
     ],
 )
 def test_kinds(name: str, builtin: str) -> None:
@@ -35,7 +36,7 @@ def test_kinds(name: str, builtin: str) -> None:
 
 def test_no_kind_is_untested() -> None:
     kinds = {k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, EdunnError)}
-    assert len(kinds) == 8
+    assert len(kinds) == 9
 
 
 def test_reporting_an_error_does_not_need_torch() -> None:
