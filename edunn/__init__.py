@@ -20,7 +20,7 @@ MODULES = (
     "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "distributed", "errors",
     "exercises", "experiment", "faststep", "features", "figures", "gradcheck", "graph", "handins", "health",
     "history", "landscape", "layers", "lessons", "lockstep", "losses", "metrics", "minimise", "models",
-    "neighbours", "penalties", "selection", "speed", "stability", "stacks", "updates",
+    "neighbours", "penalties", "rows", "selection", "speed", "stability", "stacks", "updates",
 )  # fmt: skip
 
 NAMES = {

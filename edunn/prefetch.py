@@ -1,15 +1,16 @@
 """The next rows, fetched in the background while a step is computed on the ones before.
 
 What takes long, and keeps no core busy, is waiting: for the disk, and for the way to a CUDA device. A thread does that
-ahead of the loop, a few blocks and no further: on a CPU it has the pages of the next rows brought into memory, and the
-loop gathers them with all of its cores (a thread that gathered as well would take a core away from the products, which
-is slower as soon as the files are in memory); for a CUDA device it gathers them into pinned memory. What comes out, and
-in what order, is what reading in the loop itself would have given, to the bit.
+ahead of the loop, a few blocks and no further. On a CPU it has the pages of the next rows brought into memory, where
+they are not, and the loop gathers them with all of its cores (a thread that gathered as well would take a core from the
+products, which is slower as soon as the files are in memory). For a CUDA device it gathers them into pinned memory.
+What comes out, and in what order, is what reading in the loop itself would have given, to the bit.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from queue import SimpleQueue
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 BLOCK = 8 << 20  # bytes: enough batches that handing them over costs nothing beside reading them
 AHEAD = 4  # blocks that are brought into memory before they are asked for
+PROBE = 16  # blocks
+RESIDENT = 2e-6  # seconds a row that is in memory takes to be looked at, at the most
 PINNED = 3  # blocks of pinned memory: one that travels, one ready, one being filled
 
 
@@ -38,16 +41,13 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
     indices : (samples,) int64 for each batch, the first of them the largest
     ahead : fetch in the background; not where all of it is one block, or is on a device already
     """
+    place = rows.parts[0].device
+    if indices and indices[0].device != place:  # all at once: each transfer would wait for the device
+        indices = torch.cat(list(indices)).to(place).split([len(index) for index in indices])
     groups = grouped(rows, indices)
     if rows.device.type == "cpu":
         ahead = ahead and len(groups) > 1
-
-        def fetch(number: int) -> Located:
-            where = rows.locate(groups[number])
-            if ahead:
-                rows.touch(where)
-            return where
-
+        fetch = Fetch(rows, groups, ahead)
         with closing(in_background(fetch, len(groups), AHEAD if ahead else 0)) as found:
             yield from gathered(rows, [len(index) for index in groups[0]] if groups else [], found)
     elif rows.resident or not ahead:
@@ -56,6 +56,31 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
     else:
         with closing(pinned(rows, groups)) as blocks:
             yield from on_device(rows, blocks)
+
+
+class Fetch:
+    """Finds where a block's rows are, and brings them into memory where they are not.
+
+    Looking at pages that are in memory takes a core's time for nothing. So once a block has taken no longer than that,
+    only one in `PROBE` is looked at, until one takes longer: a single read of a disk is 20 µs and more.
+    """
+
+    def __init__(self, rows: Rows, groups: Sequence[Sequence[Tensor]], touch: bool) -> None:
+        self.rows, self.groups, self.touch = rows, groups, touch
+        self.skip = 0
+
+    def __call__(self, number: int) -> Located:
+        where = self.rows.locate(self.groups[number])
+        if not self.touch:
+            return where
+        if self.skip:
+            self.skip -= 1
+            return where
+        start = time.perf_counter()
+        self.rows.touch(where)
+        if time.perf_counter() - start < RESIDENT * (len(where.places) + 10 * len(where.pieces)):
+            self.skip = PROBE - 1
+        return where
 
 
 def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
@@ -109,8 +134,9 @@ def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iter
     A batch has a tensor of its own, for a product may round by where its rows begin.
     """
     memory = [torch.empty(size, *rows.shape[1:], dtype=rows.dtype) for size in sizes]
+    scratch = rows.scratch(sum(sizes))
     for where in found:
-        yield from rows.batches(where, memory)
+        yield from rows.batches(where, memory, scratch)
 
 
 def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]]) -> Generator[list[Tensor], None, None]:

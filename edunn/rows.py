@@ -142,11 +142,15 @@ class Rows:
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """The rows at the indices, read and made: `torch.Tensor.index_select`, for dim 0."""
         assert dim == 0
-        where = self.locate([index])
-        source, places = self.source(where)
         if self.device.type != "cpu":
+            source, places = self.source(self.locate([index]))
             return self.made(source.index_select(0, places).to(self.device))
-        return self.gathered(source, places)
+        out = torch.empty(len(index), *self.shape[1:], dtype=self.dtype)
+        for some, there in zip(index.split(self.at_once), out.split(self.at_once), strict=True):
+            found = self.gathered(*self.source(self.locate([some])), there)
+            if found is not there:
+                there.copy_(found)
+        return out
 
     def locate(self, indices: Sequence[Tensor]) -> Located:
         """Where the rows of a few batches are; finding them together costs little more than finding those of one."""
@@ -171,19 +175,27 @@ class Rows:
         for number, rows in where.pieces:
             self.pages[number].index_select(0, rows)
 
-    def source(self, where: Located) -> tuple[Tensor, Tensor]:
-        """A tensor that holds the rows as they lie, and their places in it: the one part, or a copy from several."""
+    def source(self, where: Located, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """A tensor that holds the rows as they lie, and their places in it: the one part, or a copy from several.
+
+        memory : for the copy, (rows or more, *shape); memory that is allocated anew costs as much as the copy
+        """
         if len(self.parts) == 1:
             return self.parts[0], where.places
-        found, start = self.parts[0].new_empty(len(where.places), *self.parts[0].shape[1:]), 0
+        found, start = self.scratch(len(where.places)) if memory is None else memory, 0
         for number, rows in where.pieces:
             torch.index_select(self.parts[number], 0, rows, out=found[start : start + len(rows)])
             start += len(rows)
         return found, where.places
 
-    def batches(self, where: Located, memory: Sequence[Tensor]) -> Iterator[Tensor]:
+    def scratch(self, rows: int) -> Tensor:
+        """Memory for so many rows as they lie; for none where there is one part, which needs no copy."""
+        first = self.parts[0]
+        return first.new_empty(rows if len(self.parts) > 1 else 0, *first.shape[1:])
+
+    def batches(self, where: Located, memory: Sequence[Tensor], scratch: Tensor) -> Iterator[Tensor]:
         """The rows of each batch, on a CPU; in the memory where nothing is to be made of them."""
-        source, places = self.source(where)
+        source, places = self.source(where, scratch)
         for rows, into in zip(places.split(where.sizes), memory, strict=False):
             yield self.gathered(source, rows, into[: len(rows)])
 

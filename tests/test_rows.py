@@ -199,6 +199,21 @@ def test_an_error_in_the_background_reaches_the_caller() -> None:
     assert no_threads()
 
 
+def test_pages_that_are_in_memory_are_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, groups = in_parts(numbers(40), [15, 25]), [[index] for index in torch.arange(40).split(1)]
+    looked: list[int] = []
+    monkeypatch.setattr(Rows, "touch", lambda _, where: looked.append(len(where.places)))
+    clock = iter([0.0, 9.0, 10.0, 19.0, *(20.0 + i for i in range(2) for _ in range(2)), 30.0, 30.0])
+    monkeypatch.setattr(prefetch.time, "perf_counter", lambda: next(clock))
+    fetch = prefetch.Fetch(rows, groups, touch=True)
+    counts = []
+    for number in range(2 + 2 * prefetch.PROBE):
+        assert fetch(number).sizes == [1]
+        counts.append(len(looked))
+    # two that took seconds, one that was quick, and so the next only after PROBE blocks
+    assert [n for n in range(len(counts)) if counts[n] > (counts[n - 1] if n else 0)] == [0, 1, 2, 2 + prefetch.PROBE]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_early_end_leaves_no_thread(error: type[BaseException]) -> None:
     rows, order = in_parts(numbers(40), [15, 25]), torch.arange(40).split(1)
