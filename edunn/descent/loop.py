@@ -17,7 +17,7 @@ from .. import errors
 from ..crew import Crew, at_work
 from ..data import Samples
 from ..devices import permutation
-from ..faststep import PRECISIONS, Captured, FastStep, Singles
+from ..faststep import PRECISIONS, Captured, FastStep, Singles, Thin
 from ..history import History
 from ..losses import Loss
 from ..models import MODELS, LinearModel, evaluating
@@ -196,7 +196,9 @@ class Descent:
         if by == "hand" and self.sharing is None and is_linear(self.model):
             if self.batch == 1 and self.precision == "full" and Singles.applies(self.model, self.penalty, self.rule):
                 return Singles(self.model, self.loss, self.penalty, self.rule)
-            one = FastStep(self.model, self.loss, self.penalty, self.rule, True, self.precision)
+            if self.precision == "full" and Thin.applies(self.model, self.penalty, self.rule):
+                return Thin(self.model, self.loss, self.penalty, self.rule)
+            one = FastStep(self.model, self.loss, self.penalty, self.rule, self.precision)
             return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, self.sharing)

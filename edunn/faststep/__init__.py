@@ -4,5 +4,6 @@ from .captured import Captured
 from .precisions import PRECISIONS
 from .singles import Singles
 from .step import FastStep, value_and_upstream
+from .thin import Thin
 
-__all__ = ["PRECISIONS", "Captured", "FastStep", "Singles", "value_and_upstream"]
+__all__ = ["PRECISIONS", "Captured", "FastStep", "Singles", "Thin", "value_and_upstream"]

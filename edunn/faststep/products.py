@@ -17,11 +17,7 @@ TALL = 256  # rows of W at least, to be cut along the rows
 
 
 class Products:
-    """For weights of one shape, (*runs, outputs, features); buffers are used again at every step.
-
-    `blocks(weight)` lays a thin weight out as blocks of features, (BLOCKS, outputs, features / BLOCKS), and the
-    products take it in either form. In blocks, a gradient is added by the product itself.
-    """
+    """For weights of one shape, (*runs, outputs, features); buffers are used again at every step."""
 
     def __init__(self, weight: Tensor) -> None:
         self.shape = weight.shape
@@ -34,14 +30,6 @@ class Products:
         while self.rows % self.parts:
             self.parts -= 1
 
-    def blocks(self, weight: Tensor) -> Tensor:
-        """The weight in blocks of features; a copy."""
-        return columns(flat(weight)).contiguous()
-
-    def unblocked(self, blocks: Tensor) -> Tensor:
-        """What `blocks` was made of; a copy."""
-        return blocks.transpose(0, 1).reshape(self.shape)
-
     def scores(self, weight: Tensor, features: Tensor) -> Tensor:
         """W xᵀ, (*runs, outputs, samples), for features (samples, features) or (runs, samples, features)."""
         samples = features.shape[-2]
@@ -49,7 +37,7 @@ class Products:
             return torch.bmm(weight, features.mT, out=self.buffer(*self.shape[:-1], samples))
         if self.thin:
             parts = self.buffer(BLOCKS, self.rows, samples)
-            blocks = weight if weight.shape != self.shape else columns(flat(weight))
+            blocks = columns(flat(weight))
             return torch.bmm(blocks, columns(features).mT, out=parts).sum(0).view(*self.shape[:-1], samples)
         out = self.buffer(self.rows, samples)
         return torch.mm(flat(weight), features.t(), out=out).view(*self.shape[:-1], samples)
@@ -62,9 +50,6 @@ class Products:
         rows = upstream.reshape(self.rows, -1)
         if self.thin:
             blocks = rows.expand(BLOCKS, *rows.shape)
-            if into.shape != self.shape:
-                into.baddbmm_(blocks, columns(features), beta=beta, alpha=alpha)
-                return
             gradient = torch.bmm(blocks, columns(features), out=self.buffer(BLOCKS, self.rows, self.width // BLOCKS))
             scale_(into, beta)
             columns(flat(into)).add_(gradient, alpha=alpha)
@@ -91,7 +76,7 @@ def flat(weight: Tensor) -> Tensor:
 
 def columns(matrix: Tensor) -> Tensor:
     """(rows, features) as blocks of features, (BLOCKS, rows, features / BLOCKS); a view."""
-    return matrix.view(len(matrix), BLOCKS, -1).transpose(0, 1)
+    return matrix.view(matrix.shape[0], BLOCKS, -1).transpose(0, 1)
 
 
 def scale_(tensor: Tensor, factor: float) -> None:

@@ -33,8 +33,6 @@ class FastStep:
     loss : for a stack, what differs from run to run (a margin) has the shape that broadcasts with its scores
     penalty : for a stack, with a strength of shape `runs`, or one number for all
     rule : of the update
-    own_layout : the weight may be kept in the layout that serves the products best; the model's own is then written at
-        `settle`, and stale in between
     precision : of the products; see `precisions`
 
     Shapes of a step
@@ -43,15 +41,7 @@ class FastStep:
     rate : a number, or of shape `runs`
     """
 
-    def __init__(
-        self,
-        model: Linear,
-        loss: Loss,
-        penalty: Penalty | None,
-        rule: Rule,
-        own_layout: bool = False,
-        precision: str = "full",
-    ) -> None:
+    def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule, precision: str = "full") -> None:
         self.loss, self.penalty, self.rule = loss, penalty, rule
         self.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
         self.weight, self.bias = self.parameters["weight"], self.parameters.get("bias")
@@ -61,16 +51,10 @@ class FastStep:
         # rate and decay are folded into the product for these; every other rule is given the gradient
         self.folds = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
         self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
-        # everything else in such a step is done number by number, wherever in memory the numbers are
-        self.own_layout = own_layout and self.products.thin and self.folds and type(rule) is GradientDescent
-        self.settled = True
 
     @torch.no_grad()
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         """Takes the step; the objective before it, of shape `runs`."""
-        if self.own_layout and self.settled:
-            self.parameters["weight"] = self.products.blocks(self.weight)
-            self.settled = False
         value, upstream = self.value_and_upstream(self.scores(features), targets)
         if self.penalty is not None:
             value = value + self.penalty_value(self.penalty)
@@ -86,16 +70,12 @@ class FastStep:
             constrain(self.penalty, self.parameters, rate)
         return value
 
-    @torch.no_grad()
     def settle(self) -> None:
-        """Writes the weight that the steps have made into the model's own. The next step starts from that."""
-        if not self.settled:
-            self.weight.copy_(self.products.unblocked(self.parameters["weight"]))
-            self.settled = True
+        """The model's parameters are those of the steps at any time."""
 
     def scores(self, features: Tensor) -> Tensor:
         """W xᵀ + b, (*runs, outputs, samples), in memory that the next step writes over."""
-        scores = self.products.scores(self.parameters["weight"], features)
+        scores = self.products.scores(self.weight, features)
         return scores if self.bias is None else scores.add_(self.bias.unsqueeze(-1))
 
     def value_and_upstream(self, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
