@@ -180,6 +180,8 @@ class Stack:
                 if after_epoch is not None:
                     after_epoch(len(self.alive), len(self.members) - len(self.alive))
         except KeyboardInterrupt:
+            for member in self.alive:
+                member.at.step, member.at.seconds = self.step, time.perf_counter() - start
             message = f"in epoch {self.epoch + 1}, after {self.epoch} whole epochs"
             self.end_where([Ending("interrupted", message)] * len(self.alive))
         return [member.history for member in self.members if member.history is not None]
@@ -187,17 +189,19 @@ class Stack:
     def run_epoch(self) -> list[list[float]]:
         """One pass over the samples; the objective of each run on each batch as it was met."""
         first, losses = self.first, list[Tensor]()
-        with closing(self.batches()) as batches:
-            for features, targets in batches:
-                factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
-                losses.append(self.stepper.step(features, targets, self.rate * factor))
-                self.step += 1
-                if first.snapshots and self.step % first.snapshots == 0:
-                    self.stepper.settle()
-                    self.keep_snapshots()
-                if self.step == first.steps:
-                    break
-        self.stepper.settle()
+        try:
+            with closing(self.batches()) as batches:
+                for features, targets in batches:
+                    factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
+                    losses.append(self.stepper.step(features, targets, self.rate * factor))
+                    self.step += 1
+                    if first.snapshots and self.step % first.snapshots == 0:
+                        self.stepper.settle()
+                        self.keep_snapshots()
+                    if self.step == first.steps:
+                        break
+        finally:
+            self.stepper.settle()
         self.epoch += 1
         by_run: list[list[float]] = torch.stack(losses, 1).tolist()  # the one place where the device is waited for
         return by_run

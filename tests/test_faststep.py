@@ -354,6 +354,53 @@ def test_a_block_sees_a_strength_changed_while_training() -> None:
     torch.testing.assert_close(weights[1], weights[0], **TOLERANCES[torch.float64])
 
 
+class Interrupting(Schedule):
+    """Constant, until it has been asked so many times."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, epoch: float, epochs: float) -> float:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return 1.0
+
+
+@pytest.mark.usefixtures("captured")
+@pytest.mark.parametrize("width", [4, WIDE], ids=["captured", "thin"])
+def test_an_interrupt_inside_an_epoch_leaves_the_weights_of_the_steps_taken(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    samples = Samples(randn(40, width), torch.arange(40) % 3)
+    found = []
+    for by in ("plain", "hand"):
+        model = SoftmaxClassifier(width, 3, dtype=torch.float64)
+        run = Descent(model, CrossEntropy(), samples, 0.01, 4, epochs=5, schedule=Interrupting(after=15))
+        if by == "hand":
+            assert isinstance(run.stepper(by), Thin if width == WIDE else Captured)
+        history = run.go(by)
+        assert (history.status, history.steps) == ("interrupted", 14)  # the record of an epoch asks once
+        found.append({name: p.detach() for name, p in model.named_parameters()})
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.usefixtures("captured")
+def test_the_steps_of_a_recording_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a block is run once before it is recorded, and once to be recorded; a replay counts nothing."""
+
+    def record(self: Captured) -> Any:
+        self.one.rule.steps += 2 * self.block
+        return lambda: self.values.zero_()
+
+    monkeypatch.setattr(Captured, "record", record)
+    model, samples = task(CrossEntropy())
+    run = Descent(model, CrossEntropy(), samples, 0.1, 1, epochs=2)
+    history = run.go()
+    assert run.rule.steps == history.steps == 2 * len(samples)
+
+
 @BATCHES
 @pytest.mark.parametrize("rule", ["gradient-descent", "adam"])
 def test_bfloat16_is_near_and_not_the_same(rule: str, batch_size: int | None) -> None:

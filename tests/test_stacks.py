@@ -232,7 +232,7 @@ def test_an_interruption_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(FastStep, "step", interrupted)
     histories = together(runs)
-    assert [(history.status, history.epochs) for history in histories] == [("interrupted", 2)] * 6
+    assert [(history.status, history.epochs, history.steps) for history in histories] == [("interrupted", 2, 7)] * 6
 
 
 # --- what is stacked with what -----------------------------------------------------------------------------------

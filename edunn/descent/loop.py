@@ -225,19 +225,21 @@ class Descent:
         if isinstance(stepper, Singles) or (isinstance(stepper, Captured) and self.batch == 1):
             return self.run_singles(stepper, at)
         losses: list[Tensor] = []
-        with closing(self.batches(at.epoch, reuse=True)) as batches:
-            for features, targets in batches:
-                if self.sharing is not None:
-                    self.sharing.meet(self.size(len(losses)))
-                epoch = at.epoch + len(losses) / self.steps_per_epoch
-                losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
-                at.step += 1
-                if self.snapshots and at.step % self.snapshots == 0:
-                    stepper.settle()
-                    self.keep_snapshot(at)
-                if at.step == self.steps:
-                    break
-        stepper.settle()
+        try:
+            with closing(self.batches(at.epoch, reuse=True)) as batches:
+                for features, targets in batches:
+                    if self.sharing is not None:
+                        self.sharing.meet(self.size(len(losses)))
+                    epoch = at.epoch + len(losses) / self.steps_per_epoch
+                    losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
+                    at.step += 1
+                    if self.snapshots and at.step % self.snapshots == 0:
+                        stepper.settle()
+                        self.keep_snapshot(at)
+                    if at.step == self.steps:
+                        break
+        finally:
+            stepper.settle()  # also where an interrupt or an error ends the epoch: the model is looked at afterwards
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
 

@@ -77,27 +77,28 @@ class Captured:
 
     def settle(self) -> None:
         """Takes the steps that wait in a block that is not full, one by one."""
-        assert self.features is not None or not self.waiting
-        for slot, rate in enumerate(self.waiting):
+        waiting, self.waiting = self.waiting, []  # first, so that an interrupt in here makes no step be taken twice
+        for slot, rate in enumerate(waiting):
             assert self.features is not None
             self.handed[slot] = self.one.step(self.features[slot], self.targets[slot], rate)
-        self.waiting = []
         self.one.settle()
 
     def replay(self) -> None:
         """Takes the steps of a full block."""
+        count = self.one.rule.steps + self.block
         strength = None if self.one.penalty is None else self.one.penalty.strength
         if self.play is None or self.strength is not strength:
             self.play, self.strength = self.record(), strength
-        if isinstance(self.waiting[0], Tensor):
-            torch.stack([torch.as_tensor(rate) for rate in self.waiting], out=self.rates)
+        waiting, self.waiting = self.waiting, []
+        if isinstance(waiting[0], Tensor):
+            torch.stack([torch.as_tensor(rate) for rate in waiting], out=self.rates)
         else:
-            self.rates.copy_(torch.tensor(self.waiting, dtype=self.rates.dtype))
-        count = self.one.rule.steps + self.block
+            # pinned, for a copy of ordinary memory would wait until the device has taken the block before
+            rates = torch.tensor(waiting, dtype=self.rates.dtype, pin_memory=self.rates.is_cuda)
+            self.rates.copy_(rates, non_blocking=True)
         self.play()
-        self.one.rule.steps = count  # a recording does not count
+        self.one.rule.steps = count  # the steps of a recording do not count, and those of a replay are not counted
         self.handed.copy_(self.values)
-        self.waiting = []
 
     def prepare(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> None:
         """Memory for a block of batches and rates like these."""
