@@ -199,7 +199,7 @@ class Descent:
             if self.precision == "full" and Thin.applies(self.model, self.penalty, self.rule):
                 return Thin(self.model, self.loss, self.penalty, self.rule)
             one = FastStep(self.model, self.loss, self.penalty, self.rule, self.precision)
-            return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
+            return Captured(one) if self.batch < len(self.train) and Captured.applies(one, self.batch) else one
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, self.sharing)
         if by == "autograd" and self.crew is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from .step import FastStep
 
 BLOCK = 16  # steps to a launch
+LARGEST = 256 << 20  # bytes of a block's batches; a step on larger ones takes the GPU longer than Python takes to ask
 
 
 class Captured:
@@ -36,9 +37,11 @@ class Captured:
         self.values: Tensor
 
     @staticmethod
-    def applies(one: FastStep) -> bool:
-        """Whether a step does nothing that a recording cannot repeat, as Adam's count of the steps."""
-        return one.weight.is_cuda and one.folds
+    def applies(one: FastStep, batch: int) -> bool:
+        """Whether a step does nothing that a recording cannot repeat, as Adam's count of the steps, and a block of
+        batches, of so many samples each, is worth its memory."""
+        row = one.weight.shape[-1] * one.weight.element_size()
+        return one.weight.is_cuda and one.folds and BLOCK * batch * row <= LARGEST
 
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         """Notes a step. A batch of another shape than the first one's, as an epoch's last, is taken at once."""
