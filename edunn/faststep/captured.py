@@ -120,6 +120,11 @@ class Captured:
         """The block as one launch. On a CPU the block itself, for there is nothing to save."""
         if not self.one.weight.is_cuda:
             return self.take_all
+        with torch.cuda.device(self.one.weight.device):  # a stream of another device would record nothing
+            return self.recorded()
+
+    def recorded(self) -> Callable[[], None]:
+        """The block as a graph of the current device; weights and the rule's state are left as they were."""
         rule, parameters = self.one.rule, self.one.parameters
         weights = {name: parameter.clone() for name, parameter in parameters.items()}
         states = {name: {key: tensor.clone() for key, tensor in held.items()} for name, held in rule.state.items()}
@@ -135,6 +140,6 @@ class Captured:
                 before = states.get(name, {}).get(key)
                 tensor.zero_() if before is None else tensor.copy_(before)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             self.take_all()
         return graph.replay
