@@ -45,6 +45,7 @@ def own_device(name: str) -> torch.device:
             f"Expected a CUDA device for each process of this machine; it has {count}, and process {rank + 1} none. "
             f"Start with --nproc-per-node {count}, or use --device cpu."
         )
+    torch.cuda.set_device(rank)  # pinned memory, streams and contexts go with the current device, not with a tensor's
     return torch.device("cuda", rank)
 
 

@@ -188,7 +188,8 @@ class Ranks(Alone):
     def reduce(self, value: Tensor, gradients: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         parts = [*gradients.values(), value]
         count = sum(part.numel() for part in parts)
-        if self.buffer is None or len(self.buffer) != count + 1 or self.buffer.dtype != value.dtype:
+        known = None if self.buffer is None else (len(self.buffer), self.buffer.dtype, self.buffer.device)
+        if self.buffer is None or known != (count + 1, value.dtype, value.device):
             self.buffer = value.new_empty(count + 1)
         start = 0
         views = []

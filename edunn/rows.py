@@ -62,7 +62,7 @@ class Rows:
         finite: bool = False,
     ) -> None:
         self.parts, self.index, self.steps, self.finite = tuple(parts), index, tuple(steps), finite
-        self.device = torch.device(device)
+        self.device = numbered(device)
         first = self.parts[0]
         for part in self.parts:
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype or part.device != first.device:
@@ -128,7 +128,7 @@ class Rows:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Rows:
         """The same rows put on another device, or in another floating dtype."""
-        rows = self if device is None or torch.device(device) == self.device else self.but(device=device)
+        rows = self if device is None or numbered(device) == self.device else self.but(device=device)
         if dtype is None or dtype == self.dtype:
             return rows
         return rows.through(lambda x: x.to(dtype), finite=dtype.itemsize >= self.dtype.itemsize)
@@ -267,6 +267,11 @@ class Rows:
             f"Expected features in memory for torch's {name}; these are read when they are asked for. "
             f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
         )
+
+
+def numbered(device: torch.device | str) -> torch.device:
+    """The device as a tensor on it names it: `cuda` is the current one, `cuda:0`. Only such names can be compared."""
+    return torch.empty(0, device=device).device
 
 
 def through(features: Any, step: Step, finite: bool = False) -> Any:

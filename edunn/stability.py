@@ -65,10 +65,12 @@ def stable_rate(
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
         return None
-    if not isinstance(loss.through, Identity) or not all(bool(x.isfinite().all()) for x in features.split(CHUNK)):
+    if not isinstance(loss.through, Identity):
         return None
     if isinstance(features, Rows) and features.shape[1] + (model.bias is not None) > EXACT:
         return None  # power iteration would read the files hundreds of times
+    if not all(bool(x.isfinite().all()) for x in features.split(CHUNK)):
+        return None
     added = 0.0
     if penalty is not None:
         if not isinstance(penalty, L2) or isinstance(penalty.strength, Tensor):

@@ -43,7 +43,7 @@ def together(
     ----------
     runs : put together one by one or by `vary`. Those that share the very same samples, and differ in rate, strength
         of the penalty, margin of a hinge, seed and starting weights alone, train as one stack; what fits no stack (a
-        net, a rule of its own) trains alone.
+        net, a rule of its own, a run that several processes share) trains alone.
     memory : bytes for a stack; larger ones are split
     after_epoch : called after each epoch of a stack with the runs that go on and those that have ended, of all
     """
@@ -70,7 +70,8 @@ def grouped(runs: Sequence[Descent]) -> list[list[int]]:
     """The runs by kind, as indices: those of one group train as one stack."""
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(runs):
-        groups.setdefault(kind_of(run) if is_linear(run.model) else index, []).append(index)
+        stacked = is_linear(run.model) and run.crew is None  # a batch that processes share is for one run's loop
+        groups.setdefault(kind_of(run) if stacked else index, []).append(index)
     return list(groups.values())
 
 
@@ -158,8 +159,11 @@ class Stack:
             self.penalty = copy.copy(self.penalty)
             self.penalty.strength = together_as_one(strengths, like)
         one = FastStep(self.model, self.loss, self.penalty, self.rule, precision=self.first.precision)
+        # where each run has an order of its own, a batch holds one of each run
+        orders = len({run.seed for run in runs})
+        batch = self.first.batch * (len(runs) if orders > 1 else 1)
         mini = self.first.batch < len(self.first.train)
-        self.stepper = Captured(one) if mini and Captured.applies(one) else one
+        self.stepper = Captured(one) if mini and Captured.applies(one, batch) else one
 
     def point(self) -> None:
         """Makes the models' parameters views of the stack's."""
@@ -180,6 +184,8 @@ class Stack:
                 if after_epoch is not None:
                     after_epoch(len(self.alive), len(self.members) - len(self.alive))
         except KeyboardInterrupt:
+            for member in self.alive:
+                member.at.step, member.at.seconds = self.step, time.perf_counter() - start
             message = f"in epoch {self.epoch + 1}, after {self.epoch} whole epochs"
             self.end_where([Ending("interrupted", message)] * len(self.alive))
         return [member.history for member in self.members if member.history is not None]
@@ -187,17 +193,19 @@ class Stack:
     def run_epoch(self) -> list[list[float]]:
         """One pass over the samples; the objective of each run on each batch as it was met."""
         first, losses = self.first, list[Tensor]()
-        with closing(self.batches()) as batches:
-            for features, targets in batches:
-                factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
-                losses.append(self.stepper.step(features, targets, self.rate * factor))
-                self.step += 1
-                if first.snapshots and self.step % first.snapshots == 0:
-                    self.stepper.settle()
-                    self.keep_snapshots()
-                if self.step == first.steps:
-                    break
-        self.stepper.settle()
+        try:
+            with closing(self.batches()) as batches:
+                for features, targets in batches:
+                    factor = first.schedule(self.epoch + len(losses) / first.steps_per_epoch, first.epochs or 1)
+                    losses.append(self.stepper.step(features, targets, self.rate * factor))
+                    self.step += 1
+                    if first.snapshots and self.step % first.snapshots == 0:
+                        self.stepper.settle()
+                        self.keep_snapshots()
+                    if self.step == first.steps:
+                        break
+        finally:
+            self.stepper.settle()
         self.epoch += 1
         by_run: list[list[float]] = torch.stack(losses, 1).tolist()  # the one place where the device is waited for
         return by_run

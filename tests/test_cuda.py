@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from typing import Any, cast
 
 import pytest
 import torch
 
 import edunn
+from edunn.data import Samples
 from edunn.descent import Descent
 from edunn.experiment import train
 from edunn.faststep import Captured
 from edunn.losses import LOSSES, SquaredError
+from edunn.rows import Rows
 
 pytestmark = [
     pytest.mark.gpu,
@@ -121,3 +124,35 @@ def test_a_config_trains_there_and_loads_here(tmp_path) -> None:  # type: ignore
     assert run.summary["device"] == "cuda"
     assert run.model.weight.device.type == "cpu"
     assert run.summary["test_accuracy"] > 0.85
+
+
+@pytest.mark.parametrize("resident", [True, False], ids=["on the device", "in a file"])
+def test_rows_train_on_a_device_without_a_number(resident: bool) -> None:
+    """`cuda`, as a config has it, and the `cuda:0` of the tensors are one device."""
+    samples = edunn.data.TOYS["blobs"](samples=200)
+    there, weights = samples.to("cuda"), []
+    part = there.features if resident else samples.features
+    for features in (there.features, Rows(part.split([80, 120]), device="cuda")):
+        model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).cuda()
+        train = Samples(cast(Any, features), there.targets)
+        edunn.descend(model, edunn.losses.CrossEntropy(), train, rate=0.05, batch_size=30, epochs=3)
+        weights.append(model.weight.detach())
+    torch.testing.assert_close(*weights, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
+def test_a_block_is_recorded_on_the_device_of_its_weights() -> None:
+    weights = []
+    for device in ("cuda:0", "cuda:1"):
+        samples = edunn.data.TOYS["blobs"](samples=200).to(device)
+        model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).to(device)
+        edunn.descend(model, edunn.losses.CrossEntropy(), samples, rate=0.05, batch_size=10, epochs=3)
+        weights.append(model.weight.detach().cpu())
+    torch.testing.assert_close(*weights, rtol=1e-11, atol=1e-12)
+
+
+def test_only_the_recorded_steps_that_are_taken_count() -> None:
+    samples = edunn.data.TOYS["blobs"](samples=200).to("cuda")
+    model = edunn.models.SoftmaxClassifier(2, 3, dtype=torch.float64).cuda()
+    run = Descent(model, edunn.losses.CrossEntropy(), samples, 0.05, 10, epochs=3)
+    assert run.go().steps == run.rule.steps == 60

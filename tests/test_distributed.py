@@ -361,10 +361,13 @@ def test_each_process_takes_its_own_device(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    current: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("LOCAL_RANK", rank)
     if expected.startswith("cuda"):
         assert str(devices.device(name)) == expected
+        assert current == [int(rank)]
     else:
         with pytest.raises(ConfigError, match=expected):
             devices.device(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -189,6 +190,13 @@ def test_a_run_by_autograd_is_not_continued_by_hand(tmp_path: Path) -> None:
     experiment.train(digits(), tmp_path / "run", by="autograd")
     with pytest.raises(RunError, match="Expected a run by hand"):
         experiment.resume(tmp_path / "run", overrides=["train.epochs=6"])
+
+
+def test_a_precision_that_a_way_does_not_have_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    options = dataclasses.replace(digits(), run=config.Run("digits", precision="bf16"))
+    with pytest.raises(ConfigError, match="Expected by='hand' in one process for precision 'bf16'"):
+        experiment.train(options, tmp_path / "run", by="autograd")
+    assert not (tmp_path / "run").exists()
 
 
 def test_any_other_change_is_refused(tmp_path: Path) -> None:

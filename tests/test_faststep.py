@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any
+import warnings
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -152,6 +154,15 @@ def test_divergence_is_met_at_the_same_step(batch_size: int | None) -> None:
     (_, expected), (_, found) = both_ways(SquaredError(), rate=50.0, batch_size=batch_size, epochs=400)
     assert expected.status == found.status == "diverged"
     assert (found.message, found.steps) == (expected.message, expected.steps)
+
+
+@pytest.mark.parametrize("rule", [GradientDescent(), Nesterov()], ids=lambda r: type(r).__name__)
+def test_a_rate_beyond_all_numbers_diverges_without_a_warning(rule: Rule) -> None:
+    model, samples = task(SquaredError())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = descend(model, SquaredError(), samples, rate=1e200, batch_size=1, penalty=L2(0.1), rule=rule)
+    assert history.status == "diverged"
 
 
 def test_a_strength_changed_while_training() -> None:
@@ -320,7 +331,7 @@ def test_snapshots_and_the_model_are_settled_inside_an_epoch(monkeypatch: pytest
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of steps without a GPU: the same bookkeeping, with the block itself in the place of its recording."""
-    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one: one.folds))
+    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one, _: one.folds))
     monkeypatch.setattr(Singles, "applies", staticmethod(lambda *_: False))
 
 
@@ -352,6 +363,59 @@ def test_a_block_sees_a_strength_changed_while_training() -> None:
         Descent(model, CrossEntropy(), samples, 0.1, 2, epochs=3, penalty=penalty).go(by, after_epoch=stronger)
         weights.append(model.weight.detach())
     torch.testing.assert_close(weights[1], weights[0], **TOLERANCES[torch.float64])
+
+
+class Interrupting(Schedule):
+    """Constant, until it has been asked so many times."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, epoch: float, epochs: float) -> float:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return 1.0
+
+
+@pytest.mark.usefixtures("captured")
+@pytest.mark.parametrize("width", [4, WIDE], ids=["captured", "thin"])
+def test_an_interrupt_inside_an_epoch_leaves_the_weights_of_the_steps_taken(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    samples = Samples(randn(40, width), torch.arange(40) % 3)
+    found = []
+    for by in ("plain", "hand"):
+        model = SoftmaxClassifier(width, 3, dtype=torch.float64)
+        run = Descent(model, CrossEntropy(), samples, 0.01, 4, epochs=5, schedule=Interrupting(after=15))
+        if by == "hand":
+            assert isinstance(run.stepper(by), Thin if width == WIDE else Captured)
+        history = run.go(by)
+        assert (history.status, history.steps) == ("interrupted", 14)  # the record of an epoch asks once
+        found.append({name: p.detach() for name, p in model.named_parameters()})
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.usefixtures("captured")
+def test_the_steps_of_a_recording_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a block is run once before it is recorded, and once to be recorded; a replay counts nothing."""
+
+    def record(self: Captured) -> Any:
+        self.one.rule.steps += 2 * self.block
+        return lambda: self.values.zero_()
+
+    monkeypatch.setattr(Captured, "record", record)
+    model, samples = task(CrossEntropy())
+    run = Descent(model, CrossEntropy(), samples, 0.1, 1, epochs=2)
+    history = run.go()
+    assert run.rule.steps == history.steps == 2 * len(samples)
+
+
+@pytest.mark.parametrize(("batch", "worth"), [(256, True), (5461, True), (5462, False)])
+def test_a_block_of_large_batches_is_not_worth_its_memory(batch: int, worth: bool) -> None:
+    weight: Any = SimpleNamespace(is_cuda=True, shape=(10, 768), element_size=lambda: 4)
+    assert Captured.applies(cast(FastStep, SimpleNamespace(weight=weight, folds=True)), batch) == worth
 
 
 @BATCHES

@@ -6,7 +6,7 @@ import gc
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edunn import errors, prefetch
+from edunn.data import Samples
 from edunn.features import Standardise, pixels
 from edunn.prefetch import batches_of, in_background
 from edunn.rows import Rows, check_finite, chunk_of, through
@@ -153,6 +154,15 @@ def test_attributes_of_a_tensor_are_named() -> None:
 def test_parts_are_alike() -> None:
     with pytest.raises(errors.ShapeError, match="one shape and dtype"):
         Rows([numbers(3), numbers(3, width=4)])
+
+
+def test_a_device_has_the_name_that_its_tensors_have() -> None:
+    """`cuda` and `cuda:0` are one device and two names; so are `cpu` and `cpu:0`, which can be tried anywhere."""
+    x = torch.zeros(3, 1)
+    rows = Rows([x], device="cpu:0")
+    assert rows.device == x.device
+    assert rows.to("cpu:0") is rows
+    assert len(Samples(cast(Any, rows), torch.zeros(3))) == 3
 
 
 def test_an_index_outside_is_refused() -> None:

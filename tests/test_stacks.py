@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_float32(rule: str) -> None:
 @pytest.mark.parametrize("rule", ["gradient-descent", "momentum"])
 def test_blocks_of_steps_as_on_a_gpu(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the runs diverges, so that the block is recorded anew for the others."""
-    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one: one.folds))
+    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one, _: one.folds))
     run = base(SquaredError(classes=True), rule=RULES[rule](), batch_size=2, epochs=4, schedule=SCHEDULES["cosine"]())
     histories = assert_each_as_alone([vary(run, rate=rate) for rate in (0.001, 0.01, 1e30)])
     assert [history.status for history in histories] == ["finished", "finished", "diverged"]
@@ -232,7 +233,7 @@ def test_an_interruption_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(FastStep, "step", interrupted)
     histories = together(runs)
-    assert [(history.status, history.epochs) for history in histories] == [("interrupted", 2)] * 6
+    assert [(history.status, history.epochs, history.steps) for history in histories] == [("interrupted", 2, 7)] * 6
 
 
 # --- what is stacked with what -----------------------------------------------------------------------------------
@@ -255,6 +256,44 @@ def test_what_differs_in_more_goes_into_stacks_of_its_own(stacked: list[int]) ->
     shuffled = [mixed[i] for i in (3, 0, 5, 1, 4, 2)]
     assert_each_as_alone(shuffled)
     assert sorted(stacked) == [2, 3]  # and the sixth alone
+
+
+class Two:
+    """A crew of two processes as a run sees it: half of the rows are its own, and the other half does the same."""
+
+    share = 0.5
+    size, rows = 0, slice(0, 0)
+
+    def part(self, samples: int) -> slice:
+        return slice(0, -(-samples // 2))
+
+    def meet(self, samples: int) -> None:
+        self.size, self.rows = samples, self.part(samples)
+
+    def total(self, values: Tensor) -> Tensor:
+        return values.mul_(2)
+
+    def reduce(self, value: Tensor, gradients: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        return 2 * value, {name: 2 * gradient for name, gradient in gradients.items()}
+
+    def gathered(self, own: Tensor, samples: int) -> Tensor:
+        return torch.cat([own, own])[:samples]
+
+    def agreed(self, numbers: Any) -> list[float]:
+        return list(numbers)
+
+    def heed(self) -> None: ...
+
+    def watch(self) -> Any:
+        return contextlib.nullcontext()
+
+
+def test_runs_that_processes_share_train_one_after_another(stacked: list[int]) -> None:
+    """Each step of theirs is an exchange; a stack would take its own rows for the whole batch."""
+    run = base(crew=Two())
+    runs = [vary(run, rate=rate) for rate in (0.1, 0.2)]
+    assert_each_as_alone(runs)
+    assert stacked == []
 
 
 def test_a_net_trains_alone_beside_a_stack(stacked: list[int]) -> None:

@@ -16,6 +16,7 @@ from edunn.cli import main
 from edunn.cli.sweep import read_axes
 from edunn.errors import ConfigError, RunError
 from edunn.experiment import Sweep, sweep
+from edunn.experiment.sweep import put_together
 from edunn.history import History
 
 CONFIG = """
@@ -76,6 +77,14 @@ def test_every_entry_is_the_run_alone(path: Path, over: dict[str, list[str]]) ->
         assert entry.history.status == alone.status
         for column in alone.columns:
             assert entry.history[column] == pytest.approx(alone[column], rel=1e-9, nan_ok=True)
+
+
+def test_precisions_are_compared_on_the_same_samples(path: Path) -> None:
+    """Read once, and each run with its own products."""
+    loaded = [configs.load(path, ["run.dtype=float32", f"run.precision={name}"]) for name in ("full", "bf16")]
+    runs, (first, second) = put_together(loaded)
+    assert first is second
+    assert [run.precision for run in runs] == ["full", "bf16"]
 
 
 def test_the_order_is_that_of_the_axes_the_last_one_fastest(path: Path) -> None:

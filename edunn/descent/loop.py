@@ -199,7 +199,7 @@ class Descent:
             if self.precision == "full" and Thin.applies(self.model, self.penalty, self.rule):
                 return Thin(self.model, self.loss, self.penalty, self.rule)
             one = FastStep(self.model, self.loss, self.penalty, self.rule, self.precision)
-            return Captured(one) if Captured.applies(one) and self.batch < len(self.train) else one
+            return Captured(one) if self.batch < len(self.train) and Captured.applies(one, self.batch) else one
         if by in ("hand", "plain"):
             return ByHand(self.model, self.loss, self.penalty, self.rule, self.sharing)
         if by == "autograd" and self.crew is not None:
@@ -225,19 +225,21 @@ class Descent:
         if isinstance(stepper, Singles) or (isinstance(stepper, Captured) and self.batch == 1):
             return self.run_singles(stepper, at)
         losses: list[Tensor] = []
-        with closing(self.batches(at.epoch, reuse=True)) as batches:
-            for features, targets in batches:
-                if self.sharing is not None:
-                    self.sharing.meet(self.size(len(losses)))
-                epoch = at.epoch + len(losses) / self.steps_per_epoch
-                losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
-                at.step += 1
-                if self.snapshots and at.step % self.snapshots == 0:
-                    stepper.settle()
-                    self.keep_snapshot(at)
-                if at.step == self.steps:
-                    break
-        stepper.settle()
+        try:
+            with closing(self.batches(at.epoch, reuse=True)) as batches:
+                for features, targets in batches:
+                    if self.sharing is not None:
+                        self.sharing.meet(self.size(len(losses)))
+                    epoch = at.epoch + len(losses) / self.steps_per_epoch
+                    losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
+                    at.step += 1
+                    if self.snapshots and at.step % self.snapshots == 0:
+                        stepper.settle()
+                        self.keep_snapshot(at)
+                    if at.step == self.steps:
+                        break
+        finally:
+            stepper.settle()  # also where an interrupt or an error ends the epoch: the model is looked at afterwards
         at.epoch += 1
         return torch.stack(losses).tolist()  # the one place where the device is waited for
 

@@ -205,12 +205,13 @@ def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared
 
 
 def shared(config: Config) -> Config:
-    """The part of a config that data, features and encoded targets depend on; the rest blanked."""
+    """The part of a config that data, features and encoded targets depend on; the rest blanked.
+
+    The seed is among what stays: the validation part is drawn with it.
+    """
     options = {key: value for key, value in config.loss.options.items() if key != "margin"}
     loss, model = Kind(config.loss.kind, options), Kind(config.model.kind, {})
-    run = dataclasses.replace(config.run, name="")
-    if not config.data.validation and not config.data.test and not config.features.options:
-        run = dataclasses.replace(run, seed=0)
+    run = dataclasses.replace(config.run, name="", precision="full")
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 

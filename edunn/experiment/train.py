@@ -67,7 +67,7 @@ def train(
         return folder
 
     folder = ranks.lead(free)
-    prepared = ranks.each(lambda: prepare(config, decoding_bar(bar)))
+    prepared = ranks.each(lambda: accepted(config, by, bar, ranks))
 
     def create() -> None:
         folder.create()
@@ -105,7 +105,7 @@ def resume(
         return before, after, told, folder.read_tensors("checkpoint.safetensors") if saved else None
 
     before, after, told, checkpoint = ranks.lead(begun)
-    prepared = ranks.each(lambda: prepare(after, decoding_bar(bar)))
+    prepared = ranks.each(lambda: accepted(after, "hand", bar, ranks))
     sha256 = told.get("data", {}).get("sha256")
     if sha256 != prepared.dataset.sha256:
         raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
@@ -126,6 +126,15 @@ def resume(
     return run(prepared, folder, at, "hand", bar, note, ranks)
 
 
+def accepted(config: Config, by: str, bar: bool, ranks: Alone) -> Prepared:
+    """The run put together; refused here, before anything is written, where nobody can take its steps."""
+    prepared = prepare(config, decoding_bar(bar))
+    if isinstance(prepared.descent, Descent):
+        prepared.descent.share(ranks.crew)
+        prepared.descent.stepper(by)
+    return prepared
+
+
 def run(
     prepared: Prepared,
     folder: RunFolder,
@@ -137,10 +146,8 @@ def run(
 ) -> LoadedRun:
     """The training itself, with checkpoints while it goes and files at its end."""
     warn_of_divergence(prepared, note)
-    if ranks.crew is not None and isinstance(prepared.descent, Descent):
-        prepared.descent.share(ranks.crew)
-        if prepared.descent.sharing is None:
-            note("note: one sample a step leaves nothing to share; each process takes every step")
+    if ranks.crew is not None and isinstance(prepared.descent, Descent) and prepared.descent.sharing is None:
+        note("note: one sample a step leaves nothing to share; each process takes every step")
     progress = tqdm(
         disable=not bar, initial=at.epoch, unit="epoch", total=prepared.descent.epochs, leave=False, file=sys.stderr
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from .step import FastStep
 
 BLOCK = 16  # steps to a launch
+LARGEST = 256 << 20  # bytes of a block's batches; a step on larger ones takes the GPU longer than Python takes to ask
 
 
 class Captured:
@@ -36,9 +37,11 @@ class Captured:
         self.values: Tensor
 
     @staticmethod
-    def applies(one: FastStep) -> bool:
-        """Whether a step does nothing that a recording cannot repeat, as Adam's count of the steps."""
-        return one.weight.is_cuda and one.folds
+    def applies(one: FastStep, batch: int) -> bool:
+        """Whether a step does nothing that a recording cannot repeat, as Adam's count of the steps, and a block of
+        batches, of so many samples each, is worth its memory."""
+        row = one.weight.shape[-1] * one.weight.element_size()
+        return one.weight.is_cuda and one.folds and BLOCK * batch * row <= LARGEST
 
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         """Notes a step. A batch of another shape than the first one's, as an epoch's last, is taken at once."""
@@ -77,27 +80,28 @@ class Captured:
 
     def settle(self) -> None:
         """Takes the steps that wait in a block that is not full, one by one."""
-        assert self.features is not None or not self.waiting
-        for slot, rate in enumerate(self.waiting):
+        waiting, self.waiting = self.waiting, []  # first, so that an interrupt in here makes no step be taken twice
+        for slot, rate in enumerate(waiting):
             assert self.features is not None
             self.handed[slot] = self.one.step(self.features[slot], self.targets[slot], rate)
-        self.waiting = []
         self.one.settle()
 
     def replay(self) -> None:
         """Takes the steps of a full block."""
+        count = self.one.rule.steps + self.block
         strength = None if self.one.penalty is None else self.one.penalty.strength
         if self.play is None or self.strength is not strength:
             self.play, self.strength = self.record(), strength
-        if isinstance(self.waiting[0], Tensor):
-            torch.stack([torch.as_tensor(rate) for rate in self.waiting], out=self.rates)
+        waiting, self.waiting = self.waiting, []
+        if isinstance(waiting[0], Tensor):
+            torch.stack([torch.as_tensor(rate) for rate in waiting], out=self.rates)
         else:
-            self.rates.copy_(torch.tensor(self.waiting, dtype=self.rates.dtype))
-        count = self.one.rule.steps + self.block
+            # pinned, for a copy of ordinary memory would wait until the device has taken the block before
+            rates = torch.tensor(waiting, dtype=self.rates.dtype, pin_memory=self.rates.is_cuda)
+            self.rates.copy_(rates, non_blocking=True)
         self.play()
-        self.one.rule.steps = count  # a recording does not count
+        self.one.rule.steps = count  # the steps of a recording do not count, and those of a replay are not counted
         self.handed.copy_(self.values)
-        self.waiting = []
 
     def prepare(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> None:
         """Memory for a block of batches and rates like these."""
@@ -116,6 +120,11 @@ class Captured:
         """The block as one launch. On a CPU the block itself, for there is nothing to save."""
         if not self.one.weight.is_cuda:
             return self.take_all
+        with torch.cuda.device(self.one.weight.device):  # a stream of another device would record nothing
+            return self.recorded()
+
+    def recorded(self) -> Callable[[], None]:
+        """The block as a graph of the current device; weights and the rule's state are left as they were."""
         rule, parameters = self.one.rule, self.one.parameters
         weights = {name: parameter.clone() for name, parameter in parameters.items()}
         states = {name: {key: tensor.clone() for key, tensor in held.items()} for name, held in rule.state.items()}
@@ -131,6 +140,6 @@ class Captured:
                 before = states.get(name, {}).get(key)
                 tensor.zero_() if before is None else tensor.copy_(before)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             self.take_all()
         return graph.replay

@@ -42,6 +42,10 @@ class Bfloat16Products(Products):
     def __init__(self, weight: Tensor) -> None:
         if weight.dtype != torch.float32:
             raise errors.ConfigError(f"Expected float32 for precision 'bf16'; got {weight.dtype}. Take 'full'.")
+        if weight.is_cuda and "dtype" not in torch.ops.aten.mm.overloads():
+            raise errors.ConfigError(
+                f"Expected torch 2.8 or later for precision 'bf16' on CUDA; got {torch.__version__}. Take 'tf32'."
+            )
         super().__init__(weight)
         self.thin, self.parts = False, 1
 

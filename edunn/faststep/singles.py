@@ -158,12 +158,13 @@ def coefficients(rates: Sequence[float], decay: float, rule: Rule) -> tuple[np.n
     """
     basis = np.eye(2 + len(rates))
     w, v, rows = basis[0], basis[1], []
-    for step, rate in enumerate(rates):
-        rows.append(w)
-        direction = gradient = basis[2 + step] + decay * w
-        if isinstance(rule, Momentum):
-            direction = v = rule.momentum * v + gradient
-            if isinstance(rule, Nesterov):
-                direction = gradient + rule.momentum * v
-        w = w - rate * direction
+    with np.errstate(over="ignore", invalid="ignore"):  # the losses will tell that the run diverged
+        for step, rate in enumerate(rates):
+            rows.append(w)
+            direction = gradient = basis[2 + step] + decay * w
+            if isinstance(rule, Momentum):
+                direction = v = rule.momentum * v + gradient
+                if isinstance(rule, Nesterov):
+                    direction = gradient + rule.momentum * v
+            w = w - rate * direction
     return np.stack(rows), np.stack([w, v])
