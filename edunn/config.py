@@ -114,6 +114,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(
             f"Expected a config file; there is no {path}. The repository's configs/ has some to start from."
         ) from None
+    except IsADirectoryError:
+        hint = f"Its config is {path / 'config.toml'}." if (path / "config.toml").is_file() else "Name a file in it."
+        raise ConfigError(f"Expected a config file; {path} is a folder. {hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Expected a config file in UTF-8; {path} cannot be read: {error}.") from None
     try:

@@ -120,6 +120,14 @@ def test_missing_file_is_said() -> None:
         config.load("nowhere.toml")
 
 
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is a folder\. Name a file in it"):
+        config.load(tmp_path)
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(ConfigError, match=r"is a folder\. Its config is .*config\.toml"):
+        config.load(tmp_path)
+
+
 def test_broken_toml_is_said_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[data]\nname = \n")
     with pytest.raises(ConfigError, match=r"Expected TOML in .*line 2"):

@@ -386,6 +386,9 @@ def test_what_a_killed_start_leaves_is_nothing(tmp_path: Path) -> None:
     folder.write("notes.txt", "mine")
     with pytest.raises(RunError, match="Expected an empty or new folder"):
         folder.check_free(leftovers=True)
+    folder.write("config.toml", "")
+    with pytest.raises(RunError, match="edunn train --resume"):
+        folder.check_free()
 
 
 # --- surfaces ---------------------------------------------------------------------------------------------------------

@@ -260,7 +260,9 @@ class TestThings:
 
     def test_a_loss_an_activation_a_penalty_and_a_layer(self):
         scores = torch.tensor([0.3, -1.2, 2.0])
-        assert gradcheck.certify_loss(losses.Huber(0.5), scores, torch.tensor([1.0, 0.0, 0.5])).passed
+        found = gradcheck.certify_loss(losses.Huber(0.5), scores, torch.tensor([1.0, 0.0, 0.5]), name="half a unit")
+        assert found.passed
+        assert found.rows[0].name == "half a unit"
         assert gradcheck.certify_activation(activations.Tanh(), scores).passed
         assert gradcheck.certify_penalty(penalties.ElasticNet(1e-4), scores).passed
         assert gradcheck.certify_layer(layers.Linear(3, 2), torch.ones(4, 3)).passed

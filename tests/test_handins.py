@@ -164,11 +164,12 @@ class TestTheProtocol:
         ("old", "new", "says"),
         [
             ("return 2 * (scores - targets) / len(scores)", "return undefined_name", "line 7: NameError"),
+            ("np.mean((scores - targets) ** 2)", "scores.clamp(min=0).mean()", "clamp'. The arrays are torch's"),
             ("return 2 * (scores - targets) / len(scores)", "pass", "got None"),
             ("return 2 * (scores - targets) / len(scores)", "return 'left'", "got str"),
             ("return np.mean((scores - targets) ** 2)", "return scores - targets", "one number"),
         ],
-        ids=["raises", "nothing", "text", "vector"],
+        ids=["raises", "torch", "nothing", "text", "vector"],
     )
     def test_what_goes_wrong_is_one_line_with_its_place(self, old, new, says, tmp_path):
         with pytest.raises(handins.HandinError, match=says):

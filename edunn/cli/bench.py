@@ -19,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Times training and prints the medians: 0, whatever they are."""
     for name, least in (("samples", 128), ("runs", 2), ("rounds", 1)):
         if getattr(args, name) < least:
             raise ConfigError(f"Expected --{name} of {least} or more; got {getattr(args, name)}.")

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints a certificate, a lock step, grades or a template: 0 where all is right, 1 where something is wrong."""
     from ..errors import ConfigError
 
     if not 0 < args.time_limit < float("inf") or args.memory_limit <= 0 or args.jobs < 1:

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Lists, fetches, imports or stores data, or holds stored shards against their checksums."""
     if args.what is not None and args.action == "list":
         raise ConfigError(f"Expected edunn data list alone; got {args.what!r} behind it.")
     for option in ("target", "targets", "store", "shard_mib", "out"):

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
     from ..experiment import RunFolder
 
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")

@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Lists the exercises, or writes one to --out, and to stdout without it."""
     from .. import exercises
     from ..errors import ConfigError
     from ..history import write_atomically

@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Computes the features and says how many, how fast; with --out they are kept in that file."""
     from .. import data, devices
     from ..config import split_override
     from ..features.kinds import combination

@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints the graph with its values and gradients; with --out it is drawn there."""
     from ..graph import build, parse
 
     graph = build(parse(args.expression), **assignments(args.values))

@@ -61,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Computes the surface, writes its folder, and prints what it says."""
     from ..distributed import ranks
     from ..experiment.folder import RunFolder
 

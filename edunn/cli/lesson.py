@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints a lesson, all rows or a step table: 0 where every row comes out with its verdict, else 1."""
     from ..errors import ConfigError
 
     if args.list:

@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Descends, or studies the step of the numeric derivative: 0, or 1 where the descent diverged."""
     from ..graph import parse
     from ..minimise import minimise, step_study
     from .graph import assignments

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Predicts with the run's model, and prints the score where the data holds the target."""
     from ..experiment import load
     from ..history import write_atomically
 

@@ -20,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Prints the summaries of the runs, and with --out draws their curves together."""
     from ..experiment import load
 
     runs = {name: load(path) for name, path in named(args.runs).items()}

@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Trains one run, or goes on with it: 0, or 1 where it diverged."""
     finished = trained(args)
     summary = finished.summary
     emit(args, summary, report(finished))

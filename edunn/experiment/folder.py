@@ -61,10 +61,10 @@ class RunFolder:
         if leftovers:
             held = [file for file in held if file.name not in ("figures", "manifest.json") and file.suffix != ".part"]
         if held:
-            raise RunError(
-                f"Expected an empty or new folder; {self.path} holds files. "
-                f"Choose another with --out, or go on with a run that was begun there with --resume."
-            )
+            choices = "Choose another with --out"
+            if self.begun():
+                choices += f", or go on with the run there: edunn train --resume {self.path}"
+            raise RunError(f"Expected an empty or new folder; {self.path} holds files. {choices}.")
 
     def create(self) -> None:
         try:

@@ -52,11 +52,13 @@ def certify_function(
     return finish([Subject(name, lambda where: torch.as_tensor(value(**where)), gradients, at)], notes, tolerance, seed)
 
 
-def certify_loss(loss: Any, scores: Tensor, targets: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
-    """A loss with `gradient(scores, targets)`, in its scores."""
+def certify_loss(
+    loss: Any, scores: Tensor, targets: Tensor, tolerance: float = USER_TOLERANCE, name: str | None = None
+) -> Certificate:
+    """A loss with `gradient(scores, targets)`, in its scores. `name` is what the table calls it, else its class."""
     at, notes = raised({"scores": scores})
     targets = targets.double() if targets.is_floating_point() else targets
-    return finish([loss_subject(type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
+    return finish([loss_subject(name or type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
 
 
 def certify_activation(activation: Any, scores: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
@@ -66,14 +68,19 @@ def certify_activation(activation: Any, scores: Tensor, tolerance: float = USER_
     return finish([activation_subject(type(activation).__name__, activation, at["scores"], up)], notes, tolerance)
 
 
-def certify_penalty(penalty: Any, weight: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
-    """A penalty with `gradient(weight)`, with a strength of order one, so that a forgotten one shows."""
+def certify_penalty(
+    penalty: Any, weight: Tensor, tolerance: float = USER_TOLERANCE, name: str | None = None
+) -> Certificate:
+    """A penalty with `gradient(weight)`, with a strength of order one, so that a forgotten one shows.
+
+    `name` is what the table calls it, else its class.
+    """
     at, notes = raised({"weight": weight})
     one = of_order_one(penalty)
     if hasattr(penalty, "strength"):
         notes = (*notes, f"checked with strength {STRENGTH}: beside 1, a penalty of 1e-5 could be forgotten unseen")
     subject = Subject(
-        type(penalty).__name__,
+        name or type(penalty).__name__,
         lambda where: one(where["weight"]),
         lambda where: {"weight": one.gradient(where["weight"])},
         at,

@@ -285,6 +285,8 @@ def guarded(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
         ]
         where = f", line {lines[-1]}" if lines else ""
         text = str(error).splitlines()[0] if str(error) else ""
+        if isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray) and error.name in dir(Tensor):
+            text += ". The arrays are torch's where the file says import torch, else numpy's"
         raise HandinError(f"{file}{where}: {type(error).__name__}: {text}".rstrip(": ")) from None
 
 

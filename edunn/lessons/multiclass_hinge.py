@@ -213,12 +213,12 @@ def hinge_picture() -> object:
         [
             Piecewise("Two classes: max(0, 1 − m)", "margin m = y·s", "loss", "dL/dm", m, binary.pointwise(m, one),
                       binary.pointwise_gradient(m, one), [1.0],
-                      [(-1.6, "too low: slope −1"), (1.05, "margin reached: nothing pulls")]),
-            Piecewise("Three classes, image 1: its cat's score moves", "score of cat", "loss of image 1",
+                      [(-1.6, "too low: slope −1"), (1.05, "reached: nothing pulls")]),
+            Piecewise("Cat's score moves against car 5.1 and frog −1.7", "score of cat", "loss of image 1",
                       "dL/d(score of cat)", cat,
                       HINGE.pointwise(table, labels), HINGE.pointwise_gradient(table, labels)[:, 0],
                       [frog + 1, car + 1],
-                      [(-2.6, "car and frog both pull"), (1.0, "only car pulls"), (6.6, "no one does")],
+                      [(-2.5, "both pull"), (1.0, "only car pulls"), (6.6, "no one does")],
                       (SCORES[0][0], "s = 3.2: loss 2.9")),
         ]
     )  # fmt: skip

@@ -235,7 +235,7 @@ def rules() -> Axes:
         ax.plot(walked[:, 0], walked[:, 1], marker=".", color=(BLUE, ORANGE, GREEN, PURPLE)[k], linewidth=1.3)
         ax.plot(0, 0, "*", color=VERMILLION, markersize=13, zorder=5)
         left = float(0.5 * (curvature * walked[-1] ** 2).sum())
-        tidy(ax, f"{name}: {left:.2g} left after {steps} steps", "", "", grid=False)
+        tidy(ax, f"{name}\nloss {left:.2g} after {steps} steps (0 at the star)", "", "", grid=False)
     return axes[0]
 
 
