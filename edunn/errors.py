@@ -164,6 +164,15 @@ def check_interval(targets: Tensor, low: float, high: float, hint: str) -> None:
         raise LabelError(f"Expected targets in [{low:g}, {high:g}]; got {value:g} at index {where}. {hint}")
 
 
+def check_index_dtype(targets: Tensor, what: str) -> None:
+    """Refuses one-hot rows and distributions where only class indices have a meaning."""
+    if targets.dtype.is_floating_point:
+        raise DtypeError(
+            f"Expected class indices (an integer dtype) for {what}; got {targets.dtype}. "
+            f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
+        )
+
+
 def check_class_indices(targets: Tensor, classes: int) -> None:
     """Targets are whole numbers 0 … classes − 1."""
     bad = (targets < 0) | (targets >= classes)

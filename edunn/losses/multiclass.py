@@ -158,11 +158,7 @@ class MulticlassHinge(Loss):
         return False
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        if targets.dtype.is_floating_point:
-            raise errors.DtypeError(
-                f"Expected class indices (an integer dtype) for the multiclass hinge; got {targets.dtype}. "
-                f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
-            )
+        errors.check_index_dtype(targets, "the multiclass hinge")
         super().check(scores, targets)
         if scores.shape[-1] < 2:
             raise errors.ShapeError(f"Expected scores of at least two classes; got {errors.shape(scores)}.")
@@ -212,11 +208,7 @@ class OneVsAllHinge(Hinge):
         return False
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        if targets.dtype.is_floating_point:
-            raise errors.DtypeError(
-                f"Expected class indices (an integer dtype) for the one-vs-all hinge; got {targets.dtype}. "
-                f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
-            )
+        errors.check_index_dtype(targets, "the one-vs-all hinge")
         super().check(scores, targets)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
