@@ -42,7 +42,9 @@ def brief(value: Any) -> Any:
         return {key: brief(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [brief(one) for one in value]
-    return (float(f"{value:.6g}") if abs(value) > 1e-12 else 0.0) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return 0.0 if abs(value) <= 1e-12 else float(f"{value:.6g}")  # so asked, a nan is no noise
 
 
 def cell(value: Any) -> str:

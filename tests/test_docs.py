@@ -134,6 +134,10 @@ def test_written_pages_are_what_the_code_writes(writer: ModuleType) -> None:
         assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is stale: run python scripts/docs.py"
 
 
+def test_six_digits_keep_what_is_not_a_number(writer: ModuleType) -> None:
+    assert str(writer.brief([float("nan"), float("inf"), -1e-13, 1 / 3])) == "[nan, inf, 0.0, 0.333333]"
+
+
 def test_the_index_lists_every_page() -> None:
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):

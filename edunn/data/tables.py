@@ -80,7 +80,7 @@ def read_table(
         raise ConfigError(f"Expected a task auto, classes or real; got {task!r}. {nearest(str(task), TASKS)}")
     path = files.existing(path, "a table (.csv or .npz)")
     if path.is_dir():
-        raise DataError(f"Expected a table, a .csv or .npz file; '{path}' is a folder, as images are (read_images).")
+        raise DataError(f"Expected a table, a .csv or .npz file; '{path}' is a folder. For images use read_images.")
     table = _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
