@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-from .rows import Located, Rows
+from .rows import Located, Rows, room
 
 T = TypeVar("T")
 
@@ -100,13 +100,13 @@ def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator
     if not ahead:
         yield from map(work, range(count))
         return
-    room, stopped = threading.Semaphore(ahead), threading.Event()
+    free, stopped = threading.Semaphore(ahead), threading.Event()
     done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
         try:
             for number in range(count):
-                room.acquire()
+                free.acquire()
                 if stopped.is_set():
                     return
                 done.put((work(number), None))
@@ -121,10 +121,10 @@ def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator
             if error is not None:
                 raise error
             yield cast(T, result)
-            room.release()
+            free.release()
     finally:
         stopped.set()
-        room.release()
+        free.release()
         thread.join()
 
 
@@ -133,7 +133,8 @@ def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iter
 
     A batch has a tensor of its own, for a product may round by where its rows begin.
     """
-    memory = [torch.empty(size, *rows.shape[1:], dtype=rows.dtype) for size in sizes]
+    width = rows.shape[1:].numel()
+    memory = [room(size, width, rows.dtype, rows.device).unflatten(1, rows.shape[1:]) for size in sizes]
     scratch = rows.scratch(sum(sizes))
     for where in found:
         yield from rows.batches(where, memory, scratch)

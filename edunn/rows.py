@@ -269,6 +269,12 @@ class Rows:
         )
 
 
+def room(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Memory for a batch, (rows, width). Rows that begin whole pages apart would share one set of a CPU's cache."""
+    apart = device.type == "cpu" and width * dtype.itemsize % PAGE == 0
+    return torch.empty(rows, width + apart * 64 // dtype.itemsize, dtype=dtype, device=device)[:, :width]
+
+
 def numbered(device: torch.device | str) -> torch.device:
     """The device as a tensor on it names it: `cuda` is the current one, `cuda:0`. Only such names can be compared."""
     return torch.empty(0, device=device).device

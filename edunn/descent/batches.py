@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import errors
 from ..data import Samples
 from ..prefetch import batches_of
-from ..rows import Rows
+from ..rows import Rows, room
 
 LARGEST = 512 << 20  # bytes of a batch that is read from files: the background holds three of them
 
@@ -41,18 +41,11 @@ def draw(
     every = targets.index_select(0, torch.cat(flat)).split([len(rows) for rows in flat])
     for index, rows, true in zip(indices, flat, every, strict=True):
         if into is None or not reuse:
-            into = room(features, len(rows))
+            into = room(len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
             batch, true = batch.view(*index.shape, batch.shape[-1]), true.view(index.shape)
         yield batch, true
-
-
-def room(features: Tensor, rows: int) -> Tensor:
-    """Memory for a batch, (rows, features). Rows that begin whole pages apart would share one set of the cache."""
-    width = features.shape[1]
-    apart = width * features.element_size() % 4096 == 0 and features.device.type == "cpu"
-    return features.new_empty(rows, width + apart * 64 // features.element_size())[:, :width]
 
 
 def targets_at(targets: Tensor, index: Tensor) -> Tensor:
