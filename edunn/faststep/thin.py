@@ -16,28 +16,23 @@ from ..losses import Loss
 from ..penalties import L2, Penalty
 from ..updates import GradientDescent, Rule
 from .products import BLOCKS, Products, columns, scale_
-from .step import pointwise_upstream
+from .step import FastStep, pointwise_upstream
 
 TOGETHER = 64  # steps whose objectives are computed at once
 
 
-class Thin:
+class Thin(FastStep):
     """One step on one batch: `FastStep` for `GradientDescent` and no penalty but L2.
 
     The model's weight is stale, and the objectives that were handed out are empty, until `settle`.
     """
 
     def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
-        self.loss, self.rule = loss, rule
-        self.l2 = penalty if isinstance(penalty, L2) else None
-        self.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
-        self.weight, self.bias = self.parameters["weight"], self.parameters.get("bias")
-        self.one_output = bool(getattr(model, "one_output", False))
+        super().__init__(model, loss, penalty, rule)
         self.outputs = self.weight.shape[0]
-        self.blocks = columns(self.weight).contiguous()  # of the weight
+        self.parameters["weight"] = self.blocks = columns(self.weight).contiguous()
         self.settled = True
-        self.noted: list[tuple[Tensor, Tensor, Tensor | None]] = []  # scores, targets, and Σ w² of each step
+        self.noted: list[tuple[Tensor, Tensor, Tensor | None]] = []  # scores, targets and penalty of each step
         self.handed: Tensor  # their objectives
 
     @staticmethod
@@ -46,7 +41,7 @@ class Thin:
         alone = type(rule) is GradientDescent and (penalty is None or type(penalty) is L2)
         return alone and Products(model.weight.detach()).thin
 
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:  # type: ignore[override]  # of one run
         """Takes the step; the objective before it, to be filled in."""
         if self.settled:
             self.blocks.copy_(columns(self.weight))
@@ -62,17 +57,12 @@ class Thin:
         self.rule.steps += 1
         mean = -rate / samples
         each = upstream.expand(BLOCKS, self.outputs, samples)
-        self.blocks.baddbmm_(each, x, beta=1 - rate * self.decay("weight"), alpha=mean)  # the gradient, and the step
+        shrink = 1 - rate * float(self.decay("weight"))
+        self.blocks.baddbmm_(each, x, beta=shrink, alpha=mean)  # the gradient, and the step
         if self.bias is not None:
-            scale_(self.bias, 1 - rate * self.decay("bias"))
+            scale_(self.bias, 1 - rate * float(self.decay("bias")))
             self.bias.add_(upstream.sum(-1), alpha=mean)
         return value
-
-    def decay(self, name: str) -> float:
-        """2λ of an L2 penalty, λ with half. Read anew at every step."""
-        if self.l2 is None or name not in self.penalised:
-            return 0.0
-        return 2 * self.l2.factor * float(self.l2.strength)
 
     def as_given(self, scores: Tensor) -> Tensor:
         """(…, outputs, samples) as the loss has them."""
@@ -84,19 +74,16 @@ class Thin:
             self.fill_in()
         if not self.noted:
             self.handed = scores.new_empty(TOGETHER)
-        square = None
-        for name in self.penalised:
-            flat = (self.blocks if name == "weight" else self.parameters[name]).view(-1)
-            square = torch.dot(flat, flat) if square is None else square + torch.dot(flat, flat)
-        self.noted.append((scores, targets, square))
+        paid = None if self.penalty is None else self.penalty_value(self.penalty)
+        self.noted.append((scores, targets, paid))
         return self.handed[len(self.noted) - 1]
 
     def fill_in(self) -> None:
         """The objectives of the steps that were noted."""
-        scores, targets, squares = zip(*self.noted, strict=True)
+        scores, targets, paid = zip(*self.noted, strict=True)
         values = self.loss(self.as_given(torch.stack(scores)), torch.stack(targets), validate=False)
-        if self.l2 is not None:
-            values += self.l2.strength * self.l2.factor * torch.stack(squares)
+        if self.penalty is not None:
+            values += torch.stack(paid)
         self.handed[: len(values)] = values
         self.noted = []
 
