@@ -17,10 +17,9 @@ from typing import Any
 from .version import __version__ as __version__
 
 MODULES = (
-    "activations", "config", "data", "descent", "devices", "diagnosis", "differences", "distributed", "errors",
-    "exercises", "experiment", "faststep", "features", "figures", "gradcheck", "graph", "handins", "health",
-    "history", "landscape", "layers", "lessons", "lockstep", "losses", "metrics", "minimise", "models",
-    "neighbours", "penalties", "rows", "selection", "speed", "stability", "stacks", "updates",
+    "activations", "data", "descent", "differences", "errors", "exercises", "experiment", "features", "figures",
+    "gradcheck", "graph", "history", "landscape", "layers", "lessons", "losses", "metrics", "minimise", "models",
+    "neighbours", "penalties", "results", "runtime", "selection", "updates",
 )  # fmt: skip
 
 NAMES = {

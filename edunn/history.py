@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from .errors import DataError, RunError, nearest
+from .errors import DataError, nearest
+from .results import Table
+from .runtime.files import strict, write_atomically
 
 STATUSES = {
     "finished": "all epochs (or steps) were run",
@@ -81,17 +78,15 @@ class History:
         values = self.evaluated(column)[1]
         return values[-1] if values else None
 
+    def table(self) -> Table:
+        """One row an epoch."""
+        return Table.of(self.rows, self.columns, f"{self.status}: {self.message}")
+
     def __str__(self) -> str:
-        return f"{table(self.columns, self.rows)}\n{self.status}: {self.message}"
+        return self.table().text()
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in self.columns)
-        shown, skipped = head_and_tail(self.rows)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell(row.get(name))}</td>" for name in self.columns) + "</tr>" for row in shown
-        )
-        note = f"<p>{skipped} rows in the middle left out.</p>" if skipped else ""
-        return f"<table><tr>{head}</tr>{body}</table>{note}<p>{self.status}: {self.message}</p>"
+        return self.table().html()
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON lines: one line an epoch, and a last one that says how it ended."""
@@ -112,61 +107,4 @@ class History:
 
     def save_csv(self, path: str | Path) -> None:
         """The rows as CSV, for a spreadsheet."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(path, text.getvalue())
-
-
-def write_atomically(path: str | Path, content: str | bytes) -> None:
-    """Writes under a temporary name beside the file and renames: a reader sees all of it or none."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if isinstance(content, bytes):
-            temporary.write_bytes(content)
-        else:
-            temporary.write_text(content, encoding="utf-8")
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        raise RunError(f"Expected to write {path}; {getattr(error, 'strerror', None) or error}.") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
-
-
-def strict(value: Any) -> Any:
-    """A value as strict JSON has it: a number that is not finite becomes null."""
-    if isinstance(value, dict):
-        return {str(k): strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def head_and_tail(rows: tuple[dict[str, float], ...], most: int = 20) -> tuple[list[dict[str, float]], int]:
-    """The first and the last rows of a long table, and how many lie between."""
-    if len(rows) <= most:
-        return list(rows), 0
-    return [*rows[: most // 2], *rows[-(most // 2) :]], len(rows) - most
-
-
-def cell(value: float | None) -> str:
-    """A number as a table shows it."""
-    if value is None:
-        return ""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e9 else f"{value:.6g}"
-
-
-def table(columns: list[str], rows: tuple[dict[str, float], ...]) -> str:
-    """Columns under their names, right-aligned; the middle of a long table is left out."""
-    shown, skipped = head_and_tail(rows)
-    cells = [[cell(row.get(name)) for name in columns] for row in shown]
-    widths = [max(len(name), *(len(line[i]) for line in cells), 1) for i, name in enumerate(columns)]
-    lines = ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
-    if skipped:
-        lines.insert(len(lines) // 2, f"… {skipped} more …")
-    return "\n".join(["  ".join(name.rjust(width) for name, width in zip(columns, widths, strict=True)), *lines])
+        write_atomically(path, self.table().csv())

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from .broadcasting import along_runs
 from .errors import ConfigError
+from .runtime.broadcasting import along_runs
 
 
 class Penalty(nn.Module):

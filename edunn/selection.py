@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from . import errors
-from .devices import generator
 from .neighbours import NearestNeighbours, vote
+from .runtime.devices import generator
 
 
 def folds(samples: Any, count: int = 5, seed: int = 0) -> list[tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ print(f"accuracy on new writers {model.score(digits.test.features, digits.test.t
 edunn.figures.save(edunn.figures.templates(model.weight.detach(), (8, 8), digits.train.classes), OUT / "templates.png")
 
 # %% Two losses on the same two half moons
-moons = edunn.data.TOYS["moons"](samples=300, noise=0.2).to(dtype=edunn.devices.dtype("float32"))
+moons = edunn.data.TOYS["moons"](samples=300, noise=0.2).to(dtype=edunn.runtime.devices.dtype("float32"))
 line = edunn.models.SoftmaxClassifier(2, 2)
 edunn.descend(line, edunn.losses.CrossEntropy(), moons, rate=1.0, epochs=300)
 edunn.figures.save(edunn.figures.decision_regions(line, moons), OUT / "moons.png")

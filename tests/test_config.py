@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edunn import config
-from edunn.config import Kind
 from edunn.errors import ConfigError
+from edunn.experiment import config
+from edunn.experiment.config import Kind
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.toml"))
 

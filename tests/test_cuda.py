@@ -11,10 +11,10 @@ import torch
 import edunn
 from edunn.data import Samples
 from edunn.descent import Descent
+from edunn.descent.fast import Captured
 from edunn.experiment import train
-from edunn.faststep import Captured
 from edunn.losses import LOSSES, SquaredError
-from edunn.rows import Rows
+from edunn.runtime.rows import Rows
 
 pytestmark = [
     pytest.mark.gpu,
@@ -91,9 +91,9 @@ def test_a_stack_of_runs_there_is_each_of_them_alone() -> None:
     samples = edunn.data.TOYS["blobs"](samples=200).to("cuda")
     model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).cuda()
     base = Descent(model, edunn.losses.CrossEntropy(), samples, 0.05, 32, epochs=4, penalty=edunn.penalties.L2(0.01))
-    runs = [edunn.stacks.vary(base, rate=rate, strength=s) for rate in (0.01, 0.1) for s in (0.0, 0.1)]
+    runs = [edunn.descent.stack.vary(base, rate=rate, strength=s) for rate in (0.01, 0.1) for s in (0.0, 0.1)]
     alone = copy.deepcopy(runs)
-    edunn.stacks.together(runs)
+    edunn.descent.stack.together(runs)
     for run, other in zip(runs, alone, strict=True):
         other.go("plain")
         torch.testing.assert_close(run.model.weight, other.model.weight, rtol=1e-11, atol=1e-12)
@@ -120,7 +120,7 @@ def test_a_config_trains_there_and_loads_here(tmp_path) -> None:  # type: ignore
         "train": {"rate": 0.1, "batch_size": 64, "epochs": 5},
         "run": {"device": "cuda"},
     }
-    run = train(edunn.config.parse(tables), tmp_path / "run")
+    run = train(edunn.experiment.config.parse(tables), tmp_path / "run")
     assert run.summary["device"] == "cuda"
     assert run.model.weight.device.type == "cpu"
     assert run.summary["test_accuracy"] > 0.85

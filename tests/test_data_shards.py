@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from edunn import data, errors
 from edunn.cli import main
 from edunn.data import Dataset, Samples, ShardWriter, files, read_npy, read_shards, write_shards
-from edunn.rows import Rows
+from edunn.runtime.rows import Rows
 
 
 @pytest.fixture(autouse=True)
@@ -419,7 +419,7 @@ def test_a_table_as_shards_of_another_dtype(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_array_becomes_shards_chunk_by_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edunn.rows.CHUNK", 160)
+    monkeypatch.setattr("edunn.runtime.rows.CHUNK", 160)
     x, y = some(33)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)

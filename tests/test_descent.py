@@ -17,9 +17,9 @@ from torch import Tensor
 from edunn import data as edunn_data
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, Progress, descend
+from edunn.descent.lockstep import lockstep
 from edunn.errors import ConfigError, DataError, DtypeError, EdunnError, GradientError, LabelError, ShapeError
 from edunn.history import History
-from edunn.lockstep import lockstep
 from edunn.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -428,7 +428,7 @@ def test_against_a_plain_torch_loop() -> None:
     """The loop that everybody writes, with nothing of ours in it but the order of the batches."""
     data, run_model = three_classes(), softmax()
     train(run_model, data=data, rate=0.2, epochs=4, batch_size=16, penalty=L2(0.05), rule=Momentum(0.9), seed=3)
-    from edunn.devices import permutation
+    from edunn.runtime.devices import permutation
 
     layer = torch.nn.Linear(4, 3, dtype=torch.float64)
     torch.nn.init.zeros_(layer.weight)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edunn import devices
 from edunn.errors import ConfigError
+from edunn.runtime import devices
 
 
 def test_device_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from edunn import diagnosis, gradcheck, handins, losses, models, penalties
+from edunn import exercises, gradcheck, losses, models, penalties
+from edunn.gradcheck import diagnosis
 
 BENCH = Path(__file__).resolve().parent.parent / "scripts" / "bench"
 sys.path.insert(0, str(BENCH))
@@ -27,11 +28,11 @@ NAMED = [edit for edit in planted.PLANTED if edit[3] is not None]
 FOREIGN = [edit for edit in planted.PLANTED if edit[3] is None]
 
 
-def graded(folder: Path, text: str, seed: int = 0) -> handins.Grade:
+def graded(folder: Path, text: str, seed: int = 0) -> exercises.Grade:
     path = folder / "handin.py"
     path.write_text(text, encoding="utf-8")
-    (found,) = handins.load(path)
-    return handins.grade(found, seed)
+    (found,) = exercises.load(path)
+    return exercises.grade(found, seed)
 
 
 def label(edit: planted.Edit) -> str:

@@ -15,10 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from edunn import devices, landscape
+from edunn import landscape
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, Progress, descend
-from edunn.distributed import Alone, Place, Ranks, ranks, seconds_of
 from edunn.errors import ConfigError, RunError
 from edunn.experiment import RunFolder
 from edunn.history import History
@@ -36,6 +35,8 @@ from edunn.losses import (
 )
 from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
+from edunn.runtime import devices
+from edunn.runtime.processes import Alone, Place, Ranks, ranks, seconds_of
 from edunn.updates import RULES, SCHEDULES, CosineDecay, Momentum
 
 T = TypeVar("T")

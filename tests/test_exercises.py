@@ -10,25 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from edunn import cli, exercises, handins, lessons
+from edunn import cli, exercises, lessons
 from edunn.errors import ConfigError, EdunnError
+from edunn.exercises import blanks
 
 Capture = pytest.CaptureFixture[str]
-every = pytest.mark.parametrize("name", exercises.EXERCISES)
+every = pytest.mark.parametrize("name", blanks.EXERCISES)
 
 
-def graded(path: Path) -> handins.Grade:
+def graded(path: Path) -> exercises.Grade:
     """In this process: the files are ours, and a process each takes seconds."""
-    (handin,) = handins.load(path)
-    return handins.grade(handin)
+    (handin,) = exercises.load(path)
+    return exercises.grade(handin)
 
 
 @every
 def test_unfinished_as_it_comes_and_right_with_the_package_s_code(name: str, tmp_path: Path) -> None:
     blank, solved = tmp_path / "blank.py", tmp_path / "solved.py"
-    blank.write_text(exercises.text(name), encoding="utf-8")
-    solved.write_text(exercises.text(name, solution=True), encoding="utf-8")
-    with pytest.raises(handins.Unfinished, match="fill in the blanks"):
+    blank.write_text(blanks.text(name), encoding="utf-8")
+    solved.write_text(blanks.text(name, solution=True), encoding="utf-8")
+    with pytest.raises(exercises.Unfinished, match="fill in the blanks"):
         graded(blank)
     assert graded(solved).status == "right", graded(solved).message
 
@@ -36,7 +37,7 @@ def test_unfinished_as_it_comes_and_right_with_the_package_s_code(name: str, tmp
 @every
 def test_no_solution_in_sight(name: str) -> None:
     """No right-hand side of the source stands in the student's file, and no comment of it."""
-    exercise, student = exercises.EXERCISES[name], exercises.text(name)
+    exercise, student = blanks.EXERCISES[name], blanks.text(name)
     for piece in exercise.pieces:
         source = textwrap.dedent(inspect.getsource(piece))
         for node in ast.walk(ast.parse(source)):
@@ -51,7 +52,7 @@ def test_no_solution_in_sight(name: str) -> None:
 
 @every
 def test_the_solution_is_the_source(name: str) -> None:
-    exercise, solved = exercises.EXERCISES[name], exercises.text(name, solution=True)
+    exercise, solved = blanks.EXERCISES[name], blanks.text(name, solution=True)
     for piece in exercise.pieces:
         for line in textwrap.dedent(inspect.getsource(piece)).splitlines():
             assert line in solved
@@ -59,8 +60,8 @@ def test_the_solution_is_the_source(name: str) -> None:
 
 @every
 def test_each_names_its_formula_its_file_and_a_lesson_that_exists(name: str) -> None:
-    exercise = exercises.EXERCISES[name]
-    student = exercises.text(name)
+    exercise = blanks.EXERCISES[name]
+    student = blanks.text(name)
     assert exercise.formula in student
     assert exercise.source_file in student
     assert (Path(__file__).parent.parent / exercise.source_file).is_file()
@@ -77,7 +78,7 @@ def test_each_names_its_formula_its_file_and_a_lesson_that_exists(name: str) -> 
     ],
 )
 def test_a_wrong_answer_is_wrong(name: str, filled: str, says: str, tmp_path: Path) -> None:
-    text = exercises.text(name)
+    text = blanks.text(name)
     lines = [line for line in text.splitlines() if "raise NotImplementedError" not in line and " = ..." not in line]
     path = tmp_path / "mine.py"
     path.write_text("\n".join(lines).replace("return ...", f"return {filled}"), encoding="utf-8")
@@ -94,7 +95,7 @@ def test_blanks_keep_loops_and_names() -> None:
         if k == y:
             total += k * y
     return total"""
-    assert exercises.blanked(source).splitlines() == [
+    assert blanks.blanked(source).splitlines() == [
         "def f(x: int, y: int = 2) -> int:",
         '    """What it does."""',
         '    raise NotImplementedError("fill in the blanks, then delete this line")',
@@ -108,7 +109,7 @@ def test_blanks_keep_loops_and_names() -> None:
 
 def test_an_unknown_exercise_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"Expected an exercise; got 'hing'\. Did you mean 'hinge'"):
-        exercises.text("hing")
+        blanks.text("hing")
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -141,4 +142,4 @@ def test_what_cannot_be_asked_for(words: list[str], capsys: Capture) -> None:
 
 
 def test_errors_are_the_package_s() -> None:
-    assert issubclass(handins.Unfinished, EdunnError)
+    assert issubclass(exercises.Unfinished, EdunnError)

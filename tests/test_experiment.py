@@ -17,8 +17,9 @@ import safetensors.torch
 import torch
 
 import edunn
-from edunn import config, experiment
+from edunn import experiment
 from edunn.errors import ConfigError, EdunnError, RunError
+from edunn.experiment import config
 
 ROOT = Path(__file__).parent.parent
 

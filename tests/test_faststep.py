@@ -14,11 +14,11 @@ from torch import Tensor
 
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, descend
+from edunn.descent.fast import PRECISIONS, Captured, FastStep, Singles, Thin, value_and_upstream
+from edunn.descent.fast.products import WIDE, Products
+from edunn.descent.fast.singles import BLOCK, coefficients
 from edunn.differences import relative_error
 from edunn.errors import ConfigError
-from edunn.faststep import PRECISIONS, Captured, FastStep, Singles, Thin, value_and_upstream
-from edunn.faststep.products import WIDE, Products
-from edunn.faststep.singles import BLOCK, coefficients
 from edunn.history import History
 from edunn.losses import (
     AbsoluteError,

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from edunn import cli, differences, distances, handins
+from edunn import cli, differences, exercises, neighbours
+from edunn.exercises import FUNCTIONS
 from edunn.features import hog, hue_histogram, loops
-from edunn.handins import FUNCTIONS
 
 Capture = pytest.CaptureFixture[str]
 HEAD = "import math\n\nimport numpy as np\n\n"
@@ -169,11 +169,11 @@ WRONG = [
 ]  # fmt: skip
 
 
-def graded(folder: Path, text: str, head: str = HEAD) -> handins.Grade:
+def graded(folder: Path, text: str, head: str = HEAD) -> exercises.Grade:
     path = folder / "handin.py"
     path.write_text(head + text, encoding="utf-8")
-    (found,) = handins.load(path)
-    return handins.grade(found)
+    (found,) = exercises.load(path)
+    return exercises.grade(found)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_every_mistake_of_the_table_can_be_told_from_the_right_answer_and_from_t
 def test_a_source_that_has_changed_says_which_mistake_no_longer_fits() -> None:
     task = FUNCTIONS["adam"]
     with pytest.raises(LookupError, match="does not stand in the package's source any more"):
-        task.edited(handins.functions.Slip("s", "", (("nothing like it", ""),)))
+        task.edited(exercises.functions.Slip("s", "", (("nothing like it", ""),)))
 
 
 # ---- the package's plain forms against its fast ones ----------------------------------------------------------------
@@ -257,16 +257,16 @@ def test_distances_in_three_ways(shape: tuple[int, int, int]) -> None:
     source = torch.Generator().manual_seed(2)
     queries = torch.randn(shape[0], shape[2], generator=source, dtype=torch.float64)
     features = torch.randn(shape[1], shape[2], generator=source, dtype=torch.float64)
-    two = distances.by_two_loops(queries, features)
-    torch.testing.assert_close(distances.by_one_loop(queries, features), two, rtol=1e-14, atol=1e-14)
-    torch.testing.assert_close(distances.by_product(queries, features), two, rtol=1e-12, atol=1e-12)
+    two = neighbours.by_two_loops(queries, features)
+    torch.testing.assert_close(neighbours.by_one_loop(queries, features), two, rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(neighbours.by_product(queries, features), two, rtol=1e-12, atol=1e-12)
 
 
 def test_the_product_is_never_negative_and_loses_what_it_says() -> None:
     a = torch.randn(50, 9, generator=torch.Generator().manual_seed(3)) + 100
-    assert float(distances.by_product(a, a).min()) >= 0
+    assert float(neighbours.by_product(a, a).min()) >= 0
     near = torch.tensor([[10_000.0]]), torch.tensor([[10_001.0]])
-    assert float(distances.by_product(*near)) == 0 < float(distances.by_one_loop(*near)) == 1
+    assert float(neighbours.by_product(*near)) == 0 < float(neighbours.by_one_loop(*near)) == 1
 
 
 def test_two_points_give_nine_digits() -> None:
@@ -338,7 +338,7 @@ def squared_error_gradient(scores, targets):
     return 2 * (scores - targets) / len(scores)
 """
     path.write_text(HEAD + RIGHT["momentum"] + mse, encoding="utf-8")
-    grades = {found.name: handins.grade(found) for found in handins.load(path)}
+    grades = {found.name: exercises.grade(found) for found in exercises.load(path)}
     assert {name: grade.status for name, grade in grades.items()} == {"momentum": "right", "squared_error": "right"}
 
 
@@ -353,7 +353,7 @@ def test_what_breaks_at_an_edge_is_wrong_there_and_looked_at_elsewhere(tmp_path:
 
 
 def test_what_breaks_everywhere_is_an_error_with_its_place(tmp_path: Path) -> None:
-    with pytest.raises(handins.HandinError, match=r"handin\.py, line 7: NameError"):
+    with pytest.raises(exercises.HandinError, match=r"handin\.py, line 7: NameError"):
         graded(tmp_path, RIGHT["momentum"].replace("v = 0 * w", "v = mu"))
 
 
@@ -391,12 +391,12 @@ def test_twice_the_answer_is_named_for_every_function(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", FUNCTIONS)
 def test_a_blank_template_is_unfinished(task: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(handins.template(task), encoding="utf-8")
-    assert max(map(len, handins.template(task).splitlines())) <= 120
-    (found,) = handins.load(path)
+    path.write_text(exercises.template(task), encoding="utf-8")
+    assert max(map(len, exercises.template(task).splitlines())) <= 120
+    (found,) = exercises.load(path)
     assert found.task is FUNCTIONS[task]
-    with pytest.raises(handins.Unfinished):
-        handins.grade(found)
+    with pytest.raises(exercises.Unfinished):
+        exercises.grade(found)
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: Capture) -> None:
@@ -420,7 +420,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: Capture) -> None:
 def test_the_list_of_templates_holds_both_kinds(capsys: Capture) -> None:
     assert cli.main(["check", "--template", "list", "--json"]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert set(told["tasks"]) == set(handins.TASKS) | set(FUNCTIONS)
-    assert not set(handins.TASKS) & set(FUNCTIONS)
+    assert set(told["tasks"]) == set(exercises.TASKS) | set(FUNCTIONS)
+    assert not set(exercises.TASKS) & set(FUNCTIONS)
     assert cli.main(["check", "--template", "knn-votes"]) == 2
     assert "Did you mean 'knn-vote'" in capsys.readouterr().err

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from edunn import handins
+from edunn import exercises
 from edunn.cli import main
-from edunn.handins.grading import grade_file, grade_folder
+from edunn.exercises.grading import grade_file, grade_folder
 
 BENCH = Path(__file__).resolve().parent.parent / "scripts" / "bench"
 sys.path.insert(0, str(BENCH))
@@ -27,9 +27,9 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def graded(folder: Path, text: str, name: str | None = None) -> handins.Grade:
-    (found,) = handins.load(write(folder, "handin.py", text), name)
-    return handins.grade(found)
+def graded(folder: Path, text: str, name: str | None = None) -> exercises.Grade:
+    (found,) = exercises.load(write(folder, "handin.py", text), name)
+    return exercises.grade(found)
 
 
 FUNCTIONS = """
@@ -157,8 +157,8 @@ class TestTheProtocol:
         ids=["nothing", "task", "syntax", "import", "exit", "binary", "empty"],
     )
     def test_files_that_hand_nothing_in(self, text, says, tmp_path):
-        with pytest.raises(handins.HandinError, match=says):
-            handins.load(write(tmp_path, "handin.py", text))
+        with pytest.raises(exercises.HandinError, match=says):
+            exercises.load(write(tmp_path, "handin.py", text))
 
     @pytest.mark.parametrize(
         ("old", "new", "says"),
@@ -172,7 +172,7 @@ class TestTheProtocol:
         ids=["raises", "torch", "nothing", "text", "vector"],
     )
     def test_what_goes_wrong_is_one_line_with_its_place(self, old, new, says, tmp_path):
-        with pytest.raises(handins.HandinError, match=says):
+        with pytest.raises(exercises.HandinError, match=says):
             graded(tmp_path, FUNCTIONS.replace(old, new))
 
     def test_a_gradient_of_the_wrong_shape(self, tmp_path):
@@ -182,20 +182,20 @@ class TestTheProtocol:
 
 
 class TestTemplates:
-    @pytest.mark.parametrize("task", handins.TASKS)
+    @pytest.mark.parametrize("task", exercises.TASKS)
     def test_a_blank_template_runs_and_is_unfinished(self, task, tmp_path):
-        (found,) = handins.load(write(tmp_path, "t.py", handins.template(task)))
-        assert found.task is handins.TASKS[task]
-        with pytest.raises(handins.Unfinished):
-            handins.grade(found)
+        (found,) = exercises.load(write(tmp_path, "t.py", exercises.template(task)))
+        assert found.task is exercises.TASKS[task]
+        with pytest.raises(exercises.Unfinished):
+            exercises.grade(found)
 
     def test_every_task_has_a_right_solution_among_the_benches(self):
-        assert set(right.GRADIENTS) == set(handins.TASKS)
+        assert set(right.GRADIENTS) == set(exercises.TASKS)
 
     def test_no_template_gives_the_gradient_away(self):
         for task, code in right.GRADIENTS.items():
             last = code.strip().splitlines()[-1].strip()
-            assert last not in handins.template(task)
+            assert last not in exercises.template(task)
 
     def test_on_the_command_line(self, tmp_path, capsys):
         path = tmp_path / "mine.py"

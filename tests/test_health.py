@@ -2,10 +2,9 @@
 
 import torch
 
-from edunn import health
 from edunn.activations import ReLU, Sigmoid
 from edunn.data import Samples
-from edunn.descent import descend
+from edunn.descent import descend, health
 from edunn.layers import Chain, Linear, kaiming
 from edunn.losses import CrossEntropy
 from edunn.models import TwoLayerNet

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edunn.errors import DataError, RunError
-from edunn.history import STATUSES, History, cell, head_and_tail, strict, table, write_atomically
+from edunn.history import STATUSES, History
+from edunn.results import Table, cell
+from edunn.runtime.files import strict, write_atomically
 
 ROWS = (
     {"epoch": 1, "step": 4, "rate": 0.1, "running": 2.5},
@@ -122,7 +124,7 @@ def test_prints_as_a_table() -> None:
     lines = str(HISTORY).splitlines()
     assert lines == [
         "epoch  step   rate  running      loss  accuracy",
-        "    1     4    0.1      2.5                    ",
+        "    1     4    0.1      2.5",
         "    2     8   0.05     1.25         1      0.75",
         "    3    12  0.025      0.3  0.333333       0.5",
         "finished: all 3 epochs were run",
@@ -131,12 +133,12 @@ def test_prints_as_a_table() -> None:
 
 def test_a_long_table_leaves_out_its_middle() -> None:
     rows = tuple({"epoch": i} for i in range(1, 101))
-    text = table(["epoch"], rows).splitlines()
+    text = Table.of(rows, ["epoch"]).text().splitlines()
     assert len(text) == 22  # a head, ten rows, the note, ten rows
     assert text[11] == "… 80 more …"
     assert [int(line) for line in text[1:11] + text[12:]] == [*range(1, 11), *range(91, 101)]
     assert "80 rows in the middle left out" in replace(HISTORY, rows=rows)._repr_html_()
-    assert head_and_tail(rows[:20]) == (list(rows[:20]), 0)
+    assert "more" not in Table.of(rows[:20], ["epoch"]).text()
 
 
 def test_html_shows_the_same() -> None:

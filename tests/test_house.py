@@ -16,16 +16,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "edunn"
 # A module imports lower levels, and siblings inside its own folder; nothing else, and no circles.
 LEVELS = {
     "errors": 0, "version": 0,
-    "activations": 1, "devices": 1, "places": 1, "sharing": 1, "differences": 1, "distances": 1,
-    "rows": 1, "broadcasting": 1, "config": 1, "crew": 1, "history": 1, "metrics": 1,
-    "losses": 2, "penalties": 2, "layers": 2, "updates": 2, "graph": 2,
-    "prefetch": 2,
-    "models": 3, "neighbours": 3, "features": 3, "data": 3, "minimise": 3, "stability": 3,
-    "faststep": 3,
-    "descent": 4, "gradcheck": 4, "health": 4, "landscape": 4,
-    "stacks": 5, "lockstep": 5, "diagnosis": 5, "conventions": 5, "handins": 6,
-    "selection": 6, "speed": 6, "distributed": 6, "figures": 6,
-    "experiment": 7, "runs": 7, "lessons": 7, "exercises": 7,
+    "runtime": 1,
+    "activations": 2, "differences": 2, "graph": 2, "metrics": 2, "results": 2,
+    "history": 3, "layers": 3, "losses": 3, "penalties": 3, "updates": 3,
+    "data": 4, "features": 4, "minimise": 4, "models": 4, "neighbours": 4,
+    "descent": 5, "gradcheck": 5, "landscape": 5, "selection": 5,
+    "exercises": 6, "figures": 6,
+    "experiment": 7, "lessons": 7,
     "cli": 8, "__main__": 8, "__init__": 8,
 }  # fmt: skip
 

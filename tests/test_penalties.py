@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edunn import differences, penalties
-from edunn.broadcasting import along_runs
 from edunn.errors import ConfigError
 from edunn.penalties import L1, L2, PENALTIES, ElasticNet, MaxNorm, Penalty, soft_threshold
+from edunn.runtime.broadcasting import along_runs
 
 CASES = {
     "l2": (L2(0.3), lambda w: 0.3 * (w**2).sum()),

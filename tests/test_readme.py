@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from edunn import config
+from edunn.experiment import config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edunn import errors, prefetch
+from edunn import errors
 from edunn.data import Samples
 from edunn.features import Standardise, pixels
-from edunn.prefetch import batches_of, in_background
-from edunn.rows import Rows, check_finite, chunk_of, through
+from edunn.runtime import prefetch
+from edunn.runtime.prefetch import batches_of, in_background
+from edunn.runtime.rows import Rows, check_finite, chunk_of, through
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 
@@ -92,7 +93,7 @@ def test_bytes_are_made_numbers_as_all_at_once(make: Callable[[Tensor], Tensor])
 
 
 def test_many_rows_are_made_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edunn.rows.AT_ONCE", 100)
+    monkeypatch.setattr("edunn.runtime.rows.AT_ONCE", 100)
     seen = []
 
     def double(x: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ def test_what_is_known_finite_is_not_read_again() -> None:
 
 
 def test_a_row_further_on_is_counted_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edunn.rows.CHUNK", 12 * 10)
+    monkeypatch.setattr("edunn.runtime.rows.CHUNK", 12 * 10)
     bad = numbers(40)
     bad[33, 2] = torch.inf
     assert chunk_of(in_parts(bad, [40])) == 10

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edunn.cli import main
-from edunn.speed import Problem, bare_products, epoch_of, measure, run_on, taking_turns, with_autograd
+from edunn.descent.speed import Problem, bare_products, epoch_of, measure, run_on, taking_turns, with_autograd
 
 RATIOS = ["autograd_over_training", "training_over_products", "autograd_over_single", "one_by_one_over_stack"]
 

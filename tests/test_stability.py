@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from edunn.activations import Sigmoid
+from edunn.descent.stability import largest_curvature, stable_rate
 from edunn.layers import with_ones
 from edunn.losses import AbsoluteError, BinaryCrossEntropy, Loss, SquaredError
 from edunn.models import LinearRegression, LogisticRegression
 from edunn.penalties import L1, L2, MaxNorm, Penalty
-from edunn.stability import largest_curvature, stable_rate
 from edunn.updates import Adam, GradientDescent, Momentum, Nesterov, Rule
 
 

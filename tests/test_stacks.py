@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from edunn import stacks
 from edunn.data import Samples
-from edunn.descent import Descent
+from edunn.descent import Descent, stack
+from edunn.descent.fast import Captured, FastStep
+from edunn.descent.stack import together, vary
 from edunn.errors import ConfigError
-from edunn.faststep import Captured, FastStep
 from edunn.history import History
 from edunn.losses import (
     BinaryCrossEntropy,
@@ -28,7 +28,6 @@ from edunn.losses import (
 )
 from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
-from edunn.stacks import together, vary
 from edunn.updates import RULES, SCHEDULES, Momentum
 
 # other orders of summation; what is asked of one quick run beside the readable one
@@ -94,13 +93,13 @@ def grid(run: Descent) -> list[Descent]:
 def stacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many runs each stack was made of."""
     sizes: list[int] = []
-    init = stacks.Stack.__init__
+    init = stack.Stack.__init__
 
-    def noted(self: stacks.Stack, runs: list[Descent]) -> None:
+    def noted(self: stack.Stack, runs: list[Descent]) -> None:
         sizes.append(len(runs))
         init(self, runs)
 
-    monkeypatch.setattr(stacks.Stack, "__init__", noted)
+    monkeypatch.setattr(stack.Stack, "__init__", noted)
     return sizes
 
 
@@ -241,7 +240,7 @@ def test_an_interruption_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_small_memory_splits_the_stack(stacked: list[int]) -> None:
     runs = grid(base())
-    assert_each_as_alone(runs, memory=4 * stacks.bytes_of(runs[0]))
+    assert_each_as_alone(runs, memory=4 * stack.bytes_of(runs[0]))
     assert stacked == [4, 2]
     stacked.clear()
     assert_each_as_alone(grid(base()), memory=1)

@@ -17,15 +17,16 @@ import torch
 from torch import Tensor
 
 import edunn
-from edunn import data, errors, prefetch
+from edunn import data, errors
 from edunn.cli import main
 from edunn.data import Dataset, Samples, write_shards
 from edunn.descent import Descent, draw
+from edunn.descent.stability import stable_rate
+from edunn.descent.stack import together, vary
 from edunn.losses import CrossEntropy, SquaredError
 from edunn.models import LinearRegression, SoftmaxClassifier, TwoLayerNet
-from edunn.rows import Rows
-from edunn.stability import stable_rate
-from edunn.stacks import together, vary
+from edunn.runtime import prefetch
+from edunn.runtime.rows import Rows
 from edunn.updates import GradientDescent
 
 CONFIG = """
@@ -74,7 +75,7 @@ def trained(folder: Path, name: str, source: str, **values: Any) -> edunn.experi
     options = {"standardise": "true", "dtype": "float32"} | values
     path = folder / f"{name}.toml"
     path.write_text(CONFIG.format(data=source, **options))
-    return edunn.train(edunn.config.load(path), folder / name)
+    return edunn.train(edunn.experiment.config.load(path), folder / name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -106,7 +107,7 @@ def test_bytes_that_stay_bytes_give_the_same_weights(tmp_path: Path, kind: str) 
     ):
         path = tmp_path / f"{name}.toml"
         path.write_text(CONFIG.format(data=source, standardise="true", dtype="float32").replace("\n[features]\n", said))
-        weights.append(edunn.train(edunn.config.load(path), tmp_path / name).model.weight)
+        weights.append(edunn.train(edunn.experiment.config.load(path), tmp_path / name).model.weight)
     # a histogram of gradients adds up in an order that depends on how many images there are at once
     tolerance = 1e-5 if kind == "hog" else 0.0
     for other in weights[1:]:
@@ -123,7 +124,7 @@ def test_a_run_goes_on_to_the_same_bits(digits: Path, capsys: pytest.CaptureFixt
     (digits / "cut.toml").write_text(
         CONFIG.format(data='path = "shards"', standardise="true", dtype="float32").replace("epochs = 3", "epochs = 2")
     )
-    edunn.train(edunn.config.load(digits / "cut.toml"), digits / "cut")
+    edunn.train(edunn.experiment.config.load(digits / "cut.toml"), digits / "cut")
     assert main(["train", "--resume", str(digits / "cut"), "--set", "train.epochs=3", "--json"]) == 0
     assert torch.equal(edunn.load(digits / "cut").model.weight, whole.model.weight)
     capsys.readouterr()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from edunn import config as configs
 from edunn import experiment, figures
 from edunn.cli import main
 from edunn.cli.sweep import read_axes
 from edunn.errors import ConfigError, RunError
 from edunn.experiment import Sweep, sweep
+from edunn.experiment import config as configs
 from edunn.experiment.sweep import put_together
 from edunn.history import History
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 BLOW = """
 import importlib, os, signal, sys, time
 from edunn.cli import main
-from edunn.distributed import Ranks
+from edunn.runtime.processes import Ranks
 importlib.import_module("edunn.experiment.train").CHECKPOINT_EVERY = 0.0
 stamp, blow, *arguments = sys.argv[1:]
 met, count = Ranks.meet, 0

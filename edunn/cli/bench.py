@@ -25,8 +25,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"Expected --{name} of {least} or more; got {getattr(args, name)}.")
     import json
 
-    from ..history import write_atomically
-    from ..speed import measure
+    from ..descent.speed import measure
+    from ..runtime.files import write_atomically
 
     result = measure(args.samples, args.runs, args.rounds, bar=show_progress(args))
     if args.out:

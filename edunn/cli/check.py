@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 def check_package(args: argparse.Namespace) -> int:
     """Everything that this package derived by hand; with a device, the parity report beside it."""
-    from .. import devices
     from ..gradcheck import everything
+    from ..runtime import devices
 
     name = "cuda" if args.device == "all" else args.device or "cpu"
     other = None if name in ("auto", "cpu") else devices.device(name)  # refused before the work, not after
@@ -85,11 +85,11 @@ def check_package(args: argparse.Namespace) -> int:
 
 def check_config(args: argparse.Namespace) -> int:
     """The config's run by hand and by torch.optim, in lock step, and beside other conventions."""
-    from .. import config as configs
-    from ..conventions import conventions
+    from ..descent.conventions import conventions
+    from ..descent.lockstep import lockstep
     from ..errors import ConfigError
+    from ..experiment import config as configs
     from ..experiment.build import prepare
-    from ..lockstep import lockstep
 
     if args.steps < 1:
         raise ConfigError(f"Expected --steps of 1 or more; got {args.steps}.")
@@ -117,7 +117,7 @@ def check_config(args: argparse.Namespace) -> int:
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     """A file (name is "" or a NAME in it) or a folder (None)."""
     from ..errors import ConfigError
-    from ..handins.grading import ending_all, grade_file, grade_folder
+    from ..exercises.grading import ending_all, grade_file, grade_folder
 
     seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
     with ending_all():
@@ -179,7 +179,7 @@ def number(value: float | None) -> str:
 def write_template(args: argparse.Namespace) -> int:
     """A student's file, to --out or to stdout."""
     from ..errors import ConfigError
-    from ..handins import FUNCTIONS, TASKS, template
+    from ..exercises import FUNCTIONS, TASKS, template
 
     if args.template == "list":
         formulas = {name: task.formula for name, task in TASKS.items()}
@@ -206,7 +206,7 @@ def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     if args.out:
         import json
 
-        from ..history import strict
+        from ..runtime.files import strict
 
         write(Path(args.out), json.dumps(strict(result), allow_nan=False, indent=1) + "\n")
         note(args, f"wrote {args.out}")

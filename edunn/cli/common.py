@@ -24,7 +24,7 @@ def add_common(parser: argparse.ArgumentParser, out: str = "folder for the resul
 
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     """The result: the object as strict JSON with --json, else the text."""
-    from ..history import strict
+    from ..runtime.files import strict
 
     print(json.dumps(strict(result), allow_nan=False) if args.json else text)
 

@@ -50,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """What is embedded, what is kept, and what can be had."""
-    from .. import data, places
+    from .. import data
     from ..data import cifar10
     from ..features import cache
+    from ..runtime import files
 
     sources: list[dict[str, Any]] = [
         dict(zip(("name", "description", "samples", "features"), source, strict=True)) for source in data.SOURCES
@@ -74,7 +75,7 @@ def show(args: argparse.Namespace) -> int:
         "  a folder or a zip     one folder of pictures a class, or such folders under train/ and test/\n"
         "  CIFAR-10              the binary or Python archive, or the folder that it unpacks to\n"
         "  larger than memory    a .npy file (and targets = another), or a folder that edunn data shards has written"
-        + f"\n\nFeatures kept in {places.cache()}: {len(entries)}, {megabytes(total)}"
+        + f"\n\nFeatures kept in {files.cache()}: {len(entries)}, {megabytes(total)}"
         + "".join(f"\n  {e.kind:<{width}}  {e.samples:>7} × {e.width:<9} {megabytes(e.size)}" for e in entries)
         + ("\n  edunn data clear removes them" if entries else "")
     )
@@ -82,7 +83,7 @@ def show(args: argparse.Namespace) -> int:
         "sources": sources,
         "cifar10": {"path": None if kept is None else str(kept), "get": "edunn data get cifar10"},
         "cache": {
-            "folder": None if places.cache() is None else str(places.cache()),
+            "folder": None if files.cache() is None else str(files.cache()),
             "bytes": total,
             "entries": [
                 {"kind": e.kind, "samples": e.samples, "width": e.width, "bytes": e.size, "path": str(e.path)}
@@ -218,9 +219,9 @@ def counting(args: argparse.Namespace, unit: str) -> Iterator[Callable[[int, int
 
 def store() -> Any:
     """The folder of archives."""
-    from .. import places
+    from ..runtime import files
 
-    top = places.cache()
+    top = files.cache()
     if top is None:
         raise ConfigError("Expected a folder to keep data in; EDUNN_CACHE is set to nothing. Unset it, or name one.")
     return top / "data"

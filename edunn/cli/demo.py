@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
-    from .. import config, experiment
+    from .. import experiment
+    from ..experiment import config
 
     what = MODELS[name]
     tables = {

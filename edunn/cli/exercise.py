@@ -25,18 +25,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Lists the exercises, or writes one to --out, and to stdout without it."""
-    from .. import exercises
     from ..errors import ConfigError
-    from ..history import write_atomically
+    from ..exercises import blanks
+    from ..runtime.files import write_atomically
 
     if args.list:
-        every = exercises.EXERCISES.values()
+        every = blanks.EXERCISES.values()
         told = [{"name": e.name, "lesson": e.lesson, "formula": e.formula.replace("\n", " ")} for e in every]
         emit(args, {"exercises": told}, "\n".join(f"{e['name']:<22} {e['formula']}" for e in told))
         return 0
     if args.name is None:
         raise ConfigError("Expected an exercise's name, or --list.")
-    text = exercises.text(args.name, args.solution)
+    text = blanks.text(args.name, args.solution)
     if args.out:
         path = Path(args.out)
         if path.exists():

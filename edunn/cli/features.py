@@ -28,10 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Computes the features and says how many, how fast; with --out they are kept in that file."""
-    from .. import data, devices
-    from ..config import split_override
+    from .. import data
+    from ..experiment.config import split_override
     from ..features.kinds import combination
     from ..features.pipeline import Pipeline
+    from ..runtime import devices
 
     out = None if args.out is None else Path(args.out)
     if out is not None and out.suffix != ".npz":
@@ -113,7 +114,7 @@ def write(path: Path, parts: list[Any], targets: list[Any], classes: tuple[str, 
     import numpy as np
     import torch
 
-    from ..history import write_atomically
+    from ..runtime.files import write_atomically
 
     arrays: dict[str, Any] = {"features": torch.cat(parts).cpu().numpy()}
     if targets[0] is not None:

@@ -56,7 +56,7 @@ def draw(graph: Any, result: dict[str, Any], out: str) -> list[str]:
 
     from ..figures import save
     from ..figures.graphs import computation_graph
-    from ..history import strict
+    from ..runtime.files import strict
 
     axes = computation_graph(graph)
     folder = out_folder(out)

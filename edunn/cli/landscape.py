@@ -62,8 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Computes the surface, writes its folder, and prints what it says."""
-    from ..distributed import ranks
     from ..experiment.folder import RunFolder
+    from ..runtime.processes import ranks
 
     start, processes = time.perf_counter(), ranks()
     options = checked(args)
@@ -103,8 +103,8 @@ def checked(args: argparse.Namespace) -> dict[str, Any]:
     """The options that need parsing, before anything is computed or written."""
     import math
 
-    from .. import devices
     from ..landscape import methods
+    from ..runtime import devices
 
     if args.method not in methods.METHODS:
         raise ConfigError(f"Expected --method {', '.join(methods.METHODS)}; got {args.method!r}.")

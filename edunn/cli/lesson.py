@@ -116,10 +116,10 @@ def printed_rows(rows: list[Row]) -> list[Table]:
 
 def step_tables(args: argparse.Namespace) -> int:
     """The first steps of a config's run, every number of them."""
-    from .. import config as configs
     from .. import lessons
     from ..descent import Descent
     from ..errors import ConfigError
+    from ..experiment import config as configs
     from ..experiment.build import prepare
 
     if args.config is None:
@@ -181,7 +181,7 @@ def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -
 
 
 def save(args: argparse.Namespace, path: Any, text: str) -> None:
-    from ..history import write_atomically
+    from ..runtime.files import write_atomically
 
     write_atomically(path, text + "\n")
     note(args, f"wrote {path}")

@@ -71,7 +71,7 @@ def draw(args: argparse.Namespace, result: dict[str, Any], name: str, picture: A
     import json
 
     from ..figures import save, steps
-    from ..history import strict
+    from ..runtime.files import strict
 
     axes = picture(steps)
     folder = out_folder(args.out)

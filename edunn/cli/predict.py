@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predicts with the run's model, and prints the score where the data holds the target."""
     from ..experiment import load
-    from ..history import write_atomically
+    from ..runtime.files import write_atomically
 
     if args.out and Path(args.out).resolve() == Path(args.data).resolve():
         raise ConfigError(f"Expected --out beside the data, not over it; got {args.out} for both.")

@@ -22,8 +22,8 @@ def several(environment: Mapping[str, str]) -> bool:
 
 def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
     """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
-    from ..distributed import Ranks, ranks
     from ..errors import EdunnError
+    from ..runtime.processes import Ranks, ranks
     from . import COMMANDS
 
     try:
@@ -62,8 +62,8 @@ def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
 
 def together(command: Any, args: Any) -> int:
     """One shared command. What fails in one process is told to all: rank 0 prints it, and all of them end alike."""
-    from ..distributed import AtWork, Ranks, ranks
     from ..errors import EdunnError, LostError
+    from ..runtime.processes import AtWork, Ranks, ranks
 
     others = ranks()
     assert isinstance(others, Ranks)

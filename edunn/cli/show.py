@@ -39,7 +39,7 @@ def named(paths: list[str]) -> dict[str, str]:
 
 def side_by_side(runs: dict[str, LoadedRun]) -> str:
     """One line a run: how it ended, and its losses and scores."""
-    from ..history import cell
+    from ..results import cell
 
     columns = ["run", "status", "epochs", "seconds", "train_loss"]
     metrics = {r.model.metric for r in runs.values()}

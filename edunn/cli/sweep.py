@@ -25,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains all combinations and prints their table: 0 where at least one run finished."""
     over = read_axes(args.over)
-    from .. import config as configs
-    from ..distributed import ranks
+    from ..experiment import config as configs
     from ..experiment.sweep import as_json, sweep
+    from ..runtime.processes import ranks
 
     common = [
         *args.set,

@@ -47,10 +47,11 @@ def trained(args: argparse.Namespace) -> LoadedRun:
     """Starts a run, or goes on with one."""
     import sys
 
-    from .. import config as configs
-    from .. import distributed, experiment
+    from .. import experiment
+    from ..experiment import config as configs
+    from ..runtime.processes import ranks
 
-    processes = distributed.ranks()
+    processes = ranks()
     options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text), "ranks": processes}
     overrides = [
         *args.set,

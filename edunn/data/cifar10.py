@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import places
 from ..errors import DataError
+from ..runtime.files import cache
 from . import files
 from .samples import Dataset, Samples
 
@@ -261,7 +261,7 @@ def as_samples(parts: list[Part]) -> Samples:
 
 def kept() -> Path | None:
     """Where `edunn data get` or `import` put an archive, if it did."""
-    top = places.cache()
+    top = cache()
     for archive in (BINARY, PYTHON):
         if top is not None and (top / "data" / archive.name).is_file():
             return top / "data" / archive.name

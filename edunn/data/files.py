@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
 
-from .. import places
 from ..errors import DataError, RunError
-from ..history import write_atomically
+from ..runtime import files
+from ..runtime.files import write_atomically
 
 LIMIT = 2 * 2**30  # bytes an archive may say that it unpacks to: a zip of a few kB can say much more
 
@@ -68,7 +68,7 @@ def remembered(path: Path, again: bool) -> str:
     """The sha256 of one file, kept in the cache under what tells this file, as it is now, from any other."""
     state = path.stat()
     about = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}\n{state.st_ino}"
-    top = places.cache()
+    top = files.cache()
     kept = None if top is None else top / "hashes" / hashlib.sha256(about.encode()).hexdigest()
     if kept is not None and not again:
         try:
@@ -89,7 +89,7 @@ def remembered(path: Path, again: bool) -> str:
 
 def forget() -> int:
     """Removes the remembered sums; returns the bytes."""
-    top, freed = places.cache(), 0
+    top, freed = files.cache(), 0
     for path in (top / "hashes").glob("*") if top is not None else ():
         freed += path.stat().st_size
         path.unlink()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, DataError, ShapeError
-from ..rows import Rows
+from ..runtime.rows import Rows
 from . import files
 from .samples import Dataset, Samples, as_samples
 

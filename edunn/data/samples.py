@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import devices, errors
+from .. import errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError
-from ..rows import Rows
+from ..runtime import devices
+from ..runtime.rows import Rows
 
 LOADED = 2**30  # bytes that `Samples.loaded` takes without being told
 

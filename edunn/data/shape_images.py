@@ -10,8 +10,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from .. import devices
 from ..errors import ConfigError, nearest
+from ..runtime import devices
 from .samples import Samples
 
 SIDE = 32  # pixels

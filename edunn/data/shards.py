@@ -26,7 +26,7 @@ import torch
 
 from .. import errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError, nearest
-from ..rows import chunk_of
+from ..runtime.rows import chunk_of
 from . import files
 from .npy import KINDS, mapped, rows_of
 from .samples import Dataset, Samples

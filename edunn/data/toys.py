@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import devices
 from ..errors import ConfigError, nearest
+from ..runtime import devices
 from .samples import Samples
 
 CURVES: dict[str, Callable[[Tensor], Tensor]] = {

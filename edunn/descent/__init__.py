@@ -8,8 +8,11 @@ descent), and `batch_size=1` takes one at a time (single; stochastic, or online,
 from ..penalties import add_penalty, constrain
 from .batches import draw
 from .checks import check_options, check_part
+from .lockstep import Lockstep, lockstep
 from .loop import Descent, descend, evaluate, is_linear, restore
 from .progress import Ending, Progress
+from .stability import largest_curvature, stable_rate
+from .stack import Stack, grouped, together, vary
 from .steppers import ByAutograd, ByHand, Gradients, Stepper
 
 __all__ = [
@@ -18,7 +21,9 @@ __all__ = [
     "Descent",
     "Ending",
     "Gradients",
+    "Lockstep",
     "Progress",
+    "Stack",
     "Stepper",
     "add_penalty",
     "check_options",
@@ -27,6 +32,12 @@ __all__ = [
     "descend",
     "draw",
     "evaluate",
+    "grouped",
     "is_linear",
+    "largest_curvature",
+    "lockstep",
     "restore",
+    "stable_rate",
+    "together",
+    "vary",
 ]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .. import errors
 from ..data import Samples
-from ..prefetch import batches_of
-from ..rows import Rows, room
+from ..runtime.prefetch import batches_of
+from ..runtime.rows import Rows, room
 
 LARGEST = 512 << 20  # bytes of a batch that is read from files: the background holds three of them
 

@@ -8,10 +8,10 @@ import torch
 
 from .. import errors
 from ..data import Samples
-from ..faststep import PRECISIONS
 from ..losses import Loss
 from ..models import evaluating
-from ..rows import check_finite
+from ..runtime.rows import check_finite
+from .fast import PRECISIONS
 
 
 @torch.no_grad()

@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..crew import Crew, at_work
 from ..data import Samples
-from ..devices import permutation
-from ..faststep import PRECISIONS, Captured, FastStep, Singles, Thin
 from ..history import History
 from ..losses import Loss
 from ..models import MODELS, LinearModel, evaluating
 from ..penalties import Penalty
-from ..rows import chunk_of
-from ..stability import stable_rate
+from ..runtime.crew import Crew, at_work
+from ..runtime.devices import permutation
+from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
 from .checks import check_options, check_part
+from .fast import PRECISIONS, Captured, FastStep, Singles, Thin
 from .progress import Ending, Progress
+from .stability import stable_rate
 from .steppers import ByAutograd, ByHand, Stepper
 
 
@@ -82,8 +82,8 @@ def descend(
         times sooner and to 3 digits. For a linear model, by hand. Evaluations are always in full.
     by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`; "plain": by hand, and never by
         the shortcuts of `faststep`
-    crew : the processes that share the run (`edunn.distributed`), each of which calls this with the same arguments:
-        the result is that of one process, to rounding
+    crew : the processes that share the run (`edunn.runtime.processes`), each of which calls this with the same
+        arguments: the result is that of one process, to rounding
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` or the rate (`progress.rate_factor`) while training
     progress : where to go on from, after a whole epoch, with the model and rule as they were then

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..crew import Crew
 from ..losses import Loss
 from ..penalties import Penalty, add_penalty, constrain
+from ..runtime.crew import Crew
 from ..updates import Rule
 
 Gradients = dict[str, Tensor]

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .. import data, devices
+from .. import data
 from ..activations import ACTIVATIONS, Sigmoid
-from ..config import Config, Kind, coerce
 from ..data import Dataset, Samples
 from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
@@ -21,9 +20,11 @@ from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
 from ..models import MODELS
 from ..penalties import PENALTIES, Penalty
-from ..rows import Rows
+from ..runtime import devices
+from ..runtime.rows import Rows
 from ..updates import RULES, SCHEDULES
 from . import neighbours
+from .config import Config, Kind, coerce
 
 T = TypeVar("T")
 

@@ -22,12 +22,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .. import config as configs
-from ..config import Config
 from ..descent import Progress
 from ..errors import RunError
-from ..history import strict, write_atomically
+from ..runtime.files import strict, write_atomically
 from ..updates import Rule
+from . import config as configs
+from .config import Config
 
 
 class RunFolder:

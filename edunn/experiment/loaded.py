@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import data, devices
-from ..config import Config
+from .. import data
 from ..data import Samples
 from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
-from ..rows import chunk_of
+from ..runtime import devices
+from ..runtime.rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
+from .config import Config
 from .folder import RunFolder, put_weights
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ..config import Kind
 from ..data import Samples
 from ..descent import Progress
 from ..errors import ConfigError, RunError, nearest
@@ -22,6 +21,7 @@ from ..history import History
 from ..neighbours import METRICS, Voters
 from ..selection import choose_k
 from ..updates import GradientDescent
+from .config import Kind
 
 KIND = "neighbours"
 OPTIONS = ("k", "metric", "folds")

@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import figures
 from ..data import Samples
 from ..history import History
-from ..rows import Rows, chunk_of
+from ..runtime.rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
 

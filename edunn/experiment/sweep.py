@@ -17,17 +17,18 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import config as configs
 from .. import figures
-from ..config import Config, Kind
 from ..descent import Descent, evaluate
-from ..devices import threads_for
-from ..distributed import Alone
+from ..descent.stack import grouped, together
 from ..errors import ConfigError
-from ..history import History, cell
-from ..stacks import grouped, together
+from ..history import History
+from ..results import cell
+from ..runtime.devices import threads_for
+from ..runtime.processes import Alone
+from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
+from .config import Config, Kind
 from .folder import RunFolder
 
 CURVES = 6  # as many runs as a picture of curves tells apart
@@ -119,11 +120,12 @@ def sweep(
 
     Parameters
     ----------
-    load : gives the config with overrides laid over it: `lambda overrides: edunn.config.load(path, overrides)`
+    load : gives the config with overrides laid over it, as
+        `lambda overrides: edunn.experiment.config.load(path, overrides)`
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
     bar : show progress on stderr
-    ranks : the processes that share the runs, `edunn.distributed.ranks()`; each of them calls this
+    ranks : the processes that share the runs, `edunn.runtime.processes.ranks()`; each of them calls this
 
     The best is chosen on the validation part; the test part is looked at once, by the best.
     """

@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .. import config as configs
-from ..config import Config
 from ..data import Samples
 from ..descent import Descent, Progress, evaluate
-from ..devices import threads_for
-from ..distributed import Alone
+from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
 from ..neighbours import Voters
-from ..stability import stable_rate
+from ..runtime.devices import threads_for
+from ..runtime.processes import Alone
 from ..version import __version__
+from . import config as configs
 from .build import Prepared, prepare
+from .config import Config
 from .folder import Checkpoint, RunFolder, put_back, save_checkpoint
 from .loaded import LoadedRun, load, manifest_shapes
 from .pictures import draw
@@ -48,14 +48,14 @@ def train(
 
     Parameters
     ----------
-    config : from `edunn.config.load` or `parse`
+    config : from `edunn.experiment.config.load` or `parse`
     out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted.
     by : "hand", or "autograd" to let torch take the derivatives and the steps
     bar : show a progress bar on stderr
     note : told what a reader should know before the run, such as a rate that will diverge
     command : what the manifest says the run was started with
     again : a run may have been killed while it made this very folder
-    ranks : the processes that share the run, `edunn.distributed.ranks()`; each of them calls this
+    ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
     ranks = ranks or Alone()
     if by == "autograd" and ranks.crew is not None:

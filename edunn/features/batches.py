@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..sharing import share_out, slices
+from ..runtime.threads import share_out, slices
 
 CPU_BYTES = 3 * 2**20  # a thread: the buffers of a batch stay near its core, which is worth a factor of two
 CUDA_BYTES = 512 * 2**20

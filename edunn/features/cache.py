@@ -17,8 +17,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from .. import places
-from ..history import write_atomically
+from ..runtime import files
+from ..runtime.files import write_atomically
 from .kinds import Combination
 
 VERSION = 1  # of what the features mean: to be raised when a kind gives other numbers for the same options
@@ -39,7 +39,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """What is kept, largest first. Files that are damaged are listed as well, as kind "damaged"."""
-    top = places.cache()
+    top = files.cache()
     if top is None or not (top / "features").is_dir():
         return []
     found = []
@@ -57,7 +57,7 @@ def entries() -> list[Entry]:
 
 def clear() -> int:
     """Removes what is kept (and what an interrupted write left); returns the bytes."""
-    top = places.cache()
+    top = files.cache()
     freed = 0
     if top is not None and (top / "features").is_dir():
         for path in [*(top / "features").glob("*.safetensors"), *(top / "features").glob(".*.part")]:
@@ -92,7 +92,7 @@ def compute(kinds: Combination, images: Tensor) -> Tensor:
 
 def place(what: str, kinds: Combination, images: Tensor) -> Path | None:
     """The file for this input, or None where it is not to be kept."""
-    top = places.cache()
+    top = files.cache()
     if top is None or len(images) < FEWEST:
         return None
     about = {

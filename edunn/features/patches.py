@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..devices import generator
-from ..sharing import share_out, slices
+from ..runtime.devices import generator
+from ..runtime.threads import share_out, slices
 from .batches import check_images
 
 CUDA_BUDGET = 1024 * 2**20  # bytes for the distances of one chunk of patches

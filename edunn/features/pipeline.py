@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, ShapeError, nearest
-from ..rows import Rows, through
+from ..runtime.rows import Rows, through
 from . import cache
 from .kinds import KINDS as IMAGE_KINDS
 from .kinds import Combination, combination

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
-from ..rows import check_finite
+from ..runtime.rows import check_finite
 
 CHUNK = 4 * 2**20  # numbers that are looked at in float64 at once: 32 MiB
 

@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..errors import ConfigError, nearest
-from ..history import write_atomically
+from ..runtime.files import write_atomically
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any of the common colour-vision deficiencies.
 # Blue and orange come first, the pair that differs most; yellow comes last, for it is faint on white.

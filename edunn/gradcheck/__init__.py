@@ -4,7 +4,7 @@
     certify_function(value, gradient, x=…)     a plain function; likewise certify_loss, _activation, _penalty, _layer
     everything(seed)                           all that this package derived by hand
 
-`edunn.diagnosis.explain(certificate)` names the likely mistake in each row that is wrong.
+`edunn.gradcheck.diagnosis.explain(certificate)` names the likely mistake in each row that is wrong.
 """
 
 from . import parity

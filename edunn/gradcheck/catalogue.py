@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .. import activations, layers, losses, models, penalties
-from ..devices import generator
+from ..runtime.devices import generator
 from .certificate import Certificate, Row
 from .compare import check
 from .objective import objective_subjects

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import DataError
-from ..history import strict, write_atomically
+from ..runtime.files import strict, write_atomically
 
 AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
 NUMERIC_TOLERANCE = 1e-8  # hand against five points: their truncation and rounding come on top
@@ -122,7 +122,7 @@ class Certificate:
             lines[0] += f"; the largest relative error is {worst.error:.1e} ({worst.name}, {worst.parameter}): "
             lines[0] += reading(worst.error)
         if self.wrong:
-            lines.append("edunn.diagnosis.explain(certificate) names the likely mistakes")
+            lines.append("edunn.gradcheck.diagnosis.explain(certificate) names the likely mistakes")
         return "\n".join([*lines, *self.notes])
 
     def _repr_html_(self) -> str:

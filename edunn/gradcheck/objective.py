@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from ..devices import generator
 from ..penalties import Penalty
+from ..runtime.devices import generator
 from .certificate import Certificate, Row
 from .compare import check
 from .subjects import Points, Subject

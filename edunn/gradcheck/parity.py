@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import devices
 from ..differences import relative_error
+from ..runtime import devices
 from .catalogue import Draw, smooth_subjects
 from .subjects import Subject
 

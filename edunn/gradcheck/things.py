@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..devices import generator
 from ..errors import ConfigError
+from ..runtime.devices import generator
 from .catalogue import Draw, activation_subject, layer_subject, loss_subject
 from .certificate import Certificate
 from .compare import check

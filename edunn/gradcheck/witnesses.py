@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..devices import generator
 from ..differences import FIVE_POINTS, STEP
+from ..runtime.devices import generator
 
 SHORTER = (STEP, STEP / 8, STEP / 64, STEP / 512)
 # f'(0) from f at 1, 2, 3, 4, 5: one side only, and not the point itself, whose value belongs to both

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .. import devices, errors
+from .. import errors
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy
+from ..runtime import devices
 from . import direct, exact, spectral
 from .planes import Field, Plane
 

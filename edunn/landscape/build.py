@@ -16,7 +16,7 @@ from .. import errors
 from ..losses import Loss
 from ..models import LinearModel
 from ..penalties import Penalty
-from ..sharing import Split, whole
+from ..runtime.threads import Split, whole
 from . import directions, methods, spectral
 from .minima import newton
 from .modules import ModulePlane
@@ -52,8 +52,8 @@ def grid(
     method : auto, direct, exact or spectral
     dtype : of the computation. float64; float32 is faster in `direct`
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
-    split : for several processes that share the surface, `edunn.distributed.ranks().split`; each of them calls this,
-        and then asks the same of the surface in the same order
+    split : for several processes that share the surface, `edunn.runtime.processes.ranks().split`; each of them
+        calls this, and then asks the same of the surface in the same order
 
     Returns
     -------

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from .. import errors
-from ..devices import generator
 from ..history import History
 from ..losses import Loss
 from ..models import LinearModel
+from ..runtime.devices import generator
 
 Weights = Mapping[str, Tensor]
 

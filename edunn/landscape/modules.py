@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
 from ..losses import Loss
-from ..sharing import Split, whole
+from ..runtime.threads import Split, whole
 from .planes import JET
 
 Direction = Mapping[str, Tensor]

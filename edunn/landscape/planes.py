@@ -24,7 +24,7 @@ from torch import Tensor
 from .. import errors
 from ..losses import Loss, ZeroOne
 from ..penalties import L1, L2, ElasticNet, MaxNorm, Penalty
-from ..sharing import Split, whole
+from ..runtime.threads import Split, whole
 
 JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..activations import ACTIVATIONS
-from ..devices import generator
 from ..errors import ConfigError, DataError, nearest
 from ..losses import (
     AbsoluteError,
@@ -21,6 +20,7 @@ from ..losses import (
     SquaredError,
     ZeroOne,
 )
+from ..runtime.devices import generator
 
 PROBLEMS = ("linear", "binary")
 LOSSES = ("mse", "bce", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one", "absolute", "huber")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..history import strict, write_atomically
+from ..runtime.files import strict, write_atomically
 from . import methods
 from .planes import JET, Field, Plane
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..crew import Crew
+from ..runtime.crew import Crew
 
 
 class BatchNorm(nn.Module):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..crew import Crew
-from ..devices import generator
+from ..runtime.crew import Crew
+from ..runtime.devices import generator
 
 
 class Dropout(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..devices import generator
+from ..runtime.devices import generator
 
 
 class Linear(nn.Module):

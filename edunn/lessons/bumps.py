@@ -12,10 +12,10 @@ from .. import landscape
 from ..activations import Sigmoid
 from ..data import toys
 from ..descent import ByHand
-from ..devices import generator
 from ..landscape import Surface
 from ..losses import BinaryCrossEntropy, Loss, SquaredError
 from ..models import LogisticRegression
+from ..runtime.devices import generator
 from ..updates import GradientDescent
 from .engine import Lesson, Row, Table
 from .tools import numbers

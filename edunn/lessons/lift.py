@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..data import Samples, toys
 from ..descent import descend
-from ..devices import generator
 from ..losses import BinaryCrossEntropy
 from ..models import LogisticRegression
+from ..runtime.devices import generator
 from .engine import Lesson, Table
 
 DERIVATION = """\

@@ -12,10 +12,10 @@ import torch
 from ..data import Samples
 from ..data.toys import lecture_line
 from ..descent import ByHand
+from ..descent.stability import stable_rate
 from ..history import History
 from ..losses import SquaredError
 from ..models import LinearRegression
-from ..stability import stable_rate
 from ..updates import GradientDescent
 from .engine import Lesson, Row, Table
 from .tools import line_at, placed, run

@@ -11,11 +11,11 @@ import torch
 
 from ..data import Samples, toys
 from ..descent import ByHand, Descent, descend
-from ..devices import generator
 from ..history import History
 from ..losses import BinaryCrossEntropy, Hinge, MulticlassHinge, SquaredError
 from ..models import LinearRegression, LinearSVM, LogisticRegression
 from ..penalties import L2
+from ..runtime.devices import generator
 from ..updates import GradientDescent, InverseTimeDecay
 from .engine import Lesson, Row, Table
 from .tools import numbers

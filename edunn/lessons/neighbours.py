@@ -8,11 +8,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .. import distances
+from .. import neighbours
 from ..data import digits
 from ..data.samples import Samples, split
 from ..data.shape_images import shapes
 from ..descent import Descent, descend
+from ..descent.stack import together, vary
 from ..features.colour import hue_histogram
 from ..features.hog import hog
 from ..features.standardise import Standardise
@@ -20,7 +21,6 @@ from ..losses import CrossEntropy, Loss, MulticlassHinge
 from ..models import LinearModel, LinearSVM, SoftmaxClassifier
 from ..neighbours import NearestNeighbours
 from ..selection import choose_k
-from ..stacks import together, vary
 from .engine import Lesson, Table
 
 DERIVATION = """\
@@ -129,11 +129,11 @@ def three_ways() -> Table:
     """The distances of ten images from fifty others, and how far the ways differ."""
     train, test = parts("made images, histograms")
     queries, features = test.features[:10].double(), train.features[:50].double()
-    first = distances.by_two_loops(queries, features)
+    first = neighbours.by_two_loops(queries, features)
     ways = {
         "two loops": (first, len(queries) * len(features)),
-        "one loop": (distances.by_one_loop(queries, features), len(queries)),
-        "one product": (distances.by_product(queries, features), 1),
+        "one loop": (neighbours.by_one_loop(queries, features), len(queries)),
+        "one product": (neighbours.by_product(queries, features), 1),
     }
     cells = [[name, steps, float((found - first).abs().max() / first.max())] for name, (found, steps) in ways.items()]
     columns = ("way", "python steps", "largest difference, relative")

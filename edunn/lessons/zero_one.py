@@ -10,10 +10,10 @@ from .. import landscape
 from ..activations import ReLU, Sigmoid
 from ..data import Samples, toys
 from ..descent import descend
-from ..devices import generator
 from ..landscape import Surface
 from ..losses import BinaryCrossEntropy, Hinge, Logistic, SquaredError, ZeroOne
 from ..models import LogisticRegression
+from ..runtime.devices import generator
 from .engine import Lesson, Row, Table
 from .tools import numbers
 

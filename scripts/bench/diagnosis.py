@@ -28,15 +28,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from planted import IN_PACKAGE, PLANTED
 from right import GRADIENTS, edited, source
 
-from edunn import diagnosis, gradcheck, handins, layers, losses, models, penalties
+from edunn import exercises, gradcheck, layers, losses, models, penalties
+from edunn.gradcheck import diagnosis
 
 
 # %%
-def hand_in(folder: Path, name: str, text: str) -> handins.Handin:
+def hand_in(folder: Path, name: str, text: str) -> exercises.Handin:
     """The text as a file, loaded as a hand-in."""
     path = folder / f"{name}.py"
     path.write_text(text, encoding="utf-8")
-    (found,) = handins.load(path)
+    (found,) = exercises.load(path)
     return found
 
 
@@ -53,7 +54,7 @@ def right_at(seeds: list[int]) -> tuple[int, list[str]]:
                     alarms.append(f"seed {seed}: {row.name}, {row.parameter}, {row.term}")
             for task, handin in right.items():
                 cases += 1
-                grade = handins.grade(handin, seed)
+                grade = exercises.grade(handin, seed)
                 if not grade.passed:
                     alarms.append(f"seed {seed}: hand-in {task}: {grade.message}")
     return cases, alarms
@@ -100,7 +101,7 @@ def objective_of(name: str, names: dict[str, object], seed: int) -> gradcheck.Ce
     return gradcheck.certify(made["model"], made["loss"], samples, made["penalty"], seed)
 
 
-def names_of(grade: handins.Grade) -> list[tuple[str, ...]]:
+def names_of(grade: exercises.Grade) -> list[tuple[str, ...]]:
     """For each wrong gradient the names it was given."""
     return [one.names for one in grade.mistakes]
 
@@ -114,7 +115,7 @@ def planted_code(folder: Path, repeats: int) -> dict[str, object]:
     for k, (task, old, new, expected) in enumerate(PLANTED):
         handin = hand_in(folder, f"planted_{k}", edited(task, old, new))
         for seed in range(repeats):
-            grade = handins.grade(handin, 1000 * k + seed)
+            grade = exercises.grade(handin, 1000 * k + seed)
             said = names_of(grade)
             label = f"{task}: {old.strip()[:40]!r} -> {new.strip()[:40]!r}"
             if expected is None:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edunn import data, devices
+from edunn import data
 from edunn.features import colour, hog, patches
 from edunn.neighbours import NearestNeighbours
+from edunn.runtime import devices
 
 OPTIONS = {"orientations": 9, "pixels_per_cell": 8, "cells_per_block": 2}
 

@@ -1,4 +1,4 @@
-"""What the training benches share beside `edunn.speed`: more ways in which others train, and the options."""
+"""What the training benches share beside `edunn.descent.speed`: more ways in which others train, and the options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edunn.speed import DECAY, RATE, Problem
+from edunn.descent.speed import DECAY, RATE, Problem
 
 
 def with_loader(problem: Problem, batch: int) -> Callable[[], None]:

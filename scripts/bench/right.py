@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from edunn.handins import template
+from edunn.exercises import template
 
 BLANK = '        raise NotImplementedError("write the gradient here")\n'
 

@@ -34,14 +34,14 @@ from peers import parser, show
 
 from edunn.data import Samples, ShardWriter, read_shards
 from edunn.descent import Descent
+from edunn.descent.speed import DECAY, RATE, Problem, epoch_of, machine, run_on, taking_turns
+from edunn.descent.stack import Stack, vary
 from edunn.differences import relative_error
 from edunn.features import Standardise
 from edunn.losses import CrossEntropy
 from edunn.models import SoftmaxClassifier
 from edunn.penalties import L2
-from edunn.rows import through
-from edunn.speed import DECAY, RATE, Problem, epoch_of, machine, run_on, taking_turns
-from edunn.stacks import Stack, vary
+from edunn.runtime.rows import through
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEATURES, CLASSES, BATCH = 3072, 10, 128

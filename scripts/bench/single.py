@@ -14,8 +14,18 @@ from collections.abc import Callable
 import torch
 from peers import parser, show
 
+from edunn.descent.speed import (
+    DECAY,
+    RATE,
+    Problem,
+    bare_products,
+    epoch_of,
+    machine,
+    run_on,
+    taking_turns,
+    with_autograd,
+)
 from edunn.differences import relative_error
-from edunn.speed import DECAY, RATE, Problem, bare_products, epoch_of, machine, run_on, taking_turns, with_autograd
 
 STEPS = 2_000  # of the ways that take long
 

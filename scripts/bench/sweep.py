@@ -11,8 +11,7 @@ from __future__ import annotations
 from peers import parser, show, with_loader
 
 from edunn.descent import Descent
-from edunn.differences import relative_error
-from edunn.speed import (
+from edunn.descent.speed import (
     DECAY,
     RATE,
     Problem,
@@ -23,7 +22,8 @@ from edunn.speed import (
     taking_turns,
     with_autograd,
 )
-from edunn.stacks import Stack, vary
+from edunn.descent.stack import Stack, vary
+from edunn.differences import relative_error
 
 RATES = [RATE * factor for factor in (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)]
 STRENGTHS = [DECAY * factor for factor in (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)]

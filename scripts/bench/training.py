@@ -10,8 +10,8 @@ from __future__ import annotations
 from peers import parser, show, with_loader
 from peers import with_numpy as course_loop
 
+from edunn.descent.speed import Problem, bare_products, epoch_of, machine, run_on, taking_turns, with_autograd
 from edunn.differences import relative_error
-from edunn.speed import Problem, bare_products, epoch_of, machine, run_on, taking_turns, with_autograd
 
 
 def apart(problem: Problem) -> float:

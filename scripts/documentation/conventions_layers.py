@@ -11,8 +11,8 @@ from sklearn.neural_network._base import ACTIVATIONS as SKLEARN
 from torch import Tensor, nn
 
 from edunn import activations, layers
-from edunn.devices import generator
 from edunn.gradcheck.catalogue import Draw
+from edunn.runtime.devices import generator
 
 from .counterparts import FEATURES, NONE, SAME, SAMPLES, Compared, Line, same, tensor
 

@@ -32,8 +32,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from edunn import config
 from edunn.cli import main
+from edunn.experiment import config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARK = re.compile(r"^<!-- (code|output|saved as|exit|smaller|not run)(?:: (.*?))? -->$")

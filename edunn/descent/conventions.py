@@ -1,0 +1,159 @@
+"""The same run in another library's words: which options of `torch.optim` take the same steps, and by which formula.
+
+Two right implementations may differ because a factor means something else. Each convention here is run beside ours, so
+that the formula is seen to explain the difference and not only said to.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..differences import relative_error
+from ..penalties import L2
+from ..updates import Momentum, Nesterov
+from .loop import Descent
+from .steppers import ByHand
+
+Step = Callable[[Tensor, Tensor, float], None]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Another way to write the run, and how far its weights came from ours.
+
+    largest : the largest relative difference of any parameter after any step
+    same : whether that is rounding alone
+    """
+
+    name: str
+    formula: str
+    largest: float
+    same: bool
+
+    def __str__(self) -> str:
+        verdict = "the same" if self.same else "differs"
+        return f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def conventions(run: Descent, steps: int, tolerance: float = 1e-10) -> list[Convention]:
+    """The conventions that concern this run, each taken beside it for so many steps."""
+    found = []
+    penalty = run.penalty
+    if type(penalty) is L2 and not isinstance(penalty.strength, Tensor) and penalty.strength > 0:
+        strength = penalty.strength
+        right = 2 * penalty.factor * strength
+        written = "λ Σ w², gradient 2λ w" if penalty.factor == 1 else "½ λ Σ w², gradient λ w"
+        reach = "all parameters" if penalty.bias else "the weights alone, the bias in a group without"
+        whole = penalty.factor == 1
+        equals, other, times = ("2λ", strength, "half") if whole else ("λ", 2 * strength, "twice")
+        for decay, says in (
+            (right, f"ours is {written}; weight_decay adds weight_decay · w: it is {equals}"),
+            (other, f"ours is {written}: this weight_decay is {times} of it"),
+        ):
+            name = f"torch.optim with weight_decay={decay:g} ({reach})"
+            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, decay)))
+        if not penalty.bias and "bias" in dict(run.model.named_parameters()):
+            name = f"torch.optim with weight_decay={right:g} on every parameter"
+            says = "one group for all decays the bias too; ours leaves it alone unless bias=True"
+            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, right, everything=True)))
+    if type(run.rule) is Momentum:
+        says = (
+            "v ← μ v − rate · g, w ← w + v keeps the rate inside v; ours, as torch, has it outside: v ← μ v + g, "
+            "w ← w − rate · v. The same while the rate is constant; when it changes, ours acts at once"
+        )
+        name = "momentum with the rate inside the velocity"
+        found.append(beside(run, steps, tolerance, name, says, partial(rate_inside, run)))
+    if type(run.rule) in (Momentum, Nesterov):
+        says = "dampening 1 − μ scales every gradient by 1 − μ (an average); ours, and torch's default, does not"
+        name = "torch.optim.SGD with dampening = 1 − μ"
+        if type(run.rule) is Momentum:
+            found.append(beside(run, steps, tolerance, name, says, partial(dampened, run)))
+    return found
+
+
+def beside(
+    run: Descent, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Any], Step]
+) -> Convention:
+    """Takes our steps and the other's from the same start, and compares after each."""
+    ours, theirs = copy.deepcopy(run.model), copy.deepcopy(run.model)
+    by_hand = ByHand(ours, run.loss, run.penalty, copy.deepcopy(run.rule))
+    by_hand.rule.reset()
+    step_other = make(theirs)
+    largest, step = 0.0, 0
+    while step < steps:
+        for features, targets in run.batches(step // run.steps_per_epoch):
+            rate = run.rate * run.schedule(step / run.steps_per_epoch, run.epochs or 1)
+            by_hand.step(features, targets, rate)
+            step_other(features, targets, rate)
+            step += 1
+            pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+            largest = max(largest, *(relative_error(a.detach(), b.detach()) for a, b in pairs))
+            if step == steps:
+                break
+    return Convention(name, formula, largest, largest <= tolerance)
+
+
+def with_decay(run: Descent, decay: float, model: Any, everything: bool = False) -> Step:
+    """torch.optim with `weight_decay` in place of our penalty."""
+    concerned = run.penalty.penalised(dict(model.named_parameters())) if run.penalty is not None else {}
+    weights = [p for name, p in model.named_parameters() if everything or name in concerned]
+    rest = [p for name, p in model.named_parameters() if not everything and name not in concerned]
+    optimiser = run.rule.twin(weights, rate=1.0)
+    optimiser.param_groups[0]["weight_decay"] = decay
+    if rest:
+        optimiser.add_param_group({"params": rest, "weight_decay": 0.0})
+    return by_torch(run, model, optimiser, penalised=False)
+
+
+def dampened(run: Descent, model: Any) -> Step:
+    assert isinstance(run.rule, Momentum)
+    momentum = run.rule.momentum
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0, momentum=momentum, dampening=1 - momentum)
+    return by_torch(run, model, optimiser, penalised=True)
+
+
+def by_torch(run: Descent, model: Any, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
+    """One step with autograd and this optimiser."""
+
+    def step(features: Tensor, targets: Tensor, rate: float) -> None:
+        optimiser.zero_grad()
+        objective(run, model, features, targets, penalised).backward()
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.step()
+
+    return step
+
+
+def rate_inside(run: Descent, model: Any) -> Step:
+    """v ← μ v − rate · g, w ← w + v."""
+    assert isinstance(run.rule, Momentum)
+    momentum = run.rule.momentum
+    velocity = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+
+    def step(features: Tensor, targets: Tensor, rate: float) -> None:
+        parameters = dict(model.named_parameters())
+        value = objective(run, model, features, targets, penalised=True)
+        gradients = torch.autograd.grad(value, list(parameters.values()))
+        with torch.no_grad():
+            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
+                velocity[name].mul_(momentum).sub_(rate * gradient)
+                parameter += velocity[name]
+
+    return step
+
+
+def objective(run: Descent, model: Any, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
+    value = run.loss(model(features), targets, validate=False)
+    followed = run.penalty.followed if penalised and run.penalty is not None else None
+    return value if followed is None else value + followed.value(dict(model.named_parameters()))

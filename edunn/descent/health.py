@@ -1,0 +1,117 @@
+"""Is every layer of a net still alive? Dead units and vanishing gradients, layer by layer, while it trains.
+
+watch = Watch(model, loss, samples[:512])
+descend(model, loss, samples, rate=0.1, after_epoch=watch)
+print(watch)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from ..activations import Activation
+from ..layers import Chain
+from ..losses import Loss
+from ..models import evaluating
+
+SATURATED = 0.01  # of the steepest slope that the activation has on these samples
+VANISHING = 1e-3  # of the gradient that reaches the top
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer, seen with some samples.
+
+    `mean`, `spread` : of the values that leave it
+    `dead` : for an activation, the share of its units whose derivative is 0 for every sample: no gradient passes them,
+        and the weights that feed them stay as they are
+    `saturated` : the share of its values where the derivative is below a hundredth of the steepest one
+    `gradient` : root mean square of ∂ℓ_i/∂(what enters the layer), for the loss ℓ_i of one sample
+    """
+
+    layer: str
+    kind: str
+    mean: float
+    spread: float
+    gradient: float
+    dead: float | None = None
+    saturated: float | None = None
+
+
+@torch.no_grad()
+def layers(model: Chain, loss: Loss, samples: Any) -> list[Layer]:
+    """A row for each layer of a chain, from the data to the scores; the model and its mode are left as they were."""
+    with evaluating(model):
+        scores = model(samples.features)
+        upstream = loss.gradient(scores, samples.targets) * len(samples)
+        if scores.ndim == 1:
+            upstream, scores = upstream.unsqueeze(-1), scores.unsqueeze(-1)
+        rows: list[Layer] = []
+        outputs = [*model.inputs[1:], scores]
+        chain = list(zip(model.named_children(), model.inputs, outputs, strict=True))
+        for (name, layer), given, output in reversed(chain):
+            upstream = layer.input_gradient(given, upstream)
+            dead = saturated = None
+            if isinstance(layer, Activation):
+                slopes = layer.derivative(given).abs()
+                dead = float((slopes == 0).all(0).double().mean())
+                saturated = float((slopes < SATURATED * slopes.max()).double().mean())
+            kind, rms = type(layer).__name__, float(upstream.double().square().mean().sqrt())
+            rows.append(Layer(name, kind, float(output.mean()), float(output.std()), rms, dead, saturated))
+        return rows[::-1]
+
+
+def warnings(rows: list[Layer]) -> list[str]:
+    """What is wrong, one sentence each, with what usually helps."""
+    said = []
+    for row in rows:
+        if row.dead is not None and row.dead >= 0.1:
+            said.append(
+                f"{row.layer}: {row.dead:.0%} of its units are dead, 0 for every sample; "
+                f"a lower rate, leaky-relu, or the kaiming start keep them alive."
+            )
+        elif row.saturated is not None and row.kind in ("Sigmoid", "Tanh") and row.saturated >= 0.5:
+            said.append(
+                f"{row.layer}: {row.saturated:.0%} of its values are saturated, where {row.kind.lower()} is flat; "
+                f"smaller starting weights, standardised features or batch normalisation help."
+            )
+    top, bottom = rows[-1].gradient, rows[0].gradient
+    if bottom < VANISHING * top:
+        said.append(
+            f"{rows[0].layer}: the gradient that arrives is {bottom / top if top else 0.0:.1e} of the one at the top: "
+            f"it vanishes on its way down; relu, the kaiming or xavier start, or batch normalisation help."
+        )
+    return said
+
+
+@dataclass
+class Watch:
+    """Looks at every layer after each epoch: give it to `descend` as `after_epoch`.
+
+    `rows` holds a dictionary a layer and epoch, `warnings` the sentences of the last epoch.
+    """
+
+    model: Chain
+    loss: Loss
+    samples: Any
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def __call__(self, progress: Any) -> None:
+        found = layers(self.model, self.loss, self.samples)
+        self.rows += [{"epoch": progress.epoch, **asdict(row)} for row in found]
+        self.warnings = warnings(found)
+
+    def __str__(self) -> str:
+        head = f"{'epoch':>5}  {'layer':<12}{'mean':>10}{'spread':>10}{'gradient':>11}{'dead':>7}{'saturated':>11}"
+        lines = [head]
+        for row in self.rows:
+            dead, saturated = ("" if row[key] is None else f"{row[key]:.0%}" for key in ("dead", "saturated"))
+            lines.append(
+                f"{row['epoch']:>5}  {row['layer']:<12}{row['mean']:>10.3g}{row['spread']:>10.3g}"
+                f"{row['gradient']:>11.2e}{dead:>7}{saturated:>11}"
+            )
+        return "\n".join([*lines, *self.warnings])

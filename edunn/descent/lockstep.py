@@ -1,0 +1,97 @@
+"""The same run twice, in lock step: our gradients and updates beside `torch.autograd` and `torch.optim`."""
+
+from __future__ import annotations
+
+import copy
+import html
+from dataclasses import dataclass
+from typing import Any
+
+from ..data import Samples
+from ..differences import relative_error
+from ..losses import Loss
+from ..penalties import Penalty
+from ..updates import Constant, GradientDescent, Rule, Schedule
+from .loop import Descent
+from .progress import Progress
+from .steppers import ByAutograd, ByHand
+
+
+@dataclass(frozen=True)
+class Lockstep:
+    """How far the two runs came apart.
+
+    `largest` is the largest relative difference of any parameter after any step, met at `step` in `parameter`;
+    `first` names the first step and parameter whose difference exceeded `tolerance`, None where none did.
+    """
+
+    steps: int
+    tolerance: float
+    largest: float
+    step: int
+    parameter: str
+    first: tuple[int, str] | None
+
+    @property
+    def passed(self) -> bool:
+        return self.first is None
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p>"
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"{self.steps} steps, the same to {self.largest:.1e} (largest at step {self.step}, {self.parameter})"
+        step, name = self.first
+        return (
+            f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
+            f"largest {self.largest:.1e} at step {self.step}, {self.parameter}"
+        )
+
+
+def lockstep(
+    model: Any,
+    loss: Loss,
+    train: Samples,
+    *,
+    rate: float,
+    steps: int = 500,
+    batch_size: int | None = None,
+    penalty: Penalty | None = None,
+    rule: Rule | None = None,
+    schedule: Schedule | None = None,
+    seed: int = 0,
+    tolerance: float = 1e-10,
+) -> Lockstep:
+    """Takes the same steps by hand and by autograd from the same start, and compares every parameter after each.
+
+    The options are those of `descend`; `model` and `rule` are copied and left as they are. AdaGrad, RMSprop and Adam
+    divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact implementations agree to
+    about 1e-10 only, however right both are.
+    """
+    rule = rule or GradientDescent()
+    run = Descent(
+        model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
+        schedule=schedule or Constant(), evaluate=0, seed=seed,
+    )  # fmt: skip
+    first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
+    by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
+    by_hand.rule.reset()  # torch's optimiser starts anew as well
+    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))
+    largest, at, where, first, step = 0.0, 0, "", None, 0
+    while step < steps:
+        for features, targets in run.batches(step // run.steps_per_epoch):
+            rate_now = run.rate_at(step / run.steps_per_epoch, Progress())
+            by_hand.step(features, targets, rate_now)
+            by_autograd.step(features, targets, rate_now)
+            step += 1
+            others = dict(second_model.named_parameters())
+            for name, parameter in first_model.named_parameters():
+                error = relative_error(parameter.detach(), others[name].detach())
+                if error > largest or not where:
+                    largest, at, where = error, step, name
+                if first is None and not error <= tolerance:
+                    first = (step, name)
+            if step == steps:
+                break
+    return Lockstep(step, tolerance, largest, at, where, first)

@@ -1,0 +1,81 @@
+"""The largest rate at which descent still converges, where it is known: before the run, instead of nan after it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..activations import Identity
+from ..layers import Linear, with_ones
+from ..losses import Loss, SquaredError
+from ..penalties import L2, Penalty
+from ..runtime.devices import generator
+from ..runtime.rows import Rows
+from ..updates import Rule
+
+CHUNK = 16_384  # rows that are looked at in float64 at once
+EXACT = 1024  # features, for which all eigenvalues are computed
+
+
+@torch.no_grad()
+def largest_curvature(
+    features: Tensor, bias: bool = True, scale: float = 1.0, ridge: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """λ_max of scale · XᵀX / N + ridge, X the features with a column of ones in front if there is a bias.
+
+    `ridge` is what a penalty adds to the diagonal: (for the weights, for the bias). Exact for up to 1,024 features, by
+    power iteration (from below, until a step changes it by less than 1e-6) for more.
+    """
+    width = features.shape[1] + bias
+    diagonal = torch.full((width,), ridge[0], dtype=torch.float64, device=features.device)
+    if bias:
+        diagonal[0] = ridge[1]
+    if width <= EXACT:
+        gram = torch.zeros_like(diagonal.diag())
+        for chunk in features.split(CHUNK):
+            x = with_ones(chunk.double()) if bias else chunk.double()
+            gram += x.mT @ x
+        return float(torch.linalg.eigvalsh(scale * gram / len(features) + diagonal.diag())[-1])
+    x = with_ones(features.double()) if bias else features.double()
+    # float32 products are enough for the few digits that power iteration gives
+    x, diagonal = x.to(features.dtype), diagonal.to(features.dtype)
+    # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
+    vector = torch.randn(x.shape[1], generator=generator(0), dtype=torch.float64).to(x)
+    vector /= vector.norm()
+    value = 0.0
+    for _ in range(500):
+        product = scale * x.mT @ (x @ vector) / len(x) + diagonal * vector
+        previous, value = value, float(product.norm())
+        if value == 0 or abs(value - previous) <= 1e-6 * value:
+            break
+        vector = product / value
+    return value
+
+
+def stable_rate(
+    model: torch.nn.Module, loss: Loss, features: Tensor, penalty: Penalty | None, rule: Rule
+) -> float | None:
+    """The largest rate at which full-batch descent converges, or None where there is no such number.
+
+    For squared error on linear scores the objective is a quadratic, and descent multiplies its error along each
+    eigenvector of the Hessian by 1 − rate · λ each step: it converges while rate < 2/λ_max. The Hessian is
+    2/N XᵀX (half of it with half=True), and an L2 penalty adds 2λ to the diagonal of what it reaches. Momentum moves
+    the 2 (see `Rule.stability`).
+    """
+    factor = rule.stability()
+    if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
+        return None
+    if not isinstance(loss.through, Identity):
+        return None
+    if isinstance(features, Rows) and features.shape[1] + (model.bias is not None) > EXACT:
+        return None  # power iteration would read the files hundreds of times
+    if not all(bool(x.isfinite().all()) for x in features.split(CHUNK)):
+        return None
+    added = 0.0
+    if penalty is not None:
+        if not isinstance(penalty, L2) or isinstance(penalty.strength, Tensor):
+            return None
+        added = 2 * penalty.factor * penalty.strength
+    ridge = (added, added if penalty is not None and penalty.bias else 0.0)
+    curvature = largest_curvature(features, model.bias is not None, 2 * loss.factor, ridge)
+    return factor / curvature if curvature > 0 else None

@@ -1,0 +1,22 @@
+"""What the machine does for the mathematics: devices, processes, threads, files, and features that stay in files.
+
+`devices` (names, dtypes, seeds), `processes` (several processes under torchrun), `threads`, `rows` and `prefetch`
+(features that are read when they are asked for), `files`. Each loads on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+MODULES = ("broadcasting", "crew", "devices", "files", "prefetch", "processes", "rows", "threads")
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(MODULES)

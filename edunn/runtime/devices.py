@@ -1,0 +1,91 @@
+"""Device, dtype, and seeded randomness that is the same on every device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, nearest
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU.
+
+    Under torchrun each process of a machine takes the device of its local rank.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(
+            f"Expected a device auto, cpu or cuda; got {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}"
+        )
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
+    if name.startswith("cuda") and os.environ.get("WORLD_SIZE", "1") != "1":
+        return own_device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"Expected a device like cpu, cuda or cuda:1; got {name!r}.") from None
+
+
+def own_device(name: str) -> torch.device:
+    """The CUDA device of this process, one of several that torchrun started on this machine."""
+    rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if name != "cuda":
+        raise ConfigError(f"Expected the device cuda under torchrun, where each process takes its own; got {name!r}.")
+    if rank >= count:
+        raise ConfigError(
+            f"Expected a CUDA device for each process of this machine; it has {count}, and process {rank + 1} none. "
+            f"Start with --nproc-per-node {count}, or use --device cpu."
+        )
+    torch.cuda.set_device(rank)  # pinned memory, streams and contexts go with the current device, not with a tensor's
+    return torch.device("cuda", rank)
+
+
+def dtype(name: str) -> torch.dtype:
+    """float32 or float64, by name."""
+    if name not in DTYPES:
+        raise ConfigError(f"Expected a dtype float32 or float64; got {name!r}. {nearest(name, DTYPES)}")
+    return DTYPES[name]
+
+
+def generator(seed: int, *parts: int) -> torch.Generator:
+    """A CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
+
+    Randomness is always drawn on the CPU and moved, so that CPU, CUDA and any number of processes see the same.
+    """
+    state = seed & 0xFFFFFFFFFFFFFFFF
+    for part in parts:
+        # splitmix64: neighbouring seeds and epochs land far apart
+        state = (state + 0x9E3779B97F4A7C15 * (part + 1)) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
+
+
+def permutation(samples: int, seed: int, epoch: int) -> Tensor:
+    """The order of the samples in one epoch. It depends on (seed, epoch) alone: a resumed run needs no stored state."""
+    return torch.randperm(samples, generator=generator(seed, epoch))
+
+
+@contextmanager
+def threads_for(multiplications: int) -> Iterator[None]:
+    """One thread while the work of a step is too small to share.
+
+    Below some ten million multiplications a step, waking the other threads costs about what they save; on a machine
+    that is busy with something else, waiting for them costs ten to a hundred times more.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if multiplications < 16_000_000 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

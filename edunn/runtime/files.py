@@ -1,0 +1,47 @@
+"""Files: written whole or not at all, as strict JSON, and the folder of what may be deleted at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+
+
+def cache() -> Path | None:
+    """`EDUNN_CACHE`, by default ~/.cache/edunn; None where it is set to nothing: then nothing is kept."""
+    given = os.environ.get("EDUNN_CACHE")
+    if given == "":
+        return None
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "edunn"
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Writes under a temporary name beside the file and renames: a reader sees all of it or none."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            temporary.write_text(content, encoding="utf-8")
+        os.replace(temporary, path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"Expected to write {path}; {getattr(error, 'strerror', None) or error}.") from None
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+
+
+def strict(value: Any) -> Any:
+    """A value as strict JSON has it: a number that is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(k): strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
