@@ -88,28 +88,28 @@ def check_floating(name: str, tensor: Tensor) -> None:
         )
 
 
-def check_scores(scores: Tensor, event: int) -> None:
-    """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`event` = 1)."""
+def check_scores(scores: Tensor, class_axis: bool) -> None:
+    """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`class_axis`)."""
     check_floating("scores", scores)
-    expected = "(*lead, samples, classes)" if event else "(*lead, samples)"
-    if scores.ndim < 1 + event:
+    expected = "(*lead, samples, classes)" if class_axis else "(*lead, samples)"
+    if scores.ndim < 1 + class_axis:
         raise ShapeError(
             f"Expected scores of shape {expected}; got {shape(scores)}."
-            + (" Did you mean scores.unsqueeze(-1)?" if event and scores.ndim == 1 else "")
+            + (" Did you mean scores.unsqueeze(-1)?" if class_axis and scores.ndim == 1 else "")
         )
-    if scores.shape[scores.ndim - 1 - event] == 0:
+    if scores.shape[scores.ndim - 1 - class_axis] == 0:
         raise ShapeError(
             f"scores {expected} hold no sample: their shape is {shape(scores)}. Their mean loss is undefined."
         )
 
 
-def check_targets_shape(scores: Tensor, targets: Tensor, event: int, rows: bool = False) -> None:
+def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows: bool = False) -> None:
     """Targets have the scores' sample axis, and may have the same lead; `rows`: a class axis as well.
 
     Nothing is broadcast over samples: (n, 1) against (n,) would silently give n × n differences.
     """
-    wanted = tuple(scores.shape) if rows or not event else tuple(scores.shape[:-1])
-    tail = wanted[-1 - event :] if rows else wanted[-1:]
+    wanted = tuple(scores.shape) if rows or not class_axis else tuple(scores.shape[:-1])
+    tail = wanted[-1 - class_axis :] if rows else wanted[-1:]
     if tuple(targets.shape) in (wanted, tail):
         if targets.device != scores.device:
             raise DtypeError(
@@ -117,16 +117,16 @@ def check_targets_shape(scores: Tensor, targets: Tensor, event: int, rows: bool 
                 f"Move them with targets.to(scores.device)."
             )
         return
-    names = "(samples, classes)" if rows and event else "(samples,)"
+    names = "(samples, classes)" if rows and class_axis else "(samples,)"
     message = f"Expected targets of shape {names} = {tail}"
     if wanted != tail:
         message += f", or with the scores' lead {wanted}"
     message += f"; got {shape(targets)}."
-    if rows and event and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
+    if rows and class_axis and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
         message += " For class indices use targets.long()."
     elif tuple(targets.shape) == (*tail, 1):
         message += f" Did you mean targets.squeeze({len(tail)})?"
-    elif not rows and not event and tuple(scores.shape) == (*tuple(targets.shape), 1):
+    elif not rows and not class_axis and tuple(scores.shape) == (*tuple(targets.shape), 1):
         message += " Did you mean scores.squeeze(-1)?"
     raise ShapeError(message)
 

@@ -98,50 +98,50 @@ def test_the_sentence_of_a_column_of_targets() -> None:
     """The commonest slip of all, word for word."""
     sentence = "Expected targets of shape (samples,) = (12,); got (12, 1). Did you mean targets.squeeze(1)?"
     with pytest.raises(ShapeError) as caught:
-        errors.check_targets_shape(torch.zeros(12), torch.zeros(12, 1), event=0)
+        errors.check_targets_shape(torch.zeros(12), torch.zeros(12, 1), class_axis=False)
     assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets", "event", "rows"),
+    ("scores", "targets", "class_axis", "rows"),
     [
-        ((5,), (5,), 0, False),
-        ((2, 5), (5,), 0, False),
-        ((2, 5), (2, 5), 0, False),
-        ((5, 3), (5,), 1, False),
-        ((2, 5, 3), (2, 5), 1, False),
-        ((5, 3), (5, 3), 1, True),
-        ((7, 2, 5, 3), (5, 3), 1, True),
-        ((7, 2, 5, 3), (7, 2, 5, 3), 1, True),
+        ((5,), (5,), False, False),
+        ((2, 5), (5,), False, False),
+        ((2, 5), (2, 5), False, False),
+        ((5, 3), (5,), True, False),
+        ((2, 5, 3), (2, 5), True, False),
+        ((5, 3), (5, 3), True, True),
+        ((7, 2, 5, 3), (5, 3), True, True),
+        ((7, 2, 5, 3), (7, 2, 5, 3), True, True),
     ],
 )
 def test_check_targets_shape_accepts_what_fits(
-    scores: tuple[int, ...], targets: tuple[int, ...], event: int, rows: bool
+    scores: tuple[int, ...], targets: tuple[int, ...], class_axis: bool, rows: bool
 ) -> None:
-    errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), event, rows)
+    errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), class_axis, rows)
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets", "event", "rows"),
+    ("scores", "targets", "class_axis", "rows"),
     [
-        ((5,), (), 0, False),
-        ((5,), (1,), 0, False),
-        ((5,), (5, 5), 0, False),
-        ((2, 5), (2,), 0, False),
-        ((2, 5), (1, 5), 0, False),
-        ((7, 2, 5), (2, 5), 0, False),
-        ((5, 3), (5, 3), 1, False),
-        ((5, 3), (3,), 1, False),
-        ((5, 3), (5,), 1, True),
-        ((5, 3), (3,), 1, True),
-        ((5, 3), (1, 3), 1, True),
+        ((5,), (), False, False),
+        ((5,), (1,), False, False),
+        ((5,), (5, 5), False, False),
+        ((2, 5), (2,), False, False),
+        ((2, 5), (1, 5), False, False),
+        ((7, 2, 5), (2, 5), False, False),
+        ((5, 3), (5, 3), True, False),
+        ((5, 3), (3,), True, False),
+        ((5, 3), (5,), True, True),
+        ((5, 3), (3,), True, True),
+        ((5, 3), (1, 3), True, True),
     ],
 )
 def test_check_targets_shape_refuses_what_would_broadcast(
-    scores: tuple[int, ...], targets: tuple[int, ...], event: int, rows: bool
+    scores: tuple[int, ...], targets: tuple[int, ...], class_axis: bool, rows: bool
 ) -> None:
     with pytest.raises(ShapeError, match="Expected targets of shape"):
-        errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), event, rows)
+        errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), class_axis, rows)
 
 
 def test_label_checks_say_which_and_what_to_do() -> None:
