@@ -73,7 +73,7 @@ def test_shape_reads_as_a_tuple() -> None:
     ],
 )
 def test_check_finite_says_where(values: list[object], where: str) -> None:
-    with pytest.raises(DataError, match=rf"Expected finite features; {where} \(counted from 0\)\."):
+    with pytest.raises(DataError, match=rf"features must be finite; {where} \(counted from 0\)\."):
         errors.check_finite("features", torch.tensor(values))
     errors.check_finite("features", torch.tensor(values).nan_to_num())
     errors.check_finite("targets", torch.tensor([1, 2]))
@@ -81,9 +81,7 @@ def test_check_finite_says_where(values: list[object], where: str) -> None:
 
 def test_check_floating() -> None:
     errors.check_floating("scores", torch.zeros(1))
-    with pytest.raises(
-        DtypeError, match=r"Expected scores of a floating dtype; got torch\.int64\. Convert with scores"
-    ):
+    with pytest.raises(DtypeError, match=r"scores need a floating dtype; got torch\.int64\. Convert with scores"):
         errors.check_floating("scores", torch.zeros(1).long())
 
 
@@ -147,13 +145,13 @@ def test_check_targets_shape_refuses_what_would_broadcast(
 
 
 def test_label_checks_say_which_and_what_to_do() -> None:
-    with pytest.raises(LabelError, match=r"Expected labels -1 or 1; got 0 at index 1\. Do this"):
+    with pytest.raises(LabelError, match=r"Labels must be -1 or 1; got 0 at index 1\. Do this"):
         errors.check_labels(torch.tensor([1, 0, -1]), (-1, 1), "Do this.")
     with pytest.raises(
-        LabelError, match=r"Expected class indices 0 to 2.*of the 3 scores; got 3 at index 1.*subtract 1"
+        LabelError, match=r"Class indices must be 0 to 2.*of the 3 scores; got 3 at index 1.*subtract 1"
     ):
         errors.check_class_indices(torch.tensor([1, 3, 2]), 3)
-    with pytest.raises(LabelError, match=r"Expected targets in \[0, 1\]; got 1.5 at index 0\. Hint"):
+    with pytest.raises(LabelError, match=r"Targets must lie in \[0, 1\]; got 1.5 at index 0\. Hint"):
         errors.check_interval(torch.tensor([1.5]), 0, 1, "Hint.")
     with pytest.raises(LabelError, match=r"sum to 1; got 0\.5 in row 1\. Divide each row by its sum"):
         errors.check_distributions(torch.tensor([[0.5, 0.5], [0.25, 0.25]]))

@@ -500,7 +500,7 @@ def test_refuses_scores_without_samples(case: Case) -> None:
     scores, targets = draw_scores(case, (6,), 46), case.targets((6,), 47)
     single = scores[0, 0] if over_classes(case) else scores[0]
     refuses(ShapeError, r"Expected scores of shape \(\*lead, samples", case, single, targets)
-    refuses(ShapeError, "at least one sample", case, scores[:0], targets[:0])
+    refuses(ShapeError, "hold no sample", case, scores[:0], targets[:0])
 
 
 @table(over_classes)
@@ -527,28 +527,34 @@ def test_refuses_scores_that_are_not_floating(case: Case) -> None:
 @table(lambda case: case.targets is not indices)
 def test_refuses_targets_of_another_floating_dtype(case: Case) -> None:
     targets = case.targets((6,), 53).float()
-    refuses(DtypeError, r"float64; got torch\.float32", case, draw_scores(case, (6,), 54), targets)
+    refuses(
+        DtypeError,
+        r"targets are torch\.float32 and scores torch\.float64",
+        case,
+        draw_scores(case, (6,), 54),
+        targets,
+    )
 
 
 @table()
 def test_refuses_truth_values_as_targets(case: Case) -> None:
     """`y > 0` is a natural slip; torch cannot subtract it, and −True is an error of its own."""
     scores, targets = draw_scores(case, (6,), 55), torch.ones(6, dtype=torch.bool)
-    refuses(DtypeError, r"numbers; got torch\.bool.*targets\.long\(\)", case, scores, targets)
+    refuses(DtypeError, r"targets are torch\.bool.*targets\.long\(\)", case, scores, targets)
 
 
 @table(lambda case: case.targets is signs)
 def test_refuses_unsigned_signs(case: Case) -> None:
     """−1 times an unsigned 1 is 255: labels that are all +1 in uint8 gave losses in the hundreds."""
     scores, targets = draw_scores(case, (6,), 56), torch.ones(6, dtype=torch.uint8)
-    refuses(DtypeError, r"signed dtype; got torch\.uint8", case, scores, targets)
+    refuses(DtypeError, r"torch\.uint8 has no sign", case, scores, targets)
 
 
 @table()
 def test_refuses_targets_on_another_device(case: Case) -> None:
     # torch's device without memory stands for a GPU: it is another device on every machine
     scores, targets = draw_scores(case, (6,), 57), case.targets((6,), 58).to("meta")
-    refuses(DtypeError, r"on the scores' device, cpu; got meta.*targets\.to\(scores\.device\)", case, scores, targets)
+    refuses(DtypeError, r"targets are on meta and scores on cpu.*targets\.to\(scores\.device\)", case, scores, targets)
 
 
 NAN, INF = math.nan, math.inf
@@ -558,7 +564,10 @@ NAN, INF = math.nan, math.inf
 def test_refuses_targets_outside_the_domain(case: Case) -> None:
     labels = case.loss.labels
     bad = {
-        "real": [(NAN, DataError, "finite targets; got nan"), (INF, DataError, "finite targets; got inf")],
+        "real": [
+            (NAN, DataError, "targets must be finite; got nan"),
+            (INF, DataError, "targets must be finite; got inf"),
+        ],
         "bits": [
             (2.0, LabelError, r"\[0, 1\]; got 2 at index 3"),
             (-1.0, LabelError, r"got -1 at index 3\. For labels -1 and \+1 use \(targets \+ 1\) / 2"),
@@ -579,7 +588,7 @@ def test_refuses_targets_outside_the_domain(case: Case) -> None:
 @table(lambda case: case.targets is indices)
 def test_refuses_class_indices_out_of_range(case: Case) -> None:
     for value, match in [
-        (CLASSES, r"class indices 0 to 4.*got 5 at index 2\. Labels that count from 1: subtract 1"),
+        (CLASSES, r"Class indices must be 0 to 4.*got 5 at index 2\. Labels that count from 1: subtract 1"),
         (CLASSES + 1, r"got 6 at index 2\.$"),
         (-1, "got -1 at index 2"),
     ]:
