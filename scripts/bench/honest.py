@@ -3,7 +3,7 @@
     python scripts/bench/honest.py [--json] [--studies N] [--seed S] [--show]
 
 A study draws data (normal, Cauchy, clusters, far outliers, constant, duplicated; scales 1e-6 to 1e6; 1 to 5,000
-samples), a loss, a window, a dtype and a method. The truth is the loss's formula written again here, in numpy, in float64
+samples), a loss, a window, a dtype and a method. The truth is the formula written again here, in numpy, in float64 and in
 and in another arrangement than the package's. The true error is the largest difference over the whole grid, relative
 to the largest finite loss.
 
