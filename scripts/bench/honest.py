@@ -3,9 +3,9 @@
     python scripts/bench/honest.py [--json] [--studies N] [--seed S] [--show]
 
 A study draws data (normal, Cauchy, clusters, far outliers, constant, duplicated; scales 1e-6 to 1e6; 1 to 5,000
-samples), a loss, a window, a dtype and a method. The truth is the formula written again here, in numpy, in float64 and in
-and in another arrangement than the package's. The true error is the largest difference over the whole grid, relative
-to the largest finite loss.
+samples), a loss, a window, a dtype and a method. The truth is the loss's formula written again here, in numpy and in
+float64, in another arrangement than the package's. The true error is the largest difference over the whole grid,
+relative to the largest finite loss.
 
 dishonest : the true error is above 10 × the reported one, and above 1e-6
 overcautious : the reported error is above 1,000 × the true one, and above 1e-6
