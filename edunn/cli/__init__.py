@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code. Errors are one line on stderr, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    return ranks.main(argv, run) if ranks.several(os.environ) else run(argv)
+    return ranks.main(argv, run, COMMANDS) if ranks.several(os.environ) else run(argv)
 
 
 def run(argv: list[str]) -> int:

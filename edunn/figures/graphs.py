@@ -60,7 +60,7 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
 
 def edges(graph: Graph, name: str) -> list[tuple[str, str]]:
     """The operands of a node, each once, with the local derivative as text."""
-    from ..graph.text import locals_of
+    from ..graph.record import locals_of
 
     node = graph.by_name[name]
     slopes = dict(locals_of(graph, node))
@@ -69,7 +69,7 @@ def edges(graph: Graph, name: str) -> list[tuple[str, str]]:
 
 def brief(value: Any) -> str:
     """A number in four digits, with a true minus sign; the shape of a tensor."""
-    from ..graph.text import shown
+    from ..graph.record import shown
 
     return number(float(value)) if value is not None and value.numel() == 1 else shown(value)
 

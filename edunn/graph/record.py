@@ -1,13 +1,69 @@
-"""The graph as text, step by step forward and backward; as a notebook's table; and as JSON."""
+"""The recorded graph and its nodes; and how it is shown: as text, forward and backward, as a table, and as JSON."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from .nodes import Graph, Node
+
+@dataclass(frozen=True)
+class Node:
+    """One value of the graph.
+
+    name : an input's own, else v1, v2, … in the order of computation
+    operation : "input", "constant", or the symbol or name of what computes it
+    inputs : the names of the nodes it is computed from, one for each operand (twice the same for u * u)
+    text : the operation with its operands, `2 * a`
+    value : a number or tensor
+    local : ∂value/∂input for each of `inputs`; the Jacobian where they are tensors, None where that is large
+    gradient : ∂f/∂value, of the value's shape; None where f does not depend on it
+    terms : what each user contributes to the gradient: (the user's name, its gradient, the local derivative, product)
+    """
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    text: str
+    value: Tensor
+    local: tuple[Tensor | None, ...] = ()
+    gradient: Tensor | None = None
+    terms: tuple[tuple[str, Tensor, Tensor | None, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes in the order of computation, the last of them the result."""
+
+    text: str
+    nodes: tuple[Node, ...]
+    by_name: Mapping[str, Node] = field(repr=False, compare=False)
+
+    @property
+    def value(self) -> Tensor:
+        return self.nodes[-1].value
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.operation == "input")
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """∂f/∂input, by the input's name."""
+        return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
+
+    def __str__(self) -> str:
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        return as_dict(self)
 
 
 def shown(value: Tensor | None) -> str:
