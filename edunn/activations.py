@@ -10,8 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .runtime.reprs import ArgumentRepr
 
-class Activation(nn.Module):
+
+class Activation(ArgumentRepr, nn.Module):
     """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`."""
 
     def derivative(self, scores: Tensor) -> Tensor:

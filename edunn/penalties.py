@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from .errors import ConfigError
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Penalty(nn.Module):
+class Penalty(ArgumentRepr, nn.Module):
     """strength · R(weight), its gradient, and what descent does with it.
 
     Parameters

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from .errors import ConfigError
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Rule:
+class Rule(ArgumentRepr):
     """The state that a rule keeps, a few tensors for each parameter, and the step that every rule shares."""
 
     buffers: tuple[str, ...] = ()
@@ -179,13 +180,19 @@ class Adam(Rule):
         return torch.optim.Adam(parameters, lr=rate, betas=(self.beta1, self.beta2), eps=self.epsilon)
 
 
-class Schedule:
+class Schedule(ArgumentRepr):
     """The factor on the rate, `schedule(epoch, epochs)`, after `epoch` (0 at the start, fractional) of `epochs`."""
 
     asks_the_end = False  # whether the factor depends on how many epochs there will be
 
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 class Constant(Schedule):

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .. import errors
 from ..runtime.crew import Crew
+from ..runtime.reprs import ArgumentRepr
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(ArgumentRepr, nn.Module):
     """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, each feature for itself.
 
     Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample of it;
@@ -130,6 +131,3 @@ class BatchNorm(nn.Module):
         width = self.scale.shape[-1]
         if features.ndim < 2 or features.shape[-1] != width:
             raise errors.ShapeError(f"Expected features of shape (samples, {width}); got {errors.shape(features)}.")
-
-    def extra_repr(self) -> str:
-        return f"{self.scale.shape[-1]}, momentum={self.momentum}, epsilon={self.epsilon}"
