@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import ShapeError
+from .records import Minimum, StepStudy
 from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, axes_for, number, plain, shortened, span, tidy
-
-if TYPE_CHECKING:
-    from ..minimise import Minimum, StepStudy
 
 RESOLUTION = 161
 STYLES = {"float64": "-", "float32": (0, (4, 1.6))}

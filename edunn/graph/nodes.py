@@ -76,6 +76,19 @@ class Graph:
         """∂f/∂input, by the input's name."""
         return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
 
+    def slopes(self, name: str) -> dict[str, Tensor | None]:
+        """∂node/∂operand for each operand that may change; one that stands twice has the sum of both.
+
+        None for a Jacobian that is too large to be kept.
+        """
+        found: dict[str, Tensor | None] = {}
+        node = self.by_name[name]
+        for operand, slope in zip(node.inputs, node.local, strict=True):
+            if self.by_name[operand].operation != "constant":
+                before = found.get(operand)
+                found[operand] = slope if before is None or slope is None else before + slope
+        return found
+
     def __str__(self) -> str:
         from .text import describe
 

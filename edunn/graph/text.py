@@ -29,7 +29,7 @@ def describe(graph: Graph) -> str:
         if node.operation == "input":
             lines.append(f"  {node.name:<{width}} = {shown(node.value)}")
             continue
-        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in locals_of(graph, node))
+        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in graph.slopes(node.name).items())
         formula = f"{node.text} = " if node.operation != "constant" else ""
         lines.append(f"  {node.name:<{width}} = {formula}{shown(node.value)}" + (f"     {local}" if local else ""))
     lines += ["", "backward"]
@@ -38,17 +38,6 @@ def describe(graph: Graph) -> str:
             continue
         lines.append(f"  ∂f/∂{node.name:<{width}} = {sum_of(node)}")
     return "\n".join(lines)
-
-
-def locals_of(graph: Graph, node: Node) -> list[tuple[str, Tensor | None]]:
-    """The local derivative in each operand that may change; one that stands twice has the sum of both."""
-    found: dict[str, Tensor | None] = {}
-    for name, slope in zip(node.inputs, node.local, strict=True):
-        if graph.by_name[name].operation == "constant":
-            continue
-        before = found.get(name)
-        found[name] = slope if before is None or slope is None else before + slope
-    return list(found.items())
 
 
 def sum_of(node: Node) -> str:
