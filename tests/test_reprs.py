@@ -37,9 +37,9 @@ WRITTEN = [
     "SquaredError(through=Sigmoid())", "SquaredError(through=LeakyReLU(0.2), classes=True)",
     "MulticlassHinge(include_true=True, over='classes')", "OneVsAllHinge(power=2)",
     "L2(0.1)", "L2(0.1, half=True)", "L2(0.0, bias=True)", "L1(0.01, proximal=True)", "ElasticNet(0.1, 2.0)",
-    "MaxNorm(3.0)", "MaxNorm(float('inf'))", "L2(torch.tensor([0.1, 1e-05]))",
+    "MaxNorm(3.0)", "L2(torch.tensor([0.1, 1e-05]))",
     "L2(torch.tensor([0.1, 0.2], dtype=torch.float64))", "L2(torch.tensor(0.1))",
-    "Momentum(0.5)", "Nesterov(0.8)", "AdaGrad(1e-06)", "RMSprop(0.9)", "Adam()", "Adam(beta2=0.9)", "Adam(0.8, 0.9)",
+    "Momentum(0.5)", "Nesterov(0.8)", "AdaGrad(1e-06)", "RMSprop(0.9)", "Adam()", "Adam(beta2=0.9)", "Adam(0.8, 0.9)", "AdamW(0.1)",
     "StepDecay(0.1, 30)", "StepDecay(every=5.0)", "CosineDecay(0.1)", "LinearDecay(0.1)", "InverseTimeDecay(0.5)",
     "LeakyReLU(0.2)", "Linear(2, 8, bias=False, scale=0.5, seed=3)", "Linear(2, 8, runs=(3,))", "Dropout(0.2, 7)",
     "Dropout(seed=7)", "BatchNorm(8, 0.2)", "BatchNorm(8, epsilon=0.001, dtype=torch.float64)",
@@ -128,6 +128,7 @@ def test_a_loss_of_ones_own_has_it_too() -> None:
 
     assert repr(Scaled(3.0)) == "Scaled(3.0)"
     assert repr(Scaled(factor=3.0, name="mine")) == "Scaled(3.0, name='mine')"
+    assert repr(Scaled(float("inf"))) == "Scaled(float('inf'))"
 
 
 def test_modules_keep_the_equality_of_torch_and_schedules_are_equal_by_their_numbers() -> None:
