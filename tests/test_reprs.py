@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import edunn
+from edunn import data, descent, features, gradcheck, graph, minimise, results, selection
 from edunn.activations import ACTIVATIONS, Sigmoid, Tanh
+from edunn.descent import health
+from edunn.descent.lockstep import lockstep
+from edunn.experiment import config as configs
+from edunn.gradcheck.parity import Parity, ParityRow
 from edunn.layers import LAYERS, BatchNorm, Chain, Dropout, Linear
 from edunn.losses import LOSSES, Loss
 from edunn.models import MODELS, LinearSVM
@@ -39,8 +46,9 @@ WRITTEN = [
     "L2(0.1)", "L2(0.1, half=True)", "L2(0.0, bias=True)", "L1(0.01, proximal=True)", "ElasticNet(0.1, 2.0)",
     "MaxNorm(3.0)", "L2(torch.tensor([0.1, 1e-05]))",
     "L2(torch.tensor([0.1, 0.2], dtype=torch.float64))", "L2(torch.tensor(0.1))",
-    "Momentum(0.5)", "Nesterov(0.8)", "AdaGrad(1e-06)", "RMSprop(0.9)", "Adam()", "Adam(beta2=0.9)", "Adam(0.8, 0.9)", "AdamW(0.1)",
-    "StepDecay(0.1, 30)", "StepDecay(every=5.0)", "CosineDecay(0.1)", "LinearDecay(0.1)", "InverseTimeDecay(0.5)",
+    "Momentum(0.5)", "Nesterov(0.8)", "AdaGrad(1e-06)", "RMSprop(0.9)", "Adam()", "Adam(beta2=0.9)", "Adam(0.8, 0.9)",
+    "AdamW(0.1)",
+    "StepDecay(0.1, 30.0)", "StepDecay(every=5.0)", "CosineDecay(0.1)", "LinearDecay(0.1)", "InverseTimeDecay(0.5)",
     "LeakyReLU(0.2)", "Linear(2, 8, bias=False, scale=0.5, seed=3)", "Linear(2, 8, runs=(3,))", "Dropout(0.2, 7)",
     "Dropout(seed=7)", "BatchNorm(8, 0.2)", "BatchNorm(8, epsilon=0.001, dtype=torch.float64)",
     "Chain(Linear(2, 8), Tanh(), Dropout(0.2), Linear(8, 1))", "Chain(hidden=Linear(2, 8), out=ReLU())",
@@ -139,3 +147,131 @@ def test_modules_keep_the_equality_of_torch_and_schedules_are_equal_by_their_num
     assert cosine(0.1) != cosine(0.2)
     assert cosine(0.1) != SCHEDULES["linear"](0.1)
     assert len({cosine(0.1), cosine(0.1)}) == 1
+
+
+# Records
+
+CONFIG = """
+[data]
+name = "moons"
+validation = 0.25
+[model]
+kind = "logistic-regression"
+[loss]
+kind = "binary-cross-entropy"
+[train]
+rate = 0.5
+epochs = 40
+"""
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One of each record, large enough to fill a screen if it were shown whole."""
+    folder = tmp_path_factory.mktemp("records")
+    (folder / "moons.toml").write_text(CONFIG)
+    digits = data.digits().to(dtype=torch.float64)
+    net, loss = MODELS["two-layer"](64, 10, 8, dtype=torch.float64), LOSSES["cross-entropy"]()
+    watch = health.Watch(net, loss, digits.train[:50])
+    history = descent.descend(net, loss, digits.train[:100], rate=0.1, epochs=40, snapshots=1, after_epoch=watch)
+    edunn.train(configs.load(folder / "moons.toml"), folder / "run")
+    run = edunn.load(folder / "run")
+    images = data.shapes(12).features
+    found = edunn.experiment.sweep(
+        lambda more: configs.load(folder / "moons.toml", more), {"train.rate": [f"{k / 10}" for k in range(1, 21)]},
+        folder / "sweep",
+    )  # fmt: skip
+    grid = {"rate": [k / 10 for k in range(30)]}
+    return {
+        "history": history,
+        "watch": watch,
+        "certificate": gradcheck.everything(),
+        "parity": Parity("cuda", (ParityRow("a", "value", "float64", 1e-13, 1e-14),) * 40),
+        "lockstep": lockstep(LinearSVM(64, 10, dtype=torch.float64), loss, digits.train, rate=0.1, steps=5),
+        "search": selection.grid_search(lambda train, validation, rate: rate, digits.train, grid),
+        "sweep": found,
+        "entry": found.entries[0],
+        "run": run,
+        "predictions": run.predict(data.TOYS["moons"](samples=200)),
+        "samples": digits.train,
+        "dataset": digits,
+        "neighbours": edunn.neighbours.NearestNeighbours(3).fit(digits.train.features, digits.train.targets),
+        "pipeline": features.pipeline.Pipeline.fit(images, "hog,patches", standardise=True, words=5, patches=60),
+        "standardise": features.standardise.Standardise.fit(digits.train.features),
+        "dictionary": features.patches.learn(images, words=6, patches=60),
+        "minimum": minimise.minimise("x**2 + y**2", {"x": 1.0, "y": 1.0}),
+        "step study": minimise.step_study("x**3", {"x": 1.0}),
+        "graph": graph.build("(a*b + c)*(a - b)*(c + d)*(d - a) + a*b*c*d", a=3, b=4, c=5, d=6),
+    }  # fmt: skip
+
+
+def test_every_record_shows_itself_in_fifteen_lines(records: dict[str, Any]) -> None:
+    for name, record in records.items():
+        lines = repr(record).splitlines()
+        assert 1 <= len(lines) <= 15, name
+        assert max(map(len, lines)) <= 400, name
+        assert " object at 0x" not in repr(record), name
+        assert "tensor(" not in repr(record), name
+
+
+def test_every_record_prints_the_same_as_text_and_as_html(records: dict[str, Any]) -> None:
+    for name, record in records.items():
+        if isinstance(record, results.Record):
+            table = record.table()
+            html = record._repr_html_()
+            assert html.count("<tr>") == (1 + min(len(table.rows), 20) if table.columns else 0), name
+            assert all(column in record.table().text() for column in table.columns), name
+            assert len(table.csv().splitlines()) >= len(table.rows), name
+
+
+def test_a_history_shows_how_far_it_went_and_how_it_ended(records: dict[str, Any]) -> None:
+    text = repr(records["history"])
+    assert text.startswith("History of 40 epochs, 40 steps; finished: all 40 epochs were run\n  last running ")
+    assert f"accuracy {results.cell(records['history'].last('accuracy'))}" in text
+    assert len(text) < 400
+
+
+def test_a_loaded_run_shows_its_parts(records: dict[str, Any], tmp_path: Path) -> None:
+    text = repr(records["run"])
+    for part in ("LogisticRegression(2)", "BinaryCrossEntropy()", "Pipeline(", "History of 40 epochs"):
+        assert part in text
+
+
+def test_things_that_are_fitted_show_their_options_or_size(records: dict[str, Any]) -> None:
+    assert repr(records["neighbours"]) == "NearestNeighbours(3)"
+    assert repr(records["standardise"]) == "Standardise(64 features)"
+    assert repr(records["dictionary"]) == "Dictionary(6 words of 6×6×3, triangle)"
+
+
+# The table itself
+
+
+def test_a_table_as_text_html_markdown_and_csv() -> None:
+    rows = [("a|b", 1 / 3, 1), ("<c>", None, 2.0)]
+    table = results.Table(("name", "share", "count"), rows, "a note", "A title", {"share": ".2f"})
+    assert table.text().splitlines() == [
+        "A title", "name  share  count", "a|b    0.33      1", "<c>              2", "a note",
+    ]  # fmt: skip
+    assert table.html() == (
+        "<table><caption>A title</caption><tr><th>name</th><th>share</th><th>count</th></tr>"
+        "<tr><td>a|b</td><td>0.33</td><td>1</td></tr><tr><td>&lt;c&gt;</td><td></td><td>2</td></tr></table>"
+        "<p>a note</p>"
+    )
+    assert table.markdown().splitlines() == [
+        "**A title**", "", "| name | share | count |", "| --- | ---: | ---: |", "| a\\|b | 0.33 | 1 |",
+        "| <c> |  | 2 |", "", "a note",
+    ]  # fmt: skip
+    assert table.csv() == f"name,share,count\na|b,{1 / 3},1\n<c>,,2.0\n"
+
+
+def test_a_result_that_is_a_sentence() -> None:
+    table = results.Table(note="two lines\nof text")
+    assert str(table) == "two lines\nof text"
+    assert table.html() == "<p>two lines<br>of text</p>"
+
+
+@given(st.lists(st.floats() | st.integers() | st.none() | st.text("ab|<\n", max_size=3), max_size=50))
+def test_any_value_fits_a_table(column: list[Any]) -> None:
+    table = results.Table(("value",), [(value,) for value in column])
+    assert str(table).startswith("value") or str(table).lstrip().startswith("value")
+    assert table.html().count("<td>") == min(len(column), 20)

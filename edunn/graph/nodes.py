@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, fx
 
 from ..errors import ConfigError, GradientError
+from ..results import Record, Table
 from .expressions import Expression, parse
 
 SYMBOLS = {
@@ -55,8 +56,8 @@ class Node:
     terms: tuple[tuple[str, Tensor, Tensor | None, Tensor], ...] = ()
 
 
-@dataclass(frozen=True)
-class Graph:
+@dataclass(frozen=True, repr=False)
+class Graph(Record):
     """The nodes in the order of computation, the last of them the result."""
 
     text: str
@@ -94,10 +95,10 @@ class Graph:
 
         return describe(self)
 
-    def _repr_html_(self) -> str:
-        from .text import as_html
+    def table(self) -> Table:
+        from .text import table
 
-        return as_html(self)
+        return table(self)
 
     def as_dict(self) -> dict[str, Any]:
         from .text import as_dict

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from torch import Tensor
 
+from ..results import Table
 from .nodes import Graph, Node
 
 
@@ -86,11 +86,10 @@ def as_dict(graph: Graph) -> dict[str, Any]:
     }
 
 
-def as_html(graph: Graph) -> str:
+def table(graph: Graph) -> Table:
     """One row a node."""
-    rows = []
-    for node in graph.nodes:
-        cells = (node.name, node.text, shown(node.value), sum_of(node) if node.operation != "constant" else "")
-        rows.append("<tr>" + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th style='text-align:left'>{text}</th>" for text in ("node", "is", "value", "∂f/∂node"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    rows = [
+        (node.name, node.text, shown(node.value), sum_of(node) if node.operation != "constant" else "")
+        for node in graph.nodes
+    ]
+    return Table(("node", "is", "value", "∂f/∂node"), rows)
