@@ -40,7 +40,7 @@ class Entry:
     """
 
     values: Mapping[str, Any]
-    config: Config
+    config: Config = field(repr=False)
     history: History
 
     @property
