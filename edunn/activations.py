@@ -12,8 +12,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .runtime.reprs import ArgumentRepr
 
-class Activation(nn.Module):
+
+class Activation(ArgumentRepr, nn.Module):
     """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`.
 
     The attributes say what is known of f. None says nothing, and nothing is concluded from it.

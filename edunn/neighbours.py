@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from . import errors
+from .runtime.reprs import ArgumentRepr
 from .runtime.threads import share_out, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
@@ -27,7 +28,7 @@ MORE = (5, 40)  # how many are nominated beside the k, at first and for those qu
 METRICS = ("l2", "l1")
 
 
-class NearestNeighbours:
+class NearestNeighbours(ArgumentRepr):
     """Predicts the class that most of the k nearest training samples have.
 
     Distances are first computed in the features' own dtype, all at once as a matrix product (L2) or by `torch.cdist`

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from . import differences
 from .errors import ConfigError, check_number
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Penalty(nn.Module):
+class Penalty(ArgumentRepr, nn.Module):
     """strength · R(weight), its gradient, and how descent applies it.
 
     Parameters

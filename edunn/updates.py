@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from .errors import check_number
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Rule:
+class Rule(ArgumentRepr):
     """Base of the update rules: a few state tensors for each parameter, and the step that all rules share.
 
     A rule of one's own overrides `direction`; one with a memory names its tensors in `buffers`.
@@ -208,7 +209,7 @@ class AdamW(Adam):
         return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
 
 
-class Schedule:
+class Schedule(ArgumentRepr):
     """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
 
     `epoch` is 0 at the start and fractional within an epoch.
@@ -218,6 +219,12 @@ class Schedule:
 
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 class Constant(Schedule):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..differences import relative_error
 from ..penalties import L2
+from ..results import Record, Table
 from ..updates import Momentum, Nesterov
 from .loop import Descent
 from .steppers import ByHand
@@ -24,8 +25,8 @@ from .steppers import ByHand
 Step = Callable[[Tensor, Tensor, float], None]
 
 
-@dataclass(frozen=True)
-class Convention:
+@dataclass(frozen=True, repr=False)
+class Convention(Record):
     """Another way to write the run, and how far its weights came from ours.
 
     largest : the largest relative difference of any parameter after any step
@@ -37,12 +38,10 @@ class Convention:
     largest: float
     same: bool
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A sentence."""
         verdict = "the same" if self.same else "differs"
-        return f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}"
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return Table(note=f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}")
 
 
 def conventions(run: Descent, steps: int, tolerance: float = 1e-10) -> list[Convention]:

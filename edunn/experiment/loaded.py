@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
+from ..results import Record, Table
 from ..runtime import devices
 from ..runtime.rows import chunk_of
 from . import neighbours
@@ -23,8 +25,8 @@ from .config import Config
 from .folder import RunFolder, put_weights
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedRun:
+@dataclass(frozen=True, eq=False, repr=False)
+class LoadedRun(Record):
     """What `edunn.load` gives.
 
     `features` turns samples as they came into what the model takes, standardised as on the training part;
@@ -81,12 +83,13 @@ class LoadedRun:
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
+        score, names = self.rate(samples, scores), samples.names
         if self.classes is None:
-            return Predictions(scores, None, None, decided, self.classes, self.rate(samples, scores))
+            return Predictions(scores, None, None, decided, self.classes, score, names)
         index = (decided > 0).long() if self.model.one_output else decided
         if probabilities is not None and self.model.one_output:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
-        return Predictions(scores, index, probabilities, None, self.classes, self.rate(samples, scores))
+        return Predictions(scores, index, probabilities, None, self.classes, score, names)
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
         """Scores and, where the model has them, probabilities, in chunks where the features are in files."""
@@ -112,15 +115,17 @@ class LoadedRun:
         ]
         return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in self.summary.items() if value is not None
-        )
-        return f"<table>{rows}</table>"
+    def __repr__(self) -> str:
+        return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"
+
+    def table(self) -> Table:
+        """What the run's summary says."""
+        known = {key: value for key, value in self.summary.items() if value is not None}
+        return Table(("", str(self.path)), list(known.items()))
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Record):
     """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` if targets came."""
 
     scores: Tensor
@@ -129,6 +134,7 @@ class Predictions:
     value: Tensor | None
     classes: tuple[str, ...] | None
     score: float | None
+    names: Sequence[str] | None = None  # of the samples' files
 
     @property
     def labels(self) -> list[str] | list[float]:
@@ -139,6 +145,16 @@ class Predictions:
 
     def __len__(self) -> int:
         return self.scores.shape[0]
+
+    def table(self) -> Table:
+        """One row a sample: its file, the prediction, and a probability a class, where there are such."""
+        columns: dict[str, Sequence[Any]] = {} if self.names is None else {"file": self.names}
+        columns["prediction"] = self.labels
+        if self.probabilities is not None:
+            shares = self.probabilities.T.tolist()
+            columns |= {f"p({name})": share for name, share in zip(self.classes or (), shares, strict=True)}
+        formats = dict.fromkeys(columns, ".4g")
+        return Table(list(columns), list(zip(*columns.values(), strict=True)), formats=formats)
 
 
 def manifest_shapes(prepared: Prepared) -> dict[str, Any]:

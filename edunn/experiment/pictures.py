@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import figures
 from ..data import Samples
 from ..history import History
+from ..metrics import confusion_counts
 from ..runtime.rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
@@ -46,7 +47,8 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
         with torch.no_grad():
             size = chunk_of(looked_at.features)
             decided = torch.cat([model.predict(features) for features in looked_at.features.split(size)])
-        axes = figures.confusion_matrix(as_index(looked_at.targets), as_index(decided), names)
+        counts = confusion_counts(as_index(looked_at.targets), as_index(decided), len(names))
+        axes = figures.confusion_matrix(counts, names)
         axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
         save("confusion", axes)
     return drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from torch import Tensor
 
-from .. import metrics
 from ..errors import DataError, LabelError, ShapeError
+from .records import Samples
 from .style import (
     BLUE,
     GREY,
@@ -33,9 +33,6 @@ from .style import (
     tidy,
     width_of,
 )
-
-if TYPE_CHECKING:
-    from ..data import Samples
 
 Standardise = Callable[[Tensor], Tensor]
 Colour = tuple[float, float, float]
@@ -166,7 +163,7 @@ def decision_regions(
     values = label_values([part for part in (targets, found, guesses) if part is not None], samples.classes)
     names = class_names(samples, values)
     colours = class_colours(len(values))
-    regions = metrics.label_indices(found, values).numpy().reshape(resolution, resolution)
+    regions = np.searchsorted(values, array(found)).reshape(resolution, resolution)
 
     shading = two_class_shading(model, grid, scores, names, standardise) if finite else None
     if shading is not None:
@@ -178,7 +175,7 @@ def decision_regions(
     if targets is None:
         axes.scatter(xy[:, 0], xy[:, 1], s=16, color=GREY, label="samples (class unknown)", zorder=3)
     else:
-        true, guessed = (metrics.label_indices(labels, values).numpy() for labels in (targets, guesses))
+        true, guessed = (np.searchsorted(values, array(labels)) for labels in (targets, guesses))
         wrong = (true != guessed) & finite
         scatter_classes(axes, xy, true, wrong, names, colours)
         if finite:
@@ -198,31 +195,29 @@ def decision_regions(
     return axes
 
 
-def confusion_matrix(
-    targets: Any,
-    predictions: Any,
-    classes: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """How often each class was taken for which: counts, and their share of the row, which shades the cell.
 
     A row is a true class, a column a predicted one. The share on the diagonal is the class's recall.
 
     Parameters
     ----------
-    targets, predictions : (samples,), class indices, or labels −1 and +1
-    classes : the names, in the order of the indices (of −1 and +1)
+    counts : (classes, classes), from `edunn.metrics.confusion_counts`
+    classes : the names, in the order of the rows; 0, 1, … if not given
     ax : where to draw; None makes a figure
     """
-    true, guessed = (torch.as_tensor(labels).detach().cpu() for labels in (targets, predictions))
-    values = label_values([true, guessed], classes)
-    counts = metrics.confusion_counts(true, guessed, values)
-    names = label_names(values) if classes is None else [str(name) for name in classes]
-    size = len(values)
+    cells = array(counts).astype(int)
+    size = len(cells)
+    if cells.shape != (size, size):
+        raise ShapeError(
+            f"Counts have shape (classes, classes); these have {cells.shape}. See metrics.confusion_counts."
+        )
+    names = [str(name) for name in (range(size) if classes is None else classes)]
+    if len(names) != size:
+        raise LabelError(f"Expected a name for each of the {size} classes; got {len(names)}.")
     longest = max(map(len, names))
     side = max(2.8, (0.62 if size <= MOST_SHARES else 0.4) * size)
     axes = axes_for(ax, side + 1.6 + 0.07 * min(longest, 18), side + 1.2 + 0.07 * min(longest, 18) * (longest > 3))
-    cells = counts.numpy()
     totals = cells.sum(1)
     shares = cells / np.maximum(totals, 1)[:, None]
     axes.imshow(shares, cmap=matplotlib.colormaps[SEQUENTIAL], vmin=0, vmax=1.15)  # the darkest blue is hard to read on
@@ -242,9 +237,9 @@ def confusion_matrix(
             tick.set_rotation_mode("anchor")
     axes.set_yticks(range(size), [f"{tick}  ({total:,})" for tick, total in zip(ticks, totals, strict=True)])
     axes.tick_params(length=0)
-    right = int(counts.diagonal().sum())
+    right, total = int(cells.trace()), int(cells.sum())
     cell = "count and share of the row (the shade)" if with_shares else "count; shade: share of the row"
-    title = f"{right:,} of {len(true):,} right ({percent(metrics.accuracy(counts))})\ncells: {cell}"
+    title = f"{right:,} of {total:,} right ({percent(right / total if total else np.nan)})\ncells: {cell}"
     tidy(axes, title, "predicted class", "true class (samples)", grid=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -389,6 +384,8 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
                 "labels 0 and 1 become signs with 2 * targets - 1."
             )
         values: tuple[int, ...] = (-1, 1)
+    elif seen and min(seen) < 0:
+        raise LabelError(f"Labels are class indices, or −1 and +1; {min(seen)} is neither.")
     else:
         values = tuple(range(max([*seen, (len(classes) if classes else 2) - 1]) + 1))
     if classes is not None and len(classes) != len(values):
