@@ -13,7 +13,7 @@ from torch import Tensor
 from edunn import activations, gradcheck, layers, losses, models, penalties
 from edunn.cli import main
 from edunn.errors import DataError
-from edunn.gradcheck import Subject, witnesses
+from edunn.gradcheck import Claim, witnesses
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def samples(count: int = 9, features: int = 3, classes: int = 4, dtype: torch.dt
     )
 
 
-def scalar(value, gradient, point: list[float]) -> Subject:
-    return Subject(
+def scalar(value, gradient, point: list[float]) -> Claim:
+    return Claim(
         "f", lambda p: value(p["x"]), lambda p: {"x": gradient(p["x"])}, {"x": torch.tensor(point, dtype=torch.float64)}
     )
 
@@ -151,8 +151,8 @@ class TestPlantedMistakes:
             wrong[4321] += 0.1
             return wrong
 
-        subject = Subject("f", lambda p: (p["x"] ** 2).sum(), lambda p: {"x": gradient(p["x"])}, {"x": x})
-        (row,) = gradcheck.check(subject)
+        claim = Claim("f", lambda p: (p["x"] ** 2).sum(), lambda p: {"x": gradient(p["x"])}, {"x": x})
+        (row,) = gradcheck.check(claim)
         assert row.hand_vs_numeric > 1e-3
         assert "400 of 5000 entries" in row.note
 
@@ -294,13 +294,13 @@ class TestParity:
         assert len(found.rows) >= 200
 
     def test_a_difference_is_seen_and_named(self):
-        subject = scalar(lambda x: (x**2).sum(), lambda x: 2 * x, [1.0, 2.0])
+        claim = scalar(lambda x: (x**2).sum(), lambda x: 2 * x, [1.0, 2.0])
         tampered = scalar(lambda x: (x**2).sum(), lambda x: 2 * x + 1e-9, [1.0, 2.0])
-        row = gradcheck.parity.compare(subject, tampered, "float64")
+        row = gradcheck.parity.compare(claim, tampered, "float64")
         assert row.value == 0
         assert row.gradient == pytest.approx(2.5e-10)
         assert not row.passed
-        assert gradcheck.parity.compare(subject, tampered, "float32").passed
+        assert gradcheck.parity.compare(claim, tampered, "float32").passed
         report = gradcheck.parity.Parity("cuda", (row,))
         assert "DIFFERS" in str(report)
         assert report.as_dict()["passed"] is False
@@ -355,4 +355,5 @@ class TestTheCommand:
         assert main(["check", *arguments]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err.startswith("edunn: Expected")
+        assert captured.err.startswith("edunn: ")
+        assert captured.err.count("\n") == 1

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..runtime.devices import generator
-from .catalogue import Draw, activation_subject, layer_subject, loss_subject
+from .catalogue import Draw, claim_activation, claim_layer, claim_loss
 from .certificate import Certificate
+from .claim import Claim, Points
 from .compare import check
-from .objective import STRENGTH, USER_TOLERANCE, of_order_one
-from .subjects import Points, Subject
+from .objective import STRENGTH, USER_TOLERANCE, normalise_strength
 
 
 def certify_function(
@@ -38,7 +38,7 @@ def certify_function(
     """
     if not points:
         raise ConfigError("Expected a point to check at, such as x=torch.randn(4); got none.")
-    at, notes = raised(points)
+    at, notes = raise_precision(points)
 
     def gradients(where: Points) -> Mapping[str, Tensor]:
         found = gradient(**where)
@@ -49,23 +49,27 @@ def certify_function(
         return {next(iter(where)): torch.as_tensor(found)}
 
     name = getattr(value, "__name__", "f")
-    return finish([Subject(name, lambda where: torch.as_tensor(value(**where)), gradients, at)], notes, tolerance, seed)
+    return make_certificate(
+        [Claim(name, lambda where: torch.as_tensor(value(**where)), gradients, at)], notes, tolerance, seed
+    )
 
 
 def certify_loss(
     loss: Any, scores: Tensor, targets: Tensor, tolerance: float = USER_TOLERANCE, name: str | None = None
 ) -> Certificate:
     """A loss with `gradient(scores, targets)`, in its scores. `name` is what the table calls it, else its class."""
-    at, notes = raised({"scores": scores})
+    at, notes = raise_precision({"scores": scores})
     targets = targets.double() if targets.is_floating_point() else targets
-    return finish([loss_subject(name or type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
+    return make_certificate([claim_loss(name or type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
 
 
 def certify_activation(activation: Any, scores: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
     """An activation with `input_gradient(scores, upstream)`, in its scores."""
-    at, notes = raised({"scores": scores})
-    up = torch.randn(scores.shape, dtype=torch.float64, generator=generator(0, 1))
-    return finish([activation_subject(type(activation).__name__, activation, at["scores"], up)], notes, tolerance)
+    at, notes = raise_precision({"scores": scores})
+    upstream = torch.randn(scores.shape, dtype=torch.float64, generator=generator(0, 1))
+    return make_certificate(
+        [claim_activation(type(activation).__name__, activation, at["scores"], upstream)], notes, tolerance
+    )
 
 
 def certify_penalty(
@@ -75,28 +79,28 @@ def certify_penalty(
 
     `name` is what the table calls it, else its class.
     """
-    at, notes = raised({"weight": weight})
-    one = of_order_one(penalty)
+    at, notes = raise_precision({"weight": weight})
+    one = normalise_strength(penalty)
     if hasattr(penalty, "strength"):
         notes = (*notes, f"checked with strength {STRENGTH}: beside 1, a penalty of 1e-5 could be forgotten unseen")
-    subject = Subject(
+    claim = Claim(
         name or type(penalty).__name__,
         lambda where: one(where["weight"]),
         lambda where: {"weight": one.gradient(where["weight"])},
         at,
         "penalty",
     )
-    return finish([subject], notes, tolerance)
+    return make_certificate([claim], notes, tolerance)
 
 
 def certify_layer(layer: Any, features: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
     """A layer with `gradients(features, upstream)` and `input_gradient(features, upstream)`."""
-    at, notes = raised({"features": features})
+    at, notes = raise_precision({"features": features})
     layer = copy.deepcopy(layer).double()
-    return finish([layer_subject(type(layer).__name__, layer, at["features"], Draw(0, 1))], notes, tolerance)
+    return make_certificate([claim_layer(type(layer).__name__, layer, at["features"], Draw(0, 1))], notes, tolerance)
 
 
-def raised(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]:
+def raise_precision(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]:
     """The points in float64, and what is to be said of that."""
     at: Points = {}
     notes: dict[str, None] = {}
@@ -109,6 +113,6 @@ def raised(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]:
     return at, tuple(notes)
 
 
-def finish(subjects: list[Subject], notes: tuple[str, ...], tolerance: float, seed: int = 0) -> Certificate:
-    rows = [row for subject in subjects for row in check(subject, tolerance, tolerance, seed)]
+def make_certificate(claims: list[Claim], notes: tuple[str, ...], tolerance: float, seed: int = 0) -> Certificate:
+    rows = [row for claim in claims for row in check(claim, tolerance, tolerance, seed)]
     return Certificate(tuple(rows), notes)

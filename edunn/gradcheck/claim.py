@@ -12,7 +12,7 @@ Points = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Claim:
     """A value and its hand-derived gradients, at a point.
 
     name : what is checked, as the table shows it
