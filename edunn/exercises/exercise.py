@@ -109,7 +109,7 @@ def draw_normal(*shape: int) -> Callable[[GradientExercise, torch.Generator], Te
 
 
 def draw_scores(exercise: GradientExercise, source: torch.Generator) -> Tensor:
-    classes = exercise.kind == "activation" or exercise.loss.event
+    classes = exercise.kind == "activation" or exercise.loss.class_axis
     shape = (SAMPLES, CLASSES) if classes else (SAMPLES,)
     return 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
 
@@ -136,7 +136,7 @@ def draw_bias(exercise: GradientExercise, source: torch.Generator) -> Tensor:
 
 def outputs(exercise: GradientExercise) -> tuple[int, ...]:
     """The output axis of weight and bias: none for an objective of one score."""
-    return () if exercise.kind == "objective" and not exercise.loss.event else (CLASSES,)
+    return () if exercise.kind == "objective" and not exercise.loss.class_axis else (CLASSES,)
 
 
 DRAW: dict[str, Callable[[GradientExercise, torch.Generator], Any]] = {

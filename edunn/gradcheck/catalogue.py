@@ -197,7 +197,7 @@ def claim_activation(
 
 def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
     """The loss in its scores, in a stack of scores with one lead axis, and its curvature."""
-    shape = (SAMPLES, CLASSES) if loss.event else (SAMPLES,)
+    shape = (SAMPLES, CLASSES) if loss.class_axis else (SAMPLES,)
     targets = draw.targets(loss.labels)
     found = [
         claim_loss(f"loss {name}", loss, draw.normal(*shape) * 2, targets),
@@ -207,7 +207,7 @@ def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
     if isinstance(loss, losses.CrossEntropy):
         rows = draw.distributions(*shape)
         found.append(claim_loss(f"loss {name}, distributions", loss, draw.normal(*shape) * 2, rows))
-    if isinstance(loss, losses.SquaredError) and loss.event:
+    if isinstance(loss, losses.SquaredError) and loss.class_axis:
         rows = draw.normal(*shape)
         found.append(claim_loss(f"loss {name}, rows of targets", loss, draw.normal(*shape) * 2, rows))
     if isinstance(loss, losses.BinaryCrossEntropy):
@@ -249,7 +249,7 @@ def claim_curvature(name: str, loss: losses.Loss, scores: Tensor, targets: Tenso
         return {"scores": (curvature @ direction.unsqueeze(-1)).squeeze(-1)}
 
     found = [Claim(f"loss {name}", slope, product, {"scores": scores}, "curvature")]
-    if loss.event:
+    if loss.class_axis:
         found.append(Claim(f"loss {name}", slope, matrix, {"scores": scores}, "curvature matrix"))
     return found
 
@@ -326,7 +326,7 @@ def claim_model(name: str, draw: Draw) -> list[Claim]:
     model = make()
     features = draw.normal(SAMPLES, FEATURES)
     targets = draw.targets(loss.labels)
-    if loss.event and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
+    if loss.class_axis and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
         targets = draw.normal(SAMPLES, model.weight.shape[-2])
     seed = int(draw.integers(2**31, 1))
     samples = SimpleNamespace(features=features, targets=targets)

@@ -57,7 +57,7 @@ def own_slope(wrong: WrongGradient) -> float:
 
 
 def is_real_squared(wrong: WrongGradient) -> bool:
-    return wrong.is_a("SquaredError") and not wrong.loss.event
+    return wrong.is_a("SquaredError") and not wrong.loss.class_axis
 
 
 def has_link(wrong: WrongGradient) -> bool:
