@@ -194,6 +194,16 @@ class TestCertify:
         assert model.weight.dtype == torch.float32
         assert penalty.strength == 1e-4
 
+    def test_dropout_keeps_one_mask_and_the_caller_s_is_left_alone(self):
+        model = models.TwoLayerNet(3, 4, hidden=8, dropout=0.5, dtype=torch.float64)
+        model(samples(2).features)  # a mask of another batch
+        (dropout,) = (layer for layer in model.modules() if isinstance(layer, layers.Dropout))
+        before = dropout.mask.clone()
+        certificate = gradcheck.certify(model, losses.CrossEntropy(), samples())
+        assert certificate.passed, str(certificate)
+        assert not dropout.held
+        assert torch.equal(dropout.mask, before)
+
     def test_terms_stand_apart(self):
         certificate = gradcheck.certify(
             models.SoftmaxClassifier(3, 4), losses.CrossEntropy(), samples(), penalties.L2(1e-4)
@@ -244,7 +254,7 @@ def test_the_reading_of_a_relative_error(error, says):
     assert says in gradcheck.reading(error)
 
 
-class TestThings:
+class TestComponents:
     """One thing at a time, one's own included."""
 
     def test_a_plain_function_of_two_names(self):
@@ -266,6 +276,7 @@ class TestThings:
         assert gradcheck.certify_activation(activations.Tanh(), scores).passed
         assert gradcheck.certify_penalty(penalties.ElasticNet(1e-4), scores).passed
         assert gradcheck.certify_layer(layers.Linear(3, 2), torch.ones(4, 3)).passed
+        assert gradcheck.certify_layer(layers.Dropout(0.5), torch.ones(4, 3)).passed
 
     def test_ones_own_that_are_wrong(self):
         class Cube(activations.Activation):

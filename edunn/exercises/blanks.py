@@ -20,6 +20,7 @@ FILE = '''"""Exercise {name}: {asked}.
 
 {imports}
 
+
 {functions}
 
 
@@ -33,10 +34,11 @@ class HandIn:
 def write_blank(name: str, solution: bool = False) -> str:
     """Returns the text of the student's file; with `solution` the package's code fills the blanks."""
     exercise = named(name)
+    imports = [*write_imports(exercise.cut), *exercise.imports]
     return FILE.format(
         name=name, asked=exercise.asked, formula="\n".join(filter(None, [exercise.formula, exercise.given])),
         task="The blanks are filled in with the package's own code" if solution else "Fill in the blanks (every ...)",
         files=", ".join(dict.fromkeys(cut.file for cut in exercise.cut)),
-        imports=write_imports(exercise.cut) + exercise.imports,
+        imports="\n".join(sorted(imports, key=lambda line: line.startswith("from"))),
         functions="\n\n\n".join(cut.write(blank=not solution) for cut in exercise.cut), adapter=exercise.adapter,
     )  # fmt: skip

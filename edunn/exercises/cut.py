@@ -80,7 +80,7 @@ def cut_methods(owner: type, *names: str, extends: type | None = None) -> Cut:
     return Cut(tuple(getattr(owner, name) for name in names), f"_Your{owner.__name__}", extends or owner)
 
 
-def write_imports(cuts: tuple[Cut, ...]) -> str:
+def write_imports(cuts: tuple[Cut, ...]) -> list[str]:
     """Returns the import lines that the cuts' source needs in a file of its own."""
     borrowed = {"Callable": "collections.abc", "Mapping": "collections.abc", "Tensor": "torch"}
     modules, known, own = {"torch"}, set(), []
@@ -90,8 +90,7 @@ def write_imports(cuts: tuple[Cut, ...]) -> str:
         known |= {f"from {borrowed[name]} import {name}" for name in names if name in borrowed}
         rest = [name for name in names if name not in borrowed and name not in modules]
         own += [f"from {cut.module.__name__} import {', '.join(rest)}"] if rest else []
-    lines = [*(f"import {name}" for name in sorted(modules)), *sorted(known), *own]
-    return "".join(f"{line}\n" for line in lines)
+    return [*(f"import {name}" for name in sorted(modules)), *sorted(known), *own]
 
 
 def blank_out(source: str) -> str:

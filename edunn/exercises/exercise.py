@@ -45,7 +45,7 @@ class Exercise:
     adapter: str
     lesson: str = ""
     given: str = ""
-    imports: str = ""
+    imports: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = MISTAKES
 
 

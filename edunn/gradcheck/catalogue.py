@@ -1,4 +1,4 @@
-"""Everything in the package that has a hand-derived gradient, as subjects at random points.
+"""Everything in the package that has a hand-derived gradient, as claims at random points.
 
 A new loss, activation or penalty is one line of a table here. Points are drawn from the seed; those that turn out to
 lie near a kink are drawn again, and a second table puts points on the kinks on purpose.
@@ -97,7 +97,7 @@ OBJECTIVES: dict[str, tuple[Callable[[], Any], losses.Loss, penalties.Penalty]] 
 
 
 class Draw:
-    """Random tensors, one after the other, from one seed: drawn in float64 on the CPU, and then moved.
+    """Random tensors, one after the other, from one seed: drawn in float64 on the CPU, then moved.
 
     So every device and dtype sees the same numbers, rounded.
     """
@@ -107,7 +107,7 @@ class Draw:
         self.device, self.dtype = torch.device(device), dtype
 
     def move(self, tensor: Tensor) -> Tensor:
-        """On the device; floating numbers in the dtype."""
+        """Moves to the device; floating numbers also to the dtype."""
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def normal(self, *shape: int) -> Tensor:
@@ -120,7 +120,7 @@ class Draw:
         return torch.softmax(self.normal(*shape), -1)
 
     def targets(self, labels: str, samples: int = SAMPLES, classes: int = CLASSES) -> Tensor:
-        """Targets of a loss's domain; every class occurs."""
+        """Draws targets of a loss's domain; every class occurs."""
         if labels == "real":
             return self.normal(samples)
         if labels == "classes":
@@ -131,7 +131,7 @@ class Draw:
 
 
 def everything(seed: int = 0) -> Certificate:
-    """The certificate of the whole package, at the points that this seed draws, and on the kinks."""
+    """Certifies the whole package, at the points that this seed draws, and on the kinks."""
     rows: list[Row] = []
     for k, make in enumerate(smooth_claims()):
         rows += check_smooth(make, seed, k)
@@ -141,7 +141,7 @@ def everything(seed: int = 0) -> Certificate:
 
 
 def check_smooth(make: Callable[[Draw], list[Claim]], seed: int, k: int) -> list[Row]:
-    """Draws points until no stencil meets a kink; which loss it is does not matter, the differences tell."""
+    """Checks claims at points drawn until no stencil meets a kink, which the differences themselves show."""
     for attempt in range(20):
         rows = [row for claim in make(Draw(seed, k, attempt)) for row in check(claim, seed=seed)]
         if not any(row.near for row in rows):
@@ -150,7 +150,7 @@ def check_smooth(make: Callable[[Draw], list[Claim]], seed: int, k: int) -> list
 
 
 def smooth_claims() -> Iterator[Callable[[Draw], list[Claim]]]:
-    """A maker of subjects for each line of the tables."""
+    """Yields a maker of claims for each line of the tables."""
     for activation in activations.ACTIVATIONS:
         yield partial(claim_activations, activation)
     for name, loss in LOSSES.items():
@@ -163,7 +163,7 @@ def smooth_claims() -> Iterator[Callable[[Draw], list[Claim]]]:
 
 
 def claim_activations(name: str, draw: Draw) -> list[Claim]:
-    """Σ u·f(z) in z, and Σ u·f'(z) in z, whose gradient is the second derivative."""
+    """Claims the gradients of Σ u·f(z) and of Σ u·f'(z) in z; the second is the second derivative."""
     f = activations.ACTIVATIONS[name]()
     point = draw.normal(SAMPLES, CLASSES) * 2
     weights = draw.normal(*f.derivative(point).shape)
@@ -196,7 +196,7 @@ def claim_activation(
 
 
 def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
-    """The loss in its scores, in a stack of scores with one lead axis, and its curvature."""
+    """Claims a loss's gradient in its scores, in a stack of scores with one lead axis, and its curvature."""
     shape = (SAMPLES, CLASSES) if loss.class_axis else (SAMPLES,)
     targets = draw.targets(loss.labels)
     found = [
@@ -228,9 +228,9 @@ def claim_loss(name: str, loss: losses.Loss, scores: Tensor, targets: Tensor, at
 
 
 def claim_curvature(name: str, loss: losses.Loss, scores: Tensor, targets: Tensor, draw: Draw) -> list[Claim]:
-    """v·∇ℓ in the scores, whose gradient is the second derivative times v; as a matrix too where there are classes.
+    """Claims the gradient of v·∇ℓ, the second derivative times v; as a matrix too where there are classes.
 
-    The gradient that is differentiated here is autograd's, so that a slip in ours cannot hide one in the curvature.
+    The gradient that is differentiated here is autograd's, so that a mistake in ours cannot hide one in the curvature.
     """
     direction = draw.normal(*scores.shape)
 
@@ -255,7 +255,7 @@ def claim_curvature(name: str, loss: losses.Loss, scores: Tensor, targets: Tenso
 
 
 def claim_penalty(name: str, penalty: penalties.Penalty, draw: Draw) -> list[Claim]:
-    """The penalty of a weight, and of a whole model: a bias that it leaves alone has gradient 0."""
+    """Claims a penalty's gradient in a model's weight and bias; a bias that it leaves alone has gradient 0."""
     runs: tuple[int, ...] = ()
     strength = penalty.strength
     if isinstance(strength, Tensor):
@@ -273,7 +273,7 @@ def claim_penalty(name: str, penalty: penalties.Penalty, draw: Draw) -> list[Cla
 
 
 def claim_layers(draw: Draw) -> list[Claim]:
-    """Σ u·layer(x) in the layer's parameters and in x."""
+    """Claims each layer's gradients of Σ u·layer(x), in its parameters and in x."""
     double = torch.float64
     makers: dict[str, tuple[torch.nn.Module, tuple[int, ...]]] = {
         "linear": (layers.Linear(FEATURES, CLASSES, dtype=double), ()),
@@ -321,7 +321,7 @@ def claim_layer(name: str, layer: Any, features: Tensor, draw: Draw) -> Claim:
 
 
 def claim_model(name: str, draw: Draw) -> list[Claim]:
-    """A model with its loss and penalty, every term apart."""
+    """Claims the gradients of a model with its loss and penalty, every term apart."""
     make, loss, penalty = OBJECTIVES[name]
     model = make()
     features = draw.normal(SAMPLES, FEATURES)
@@ -339,7 +339,7 @@ def rename(claim: Claim, name: str) -> Claim:
 
 
 def claim_at_kinks(draw: Draw) -> list[Claim]:
-    """Points on kinks: samples that lie exactly on the margin, targets that are met exactly, weights of 0."""
+    """Claims gradients on kinks: samples exactly on the margin, targets met exactly, weights of 0."""
     on_zero = draw.move(torch.tensor([0.0, 1.5, 0.0, -2.0, 0.0, 0.5], dtype=torch.float64))
     signs = draw.targets("signs")
     real = draw.integers(5, SAMPLES).double()

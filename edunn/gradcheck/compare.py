@@ -1,4 +1,4 @@
-"""One subject held against its witnesses: a row for each of its points."""
+"""Compares the gradients of a claim with the witnesses: one row for each of its points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check(
     seed: int = 0,
     entries: int = witnesses.ENTRIES,
 ) -> list[Row]:
-    """One row for each gradient of the subject."""
+    """Returns one row for each gradient of the claim."""
     hand = claim.gradients(dict(claim.points))
     return [
         check_one(claim, name, hand.get(name), (autograd_tolerance, numeric_tolerance), seed, entries)
@@ -29,14 +29,14 @@ def check(
 
 
 def restrict(value: Callable[[Points], Tensor], points: Points, name: str) -> Callable[[Tensor], Tensor]:
-    """The value as a function of one of its points, the others held."""
+    """Returns the value as a function of one of its points, the others fixed."""
     return lambda x: value({**points, name: x})
 
 
 def check_one(
     claim: Claim, name: str, hand: Tensor | None, tolerances: tuple[float, float], seed: int, entries: int
 ) -> Row:
-    """The gradient in one point against autograd, five points and Taylor."""
+    """Compares the gradient in one point with autograd, five points and Taylor."""
     point = claim.points[name]
     function = restrict(claim.value, claim.points, name)
     by_autograd = None
@@ -67,7 +67,7 @@ def check_one(
 
 
 def find_misfit(hand: Tensor | None, point: Tensor) -> str:
-    """What makes a gradient incomparable: absent, of another shape, or not finite."""
+    """Returns why a gradient cannot be compared (absent, of another shape, not finite), or ""."""
     if hand is None:
         return "no gradient was given"
     if tuple(hand.shape) != tuple(point.shape):
@@ -78,7 +78,7 @@ def find_misfit(hand: Tensor | None, point: Tensor) -> str:
 
 
 def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor | None) -> Tensor:
-    """The most accurate gradient that is not the hand-derived one; nan for entries that nobody looked at."""
+    """Returns the most accurate gradient that is not the hand-derived one; nan for entries that were not moved."""
     if by_autograd is not None:
         return by_autograd
     right = torch.full_like(point, float("nan"))
@@ -87,10 +87,10 @@ def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tenso
 
 
 def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
-    """The relative error over the entries that lie on no kink: there both may be right and differ.
+    """Returns the relative error over the entries that lie on no kink; on one, both may be right and differ.
 
     Two gradients that are nothing but rounding count as equal: a bias in front of a batch normalisation has gradient 0,
-    and what both ways of summing leave of it (1e-16) has no digits in common.
+    and the rounding errors (1e-16) of two ways of summing have no digits in common.
     """
     if max(float(hand.abs().max()), float(other.abs().max())) <= min(2 * numeric.noise, 1e-12):
         return 0.0
@@ -102,9 +102,9 @@ def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -
 
 
 def compare_numeric(hand: Tensor, numeric: witnesses.Numeric) -> float:
-    """The largest distance from the numeric derivative (at a kink: from the interval), relative to the largest entry.
+    """Returns the largest distance from the numeric derivative (at a kink: from the interval), over the largest entry.
 
-    A distance that is all rounding of the difference (a gradient of 0 held against noise) counts as 0.
+    A distance that is all rounding of the difference (a gradient of 0 beside noise) counts as 0.
     """
     if not len(numeric.index):
         return 0.0

@@ -1,7 +1,7 @@
-"""A whole objective taken apart: the loss in the scores, the model in its parameters, each penalty, and the total.
+"""Certifies a whole objective: the loss in the scores, the model in its parameters, the penalty, and the total.
 
 The terms are checked apart, and the strengths are of order one: beside a data term of 1, a penalty of strength 1e-5
-could be forgotten and nobody would see it.
+could be forgotten without a trace.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: course
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What an objective's gradient is made of.
+    """What an objective's gradient is computed from.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
     scores : the model's output
@@ -69,10 +69,10 @@ def certify(
     seed: int = 0,
     tolerance: float = USER_TOLERANCE,
 ) -> Certificate:
-    """Holds every hand-derived gradient of an objective against autograd, five points and a Taylor test.
+    """Compares every hand-derived gradient of an objective with autograd, five points and a Taylor test.
 
-    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (zeros are a
-    place where wrong gradients look right); the caller's are not touched.
+    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (at zeros wrong
+    gradients look right); a dropout keeps one mask. The caller's are not touched.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def claim_objective(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> list[Claim]:
-    """The terms of an objective as subjects: scores, data, penalty, total.
+    """Returns the claims of an objective: scores, data, penalty, total.
 
     On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
     """
@@ -158,7 +158,7 @@ def claim_objective(
 def claim_penalty(
     name: str, penalty: Penalty, parameters: Points, data: Any, data_gradients: Any, ingredients: Ingredients
 ) -> list[Claim]:
-    """The penalty by itself, and the total."""
+    """Returns the claims of the penalty by itself, and of the total."""
 
     def penalty_gradients(points: Points) -> Points:
         zeros = {key: torch.zeros_like(p) for key, p in points.items()}
@@ -197,7 +197,7 @@ def hold_masks(model: torch.nn.Module) -> None:
 
 @torch.no_grad()
 def draw_parameters(model: Any, seed: int) -> None:
-    """Normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
+    """Draws normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
     for k, parameter in enumerate(model.parameters()):
         inputs = parameter.shape[-1] if parameter.ndim > 1 else 4
         noise = torch.randn(parameter.shape, dtype=torch.float64, generator=generator(seed, k))
@@ -205,7 +205,7 @@ def draw_parameters(model: Any, seed: int) -> None:
 
 
 def normalise_strength(penalty: Penalty) -> Penalty:
-    """A copy with strength 0.7."""
+    """Returns a copy with strength 0.7."""
     penalty = copy.deepcopy(penalty)
     if hasattr(penalty, "strength"):
         penalty.strength = STRENGTH

@@ -1,4 +1,4 @@
-"""The same values and gradients on two devices: how far apart they are, row by row, in float32 and in float64."""
+"""Compares values and gradients on two devices, row by row, in float32 and in float64."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Parity:
 
 
 def compare_devices(name: str, seed: int = 0) -> Parity:
-    """Everything in the package on the CPU and on another device, at the same points."""
+    """Computes everything in the package on the CPU and on another device, at the same points, and compares."""
     device = devices.device(name)
     rows: list[ParityRow] = []
     for k, make in enumerate(smooth_claims()):
@@ -94,7 +94,7 @@ def compare_devices(name: str, seed: int = 0) -> Parity:
 
 
 def compare(here: Claim, there: Claim, dtype: str) -> ParityRow:
-    """One subject on both devices."""
+    """Compares one claim on both devices."""
     first, second = evaluate(here), evaluate(there)
     # a sum may cancel to next to nothing: below 1 the difference itself is what counts
     size = max(1.0, float(first[0].abs()), float(second[0].abs()))
@@ -104,7 +104,7 @@ def compare(here: Claim, there: Claim, dtype: str) -> ParityRow:
 
 
 def evaluate(claim: Claim) -> tuple[Tensor, dict[str, Tensor]]:
-    """The value and the gradients, brought to the CPU."""
+    """Returns the value and the gradients, moved to the CPU."""
     points = dict(claim.points)
     with torch.no_grad():
         value = claim.value(points)

@@ -43,13 +43,13 @@ def cut_function(
     """
     by_name = ", ".join(arguments)
     cut = cut_methods(reference, *pieces, extends=extends) if inspect.isclass(reference) else cut_functions(*pieces)
-    call, imports = f"{cut.name}({by_name})", ""
+    call, imports = f"{cut.name}({by_name})", list[str]()
     if through is not None:
         call = f"{through.__name__}({cut.name}, {by_name})"
-        imports = f"from {through.__module__} import {through.__name__}\n"
+        imports = [f"from {through.__module__} import {through.__name__}"]
     return FunctionExercise(
         name=name, lesson=lesson, asked=asked, formula=formula, given=given, arguments=arguments, reference=reference,
-        cut=(cut,), adapter=ADAPTER.format(arguments=by_name, call=call), imports=imports, cases=cases,
+        cut=(cut,), adapter=ADAPTER.format(arguments=by_name, call=call), imports=tuple(imports), cases=cases,
         mistakes=mistakes, through=through, tolerance=tolerance,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,21 +119,13 @@ def cut_layer(
     return GradientExercise(
         name=name, lesson=lesson, formula=formula, kind="layer", arguments=arguments, wanted=wanted, asked=asked,
         reference=reference, cut=(cut,), adapter=adapter,
-        imports="import numpy\n" if "numpy" in adapter else "",
+        imports=("import numpy",) if "numpy" in adapter else (),
     )  # fmt: skip
 
 
-def cut_objective(
-    name: str, lesson: str, loss: Any, formula: str, by_loops: tuple[Cut, str, str] | None = None
-) -> GradientExercise:
-    """A linear model with a loss and L2, in its weight and bias; `by_loops`: its own (cut, adapter, imports)."""
+def cut_objective(name: str, lesson: str, loss: Any, formula: str) -> GradientExercise:
+    """A linear model with a loss and L2, in its weight and bias."""
     own, of_loss = loss(), cut_methods(loss, "pointwise_gradient")
-    cuts: tuple[Cut, ...] = (of_loss, cut_methods(layers.Linear, "gradients"), cut_methods(penalties.L2, "gradient"))
-    adapter, imports = OBJECTIVE.format(yours=construct(of_loss)), ""
-    asked = "the derivative in the scores, the gradients in weight and bias, the penalty's"
-    if by_loops is not None:
-        cuts, adapter, imports = by_loops[:1], *by_loops[1:]
-        asked = "the hinge and its gradients in weight and bias by two loops; L2 is added behind them"
 
     def value(weight: Tensor, bias: Tensor, features: Tensor, targets: Tensor, strength: float) -> Tensor:
         return own(torch.inner(features, weight) + bias, targets) + strength * (weight**2).sum()
@@ -140,8 +133,10 @@ def cut_objective(
     return GradientExercise(
         name=name, lesson=lesson, formula=formula, kind="objective",
         arguments=("weight", "bias", "features", "targets", "strength"), wanted=("weight", "bias"),
-        asked=asked, reference=value, loss=own, penalty=penalties.L2(STRENGTH), cut=cuts, adapter=adapter,
-        imports=imports,
+        asked="the derivative in the scores, the gradients in weight and bias, the penalty's",
+        reference=value, loss=own, penalty=penalties.L2(STRENGTH),
+        cut=(of_loss, cut_methods(layers.Linear, "gradients"), cut_methods(penalties.L2, "gradient")),
+        adapter=OBJECTIVE.format(yours=construct(of_loss)),
     )  # fmt: skip
 
 
@@ -209,8 +204,11 @@ EXERCISES = (
                   "L = 1/N Σ_i log(1 + e^{s_i}) − y_i s_i + λ Σ w², with s_i = w·x_i + b; labels 0 and 1"),
     cut_objective("softmax-classifier", "softmax", losses.CrossEntropy,
                   "L = −1/N Σ_i log p_{i,y_i} + λ Σ W², with p = softmax(x Wᵀ + b); W (classes, features)"),
-    cut_objective("multiclass-svm", "hinge-gradient", losses.MulticlassHinge,
-                  "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1) + λ Σ W², with s = x Wᵀ + b",
-                  by_loops=(cut_functions(loops.multiclass_hinge_by_loops), LOOPS,
-                            "from edunn.losses import MulticlassHinge\n")),
+    replace(
+        cut_objective("multiclass-svm", "hinge-gradient", losses.MulticlassHinge,
+                      "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1) + λ Σ W², with s = x Wᵀ + b"),
+        asked="the hinge and its gradients in weight and bias by two loops; L2 is added behind them",
+        cut=(cut_functions(loops.multiclass_hinge_by_loops),), adapter=LOOPS,
+        imports=("from edunn.losses import MulticlassHinge",),
+    ),
 )  # fmt: skip
