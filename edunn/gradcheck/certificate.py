@@ -55,7 +55,7 @@ class Row(Record):
     near: int = field(default=0, repr=False)
     hand: Tensor | None = field(default=None, repr=False, compare=False)
     right: Tensor | None = field(default=None, repr=False, compare=False)
-    subject: Any = field(default=None, repr=False, compare=False)
+    claim: Any = field(default=None, repr=False, compare=False)
 
     @property
     def error(self) -> float:

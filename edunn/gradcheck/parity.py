@@ -1,4 +1,4 @@
-"""The same values and gradients on two devices: how far apart they are, row by row, in float32 and in float64."""
+"""Compares values and gradients on two devices, row by row, in float32 and in float64."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from ..differences import relative_error
 from ..results import Record, Table
 from ..runtime import devices
-from .catalogue import Draw, smooth_subjects
-from .subjects import Subject
+from .catalogue import Draw, smooth_claims
+from .claim import Claim
 
 # Rounding differs by the order of sums and by the last bit of exp and log; a few bits of room for a few dozen terms
 LARGEST = {"float64": 1e-12, "float32": 1e-4}
@@ -73,10 +73,10 @@ class Parity(Record):
 
 
 def compare_devices(name: str, seed: int = 0) -> Parity:
-    """Everything in the package on the CPU and on another device, at the same points."""
+    """Computes everything in the package on the CPU and on another device, at the same points, and compares."""
     device = devices.device(name)
     rows: list[ParityRow] = []
-    for k, make in enumerate(smooth_subjects()):
+    for k, make in enumerate(smooth_claims()):
         for kind in LARGEST:
             dtype = devices.dtype(kind)
             here = make(Draw(seed, k, dtype=dtype))
@@ -85,9 +85,9 @@ def compare_devices(name: str, seed: int = 0) -> Parity:
     return Parity(str(device), tuple(rows))
 
 
-def compare(here: Subject, there: Subject, dtype: str) -> ParityRow:
-    """One subject on both devices."""
-    first, second = both(here), both(there)
+def compare(here: Claim, there: Claim, dtype: str) -> ParityRow:
+    """Compares one claim on both devices."""
+    first, second = evaluate(here), evaluate(there)
     # a sum may cancel to next to nothing: below 1 the difference itself is what counts
     size = max(1.0, float(first[0].abs()), float(second[0].abs()))
     value = abs(float(first[0]) - float(second[0])) / size
@@ -95,10 +95,10 @@ def compare(here: Subject, there: Subject, dtype: str) -> ParityRow:
     return ParityRow(here.name, here.term, dtype, value, gradient)
 
 
-def both(subject: Subject) -> tuple[Tensor, dict[str, Tensor]]:
-    """The value and the gradients, brought to the CPU."""
-    points = dict(subject.points)
+def evaluate(claim: Claim) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns the value and the gradients, moved to the CPU."""
+    points = dict(claim.points)
     with torch.no_grad():
-        value = subject.value(points)
-    found = subject.gradients(points)
+        value = claim.value(points)
+    found = claim.gradients(points)
     return value.detach().cpu(), {name: found[name].detach().cpu() for name in points}
