@@ -7,8 +7,12 @@ times f'(z). Every formula is finite and accurate at any finite score.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from .runtime import names
 
 
 class Activation(nn.Module):
@@ -173,3 +177,8 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "step": Step,
     "softmax": Softmax,
 }
+
+
+def named(name: str, **options: Any) -> Activation:
+    """Returns the activation of that name: `named("relu")`."""
+    return names.create(name, ACTIVATIONS, "activation", **options)

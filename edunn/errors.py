@@ -7,7 +7,7 @@ reports errors without loading it, and the checks only ask a tensor about itself
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,11 +55,17 @@ def shape(tensor: Tensor) -> str:
     return str(tuple(tensor.shape))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Names what was probably meant, `Did you mean 'rate'?`, and else what there is."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """Says what was probably meant, `Did you mean 'rate'?`; where nothing is near it lists what is known.
+
+    `synonyms` are other words for the known names: `Did you mean 'mse' (squared-error)?`
+    """
+    known, synonyms = sorted(known), synonyms or {}
+    close = difflib.get_close_matches(word, [*known, *synonyms], n=1, cutoff=0.6)
+    if not close:
+        return f"Known: {', '.join(known)}."
+    meaning = synonyms.get(close[0])
+    return f"Did you mean {close[0]!r}" + (f" ({meaning})?" if meaning else "?")
 
 
 def check_floating(name: str, tensor: Tensor) -> None:

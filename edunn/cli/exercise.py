@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.name is None:
         raise ConfigError("Expected an exercise's name, or --list.")
+    args.name = blanks.get(args.name).name
     text = blanks.text(args.name, args.solution)
     if args.out:
         path = Path(args.out)

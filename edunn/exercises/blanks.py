@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import activations, differences, layers, losses, penalties
-from ..errors import ConfigError, nearest
 from ..losses import loops
+from ..runtime import names
 from .functions import FUNCTIONS
 from .tasks import BETA, DELTA, SLOPE, TASKS
 
@@ -254,15 +254,13 @@ EXERCISES: dict[str, Exercise] = {
 
 def get(name: str) -> Exercise:
     """An exercise by its name."""
-    if name not in EXERCISES:
-        raise ConfigError(f"Expected an exercise; got {name!r}. {nearest(name, EXERCISES)}")
-    return EXERCISES[name]
+    return EXERCISES[names.resolve(name, EXERCISES, "exercise")]
 
 
 def text(name: str, solution: bool = False) -> str:
     """The student's file; with `solution` the same file with the package's code in place of the blanks."""
     exercise = get(name)
-    head = f'''"""Exercise {name}: {exercise.wanted}.
+    head = f'''"""Exercise {exercise.name}: {exercise.wanted}.
 
 {exercise.formula}
 {exercise.given and exercise.given + chr(10)}
@@ -280,7 +278,7 @@ def text(name: str, solution: bool = False) -> str:
     else:
         inside = textwrap.indent("\n\n".join(pieces), "    ")
         body = f"class _Yours({exercise.owner.__name__}):\n{inside}"
-    adapter = exercise.adapter.format(task=name, made=exercise.made)
+    adapter = exercise.adapter.format(task=exercise.name, made=exercise.made)
     return f"{head}\n{body}\n\n{adapter}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -11,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .. import data
-from ..activations import ACTIVATIONS, Sigmoid
+from .. import activations, data
+from ..activations import Sigmoid
 from ..data import Dataset, Samples
 from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
@@ -20,11 +19,12 @@ from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
 from ..models import MODELS
 from ..penalties import PENALTIES, Penalty
-from ..runtime import devices
+from ..runtime import devices, names
+from ..runtime.options import hints_of, options_of, required_of, typed
 from ..runtime.rows import Rows
 from ..updates import RULES, SCHEDULES
 from . import neighbours
-from .config import Config, Kind, coerce
+from .config import NEIGHBOURS, Config, Kind
 
 T = TypeVar("T")
 
@@ -57,8 +57,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     loss, penalty = make_loss(config.loss), make_penalty(config.penalty)
     make(config.train.rule, RULES, "train.rule")
     make(config.train.schedule, SCHEDULES, "train.schedule")
-    if config.model.kind != neighbours.KIND:
-        known_kind(config.model, {**MODELS, neighbours.KIND: None}, "model")
+    names.resolve(config.model.kind, [*MODELS, NEIGHBOURS], "model")
 
     dataset = read(config, progress)
     rest, validation = dataset.train, None
@@ -74,7 +73,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
         return encoded(part, loss, dtype, pipeline(placed(part, device, config.data.dtype), dtype))
 
     train, held = encoded(rest, loss, dtype, fitted), ready(validation)
-    if config.model.kind == neighbours.KIND:
+    if config.model.kind == NEIGHBOURS:
         if isinstance(train.features, Rows):
             raise ConfigError("Expected a model that is trained, for features that are read batch by batch.")
         choice = neighbours.Choice(config.model.options, train, held, config.run.seed)
@@ -197,12 +196,10 @@ def make_penalty(kind: Kind | None) -> Penalty | None:
 
 
 def make_loss(kind: Kind) -> Loss:
-    """The loss of a config; `through` is an activation's name."""
+    """Makes the loss of a config; `through` is an activation's name."""
     options = dict(kind.options)
     if "through" in options:
-        name = str(options["through"])
-        known_kind(Kind(name), ACTIVATIONS, "loss.through")
-        options["through"] = ACTIVATIONS[name]()
+        options["through"] = activations.named(options["through"])
     return make(Kind(kind.kind, options), LOSSES, "loss")
 
 
@@ -213,25 +210,26 @@ def make_model(
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
     given: dict[str, Any] = {"features": width, "dtype": dtype}
-    takes = parameters_of(MODELS[kind.kind])
+    name = names.resolve(kind.kind, MODELS, "model")
+    takes, needed = options_of(MODELS[name]), required_of(MODELS[name])
     if "classes" in takes:
         if not classes:
-            raise ConfigError(f"The model {kind.kind!r} is for classes; the target is real. Use linear-regression.")
+            raise ConfigError(f"The model {name!r} is for classes; the target is real. Use linear-regression.")
         given["classes"] = len(classes)
     if "seed" in takes:
         given["seed"] = options.pop("seed", seed)
-    if "outputs" in required_of(MODELS[kind.kind]):
+    if "outputs" in needed:
         given["outputs"] = len(classes or ()) if loss.event else 1
         if loss.event or not classes:
             given["labels"] = "classes" if loss.event else "real"
     if "labels" in takes and "labels" not in given:
         given["labels"] = two_class_labels(loss)
-    model = make(Kind(kind.kind, options), MODELS, "model", **given)
+    model = make(Kind(name, options), MODELS, "model", **given)
     one_output = model.one_output
     if loss.event != int(not one_output):
         wanted = "one score a class" if loss.event else "one score"
         raise ConfigError(
-            f"The loss {type(loss).__name__} takes {wanted} a sample; the model {kind.kind!r} gives "
+            f"The loss {type(loss).__name__} takes {wanted} a sample; the model {name!r} gives "
             f"{'one score' if one_output else 'one a class'}. "
             + (
                 "Use the model softmax, or a loss for two classes."
@@ -240,78 +238,43 @@ def make_model(
             )
         )
     with torch.no_grad():
-        for name, value in start.items():
-            parameter = getattr(model, name)
+        for leaf, value in start.items():
+            parameter = getattr(model, leaf)
             try:
-                parameter.copy_(
-                    check_same_shape(f"model.{name}", torch.tensor(value, dtype=parameter.dtype), parameter)
-                )
-            except (TypeError, ValueError) as error:
+                numbers = torch.tensor(value, dtype=parameter.dtype)
+                parameter.copy_(check_same_shape(f"model.{leaf}", numbers, parameter))
+            except (TypeError, ValueError, RuntimeError) as error:
                 raise ConfigError(str(error)) from None
     return model
 
 
 def make(kind: Kind, table: Mapping[str, type[T]], where: str, **given: Any) -> T:
-    """An object of the kind, with its options checked by name; a value it refuses names the table it stands in."""
-    known_kind(kind, table, where)
-    cls = table[kind.kind]
-    takes = [name for name in parameters_of(cls) if name not in given]
+    """Makes an object of a kind; `given` are the options that follow from the data, `where` is the config's table.
+
+    An unknown name or option, a value of the wrong type and one that the class refuses raise ConfigError.
+    """
+    name, implied = names.expand(kind.kind, table, where.rpartition(".")[2])
+    cls = table[name]
+    takes = [option for option in options_of(cls) if option not in given and option not in fixed_options(cls)]
     for option in kind.options:
         if option not in takes:
-            raise ConfigError(f"Unknown config key {where}.{option} for {kind.kind!r}. {hint(option, takes)}")
+            hint = nearest(option, takes) if takes else "It takes none."
+            raise ConfigError(f"Unknown config key {where}.{option} for {name!r}. {hint}")
     hints = hints_of(cls)
-    options = {name: typed(value, hints.get(name), f"{where}.{name}") for name, value in kind.options.items()}
+    options = {option: typed(value, hints.get(option), f"{where}.{option}") for option, value in kind.options.items()}
+    options = {**implied, **options}
+    missing = [option for option in required_of(cls) if option not in given and option not in options]
+    if missing:
+        raise ConfigError(f"The config has no {where}.{missing[0]}, which {name!r} needs. Add it.")
     try:
         return cls(**given, **options)
     except ConfigError as error:
         raise ConfigError(f"[{where}] {error}") from None
     except TypeError as error:
-        missing = [name for name in required_of(cls) if name not in given and name not in kind.options]
-        what = f"Expected {where}.{missing[0]}; the config has none." if missing else f"[{where}] {error}."
-        raise ConfigError(what) from None
+        raise ConfigError(f"[{where}] {error}.") from None
 
 
-def hint(option: str, takes: list[str]) -> str:
-    return nearest(option, takes) if takes else "It takes none."
-
-
-def known_kind(kind: Kind, table: Mapping[str, Any], where: str) -> None:
-    if kind.kind not in table:
-        raise ConfigError(f"Expected {where} as one of the known kinds; got {kind.kind!r}. {nearest(kind.kind, table)}")
-
-
-def parameters_of(cls: type) -> list[str]:
-    """What a class's constructor takes, its base's behind **options included."""
-    names: dict[str, None] = {}
-    for base in cls.__mro__:
-        if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
-            parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
-            names.update(dict.fromkeys(n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD and n != "self"))
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-                break
-    # what follows from the data and the loss, or is fixed by the class itself, is no option
+def fixed_options(cls: type) -> set[str]:
+    """Lists the options that a config cannot set: they follow from the data, or the class itself fixes them."""
     own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    fixed = {"dtype", "device", "runs"} | ({"outputs"} - set(own))
-    return [name for name in names if name not in fixed]
-
-
-def hints_of(cls: type) -> dict[str, Any]:
-    """The types of what a class's constructor takes, its base's included."""
-    hints: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
-            hints |= typing.get_type_hints(base.__init__)  # type: ignore[misc]
-    return hints
-
-
-def typed(value: Any, hint: Any, name: str) -> Any:
-    """An option as its parameter's type, where that is one that TOML can write; anything else is left to the class."""
-    choices = typing.get_args(hint) or (hint,)
-    plain = [choice for choice in choices if choice in (bool, int, float, str)]
-    return coerce(value, typing.Union[tuple(plain)], name) if plain else value  # noqa: UP007
-
-
-def required_of(cls: type) -> list[str]:
-    """Those without a default."""
-    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return [n for n, p in parameters.items() if n != "self" and p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    return {"dtype", "device", "runs"} | ({"outputs"} - set(own))

@@ -256,7 +256,7 @@ def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
     same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
     if same_epochs == before:
         return
-    old, new = flat(configs.plain(before)), flat(configs.plain(same_epochs))
+    old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_epochs))
     key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
     raise ConfigError(
         f"Expected the config that the run in {folder.path} was begun with; {key} was {old.get(key)!r} and is now "
