@@ -101,12 +101,12 @@ def test_relative_path_on_the_command_line_starts_here(
     [
         ("train.rat=1", r"Unknown config key train\.rat\. Did you mean 'rate'\?"),
         ("trian.rate=1", r"Unknown config key trian\. Did you mean 'train'\?"),
-        ("train.rate=fast", r"train\.rate takes a number; got 'fast'"),
-        ("train.rate=true", r"train\.rate takes a number; got True"),
-        ("train.epochs=3.5", r"train\.epochs takes a whole number; got 3\.5"),
-        ("train.batch_size=half", r"train\.batch_size takes a whole number or 'full'; got 'half'"),
+        ("train.rate=fast", r"train\.rate must be a number; got 'fast'"),
+        ("train.rate=true", r"train\.rate must be a number; got True"),
+        ("train.epochs=3.5", r"train\.epochs must be a whole number; got 3\.5"),
+        ("train.batch_size=half", r"train\.batch_size must be a whole number or 'full'; got 'half'"),
         ("data.validation=1.5", r"data\.validation is a share of the samples"),
-        ("model.kind=3", r"model\.kind takes a text; got 3"),
+        ("model.kind=3", r"model\.kind must be a text; got 3"),
         ("rate", r"An override is written KEY=VALUE, like train\.rate=0\.1; got 'rate'"),
     ],
 )

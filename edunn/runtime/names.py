@@ -61,6 +61,7 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "adagrad": "adaptive-gradient",
         "rmsprop": "root-mean-square-propagation",
         "adam": "adaptive-moment-estimation",
+        "adamw": "adam-with-decoupled-decay decoupled-adam",
     },
     "schedule": {
         "constant": "none fixed constant-lr",

@@ -7,7 +7,7 @@ import inspect
 import reprlib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
@@ -62,9 +62,10 @@ def named_parameters(function: Callable[..., Any]) -> dict[str, inspect.Paramete
 
 def typed(value: Any, hint: Any, name: str) -> Any:
     """Returns an option as its parameter's type, where TOML can write that type; another is left to the class."""
-    choices = [choice for choice in typing.get_args(hint) or (hint,) if choice is not types.NoneType]
+    choices = typing.get_args(hint) or (hint,)
     simple = [choice for choice in choices if choice in (bool, int, float, str)]
-    if not simple or (isinstance(value, list | dict) and len(simple) < len(choices)):
+    containers = [choice for choice in choices if typing.get_origin(choice) in (list, tuple, Sequence, dict, Mapping)]
+    if not simple or (containers and isinstance(value, list | dict)):
         return value
     return coerce(value, typing.Union[tuple(simple)], name)  # noqa: UP007
 
@@ -82,7 +83,7 @@ def coerce(value: Any, hint: Any, name: str) -> Any:
             return check_size(value, name) if isinstance(value, float) else float(check_size(value, name))
         if choice in (int, str, bool) and type(value) is choice:
             return check_size(value, name)
-    raise ConfigError(f"{name} takes {' or '.join(describe(c) for c in choices)}; got {shorten(value)}.")
+    raise ConfigError(f"{name} must be {' or '.join(describe(c) for c in choices)}; got {shorten(value)}.")
 
 
 def check_size(value: Any, name: str) -> Any:
