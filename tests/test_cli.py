@@ -305,7 +305,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--dtype", "float16"], "Expected a dtype float32 or float64"),
         (["train", "{line}", "--set", "model.weight=[[1, 2]]"], "Expected model.weight of shape (1, 1)"),
         (["train", "{line}", "--set", "loss=cross-entropy"], "is for classes; the target is real"),
-        (["train", "--resume", "nowhere"], "Expected config.toml in nowhere"),
+        (["train", "--resume", "nowhere"], "nowhere has no config.toml"),
         (["train", "{softmax}", "--resume"], "Expected --out DIR beside --resume"),
         (["train", "{softmax}", "--colour"], "unrecognized arguments: --colour"),
         (["predict", "nowhere", "new.csv"], "Expected the folder of a run at nowhere"),
@@ -355,7 +355,7 @@ def test_a_folder_with_files_is_not_written_over(elsewhere: Path, capsys: Captur
     (elsewhere / "mine" / "thesis.txt").write_text("draft")
     code, _, err = edunn("train", CONFIGS / "line_regression.toml", "--out", "mine", capsys=capsys)
     assert code == 2
-    assert "Expected an empty or new folder" in err
+    assert "holds files and is not overwritten" in err
     assert [p.name for p in (elsewhere / "mine").iterdir()] == ["thesis.txt"]
 
 

@@ -1,8 +1,9 @@
-"""Puts a run together from its config: names become objects, samples become features and encoded targets."""
+"""Builds a run from its config: names become objects, samples become features and encoded targets."""
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from .. import activations, data
 from ..activations import Sigmoid
 from ..data import Dataset, Samples
 from ..descent import Descent
-from ..errors import ConfigError, DataError, check_same_shape, nearest
+from ..errors import ConfigError, DataError, ShapeError, check_same_shape, nearest, shape
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
 from ..models import MODELS
@@ -31,12 +32,12 @@ T = TypeVar("T")
 
 @dataclass
 class Prepared:
-    """All that `descend` takes, ready on its device, and what the files of the run tell of it."""
+    """A run that is ready to start: its objects on their device, and its data."""
 
     config: Config
     dataset: Dataset
     pipeline: Pipeline
-    descent: Any  # a Descent, or what stands in its place
+    descent: Any  # a Descent, or a neighbours.Choice
     model: Any
     loss: Loss
     penalty: Penalty | None
@@ -48,7 +49,7 @@ class Prepared:
 
 
 def prepare(config: Config, progress: Callable[[int, int], None] | None = None) -> Prepared:
-    """Reads the data and builds everything, and so refuses what does not fit before anything is written.
+    """Reads the data and builds a run. What does not fit raises an error here, before anything is written.
 
     `progress(done, total)` is called while images are decoded.
     """
@@ -64,32 +65,45 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
     table = config.features
-    images = placed(rest, device, config.data.dtype)
+    images = to_device(rest, device, config.data.dtype)
     pipeline, fitted = Pipeline.fit_apply(images, table.kind, table.standardise, **table.options)
 
-    def ready(part: Samples | None) -> Samples | None:
+    def convert(part: Samples | None) -> Samples | None:
         if part is None:
             return None
-        return encoded(part, loss, dtype, pipeline(placed(part, device, config.data.dtype), dtype))
+        return convert_part(part, loss, dtype, pipeline(to_device(part, device, config.data.dtype), dtype))
 
-    train, held = encoded(rest, loss, dtype, fitted), ready(validation)
+    train, held = convert_part(rest, loss, dtype, fitted), convert(validation)
     if config.model.kind == NEIGHBOURS:
         if isinstance(train.features, Rows):
-            raise ConfigError("Expected a model that is trained, for features that are read batch by batch.")
+            raise ConfigError(
+                "Nearest neighbours need all features in memory; these are read batch by batch. Train a model."
+            )
         choice = neighbours.Choice(config.model.options, train, held, config.run.seed)
         return Prepared(
-            config, dataset, pipeline, choice, choice.model, loss, None, train, held, ready(dataset.test), device, dtype
+            config,
+            dataset,
+            pipeline,
+            choice,
+            choice.model,
+            loss,
+            None,
+            train,
+            held,
+            convert(dataset.test),
+            device,
+            dtype,
         )
     model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
     model = model.to(device)
     descent = make_descent(config, model, loss, penalty, train, held)
     return Prepared(
-        config, dataset, pipeline, descent, model, loss, penalty, train, held, ready(dataset.test), device, dtype
+        config, dataset, pipeline, descent, model, loss, penalty, train, held, convert(dataset.test), device, dtype
     )
 
 
 def read(config: Config, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data set of the config, with a test part set aside where it asks for one and the source has none."""
+    """Reads the data set of a config, and splits off a test part where data.test asks for one."""
     table = config.data
     options = dict(table.options)
     if table.features is not None:
@@ -100,33 +114,35 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     if table.test:
         if dataset.test is not None:
             raise ConfigError(
-                f"Expected data.test = 0: {dataset.name} has a test part of its own, of {len(dataset.test)} samples."
+                f"{dataset.name} has a test part already, of {len(dataset.test)} samples. Leave data.test out."
             )
         rest, test = data.split(dataset.train, table.test, config.run.seed)
         dataset = replace(dataset, train=rest, test=test)
     if dataset.train.targets is None:
-        raise DataError(f"Expected targets to train on; {dataset.name} has none.")
+        raise DataError(f"{dataset.name} has no targets to train on.")
     return dataset
 
 
-def placed(part: Samples, device: torch.device, kept: str | None) -> Any:
-    """The samples where the training will be, for features are computed there; `kept` as bytes, made batch by batch."""
+def to_device(part: Samples, device: torch.device, stored: str | None) -> Any:
+    """Moves raw samples to the device, where features are computed; `stored="uint8"` converts them batch by batch."""
     features = part.features.to(device)
-    if kept is None or isinstance(features, Rows):
+    if stored is None or isinstance(features, Rows):
         return features
     if features.dtype != torch.uint8:
-        raise ConfigError(f"Expected images for data.dtype = {kept!r}; got numbers of {features.dtype}. Leave it out.")
+        raise ConfigError(
+            f"data.dtype = {stored!r} is for images; these are numbers of {features.dtype}. Leave it out."
+        )
     return Rows([features], device=device, finite=True)
 
 
-def encoded(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
-    """The part as the model and the loss take it, with the features that were made of it."""
+def convert_part(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
+    """Returns the part as the model and the loss take it: features in the dtype, targets encoded."""
     targets = None if part.targets is None else encode(part, loss, dtype).to(features.device)
     return Samples(features.to(dtype=dtype), targets, classes=part.classes if loss.labels == "classes" else None)
 
 
 def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
-    """Targets in the loss's convention: real, 0 and 1, −1 and +1, or class indices."""
+    """Returns the targets in the loss's convention: real, 0 and 1, −1 and +1, or class indices."""
     targets = part.targets
     assert targets is not None
     name = type(loss).__name__
@@ -147,7 +163,7 @@ def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
 
 
 def two_class_labels(loss: Loss) -> str:
-    """The numbers that stand for two classes: the loss's own; for a loss of real targets, what its output can reach.
+    """Returns "bits" or "signs": the loss's own labels; for a loss of real targets, those that its output can reach.
 
     The sign of the score decides. Through a sigmoid score 0 is ½, half way between 0 and 1; on a linear score or
     through tanh, 0 is half way between −1 and +1.
@@ -166,7 +182,7 @@ def make_descent(
     validation: Samples | None,
     checked: bool = False,
 ) -> Descent:
-    """The loop of a config; `checked` where another run on the same samples has looked at them."""
+    """Makes the loop of a config; `checked=True` skips the checks of samples that another run has passed."""
     options = config.train
     return Descent(
         model,
@@ -190,8 +206,19 @@ def make_descent(
     )
 
 
+def check_rate(config: Config) -> None:
+    """Refuses a rate that the run's dtype cannot hold: the first step would multiply by infinity."""
+    rate, largest = config.train.rate, torch.finfo(devices.dtype(config.run.dtype)).max
+    if not math.isfinite(rate):
+        raise ConfigError(f"train.rate must be finite; got {rate}.")
+    if abs(rate) > largest:
+        raise ConfigError(
+            f"train.rate = {rate:g} does not fit {config.run.dtype}, whose largest number is {largest:.3g}. Lower it."
+        )
+
+
 def make_penalty(kind: Kind | None) -> Penalty | None:
-    """The penalty of a config, if it has one."""
+    """Makes the penalty of a config, if it has one."""
     return None if kind is None else make(kind, PENALTIES, "penalty")
 
 
@@ -206,7 +233,7 @@ def make_loss(kind: Kind) -> Loss:
 def make_model(
     kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
 ) -> Any:
-    """The model of a config, at its start: zero, or the `weight` and `bias` that its options give."""
+    """Makes the model of a config with its starting weights: its own, or the `weight` and `bias` of its options."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
     given: dict[str, Any] = {"features": width, "dtype": dtype}
@@ -243,8 +270,12 @@ def make_model(
             try:
                 numbers = torch.tensor(value, dtype=parameter.dtype)
                 parameter.copy_(check_same_shape(f"model.{leaf}", numbers, parameter))
-            except (TypeError, ValueError, RuntimeError) as error:
+            except ShapeError as error:
                 raise ConfigError(str(error)) from None
+            except (TypeError, ValueError, RuntimeError):  # text, or rows of different lengths
+                raise ConfigError(
+                    f"model.{leaf} must be nested lists of numbers, of shape {shape(parameter)}."
+                ) from None
     return model
 
 

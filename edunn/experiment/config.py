@@ -23,11 +23,12 @@ from ..losses import LOSSES
 from ..models import MODELS
 from ..penalties import PENALTIES
 from ..runtime import names
-from ..runtime.options import check_size, coerce, shorten
+from ..runtime.options import LARGEST, check_size, coerce, shorten
 from ..updates import RULES, SCHEDULES
 
 NEIGHBOURS = "neighbours"  # the model that is not trained
 DEEPEST = 16  # tables and arrays inside one another
+LONGEST_NAME = 200  # bytes; file systems allow 255, and the time is added
 
 # where a config names a thing: the names that are possible, and the family
 NAMED: dict[str, tuple[Sequence[str], str]] = {
@@ -157,8 +158,10 @@ def read_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply: at most {DEEPEST} levels.") from None
-    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from None
+    except ValueError:  # more digits than Python reads
+        raise ConfigError(f"{path} holds a whole number that is too large: they go up to {LARGEST}.") from None
 
 
 def parse(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
@@ -184,8 +187,11 @@ def parse(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
             if config.data.name
             else "The config has no data. Give data.name (edunn data list) or data.path."
         )
-    if Path(config.run.name).name != config.run.name or config.run.name in ("", ".", ".."):
-        raise ConfigError(f"run.name becomes the name of a folder and holds no path; got {shorten(config.run.name)}.")
+    name = config.run.name
+    if Path(name).name != name or name in ("", ".", "..") or len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(
+            f"run.name becomes the name of a folder: at most {LONGEST_NAME} bytes, and no path; got {shorten(name)}."
+        )
     for key in ("validation", "test"):
         share = getattr(config.data, key)
         if not 0 <= share < 1:
@@ -304,9 +310,12 @@ def make_absolute(tables: dict[str, Any], folder: Path) -> None:
     for key in ("path", "targets"):
         if isinstance(table, dict) and isinstance(table.get(key), str):
             try:
-                table[key] = str((folder / Path(table[key]).expanduser()).resolve())
+                path = (folder / Path(table[key]).expanduser()).resolve()
+                path.exists()
             except (OSError, RuntimeError, ValueError) as error:
-                raise ConfigError(f"data.{key} = {shorten(table[key])} is not a path: {error}.") from None
+                reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+                raise ConfigError(f"data.{key} = {shorten(table[key])} is not a path: {reason}.") from None
+            table[key] = str(path)
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> None:
