@@ -8,10 +8,12 @@ times f'(z). Every formula is finite and accurate at any finite score.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .runtime import names
 from .runtime.reprs import ArgumentRepr
 
 
@@ -208,3 +210,8 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "step": Step,
     "softmax": Softmax,
 }
+
+
+def named(name: str, **options: Any) -> Activation:
+    """Returns the activation of that name: `named("relu")`."""
+    return names.create(name, ACTIVATIONS, "activation", **options)

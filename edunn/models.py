@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import errors
-from .activations import ACTIVATIONS, Activation, Identity, Sigmoid, Softmax
+from . import activations, errors
+from .activations import Activation, Identity, Sigmoid, Softmax
 from .layers import BatchNorm, Chain, Dropout, Linear, starting_scale
+from .runtime import names
 
 
 class LinearModel(Linear):
@@ -184,11 +186,7 @@ class TwoLayerNet(Chain):
         device: torch.device | str | None = None,
     ) -> None:
         if isinstance(activation, str):
-            if activation not in ACTIVATIONS:
-                raise errors.ConfigError(
-                    f"Expected an activation; got {activation!r}. {errors.nearest(activation, ACTIVATIONS)}"
-                )
-            activation = ACTIVATIONS[activation]()
+            activation = activations.named(activation)
         labels = labels or ("bits" if outputs == 1 else "classes")
         if labels not in ("classes", "bits", "signs", "real"):
             raise errors.ConfigError(f"Expected labels classes, bits, signs or real; got {labels!r}.")
@@ -294,3 +292,8 @@ MODELS: dict[str, type[LinearModel] | type[TwoLayerNet]] = {
     "svm": LinearSVM,
     "two-layer": TwoLayerNet,
 }
+
+
+def named(name: str, *given: Any, **options: Any) -> torch.nn.Module:
+    """Returns the model of that name: `named("logreg", features=2)`."""
+    return names.create(name, MODELS, "model", *given, **options)

@@ -8,12 +8,14 @@ penalised unless `bias=True`: a bias only shifts the scores.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from . import differences
 from .errors import ConfigError, check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
 from .runtime.reprs import ArgumentRepr
 
@@ -258,3 +260,8 @@ def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:
 
 
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1, "elastic-net": ElasticNet, "max-norm": MaxNorm}
+
+
+def named(name: str, *given: Any, **options: Any) -> Penalty:
+    """Returns the penalty of that name: `named("ridge", strength=0.1)`, or `named("ridge", 0.1)`."""
+    return names.create(name, PENALTIES, "penalty", *given, **options)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
 from .runtime.reprs import ArgumentRepr
 
@@ -302,3 +304,13 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "linear": LinearDecay,
     "inverse-time": InverseTimeDecay,
 }
+
+
+def named(name: str, **options: Any) -> Rule:
+    """Returns the update rule of that name: `named("adam", beta1=0.8)`."""
+    return names.create(name, RULES, "rule", **options)
+
+
+def named_schedule(name: str, **options: Any) -> Schedule:
+    """Returns the schedule of that name: `named_schedule("step", every=5)`."""
+    return names.create(name, SCHEDULES, "schedule", **options)

@@ -382,10 +382,10 @@ def test_what_a_killed_start_leaves_is_nothing(tmp_path: Path) -> None:
     folder.write(".config.toml.17.part", "half a conf")
     assert not folder.begun()
     folder.check_free(leftovers=True)
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free()
     folder.write("notes.txt", "mine")
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free(leftovers=True)
     folder.write("config.toml", "")
     with pytest.raises(RunError, match="edunn train --resume"):

@@ -110,7 +110,7 @@ def test_blanks_keep_loops_and_names() -> None:
 
 
 def test_an_unknown_exercise_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"No exercise is called 'hing'\. Did you mean 'hinge'"):
+    with pytest.raises(ConfigError, match=r"Unknown exercise 'hing'\. Did you mean 'hinge'"):
         write_blank("hing")
 
 

@@ -333,7 +333,7 @@ def test_a_lesson_asks_derives_and_shows(lesson: Lesson) -> None:
 
 
 def test_an_unknown_lesson_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"Expected a lesson; got 'softmaxx'\. Did you mean 'softmax'"):
+    with pytest.raises(ConfigError, match=r"Unknown lesson 'softmaxx'\. Did you mean 'softmax'"):
         lessons.get("softmaxx")
 
 
@@ -577,7 +577,7 @@ def test_neighbours_take_no_steps(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["sofmax"], "edunn: Expected a lesson; got 'sofmax'. Did you mean 'softmax'?"),
+        (["sofmax"], "edunn: Unknown lesson 'sofmax'. Did you mean 'softmax'?"),
         ([], "edunn: Expected a lesson's name, all, or --list."),
         (["steps"], "edunn: Expected a config file"),
         (["softmax", "x.toml"], "edunn: Expected one lesson's name; got 'softmax' and 'x.toml'."),

@@ -1,4 +1,4 @@
-"""A run read back from its folder: the model, its features, its history, and what they say of new samples."""
+"""A run loaded from its folder: the model, its features, its history, and predictions of new samples."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ..runtime.rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .config import Config
-from .folder import RunFolder, put_weights
+from .folder import RunFolder, load_weights
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LoadedRun(Record):
-    """What `edunn.load` gives.
+    """A finished run, as `edunn.load` returns it.
 
-    `features` turns samples as they came into what the model takes, standardised as on the training part;
+    `features` turns raw samples into the model's input, standardised as on the training part;
     `classes` are the names of the class indices (None for regression); `summary` is what `--json` printed.
     """
 
@@ -53,7 +53,7 @@ class LoadedRun(Record):
         return None if names is None else tuple(names)
 
     def read(self, path: str | Path) -> Samples:
-        """New samples from a file, with the columns and classes of the run, and with targets if the file has them."""
+        """Reads new samples from a file, with the run's columns and classes, and with targets if the file has them."""
         if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
@@ -68,18 +68,18 @@ class LoadedRun(Record):
         )
 
     def read_stored(self, path: str | Path) -> Samples:
-        """New samples that stay in their file; of shards with a test part that part."""
+        """Opens new samples that stay in their file; of shards, the test part if there is one."""
         if Path(path).suffix == ".npy":
             return data.read_npy(path, classes=self.classes, targets_required=False).train
         found = data.read_shards(path)
         part = found.test or found.train
         if part.targets is not None and part.classes != self.classes:
-            raise DataError(f"Expected the run's classes, {self.classes}; '{path}' has {part.classes}.")
+            raise DataError(f"'{path}' has other classes, {part.classes}, than the run, {self.classes}.")
         return part
 
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
-        """Scores, labels and, where the model has them, probabilities of new samples; with targets also how right."""
+        """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist."""
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
@@ -92,7 +92,7 @@ class LoadedRun(Record):
         return Predictions(scores, index, probabilities, None, self.classes, score, names)
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
-        """Scores and, where the model has them, probabilities, in chunks where the features are in files."""
+        """Returns scores, and probabilities if the model has them; features in files are read in chunks."""
         probabilities = getattr(self.model, "probabilities", lambda _: None)
         if isinstance(features, Tensor):
             return self.model(features), probabilities(features)
@@ -126,7 +126,7 @@ class LoadedRun(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` if targets came."""
+    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
 
     scores: Tensor
     index: Tensor | None
@@ -157,8 +157,8 @@ class Predictions(Record):
         return Table(list(columns), list(zip(*columns.values(), strict=True)), formats=formats)
 
 
-def manifest_shapes(prepared: Prepared) -> dict[str, Any]:
-    """What `load` needs to build the empty model and pipeline again."""
+def describe_shapes(prepared: Prepared) -> dict[str, Any]:
+    """Describes model and pipeline for the manifest, so that `load` can build them again."""
     train = prepared.dataset.train
     return {
         "classes": None if train.classes is None or not train.is_classification else list(train.classes),
@@ -170,10 +170,10 @@ def manifest_shapes(prepared: Prepared) -> dict[str, Any]:
 
 
 def load(path: str | Path) -> LoadedRun:
-    """Reads a run's folder. The model is on the CPU and ready to predict."""
+    """Loads a run from its folder. The model is on the CPU and ready to predict."""
     folder = RunFolder(path)
     if not folder.has("config.toml"):
-        raise RunError(f"Expected the folder of a run at {path}. {folder.state()}")
+        raise RunError(f"Expected the folder of a run at {path}; it has no config.toml. {folder.state()}")
     config = folder.read_config()
     summary = folder.read_json("summary.json")
     manifest = folder.read_json("manifest.json")
@@ -181,7 +181,7 @@ def load(path: str | Path) -> LoadedRun:
         kind, shape, width = manifest["features"]["kind"], tuple(manifest["features"]["shape"]), manifest["width"]
         classes = None if manifest["classes"] is None else tuple(manifest["classes"])
     except (KeyError, TypeError) as error:
-        raise RunError(f"Expected a manifest written by edunn in {folder.path}; it lacks {error}.") from None
+        raise RunError(f"The manifest in {folder.path} lacks {error}; edunn did not write it.") from None
     dtype = devices.dtype(config.run.dtype)
     state = folder.read_tensors("features.safetensors")[0]
     pipeline = Pipeline.from_state(kind, shape, state, config.features.options)
@@ -191,14 +191,14 @@ def load(path: str | Path) -> LoadedRun:
         model: Any = neighbours.restored(config.model, weights, classes)
     else:
         model = make_model(config.model, loss, width, classes, dtype)
-        put_weights(model, weights, folder)
+        load_weights(model, weights, folder)
     model.eval()
     history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
 
 
 def snapshots(folder: RunFolder) -> tuple[tuple[int, dict[str, Tensor]], ...]:
-    """The weights along the path, by step, as `History.snapshots` has them; empty where none were kept."""
+    """Reads the weights along the path, by step, as `History.snapshots` has them; empty if none were saved."""
     if not folder.has("snapshots.safetensors"):
         return ()
     kept: dict[int, dict[str, Tensor]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import ConfigError, nearest
+from ...runtime import names
 from ..exercise import Exercise
 from . import gradients, neighbours, numerics, pixels, rules
 
@@ -17,6 +17,4 @@ EXERCISES: dict[str, Exercise] = {
 
 def named(name: str) -> Exercise:
     """Returns the exercise of this name."""
-    if name not in EXERCISES:
-        raise ConfigError(f"No exercise is called {name!r}. {nearest(name, EXERCISES)}")
-    return EXERCISES[name]
+    return EXERCISES[names.resolve(name, EXERCISES, "exercise")]
