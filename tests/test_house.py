@@ -19,9 +19,9 @@ LEVELS = {
     "runtime": 1,
     "activations": 2, "differences": 2, "graph": 2, "metrics": 2, "results": 2,
     "history": 3, "layers": 3, "losses": 3, "penalties": 3, "updates": 3,
-    "data": 4, "features": 4, "minimise": 4, "models": 4, "neighbours": 4,
-    "descent": 5, "gradcheck": 5, "landscape": 5, "selection": 5,
-    "exercises": 6, "figures": 6,
+    "data": 4, "features": 4, "minimise": 4, "models": 4,
+    "descent": 5, "gradcheck": 5, "landscape": 5, "neighbours": 5,
+    "exercises": 6, "figures": 6, "selection": 6,
     "experiment": 7, "lessons": 7,
     "cli": 8, "__main__": 8, "__init__": 8,
 }  # fmt: skip

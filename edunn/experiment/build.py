@@ -18,7 +18,7 @@ from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
-from ..models import MODELS
+from ..models import MODELS, Model
 from ..penalties import PENALTIES, Penalty
 from ..runtime import devices
 from ..runtime.rows import Rows
@@ -27,6 +27,8 @@ from . import neighbours
 from .config import Config, Kind, coerce
 
 T = TypeVar("T")
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *sizes and **options
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Prepared:
     dataset: Dataset
     pipeline: Pipeline
     descent: Any  # a Descent, or what stands in its place
-    model: Any
+    model: Model
     loss: Loss
     penalty: Penalty | None
     train: Samples
@@ -160,7 +162,7 @@ def two_class_labels(loss: Loss) -> str:
 
 def make_descent(
     config: Config,
-    model: Any,
+    model: Model,
     loss: Loss,
     penalty: Penalty | None,
     train: Samples,
@@ -208,7 +210,7 @@ def make_loss(kind: Kind) -> Loss:
 
 def make_model(
     kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
-) -> Any:
+) -> Model:
     """The model of a config, at its start: zero, or the `weight` and `bias` that its options give."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
@@ -223,10 +225,10 @@ def make_model(
     if "outputs" in required_of(MODELS[kind.kind]):
         given["outputs"] = len(classes or ()) if loss.event else 1
         if loss.event or not classes:
-            given["labels"] = "classes" if loss.event else "real"
-    if "labels" in takes and "labels" not in given:
-        given["labels"] = two_class_labels(loss)
-    model = make(Kind(kind.kind, options), MODELS, "model", **given)
+            given["predicts"] = "classes" if loss.event else "real"
+    if "predicts" in takes and "predicts" not in given:
+        given["predicts"] = two_class_labels(loss)
+    model: Model = make(Kind(kind.kind, options), MODELS, "model", **given)
     one_output = model.one_output
     if loss.event != int(not one_output):
         wanted = "one score a class" if loss.event else "one score"
@@ -286,7 +288,7 @@ def parameters_of(cls: type) -> list[str]:
     for base in cls.__mro__:
         if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
             parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
-            names.update(dict.fromkeys(n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD and n != "self"))
+            names.update(dict.fromkeys(n for n, p in parameters.items() if n != "self" and p.kind not in VARIADIC))
             if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
                 break
     # what follows from the data and the loss, or is fixed by the class itself, is no option
@@ -314,4 +316,4 @@ def typed(value: Any, hint: Any, name: str) -> Any:
 def required_of(cls: type) -> list[str]:
     """Those without a default."""
     parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return [n for n, p in parameters.items() if n != "self" and p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    return [n for n, p in parameters.items() if n != "self" and p.default is p.empty and p.kind not in VARIADIC]

@@ -15,6 +15,7 @@ from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
+from ..models import Model
 from ..runtime import devices
 from ..runtime.rows import chunk_of
 from . import neighbours
@@ -33,7 +34,7 @@ class LoadedRun:
 
     path: Path
     config: Config
-    model: Any
+    model: Model
     loss: Loss
     features: Pipeline
     history: History
@@ -82,25 +83,23 @@ class LoadedRun:
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
         if self.classes is None:
-            return Predictions(scores, None, None, decided, self.classes, self.rate(samples, scores))
-        index = (decided > 0).long() if self.model.one_output else decided
-        if probabilities is not None and self.model.one_output:
+            return Predictions(scores, None, None, decided, self.classes, self.score_of(samples, scores))
+        two = self.model.predicts != "classes"
+        index = (decided > 0).long() if two else decided
+        if probabilities is not None and two:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
-        return Predictions(scores, index, probabilities, None, self.classes, self.rate(samples, scores))
+        return Predictions(scores, index, probabilities, None, self.classes, self.score_of(samples, scores))
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
         """Scores and, where the model has them, probabilities, in chunks where the features are in files."""
-        probabilities = getattr(self.model, "probabilities", lambda _: None)
-        if isinstance(features, Tensor):
-            return self.model(features), probabilities(features)
-        made = [(self.model(chunk), probabilities(chunk)) for chunk in features.split(chunk_of(features))]
-        scores, shares = zip(*made, strict=True)
-        return torch.cat(scores), None if shares[0] is None else torch.cat(shares)
+        chunks = [features] if isinstance(features, Tensor) else features.split(chunk_of(features))
+        scores = torch.cat([self.model(chunk) for chunk in chunks])
+        return scores, None if self.model.link is None else self.model.link(scores)
 
-    def rate(self, samples: Samples, scores: Tensor) -> float | None:
+    def score_of(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:
             return None
-        return float(self.model.rate(scores, encode(samples, self.loss, scores.dtype)))
+        return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype)))
 
     def __str__(self) -> str:
         s = self.summary
@@ -172,7 +171,7 @@ def load(path: str | Path) -> LoadedRun:
     loss = make_loss(config.loss)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
-        model: Any = neighbours.restored(config.model, weights, classes)
+        model: Model = neighbours.restored(config.model, weights, classes)
     else:
         model = make_model(config.model, loss, width, classes, dtype)
         put_weights(model, weights, folder)
