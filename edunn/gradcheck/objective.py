@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..layers import Dropout
+from ..models import check_has_gradients
 from ..penalties import Penalty
 from ..runtime.devices import generator
 from .certificate import Certificate, Row
@@ -42,7 +44,7 @@ class Ingredients:
     parameters: Points
     loss: Any
     penalty: Any
-    model: Any
+    model: nn.Module
 
     def right_upstream(self) -> Tensor:
         """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
@@ -61,7 +63,7 @@ class Ingredients:
 
 
 def certify(
-    model: Any,
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None = None,
@@ -75,7 +77,8 @@ def certify(
 
     Parameters
     ----------
-    model : a torch module with `gradients(features, upstream)` by hand, and `input_gradient` if it has one
+    model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
+        has one
     loss : has `gradient(scores, targets)`
     samples : has `features` and `targets`, as many as will do: 50 are plenty
     penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
@@ -97,7 +100,7 @@ def certify(
 
 
 def objective_subjects(
-    model: Any,
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None,
@@ -110,9 +113,10 @@ def objective_subjects(
 
     On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
     """
+    check_has_gradients(model)
     features = samples.features.detach().to(device, dtype)
     targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
-    model = copy.deepcopy(model).to(device, dtype)
+    model = held(copy.deepcopy(model)).to(device, dtype)
     if random:
         draw_parameters(model, seed)
     parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -128,10 +132,11 @@ def objective_subjects(
         x = points.pop("features", features)
         return loss(functional_call(model, points, (x,)), targets)
 
+    @torch.no_grad()
     def data_gradients(points: Points) -> Points:
-        found = dict(model.gradients(features, upstream))
+        found: Points = dict(model.gradients(features, upstream))  # type: ignore[operator]
         if hasattr(model, "input_gradient"):
-            found["features"] = model.input_gradient(features, upstream)
+            found["features"] = model.input_gradient(features, upstream)  # type: ignore[operator]
         return found
 
     places = dict(parameters)
@@ -164,7 +169,7 @@ def penalty_subjects(
 
     def total_gradients(points: Points) -> Points:
         first, second = data_gradients(points), penalty_gradients(points)
-        return {key: first[key] + second[key] for key in points}
+        return {key: first[key] + second[key] for key in points if key in first}
 
     return [
         Subject(
@@ -181,8 +186,16 @@ def penalty_subjects(
     ]
 
 
+def held(model: nn.Module) -> nn.Module:
+    """The model with its dropout masks held: with a new one at each call there is no function to differentiate."""
+    for layer in model.modules():
+        if isinstance(layer, Dropout):
+            layer.held = True
+    return model
+
+
 @torch.no_grad()
-def draw_parameters(model: Any, seed: int) -> None:
+def draw_parameters(model: nn.Module, seed: int) -> None:
     """Normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
     for k, parameter in enumerate(model.parameters()):
         inputs = parameter.shape[-1] if parameter.ndim > 1 else 4

@@ -5,7 +5,7 @@ The loss is chosen apart. `Model` is the base of every model here and of your ow
 """
 
 from .base import Model, evaluating
-from .foreign import TorchModel, as_model, check_gradients
+from .foreign import TorchModel, as_model, check_gradients, check_has_gradients
 from .linear import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
 from .two_layer import TwoLayerNet
 
@@ -21,6 +21,7 @@ __all__ = [
     "TwoLayerNet",
     "as_model",
     "check_gradients",
+    "check_has_gradients",
     "evaluating",
 ]
 

@@ -41,9 +41,9 @@ class TorchModel(Model):
         return scores.squeeze(-1) if self.squeezed else scores
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = self.module.gradients(  # type: ignore[operator]
-            features, upstream.unsqueeze(-1) if self.squeezed else upstream
-        )
+        check_has_gradients(self.module)
+        upstream = upstream.unsqueeze(-1) if self.squeezed else upstream
+        found: dict[str, Tensor] = self.module.gradients(features, upstream)  # type: ignore[operator]
         return found
 
     def named_parameters(self, *args: Any, **options: Any) -> Iterator[tuple[str, nn.Parameter]]:
@@ -90,6 +90,12 @@ def as_model(model: nn.Module, loss: Loss, targets: Tensor | None) -> Model:
     return model
 
 
+def check_has_gradients(model: nn.Module) -> None:
+    """Refuses a module without derivatives by hand."""
+    if getattr(type(model), "gradients", Model.gradients) is Model.gradients:
+        raise errors.GradientError(without_gradients(model))
+
+
 def check_gradients(model: nn.Module, features: Tensor, upstream: Tensor) -> None:
     """Refuses a model without `gradients`, and gradients that do not match its parameters by name and shape.
 
@@ -97,8 +103,7 @@ def check_gradients(model: nn.Module, features: Tensor, upstream: Tensor) -> Non
     """
     source = model.module if isinstance(model, TorchModel) else model
     name = type(source).__name__
-    if getattr(type(source), "gradients", Model.gradients) is Model.gradients:
-        raise errors.GradientError(without_gradients(source))
+    check_has_gradients(source)
     with torch.no_grad():
         found = model.gradients(features, upstream)  # type: ignore[operator]
     parameters = dict(model.named_parameters())
