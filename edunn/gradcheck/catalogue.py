@@ -20,7 +20,7 @@ from .. import activations, layers, losses, models, penalties
 from ..runtime.devices import generator
 from .certificate import Certificate, Row
 from .compare import check
-from .objective import objective_subjects
+from .objective import held, objective_subjects
 from .subjects import Points, Subject
 
 SAMPLES, FEATURES, CLASSES = 6, 3, 4
@@ -91,17 +91,9 @@ OBJECTIVES: dict[str, tuple[Callable[[], Any], losses.Loss, penalties.Penalty]] 
     "two-layer net, relu, one output": (
         lambda: models.TwoLayerNet(FEATURES, 1, hidden=5), losses.BinaryCrossEntropy(), penalties.L2(0.7, half=True)),
     "two-layer net, batch normalisation and dropout": (
-        lambda: held(models.TwoLayerNet(FEATURES, CLASSES, hidden=5, activation="tanh", batchnorm=True, dropout=0.3)),
+        lambda: models.TwoLayerNet(FEATURES, CLASSES, hidden=5, activation="tanh", batchnorm=True, dropout=0.3),
         losses.MulticlassHinge(power=2), penalties.L2(0.7)),
 }  # fmt: skip
-
-
-def held(model: torch.nn.Module) -> torch.nn.Module:
-    """The model with every dropout mask drawn once and kept: a difference wants the same function on both sides."""
-    for layer in model.modules():
-        if isinstance(layer, layers.Dropout):
-            layer.held = True
-    return model
 
 
 class Draw:

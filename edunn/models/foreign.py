@@ -61,14 +61,11 @@ class TorchModel(Model):
 def prediction_kind(loss: Loss, targets: Tensor | None) -> str:
     """What a module trained with this loss predicts: the loss's labels.
 
-    Squared error knows no labels. Through a sigmoid on {0, 1}, or through tanh on {−1, +1}, the sign of the score
-    decides between two classes; over classes, rows of targets that are no distributions are real predictions.
+    Squared error takes real targets. Through a sigmoid on {0, 1}, or through tanh on {−1, +1}, the sign of the score
+    decides between two classes all the same.
     """
     if targets is None or not isinstance(loss, SquaredError):
         return loss.labels
-    if loss.takes_rows(targets):
-        distributions = bool((targets >= 0).all()) and bool(((targets.sum(-1) - 1).abs() <= 1e-4).all())
-        return "classes" if distributions else "real"
     for activation, kind, low in ((Sigmoid, "bits", 0), (Tanh, "signs", -1)):
         if isinstance(loss.through, activation) and bool(((targets == low) | (targets == 1)).all()):
             return kind
