@@ -99,7 +99,7 @@ class Model(nn.Module):
         if self.metric == "r2":
             return r_squared(scores, targets, scores.ndim == 1 if self.one_output is None else self.one_output)
         decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, 0)  # (n,) == (n, 1) would compare each with each
+        errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
         return (decided == targets).to(scores.dtype).mean(-1)
 
 
@@ -117,7 +117,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
     """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
-    errors.check_targets_shape(scores, targets, event=int(not one_output), rows=not one_output)
+    errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
     left = ((targets - scores) ** 2).sum(-1)

@@ -31,7 +31,7 @@ class TorchModel(Model):
         super().__init__()
         self.module = module
         self.training = module.training
-        self.one_output = not loss.event
+        self.one_output = not loss.class_axis
         self.predicts = prediction_kind(loss, targets)
         self.squeezed = False
 
