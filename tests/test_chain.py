@@ -172,6 +172,7 @@ def test_a_held_mask_stays_and_refuses_another_shape():
         (lambda: Chain(nn.Linear(2, 2)), "Linear has no input_gradient"),
         (lambda: TwoLayerNet(3, 2, activation="rely"), "Did you mean 'relu'"),
         (lambda: TwoLayerNet(3, 2, scale="glorot"), "number or one of auto, xavier, kaiming; got 'glorot'"),
+        (lambda: TwoLayerNet(64, 100, 10), r"the hidden one by name: TwoLayerNet\(64, 10, hidden=100\)"),
         (lambda: TwoLayerNet(3, 2, predicts="words"), "predicts is one of real, bits, signs, classes; got 'words'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
