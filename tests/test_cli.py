@@ -289,7 +289,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs as a whole number of 1 or more"),
         (["train", "{softmax}", "--set", "loss=hinge"], "two classes; the data has 10"),
         (["train", "{moons}", "--set", "loss=zero-one"], "no useful gradient"),
-        (["train", "{moons}", "--set", "model.labels=signs"], "Unknown config key model.labels"),
+        (["train", "{moons}", "--set", "model.predicts=signs"], "Unknown config key model.predicts"),
         (["train", "{moons}", "--set", "model.outputs=5"], "Unknown config key model.outputs"),
         (["train", "{moons}", "--set", "model.scale=large"], "model.scale must be a number; got 'large'"),
         (["train", "{softmax}", "--set", "penalty.strength=true"], "penalty.strength must be a number; got True"),

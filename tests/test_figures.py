@@ -220,6 +220,17 @@ def test_fitted_line_and_its_equation() -> None:
     np.testing.assert_array_equal([s[1, 1] for s in residuals], samples.targets)
 
 
+def test_a_net_of_one_feature_is_drawn_as_a_curve() -> None:
+    x = torch.linspace(-2, 2, 40, dtype=torch.float64)
+    model = models.TwoLayerNet(1, 1, hidden=8, activation="tanh", predicts="real", **DOUBLE)
+    axes = figures.fitted_line(model, Samples(x.unsqueeze(1), x**2))
+    (curve,) = axes.lines
+    assert curve.get_label() == "prediction"
+    drawn = torch.as_tensor(np.asarray(curve.get_xdata()))
+    torch.testing.assert_close(torch.as_tensor(np.asarray(curve.get_ydata())), model.predict(drawn.unsqueeze(1)))
+    assert axes.get_title(loc="left").startswith("The fitted curve: R² = ")
+
+
 def test_fitted_line_in_the_samples_own_units() -> None:
     samples = TOYS["lecture-line"]()
     model = models.LinearRegression(1, **DOUBLE)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..differences import relative_error
+from ..models import Model
 from ..penalties import L2
 from ..results import Record, Table
 from ..updates import Momentum, Nesterov
@@ -102,7 +103,7 @@ def beside(
     return Convention(name, formula, largest, largest <= tolerance)
 
 
-def with_decay(run: Descent, decay: float, model: Any, everything: bool = False) -> Step:
+def with_decay(run: Descent, decay: float, model: Model, everything: bool = False) -> Step:
     """torch.optim with `weight_decay` in place of our penalty."""
     concerned = run.penalty.penalised(dict(model.named_parameters())) if run.penalty is not None else {}
     weights = [p for name, p in model.named_parameters() if everything or name in concerned]
@@ -114,14 +115,14 @@ def with_decay(run: Descent, decay: float, model: Any, everything: bool = False)
     return by_torch(run, model, optimiser, penalised=False)
 
 
-def dampened(run: Descent, model: Any) -> Step:
+def dampened(run: Descent, model: Model) -> Step:
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0, momentum=momentum, dampening=1 - momentum)
     return by_torch(run, model, optimiser, penalised=True)
 
 
-def by_torch(run: Descent, model: Any, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
+def by_torch(run: Descent, model: Model, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
     """One step with autograd and this optimiser."""
 
     def step(features: Tensor, targets: Tensor, rate: float) -> None:
@@ -134,7 +135,7 @@ def by_torch(run: Descent, model: Any, optimiser: torch.optim.Optimizer, penalis
     return step
 
 
-def rate_inside(run: Descent, model: Any) -> Step:
+def rate_inside(run: Descent, model: Model) -> Step:
     """v ← μ v − rate · g, w ← w + v."""
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
@@ -147,12 +148,12 @@ def rate_inside(run: Descent, model: Any) -> Step:
         with torch.no_grad():
             for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
                 velocity[name].mul_(momentum).sub_(rate * gradient)
-                parameter += velocity[name]
+                parameter.add_(velocity[name])
 
     return step
 
 
-def objective(run: Descent, model: Any, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
+def objective(run: Descent, model: Model, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
     value = run.loss(model(features), targets, validate=False)
     followed = run.penalty.followed if penalised and run.penalty is not None else None
     return value if followed is None else value + followed.value(dict(model.named_parameters()))

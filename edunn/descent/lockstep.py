@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 from ..data import Samples
 from ..differences import relative_error
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty
 from ..results import Record, Table
 from ..updates import Constant, GradientDescent, Rule, Schedule
+from .checks import check_hand_gradients
 from .loop import Descent
 from .progress import Progress
 from .steppers import ByAutograd, ByHand
@@ -49,7 +50,7 @@ class Lockstep(Record):
 
 
 def lockstep(
-    model: Any,
+    model: Model,
     loss: Loss,
     train: Samples,
     *,
@@ -73,7 +74,8 @@ def lockstep(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
         schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
-    first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
+    check_hand_gradients(copy.deepcopy(run.model), loss, train)
+    first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
     by_hand.rule.reset()  # torch's optimiser starts anew as well
     by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))

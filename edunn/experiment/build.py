@@ -17,7 +17,7 @@ from ..descent import Descent
 from ..errors import ConfigError, DataError, ShapeError, check_same_shape, nearest, shape
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
-from ..models import MODELS
+from ..models import MODELS, Model
 from ..penalties import PENALTIES, Penalty
 from ..runtime import devices, names
 from ..runtime.options import hints_of, options_of, required_of, typed
@@ -28,6 +28,8 @@ from .config import NEIGHBOURS, Config, Kind
 
 T = TypeVar("T")
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *sizes and **options
+
 
 @dataclass
 class Prepared:
@@ -37,7 +39,7 @@ class Prepared:
     dataset: Dataset
     pipeline: Pipeline
     descent: Any  # a Descent, or a neighbours.Choice
-    model: Any
+    model: Model
     loss: Loss
     penalty: Penalty | None
     train: Samples
@@ -174,7 +176,7 @@ def two_class_labels(loss: Loss) -> str:
 
 def make_descent(
     config: Config,
-    model: Any,
+    model: Model,
     loss: Loss,
     penalty: Penalty | None,
     train: Samples,
@@ -231,7 +233,7 @@ def make_loss(kind: Kind) -> Loss:
 
 def make_model(
     kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
-) -> Any:
+) -> Model:
     """Makes the model of a config with its starting weights: its own, or the `weight` and `bias` of its options."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
@@ -247,10 +249,10 @@ def make_model(
     if "outputs" in needed:
         given["outputs"] = len(classes or ()) if loss.class_axis else 1
         if loss.class_axis or not classes:
-            given["labels"] = "classes" if loss.class_axis else "real"
-    if "labels" in takes and "labels" not in given:
-        given["labels"] = two_class_labels(loss)
-    model = make(Kind(name, options), MODELS, "model", **given)
+            given["predicts"] = "classes" if loss.class_axis else "real"
+    if "predicts" in takes and "predicts" not in given:
+        given["predicts"] = two_class_labels(loss)
+    model: Model = make(Kind(name, options), MODELS, "model", **given)
     one_output = model.one_output
     if loss.class_axis == one_output:
         wanted = "one score a class" if loss.class_axis else "one score"

@@ -16,6 +16,7 @@ from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
+from ..models import Model
 from ..results import Record, Table
 from ..runtime import devices
 from ..runtime.rows import chunk_of
@@ -35,7 +36,7 @@ class LoadedRun(Record):
 
     path: Path
     config: Config
-    model: Any
+    model: Model
     loss: Loss
     features: Pipeline
     history: History
@@ -83,27 +84,25 @@ class LoadedRun(Record):
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
-        score, names = self.rate(samples, scores), samples.names
+        score, names = self.score_of(samples, scores), samples.names
         if self.classes is None:
             return Predictions(scores, None, None, decided, self.classes, score, names)
-        index = (decided > 0).long() if self.model.one_output else decided
-        if probabilities is not None and self.model.one_output:
+        two = self.model.predicts != "classes"
+        index = (decided > 0).long() if two else decided
+        if probabilities is not None and two:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
         return Predictions(scores, index, probabilities, None, self.classes, score, names)
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
         """Returns scores, and probabilities if the model has them; features in files are read in chunks."""
-        probabilities = getattr(self.model, "probabilities", lambda _: None)
-        if isinstance(features, Tensor):
-            return self.model(features), probabilities(features)
-        made = [(self.model(chunk), probabilities(chunk)) for chunk in features.split(chunk_of(features))]
-        scores, shares = zip(*made, strict=True)
-        return torch.cat(scores), None if shares[0] is None else torch.cat(shares)
+        chunks = [features] if isinstance(features, Tensor) else features.split(chunk_of(features))
+        scores = torch.cat([self.model(chunk) for chunk in chunks])
+        return scores, None if self.model.link is None else self.model.link(scores)
 
-    def rate(self, samples: Samples, scores: Tensor) -> float | None:
+    def score_of(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:
             return None
-        return float(self.model.rate(scores, encode(samples, self.loss, scores.dtype)))
+        return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype)))
 
     def __str__(self) -> str:
         s = self.summary
@@ -188,7 +187,7 @@ def load(path: str | Path) -> LoadedRun:
     loss = make_loss(config.loss)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
-        model: Any = neighbours.restored(config.model, weights, classes)
+        model: Model = neighbours.restored(config.model, weights, classes)
     else:
         model = make_model(config.model, loss, width, classes, dtype)
         load_weights(model, weights, folder)

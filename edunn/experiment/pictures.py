@@ -11,6 +11,7 @@ from .. import figures
 from ..data import Samples
 from ..history import History
 from ..metrics import confusion_counts
+from ..models import LinearModel
 from ..runtime.rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
@@ -36,7 +37,7 @@ def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
     if any(history.metric in row for row in history):
         save(history.metric, figures.accuracy_curves(history))
     shape, standardise = find_template_shape(prepared), prepared.pipeline.standardise
-    if shape is not None:
+    if shape is not None and isinstance(model, LinearModel):
         save("templates", figures.templates(model.weight.detach(), shape, classes=names))
     if history.metric == "r2" and width == 1:
         save("fitted_line", figures.fitted_line(model, undo_standardising(prepared), standardise=standardise))

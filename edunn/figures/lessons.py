@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .models import decision_regions
-from .records import Samples, Surface
+from .records import Model, Samples, Surface
 from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, number, plain, tidy
 from .surfaces import Shown3D, bounds, heights, surface_3d
 
@@ -101,7 +101,7 @@ def without_legend(ax: Axes) -> None:
 class Lifted(torch.nn.Module):
     """A model on lifted features, as a model on the features."""
 
-    def __init__(self, model: Any, lift: Callable[[Any], Any]) -> None:
+    def __init__(self, model: Model, lift: Callable[[Any], Any]) -> None:
         super().__init__()
         self.model, self.lift = model, lift
 

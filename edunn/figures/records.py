@@ -5,6 +5,7 @@ Figures import none of the modules that make these records, so that a record may
 
 from typing import Any
 
+Model = Any  # one_output, link; predict(features), a call gives scores: `edunn.models`
 Samples = Any  # features, targets, classes, feature_names, target_name: `edunn.data`
 History = Any  # rows, status, metric, epochs, columns, best_epoch, stable_rate, snapshots; evaluated(), last()
 Surface = Any  # first, second, values, names, loss, lowest, not_finite, gradient, field; minima(): `edunn.landscape`

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..layers import Dropout
+from ..models import check_has_gradients
 from ..penalties import Penalty
 from ..runtime.devices import generator
 from .certificate import Certificate, Row
@@ -43,7 +44,7 @@ class Ingredients:
     parameters: Points
     loss: Any
     penalty: Any
-    model: Any
+    model: nn.Module
 
     def right_upstream(self) -> Tensor:
         """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
@@ -62,7 +63,7 @@ class Ingredients:
 
 
 def certify(
-    model: Any,
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None = None,
@@ -76,7 +77,8 @@ def certify(
 
     Parameters
     ----------
-    model : a torch module with `gradients(features, upstream)` by hand, and `input_gradient` if it has one
+    model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
+        has one
     loss : has `gradient(scores, targets)`
     samples : has `features` and `targets`, as many as will do: 50 are plenty
     penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
@@ -98,7 +100,7 @@ def certify(
 
 
 def claim_objective(
-    model: Any,
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None,
@@ -111,6 +113,7 @@ def claim_objective(
 
     On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
     """
+    check_has_gradients(model)
     features = samples.features.detach().to(device, dtype)
     targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
     model = copy.deepcopy(model).to(device, dtype)
@@ -130,10 +133,11 @@ def claim_objective(
         x = points.pop("features", features)
         return loss(functional_call(model, points, (x,)), targets)
 
+    @torch.no_grad()
     def data_gradients(points: Points) -> Points:
-        found = dict(model.gradients(features, upstream))
+        found: Points = dict(model.gradients(features, upstream))  # type: ignore[operator]
         if hasattr(model, "input_gradient"):
-            found["features"] = model.input_gradient(features, upstream)
+            found["features"] = model.input_gradient(features, upstream)  # type: ignore[operator]
         return found
 
     places = dict(parameters)
@@ -166,7 +170,7 @@ def claim_penalty(
 
     def total_gradients(points: Points) -> Points:
         first, second = data_gradients(points), penalty_gradients(points)
-        return {key: first[key] + second[key] for key in points}
+        return {key: first[key] + second[key] for key in points if key in first}
 
     return [
         Claim(
@@ -188,7 +192,7 @@ def claim_penalty(
     ]
 
 
-def hold_masks(model: torch.nn.Module) -> None:
+def hold_masks(model: nn.Module) -> None:
     """Lets every dropout keep its next mask: the function must be the same in every evaluation of a difference."""
     for layer in model.modules():
         if isinstance(layer, Dropout):
@@ -196,7 +200,7 @@ def hold_masks(model: torch.nn.Module) -> None:
 
 
 @torch.no_grad()
-def draw_parameters(model: Any, seed: int) -> None:
+def draw_parameters(model: nn.Module, seed: int) -> None:
     """Draws normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
     for k, parameter in enumerate(model.parameters()):
         inputs = parameter.shape[-1] if parameter.ndim > 1 else 4
