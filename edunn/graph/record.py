@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ..results import Record, Table
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Node:
     terms: tuple[tuple[str, Tensor, Tensor | None, Tensor], ...] = ()
 
 
-@dataclass(frozen=True)
-class Graph:
+@dataclass(frozen=True, repr=False)
+class Graph(Record):
     """The nodes in the order of computation, the last of them the result."""
 
     text: str
@@ -56,11 +57,24 @@ class Graph:
         """∂f/∂input, by the input's name."""
         return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
 
+    def slopes(self, name: str) -> dict[str, Tensor | None]:
+        """∂node/∂operand for each operand that may change; one that stands twice has the sum of both.
+
+        None for a Jacobian that is too large to be kept.
+        """
+        found: dict[str, Tensor | None] = {}
+        node = self.by_name[name]
+        for operand, slope in zip(node.inputs, node.local, strict=True):
+            if self.by_name[operand].operation != "constant":
+                before = found.get(operand)
+                found[operand] = slope if before is None or slope is None else before + slope
+        return found
+
     def __str__(self) -> str:
         return describe(self)
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
+    def table(self) -> Table:
+        return table(self)
 
     def as_dict(self) -> dict[str, Any]:
         return as_dict(self)
@@ -85,7 +99,7 @@ def describe(graph: Graph) -> str:
         if node.operation == "input":
             lines.append(f"  {node.name:<{width}} = {shown(node.value)}")
             continue
-        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in locals_of(graph, node))
+        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in graph.slopes(node.name).items())
         formula = f"{node.text} = " if node.operation != "constant" else ""
         lines.append(f"  {node.name:<{width}} = {formula}{shown(node.value)}" + (f"     {local}" if local else ""))
     lines += ["", "backward"]
@@ -94,17 +108,6 @@ def describe(graph: Graph) -> str:
             continue
         lines.append(f"  ∂f/∂{node.name:<{width}} = {sum_of(node)}")
     return "\n".join(lines)
-
-
-def locals_of(graph: Graph, node: Node) -> list[tuple[str, Tensor | None]]:
-    """The local derivative in each operand that may change; one that stands twice has the sum of both."""
-    found: dict[str, Tensor | None] = {}
-    for name, slope in zip(node.inputs, node.local, strict=True):
-        if graph.by_name[name].operation == "constant":
-            continue
-        before = found.get(name)
-        found[name] = slope if before is None or slope is None else before + slope
-    return list(found.items())
 
 
 def sum_of(node: Node) -> str:
@@ -153,11 +156,10 @@ def as_dict(graph: Graph) -> dict[str, Any]:
     }
 
 
-def as_html(graph: Graph) -> str:
+def table(graph: Graph) -> Table:
     """One row a node."""
-    rows = []
-    for node in graph.nodes:
-        cells = (node.name, node.text, shown(node.value), sum_of(node) if node.operation != "constant" else "")
-        rows.append("<tr>" + "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th style='text-align:left'>{text}</th>" for text in ("node", "is", "value", "∂f/∂node"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    rows = [
+        (node.name, node.text, shown(node.value), sum_of(node) if node.operation != "constant" else "")
+        for node in graph.nodes
+    ]
+    return Table(("node", "is", "value", "∂f/∂node"), rows)
