@@ -1,4 +1,4 @@
-"""What a model learned: its line, the regions where it decides for a class, and what it takes for what."""
+"""Figures of models: the fitted line, the decision regions, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -59,9 +59,11 @@ def fitted_line(model: Any, samples: Samples, ax: Axes | None = None, standardis
     standardise : what was done to the features before the model saw them; the figure keeps the samples' own units
     """
     if model.weight.ndim != 2 or model.weight.shape[0] != 1:
-        raise ShapeError(f"Expected a model with one output; got a weight of shape {tuple(model.weight.shape)}.")
+        raise ShapeError(
+            f"fitted_line draws a model with one output; this weight has shape {tuple(model.weight.shape)}."
+        )
     if samples.targets is None:
-        raise DataError("Expected samples with targets to draw; these have none.")
+        raise DataError("These samples have no targets to draw.")
     x, y = points(samples, 1)[:, 0], array(samples.targets)
     known = np.isfinite(x) & np.isfinite(y)
     axes = axes_for(ax)
@@ -214,7 +216,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
         )
     names = [str(name) for name in (range(size) if classes is None else classes)]
     if len(names) != size:
-        raise LabelError(f"Expected a name for each of the {size} classes; got {len(names)}.")
+        raise LabelError(f"{len(names)} names for {size} classes. Give one for each.")
     longest = max(map(len, names))
     side = max(2.8, (0.62 if size <= MOST_SHARES else 0.4) * size)
     axes = axes_for(ax, side + 1.6 + 0.07 * min(longest, 18), side + 1.2 + 0.07 * min(longest, 18) * (longest > 3))
@@ -373,14 +375,14 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
     for labels in parts:
         if labels.dtype.is_floating_point and not bool((labels == labels.round()).all()):
             raise LabelError(
-                f"Expected labels, which are whole numbers; got {labels.dtype} with fractions. "
+                f"Labels are whole numbers; these are {labels.dtype} with fractions. "
                 f"A regression is drawn by fitted_line."
             )
         seen |= set(labels.unique().long().tolist())
     if -1 in seen:
         if 0 in seen:
             raise LabelError(
-                "Expected one kind of labels; got both −1 and 0. A two-class SVM predicts −1 and +1: "
+                "The labels hold both −1 and 0, which are of two conventions. A two-class SVM predicts −1 and +1: "
                 "labels 0 and 1 become signs with 2 * targets - 1."
             )
         values: tuple[int, ...] = (-1, 1)
@@ -389,7 +391,7 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
     else:
         values = tuple(range(max([*seen, (len(classes) if classes else 2) - 1]) + 1))
     if classes is not None and len(classes) != len(values):
-        raise LabelError(f"Expected a name for each of the {len(values)} classes; got {len(classes)}.")
+        raise LabelError(f"{len(classes)} names for {len(values)} classes. Give one for each.")
     return values
 
 
