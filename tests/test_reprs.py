@@ -52,9 +52,9 @@ WRITTEN = [
     "LeakyReLU(0.2)", "Linear(2, 8, bias=False, scale=0.5, seed=3)", "Linear(2, 8, runs=(3,))", "Dropout(0.2, 7)",
     "Dropout(seed=7)", "BatchNorm(8, 0.2)", "BatchNorm(8, epsilon=0.001, dtype=torch.float64)",
     "Chain(Linear(2, 8), Tanh(), Dropout(0.2), Linear(8, 1))", "Chain(hidden=Linear(2, 8), out=ReLU())",
-    "LinearSVM(64, 10)", "LinearSVM(64, labels='bits')", "SoftmaxClassifier(64, 10, bias=False, dtype=torch.float64)",
-    "LogisticRegression(2, labels='signs')", "LinearRegression(2, 3, scale=0.1)",
-    "TwoLayerNet(64, 10, 32, activation='tanh', dropout=0.5, batchnorm=True, labels='signs', seed=1)",
+    "LinearSVM(64, 10)", "LinearSVM(64, predicts='bits')", "SoftmaxClassifier(64, 10, bias=False, dtype=torch.float64)",
+    "LogisticRegression(2, predicts='signs')", "LinearRegression(2, 3, scale=0.1)",
+    "TwoLayerNet(64, 10, hidden=32, activation='tanh', dropout=0.5, batchnorm=True, predicts='signs', seed=1)",
     "TwoLayerNet(64, 10, activation=LeakyReLU(0.1), scale='xavier')",
 ]  # fmt: skip
 
@@ -171,7 +171,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("records")
     (folder / "moons.toml").write_text(CONFIG)
     digits = data.digits().to(dtype=torch.float64)
-    net, loss = MODELS["two-layer"](64, 10, 8, dtype=torch.float64), LOSSES["cross-entropy"]()
+    net, loss = MODELS["two-layer"](64, 10, hidden=8, dtype=torch.float64), LOSSES["cross-entropy"]()
     watch = health.Watch(net, loss, digits.train[:50])
     history = descent.descend(net, loss, digits.train[:100], rate=0.1, epochs=40, snapshots=1, after_epoch=watch)
     edunn.train(configs.load(folder / "moons.toml"), folder / "run")

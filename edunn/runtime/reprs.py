@@ -16,8 +16,8 @@ REQUIRED = inspect.Parameter.empty
 class ArgumentRepr:
     """A base whose `repr` shows the constructor's arguments that differ from their defaults.
 
-    Required arguments and the numbers right after them are shown by position, all others by name. An attribute that has
-    an argument's name is shown as it is now: a strength may have changed. The device is left out, and of a module's
+    Required arguments and the numbers right after them are shown by position, all others by name. A given argument
+    that is an attribute is shown as it is now: a strength may have changed. The device is left out, and of a module's
     weights only the dtype is shown: `eval(repr(model))` is the model before training.
     """
 
@@ -34,7 +34,7 @@ class ArgumentRepr:
         shown, leading = [written(value) for value in args[len(names) :]], True  # first those of `*layers`
         defaults = defaults_of(type(self))
         for name, default in (defaults | {name: REQUIRED for name in given if name not in defaults}).items():
-            value = current(self, name, given.get(name, default))
+            value = current(self, name, given.get(name)) if name in given or name == "dtype" else default
             if name == "device" or value is default or same(value, default):
                 leading = False
                 continue
@@ -63,7 +63,7 @@ def current(thing: Any, name: str, given: Any) -> Any:
         weight = next(thing.parameters(), None)
         return None if weight is None or weight.dtype == torch.get_default_dtype() else weight.dtype
     now = vars(thing).get(name)
-    return given if given is None or now is None else now  # None: the constructor chooses
+    return given if now is None else now
 
 
 def same(value: Any, default: Any) -> bool:
