@@ -34,8 +34,11 @@ class Rule:
         raise NotImplementedError
 
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        """The optimiser of torch that takes the same steps."""
-        raise NotImplementedError
+        """The optimiser of torch that takes the same steps, for `by="autograd"` and `descent.lockstep`."""
+        raise ConfigError(
+            f"{type(self).__name__} names no optimiser of torch. Give it a method twin(parameters, rate), or train "
+            f'with by="fast" or by="hand".'
+        )
 
     limit = ""  # `stability` over the largest curvature, as a formula
 

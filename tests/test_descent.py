@@ -781,7 +781,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     ),
     "patience without validation": ({"patience": 3}, ConfigError, "a validation part to stop by patience"),
     "tolerance without evaluation": ({"tolerance": 0.1, "evaluate": 0}, ConfigError, "evaluate of 1 or more to stop"),
-    "by luck": ({"by": "luck"}, ConfigError, "by='hand', 'plain' or 'autograd'; got 'luck'"),
+    "by luck": ({"by": "luck"}, ConfigError, "by is 'fast', 'hand' or 'autograd'; got 'luck'"),
     "no samples": ({"data": three_classes()[:0]}, DataError, "at least one training sample; got none"),
     "no targets": ({"data": Samples(randn(5, 4))}, DataError, "samples with targets"),
     "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "samples with targets"),

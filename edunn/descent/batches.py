@@ -23,9 +23,8 @@ def draw(
 
     Parameters
     ----------
-    indices : int64, on the device of the features: (samples,), or (runs, samples) for a stack whose runs see batches of
-        their own, which gives features (runs, samples, features). The first is the largest.
-    reuse : a batch lasts until the next one is asked for; else each has memory of its own
+    indices : int64, on the device of the features, (…, samples): the features at them are (…, samples, features)
+    reuse : what is drawn lasts until the next is asked for; else each has memory of its own
     ahead : read features that are not in memory in the background
     """
     features, targets = train.features, train.targets
@@ -37,11 +36,11 @@ def draw(
                 batch = batch if reuse else batch.clone()
                 yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
         return
-    into = None
+    into, largest = None, max((len(rows) for rows in flat), default=0)
     every = targets.index_select(0, torch.cat(flat)).split([len(rows) for rows in flat])
     for index, rows, true in zip(indices, flat, every, strict=True):
         if into is None or not reuse:
-            into = room(len(rows), features.shape[1], features.dtype, features.device)
+            into = room(largest if reuse else len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
             batch, true = batch.view(*index.shape, batch.shape[-1]), true.view(index.shape)
@@ -52,11 +51,11 @@ def targets_at(targets: Tensor, index: Tensor) -> Tensor:
     return targets.index_select(0, index.reshape(-1)).view(index.shape)
 
 
-def whole(train: Samples) -> tuple[Tensor, Tensor]:
-    """All samples as they lie, for a full batch."""
+def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    """All samples in their own order, for a full batch; or those at a slice."""
     assert train.targets is not None
-    features = train.features
-    return features.loaded() if isinstance(features, Rows) else features, train.targets
+    features = train.features if rows == slice(None) else train.features[rows]
+    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows]
 
 
 def check_batch(train: Samples, batch: int) -> None:

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from .. import figures
 from ..descent import Descent, evaluate
-from ..descent.stack import grouped, together
+from ..descent.stack import group_by_kind, train_together
 from ..errors import ConfigError
 from ..history import History
 from ..results import cell
 from ..runtime.devices import threads_for
-from ..runtime.processes import Alone
+from ..runtime.processes import OneProcess
 from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
@@ -114,7 +114,7 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> Sweep:
     """Trains a config once for each combination of values, and writes what came of it.
 
@@ -141,7 +141,7 @@ def sweep(
         raise ConfigError(
             f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
         )
-    ranks = ranks or Alone()
+    ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
@@ -217,12 +217,12 @@ def shared(config: Config) -> Config:
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 
-def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[History]:
+def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[History]:
     """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
 
     Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
     """
-    order = [index for group in grouped(runs) for index in group]
+    order = [index for group in group_by_kind(runs) for index in group]
     mine = order[ranks.place.rank :: ranks.place.world]
 
     def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
@@ -231,7 +231,7 @@ def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[Histo
         return list(zip(mine, histories, states, strict=True))
 
     found: dict[int, History] = {}
-    for index, history, state in itertools.chain.from_iterable(ranks.collected(trained)):
+    for index, history, state in itertools.chain.from_iterable(ranks.collect(trained)):
         found[index] = history
         runs[index].model.load_state_dict(state)
     return [found[index] for index in sorted(found)]
@@ -246,7 +246,7 @@ def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 
-        return together(runs, after_epoch=after_epoch)
+        return train_together(runs, after_epoch=after_epoch)
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:

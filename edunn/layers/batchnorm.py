@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..runtime.crew import Crew
+from ..runtime.shared_batch import SharedBatch
 
 
 class BatchNorm(nn.Module):
@@ -36,8 +36,8 @@ class BatchNorm(nn.Module):
     ------
     scale, shift, running_mean, running_variance : (*runs, features); features : (*runs, samples, features)
 
-    Where several processes share a batch, `crew` sums over all of its rows: μ and σ² are those of the whole batch, and
-    the result does not depend on the number of processes (torch: `nn.SyncBatchNorm`).
+    Where several processes share a batch, `shared` sums over all of its rows: μ and σ² are those of the whole batch,
+    and the result does not depend on the number of processes (torch: `nn.SyncBatchNorm`).
 
     As in torch, the running variance counts with n − 1 and the batch's own with n; a batch of one sample has no
     variance, gives y = β, and leaves the running statistics as they are (torch refuses it).
@@ -65,7 +65,7 @@ class BatchNorm(nn.Module):
             raise errors.ConfigError(f"Expected epsilon above 0; got {epsilon}.")
         self.momentum = momentum
         self.epsilon = epsilon
-        self.crew: Crew | None = None
+        self.shared: SharedBatch | None = None
         start = torch.zeros(*runs, features, dtype=dtype, device=device)
         self.scale = nn.Parameter(torch.ones_like(start))
         self.shift = nn.Parameter(start)
@@ -90,12 +90,12 @@ class BatchNorm(nn.Module):
 
     def samples(self, features: Tensor) -> int:
         """n, of the whole batch."""
-        return features.shape[-2] if self.crew is None else self.crew.size
+        return features.shape[-2] if self.shared is None else self.shared.size
 
     def over_batch(self, values: Tensor) -> Tensor:
         """Σ_i over the samples of the whole batch, (*runs, 1, features)."""
         total = values.sum(-2, keepdim=True)
-        return total if self.crew is None else self.crew.total(total)
+        return total if self.shared is None else self.shared.total(total)
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor, samples: int) -> None:

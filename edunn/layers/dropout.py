@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..runtime.crew import Crew
 from ..runtime.devices import generator
+from ..runtime.shared_batch import SharedBatch
 
 
 class Dropout(nn.Module):
@@ -38,7 +38,7 @@ class Dropout(nn.Module):
         self.seed = seed
         self.draws = 0
         self.held = False
-        self.crew: Crew | None = None
+        self.shared: SharedBatch | None = None
         self.mask: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -60,11 +60,11 @@ class Dropout(nn.Module):
         Where several processes share a batch, each draws the mask of the whole batch and takes its own rows.
         """
         shape, source = list(features.shape), generator(self.seed, self.draws)
-        if self.crew is None:
+        if self.shared is None:
             random = torch.rand(shape, generator=source)
         else:
-            shape[-2] = self.crew.size
-            random = torch.rand(shape, generator=source)[..., self.crew.rows, :]
+            shape[-2] = self.shared.size
+            random = torch.rand(shape, generator=source)[..., self.shared.rows, :]
         self.draws += 1
         return ((random >= self.p) / (1 - self.p)).to(features)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-MODULES = ("broadcasting", "crew", "devices", "files", "prefetch", "processes", "rows", "threads")
+MODULES = ("broadcasting", "devices", "files", "prefetch", "processes", "rows", "shared_batch", "threads")
 
 
 def __getattr__(name: str) -> Any:
