@@ -150,7 +150,7 @@ class Stack(Loop):
         if has_margin(self.loss):
             margin = scalar_or_stack([getattr(run.loss, "margin") for run in runs], like)  # noqa: B009
             if isinstance(margin, Tensor):
-                self.loss = with_margin(self.loss, margin.view(-1, *(1,) * (1 + self.loss.event)))
+                self.loss = with_margin(self.loss, margin.view(-1, *(1,) * (1 + self.loss.class_axis)))
         self.penalty = self.run.penalty
         if self.penalty is not None:
             strengths = [float(run.penalty.strength) for run in runs if run.penalty is not None]

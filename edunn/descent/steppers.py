@@ -21,7 +21,7 @@ class Stepper:
 
     block = 1  # batches that `steps` takes at once, at the most
 
-    def step(self, features: Tensor, targets: Tensor, rate: Any) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         """One step on one batch; returns the objective (loss and penalty) before the update, without waiting for it."""
         raise NotImplementedError
 
@@ -51,7 +51,7 @@ class ByHand(Stepper):
         self.model, self.loss, self.penalty, self.rule = model, loss, penalty, rule
 
     @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: Any) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         parameters = dict(self.model.named_parameters())
         scores = self.model(features)
         value = self.loss(scores, targets, validate=False)
@@ -80,7 +80,7 @@ class ByAutograd(Stepper):
         parameters = model.parameters()
         self.optimiser = rule.twin(parameters, rate=1.0) if optimiser is None else optimiser(parameters)
 
-    def step(self, features: Tensor, targets: Tensor, rate: Any) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         parameters = dict(self.model.named_parameters())
         value = self.loss(self.model(features), targets, validate=False)
         followed = None if self.penalty is None else self.penalty.followed

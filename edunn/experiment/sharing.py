@@ -41,7 +41,7 @@ class SharedStep(ByHand):
         self.ranks = ranks
 
     @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: Any) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         parameters = dict(self.model.named_parameters())
         scores = self.model(features)
         value = self.weigh(self.loss(scores, targets, validate=False))
