@@ -131,12 +131,13 @@ class Loop:
             yield features.unsqueeze(0), targets.unsqueeze(0)
             return
         order = self.order().to(run.train.features.device)
-        indices, start = [], 0
-        for steps in self.block_sizes():
-            stop = min(start + steps * run.batch, len(run.train))
-            index = order[..., start:stop].unflatten(-1, (steps, -1))
-            indices.append(index[..., self.own(index.shape[-1])].movedim(-2, 0))
-            start = stop
+        sizes, alike = self.block_sizes(), len(run.train) // run.batch
+        steps = min(sum(sizes), alike)
+        batches = order[..., : steps * run.batch].unflatten(-1, (steps, run.batch)).movedim(-2, 0)
+        indices = list(batches[..., self.own(run.batch)].split(sizes if sum(sizes) == steps else sizes[:-1]))
+        if sum(sizes) > steps:  # the last batch is smaller
+            last = order[..., alike * run.batch :]
+            indices.append(last[..., self.own(last.shape[-1])].unsqueeze(0))
         yield from draw(run.train, indices, reuse=True)
 
     def order(self) -> Tensor:

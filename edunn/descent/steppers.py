@@ -38,6 +38,8 @@ class Stepper:
         -------
         The objective before each step, (steps, *runs). Read it after `write_back`.
         """
+        if len(rates) == 1:  # without the copy
+            return self.step(features[0], targets[0], rates[0]).unsqueeze(0)
         return torch.stack([self.step(x, y, rate) for x, y, rate in zip(features, targets, rates, strict=True)])
 
     def write_back(self) -> None:

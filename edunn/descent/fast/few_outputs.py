@@ -67,10 +67,9 @@ class FewOutputsStep(FastStep):
         return value
 
     def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float]) -> Tensor:
-        """One step on each batch in turn. A single one's objective is a view, and not a copy of what is still empty."""
+        if len(rates) == 1:
+            return super().steps(features, targets, rates)  # a view, which `write_back` fills in
         values = [self.step(x, y, rate) for x, y, rate in zip(features, targets, rates, strict=True)]
-        if len(values) == 1:
-            return values[0].unsqueeze(0)
         self.write_back()
         return torch.stack(values)
 
