@@ -166,11 +166,19 @@ def test_a_process_cut_off_in_the_middle_resumes_to_the_same_bits(
     same_bits(uncut, tmp_path / "cut")
 
 
-def test_more_epochs_go_on_from_a_finished_run(tmp_path: Path) -> None:
-    experiment.train(digits(epochs=4, schedule="constant"), tmp_path / "run")
+@pytest.mark.parametrize("by", ["fast", "hand"])
+def test_more_epochs_go_on_from_a_finished_run(by: str, tmp_path: Path) -> None:
+    experiment.train(digits(epochs=4, schedule="constant"), tmp_path / "run", by=by)
     experiment.resume(tmp_path / "run", overrides=["train.epochs=9"])
-    experiment.train(digits(epochs=9, schedule="constant"), tmp_path / "whole")
+    experiment.train(digits(epochs=9, schedule="constant"), tmp_path / "whole", by=by)
     same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_run_goes_on_by_the_steps_that_it_began_with(tmp_path: Path) -> None:
+    experiment.train(digits(epochs=2, schedule="constant"), tmp_path / "run", by="hand")
+    with pytest.raises(ConfigError, match=r"was by hand and cannot go on by fast\. Leave out --by"):
+        experiment.resume(tmp_path / "run", by="fast", overrides=["train.epochs=3"])
+    assert experiment.resume(tmp_path / "run", by="hand", overrides=["train.epochs=3"]).summary["epochs"] == 3
 
 
 def test_fewer_epochs_than_were_run_are_refused(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
 
 
 def together(command: Any, args: Any) -> int:
-    """One shared command. What fails in one process is told to all: rank 0 prints it, and all of them end alike."""
+    """Runs one shared command. An error of one process is shared: rank 0 prints it, and all of them end alike."""
     from ..errors import EdunnError, LostError
     from ..runtime.processes import LocalError, Processes, ranks
 

@@ -1,8 +1,8 @@
-"""The batches of an epoch: the samples at a list of indices, wherever the samples are."""
+"""The batches of an epoch: an order of the samples cut into blocks, and the samples at those indices."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 import torch
@@ -14,6 +14,28 @@ from ..runtime.prefetch import batches_of
 from ..runtime.rows import Rows, room
 
 LARGEST = 512 << 20  # bytes of a batch that is read from files: the background holds three of them
+
+
+def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], slice]) -> list[Tensor]:
+    """Cuts an order of the samples into blocks of batches.
+
+    Parameters
+    ----------
+    order : the samples in the order of the epoch, (samples,), or (runs, samples) where each run has its own
+    batch : samples of a batch; a last one that is smaller has a block of its own
+    sizes : batches of each block
+    own : the part of a batch of so many samples that is wanted
+
+    Returns
+    -------
+    The indices of each block, (steps, samples) or (steps, runs, samples).
+    """
+    alike = min(sum(sizes), order.shape[-1] // batch)  # batches of full size
+    batches = order[..., : alike * batch].unflatten(-1, (alike, batch)).movedim(-2, 0)[..., own(batch)]
+    if sum(sizes) == alike:
+        return list(batches.split(list(sizes)))
+    last = order[..., alike * batch :]
+    return [*batches.split(list(sizes[:-1])), last[..., own(last.shape[-1])].unsqueeze(0)]
 
 
 def draw(

@@ -20,7 +20,7 @@ from ..penalties import Penalty
 from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
-from .batches import draw, whole
+from .batches import cut, draw, whole
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -131,14 +131,7 @@ class Loop:
             yield features.unsqueeze(0), targets.unsqueeze(0)
             return
         order = self.order().to(run.train.features.device)
-        sizes, alike = self.block_sizes(), len(run.train) // run.batch
-        steps = min(sum(sizes), alike)
-        batches = order[..., : steps * run.batch].unflatten(-1, (steps, run.batch)).movedim(-2, 0)
-        indices = list(batches[..., self.own(run.batch)].split(sizes if sum(sizes) == steps else sizes[:-1]))
-        if sum(sizes) > steps:  # the last batch is smaller
-            last = order[..., alike * run.batch :]
-            indices.append(last[..., self.own(last.shape[-1])].unsqueeze(0))
-        yield from draw(run.train, indices, reuse=True)
+        yield from draw(run.train, cut(order, run.batch, self.block_sizes(), self.own), reuse=True)
 
     def order(self) -> Tensor:
         """The samples in the order of this epoch; for runs with an order each, (runs, samples)."""

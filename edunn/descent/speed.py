@@ -41,7 +41,7 @@ class Problem:
         source = torch.Generator().manual_seed(0)
         self.y = torch.randint(0, self.classes, (self.samples,), generator=source)
         centres = torch.randn(self.classes, self.features, generator=source) * 0.05
-        # from numpy, as data that are read: it asks for large pages, and a batch is gathered a third sooner
+        # from numpy, as data that are read: it asks for large pages, and gathering a batch takes a third less
         self.x = torch.from_numpy(np.empty((self.samples, self.features), np.float32))
         self.x.normal_(generator=source).add_(centres[self.y])
         self.part = Samples(self.x, self.y)

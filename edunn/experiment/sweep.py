@@ -116,7 +116,7 @@ def sweep(
     bar: bool = False,
     ranks: OneProcess | None = None,
 ) -> Sweep:
-    """Trains a config once for each combination of values, and writes what came of it.
+    """Trains a config once for each combination of values, and writes the results.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def result(
     seconds: float,
     folder: RunFolder,
 ) -> Sweep:
-    """What came of it, the best named and looked at on the test part, and all of it written."""
+    """Chooses the best run, measures it on the test part, and writes the results."""
     values = [
         {key: configs.split_override(f"{key}={value}")[1] for key, value in combination.items()}
         for combination in combinations
@@ -186,7 +186,7 @@ def result(
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
-    """A run for each config. Data and features are read once for all configs that have them in common."""
+    """Makes a run for each config. Data and features are read once for all configs that have them in common."""
     known: list[tuple[Config, Prepared]] = []
     runs, preparations = [], []
     for config in loaded:
@@ -238,7 +238,7 @@ def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[
 
 
 def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
-    """All of them, as many at once as go together."""
+    """Trains all runs, as many at once as fit one stack."""
     numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
 
