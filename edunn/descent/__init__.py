@@ -14,14 +14,13 @@ from .loop import Descent, Loop, descend, evaluate, scores_of
 from .options import Options
 from .stability import largest_curvature, stable_rate
 from .stack import Stack, group_by_kind, train_together, vary
-from .steppers import ByAutograd, ByHand, Gradients, Stepper
+from .steppers import ByAutograd, ByHand, Stepper
 
 __all__ = [
     "ByAutograd",
     "ByHand",
     "Descent",
     "Ending",
-    "Gradients",
     "Journal",
     "Lockstep",
     "Loop",

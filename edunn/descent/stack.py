@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Samples
-from ..errors import ConfigError
+from ..errors import ConfigError, check_number
 from ..history import History
 from ..losses import Loss, Perceptron
 from ..runtime.devices import permutation
@@ -108,10 +108,8 @@ def vary(
     if strength is not None:
         if run.penalty is None:
             raise ConfigError("Expected a run with a penalty, to vary its strength; this one has none.")
-        if not strength >= 0:
-            raise ConfigError(f"Expected a strength of 0 or more; got {strength}.")
         other.penalty = copy.copy(run.penalty)
-        other.penalty.strength = strength
+        other.penalty.strength = check_number("strength", strength, 0)
     if margin is not None:
         if not has_margin(run.loss):
             raise ConfigError(f"Expected a loss with a margin, to vary it; {type(run.loss).__name__} has none.")

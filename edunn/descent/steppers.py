@@ -12,7 +12,6 @@ from ..losses import Loss
 from ..penalties import Penalty, add_penalty, constrain
 from ..updates import Rule
 
-Gradients = dict[str, Tensor]
 MakeOptimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
