@@ -31,8 +31,9 @@ EXAMPLE = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what")
     what.add_argument("--problem", help="linear or binary (default: by the loss; with --data and mse, by the labels)")
-    what.add_argument("--loss", default="mse", help="mse, bce, logistic, hinge, squared-hinge, perceptron, zero-one, "
-                      "absolute or huber (default: mse)")  # fmt: skip
+    what.add_argument("--loss", default="mse", help="squared-error (mse), absolute-error (mae), huber, "
+                      "binary-cross-entropy (bce), logistic, hinge, squared-hinge, perceptron or zero-one "
+                      "(default: mse)")  # fmt: skip
     what.add_argument("--activation", help="identity, sigmoid or tanh, for mse (default: sigmoid if binary)")
     what.add_argument("--half", action="store_true", help="mse with the factor 1/2")
     what.add_argument("--samples", type=int, default=1000, help="of the random data (default: 1000)")
@@ -193,26 +194,25 @@ def need_plotly() -> None:
 def of_problem(args: argparse.Namespace, options: dict[str, Any]) -> tuple[dict[str, Surface], dict[str, Any], Any]:
     """The (w, b) surface of one loss, or of two."""
     from ..landscape import grid, study
+    from ..runtime.names import resolve
 
-    for name in (args.loss, args.compare or "bce"):
-        study.known("loss", name, study.LOSSES)
+    names = [args.loss] + ([args.compare] if args.compare else [])
+    losses = {name: resolve(name, study.LOSSES, "loss") for name in names}
     if args.problem is not None:
-        study.known("problem", args.problem, study.PROBLEMS)
+        args.problem = resolve(args.problem, study.PROBLEMS, "problem")
     x, y, source = options["load"](lambda: from_file(args)) if args.data else (None, None, "random data")
-    problem = args.problem or guess(args.loss, y)
+    problem = args.problem or guess(losses[args.loss], y)
     if x is None or y is None:
         x, y = study.random_data(problem, args.samples, options["seed"])
     surfaces: dict[str, Surface] = {}
     summary: dict[str, Any] = {"problem": problem, "data": source, "samples": len(x)}
     first, second = options["first"], options["second"]
-    names = [args.loss] + ([args.compare] if args.compare else [])
-    if args.compare == args.loss:
-        raise ConfigError(f"Expected another loss to compare with; got {args.loss} twice.")
+    if args.compare and losses[args.compare] == losses[args.loss]:
+        raise ConfigError(f"--loss {args.loss} and --compare {args.compare} are the same loss. Choose another.")
     for name in names:
-        same = name == args.loss or name == "mse"
-        loss, activation = study.make_loss(
-            name, args.activation if same else None, problem, args.half and name == "mse"
-        )
+        squared = losses[name] == "squared-error"
+        same = name == args.loss or squared
+        loss, activation = study.make_loss(name, args.activation if same else None, problem, args.half and squared)
         targets = study.targets_for(loss, activation, y, problem)
         surface = grid(
             x, targets.values, loss, first, second,
@@ -244,9 +244,9 @@ def from_file(args: argparse.Namespace) -> tuple[Any, Any, str]:
 
 def guess(loss: str, y: Any) -> str:
     """The problem that was not named: binary for the losses of labels, and for mse on a file of zeros and ones."""
-    if loss in ("absolute", "huber"):
+    if loss in ("absolute-error", "huber"):
         return "linear"
-    if loss != "mse":
+    if loss != "squared-error":
         return "binary"
     return "binary" if y is not None and bool(((y == 0) | (y == 1)).all()) else "linear"
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
-import html
 from dataclasses import dataclass
-from typing import Any
 
 from ..data import Samples
 from ..differences import relative_error
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty
+from ..results import Record, Table
 from ..updates import Constant, GradientDescent, Rule, Schedule
+from .checks import check_hand_gradients
 from .options import Options
 from .steppers import ByAutograd, ByHand, MakeOptimiser
 
 
-@dataclass(frozen=True)
-class Lockstep:
+@dataclass(frozen=True, repr=False)
+class Lockstep(Record):
     """How far the two runs differ.
 
     `largest` is the largest relative difference of any parameter after any step, found at `step` in `parameter`;
@@ -35,21 +36,20 @@ class Lockstep:
     def passed(self) -> bool:
         return self.first is None
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(str(self))}</p>"
-
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A sentence."""
+        largest = f"{self.largest:.1e}"
         if self.first is None:
-            return f"{self.steps} steps, the same to {self.largest:.1e} (largest at step {self.step}, {self.parameter})"
-        step, name = self.first
-        return (
-            f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
-            f"largest {self.largest:.1e} at step {self.step}, {self.parameter}"
-        )
+            said = f"{self.steps} steps, the same to {largest} (largest at step {self.step}, {self.parameter})"
+        else:
+            step, name = self.first
+            said = f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
+            said += f"largest {largest} at step {self.step}, {self.parameter}"
+        return Table(note=said)
 
 
 def lockstep(
-    model: Any,
+    model: Model,
     loss: Loss,
     train: Samples,
     *,
@@ -77,7 +77,8 @@ def lockstep(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
         schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
-    first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
+    check_hand_gradients(copy.deepcopy(run.model), loss, train)
+    first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
     by_hand.rule.reset()  # torch's optimiser starts from zero as well
     by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule), optimiser)

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import errors
 from ..data import Samples
 from ..history import History
 from ..losses import Loss
-from ..models import evaluating
+from ..models import Model, evaluating
 from ..penalties import Penalty
 from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import cut, draw, whole
+from .checks import check_hand_gradients
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -53,6 +54,8 @@ class Loop:
         run = self.run
         if by not in ("fast", "hand", "autograd"):
             raise errors.ConfigError(f"by is 'fast', 'hand' or 'autograd'; got {by!r}.")
+        if by != "autograd" and not run.checked:
+            check_hand_gradients(run.model, run.loss, run.train)
         if run.precision != "full" and by != "fast":
             raise errors.ConfigError(
                 f"Precision {run.precision!r} is for by='fast' in one process; the step by hand and autograd compute "
@@ -186,8 +189,9 @@ class Loop:
 
     def measure(self, part: Samples) -> tuple[list[float], list[float]]:
         """For each run, the mean loss and the model's metric over a whole part."""
-        scores = self.scores(part)
-        losses, metrics = self.loss(scores, part.targets, validate=False), self.model.rate(scores, part.targets)
+        scores, targets = self.scores(part), part.targets
+        assert targets is not None
+        losses, metrics = self.loss(scores, targets, validate=False), self.model.score_of(scores, targets)
         return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
 
     def scores(self, part: Samples) -> Tensor:
@@ -242,7 +246,7 @@ class Descent(Options):
 
 
 def descend(
-    model: Any,
+    model: nn.Module,
     loss: Loss,
     train: Samples,
     *,
@@ -269,8 +273,8 @@ def descend(
 
     Parameters
     ----------
-    model : a module with `gradients(features, upstream)`. It is in training mode for the steps, in evaluation mode for
-        the evaluations, and is left in evaluation mode.
+    model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
+        for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
     loss : of its scores
     train : samples on the model's device and in its dtype
     rate : the step size η in w ← w − η g
@@ -311,12 +315,13 @@ def descend(
 
 
 @torch.no_grad()
-def evaluate(model: Any, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
+def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
     """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples."""
     scores = scores_of(model, part.features, chunk)
-    return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
+    assert part.targets is not None
+    return float(loss(scores, part.targets, validate=False)), float(model.score_of(scores, part.targets))
 
 
-def scores_of(model: Any, features: Any, chunk: int | None = None) -> Tensor:
+def scores_of(model: nn.Module, features: Any, chunk: int | None = None) -> Tensor:
     """The scores of many samples, computed in chunks of them."""
     return torch.cat([model(some) for some in features.split(chunk or chunk_of(features))])

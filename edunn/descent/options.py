@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import errors
 from ..data import Samples
 from ..losses import Loss
+from ..models import as_model
 from ..penalties import Penalty
 from ..runtime.devices import permutation
 from ..updates import Constant, GradientDescent, Rule, Schedule
@@ -23,7 +24,7 @@ from .fast import PRECISIONS, is_linear
 class Options:
     """What `descend` takes; see there for what each means."""
 
-    model: Any
+    model: Any  # a torch module; a `Model` once it is checked
     loss: Loss
     train: Samples
     rate: float
@@ -44,6 +45,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check_options(self)
+        self.model = as_model(self.model, self.loss, self.train.targets)
         if self.precision != "full":
             if not is_linear(self.model):
                 kind = type(self.model).__name__

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty, add_penalty, constrain
 from ..updates import Rule
 
@@ -48,7 +49,7 @@ class Stepper:
 class ByHand(Stepper):
     """The four verbs with our derivatives: the step that `by="hand"` runs."""
 
-    def __init__(self, model: Any, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
+    def __init__(self, model: Model, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
         self.model, self.loss, self.penalty, self.rule = model, loss, penalty, rule
 
     @torch.no_grad()
@@ -75,7 +76,7 @@ class ByAutograd(Stepper):
     """
 
     def __init__(
-        self, model: Any, loss: Loss, penalty: Penalty | None, rule: Rule, optimiser: MakeOptimiser | None = None
+        self, model: Model, loss: Loss, penalty: Penalty | None, rule: Rule, optimiser: MakeOptimiser | None = None
     ) -> None:
         self.model, self.loss, self.penalty = model, loss, penalty
         parameters = model.parameters()

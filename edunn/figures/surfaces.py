@@ -14,9 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-from ..history import History
-from ..landscape.basins import Basins
-from ..landscape.surface import Surface
+from .records import Basins, History, Surface
 from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, class_colours, number, plain, tidy
 
 MOST = 512  # points along an axis of a surface in 3-D: drawing takes a second there, and grows with the points
@@ -208,7 +206,7 @@ def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
 
 def points_of(path: Any) -> np.ndarray:
     """A path as (steps, 2); a history's snapshots of one weight and one bias."""
-    if isinstance(path, History):
+    if hasattr(path, "snapshots"):
         path = [[float(w["weight"].flatten()[0]), float(w["bias"].flatten()[0])] for _, w in path.snapshots]
     return array(path).reshape(-1, 2)
 

@@ -7,26 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..activations import ACTIVATIONS
-from ..errors import ConfigError, DataError, nearest
-from ..losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    Hinge,
-    Huber,
-    Logistic,
-    Loss,
-    Perceptron,
-    SquaredError,
-    ZeroOne,
-)
+from .. import activations, losses
+from ..errors import ConfigError, DataError
+from ..losses import Loss, SquaredError
 from ..runtime.devices import generator
+from ..runtime.names import resolve
 
 PROBLEMS = ("linear", "binary")
-LOSSES = ("mse", "bce", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one", "absolute", "huber")
+LOSSES = (
+    "squared-error", "binary-cross-entropy", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one",
+    "absolute-error", "huber",
+)  # fmt: skip
 THROUGH = ("identity", "sigmoid", "tanh")
 
-OWN = {"bce": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
+OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
 
 
 def make_loss(name: str, activation: str | None, problem: str, half: bool = False) -> tuple[Loss, str]:
@@ -35,43 +29,27 @@ def make_loss(name: str, activation: str | None, problem: str, half: bool = Fals
     Squared error of a binary problem goes through a sigmoid if nothing else is said; cross-entropy holds its sigmoid
     already; the losses for labels ±1 and the robust ones take the score as it is.
     """
-    known("loss", name, LOSSES)
-    known("problem", problem, PROBLEMS)
+    said, name = name, resolve(name, LOSSES, "loss")
+    problem = resolve(problem, PROBLEMS, "problem")
     if activation is not None:
-        known("activation", activation, THROUGH)
-    if name == "mse":
+        activation = resolve(activation, THROUGH, "activation")
+    if name == "squared-error":
         chosen = activation or ("sigmoid" if problem == "binary" else "identity")
-        return SquaredError(half=half, through=ACTIVATIONS[chosen]()), chosen
+        return SquaredError(half=half, through=activations.named(chosen)), chosen
     if half:
-        raise ConfigError(f"Expected --half with the loss mse alone; got it with {name}.")
+        raise ConfigError(f"The factor 1/2 belongs to the squared error alone; {said} has none.")
     own = OWN.get(name, "identity")
     if activation not in (None, own):
         raise ConfigError(
-            f"Expected activation {own} for the loss {name}, which is defined on "
-            f"{'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}; got {activation}. "
-            f"Only mse takes others."
+            f"The loss {said} is defined on {'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}, "
+            f"activation {own}; it takes no {activation}. Only the squared error takes others."
         )
-    made: dict[str, Loss] = {
-        "bce": BinaryCrossEntropy(),
-        "logistic": Logistic(),
-        "hinge": Hinge(),
-        "squared-hinge": Hinge(power=2),
-        "perceptron": Perceptron(),
-        "zero-one": ZeroOne(),
-        "absolute": AbsoluteError(),
-        "huber": Huber(),
-    }
-    return made[name], own
-
-
-def known(what: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise ConfigError(f"Expected {what} {', '.join(names)}; got {name!r}. {nearest(name, names)}")
+    return losses.named(name), own
 
 
 def random_data(problem: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
     """x standard normal; linear: y = 2x + 1 + ε with ε standard normal; binary: P(y = 1) = σ(2x − 1)."""
-    known("problem", problem, PROBLEMS)
+    problem = resolve(problem, PROBLEMS, "problem")
     if samples < 1:
         raise ConfigError(f"Expected 1 sample or more; got {samples}.")
     source = generator(seed)
