@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import check_number
+from .errors import ConfigError, check_number
 from .runtime import names
 from .runtime.broadcasting import along_runs
 from .runtime.reprs import ArgumentRepr
@@ -40,8 +40,11 @@ class Rule(ArgumentRepr):
         raise NotImplementedError
 
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        """Returns the optimiser of torch that takes the same steps."""
-        raise NotImplementedError
+        """Returns the optimiser of torch that takes the same steps, for `by="autograd"` and `descent.lockstep`."""
+        raise ConfigError(
+            f"{type(self).__name__} names no optimiser of torch. Give it a method twin(parameters, rate), or train "
+            f'with by="fast" or by="hand".'
+        )
 
     limit = ""  # `stability` over the largest curvature, as a formula
 

@@ -296,7 +296,10 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "loss.label_smoothing=abc"], "loss.label_smoothing must be a number"),
         (["train", "{softmax}", "--set", "run.name=../elsewhere"], "run.name becomes the name of a folder"),
         (["train", "{softmax}", "--set", "train.tolerance=-1"], "Expected a tolerance of 0 or more"),
-        (["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"], "Expected --by hand beside --resume"),
+        (
+            ["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"],
+            "A run by autograd keeps no checkpoint",
+        ),
         (["train", "{softmax}", "--set", "model=linear-regression"], "takes one score a class"),
         (["train", "{softmax}", "--set", "data.validaton=0.2"], "validaton"),
         (["train", "{softmax}", "--set", "data.name=digit"], "Did you mean 'digits'?"),

@@ -13,17 +13,16 @@ from ..penalties import Penalty
 from ..results import Record, Table
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .checks import check_hand_gradients
-from .loop import Descent
-from .progress import Progress
-from .steppers import ByAutograd, ByHand
+from .options import Options
+from .steppers import ByAutograd, ByHand, MakeOptimiser
 
 
 @dataclass(frozen=True, repr=False)
 class Lockstep(Record):
-    """How far the two runs came apart.
+    """How far the two runs differ.
 
-    `largest` is the largest relative difference of any parameter after any step, met at `step` in `parameter`;
-    `first` names the first step and parameter whose difference exceeded `tolerance`, None where none did.
+    `largest` is the largest relative difference of any parameter after any step, found at `step` in `parameter`;
+    `first` names the first step and parameter whose difference exceeds `tolerance`, None where none does.
     """
 
     steps: int
@@ -59,30 +58,34 @@ def lockstep(
     batch_size: int | None = None,
     penalty: Penalty | None = None,
     rule: Rule | None = None,
+    optimiser: MakeOptimiser | None = None,
     schedule: Schedule | None = None,
     seed: int = 0,
     tolerance: float = 1e-10,
 ) -> Lockstep:
     """Takes the same steps by hand and by autograd from the same start, and compares every parameter after each.
 
-    The options are those of `descend`; `model` and `rule` are copied and left as they are. AdaGrad, RMSprop and Adam
-    divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact implementations agree to
-    about 1e-10 only, however right both are.
+    The options are those of `descend`; `model` and `rule` are copied and left as they are. `optimiser` makes the
+    optimiser of torch that is to take the rule's steps, from the parameters (`lambda p: torch.optim.SGD(p, lr=0.1)`);
+    not given, it is the rule's `twin`. Each step sets its "lr" to the scheduled rate.
+
+    AdaGrad, RMSprop and Adam divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact
+    implementations agree to about 1e-10 only.
     """
     rule = rule or GradientDescent()
-    run = Descent(
+    run = Options(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
         schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
     check_hand_gradients(copy.deepcopy(run.model), loss, train)
     first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
-    by_hand.rule.reset()  # torch's optimiser starts anew as well
-    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))
+    by_hand.rule.reset()  # torch's optimiser starts from zero as well
+    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule), optimiser)
     largest, at, where, first, step = 0.0, 0, "", None, 0
     while step < steps:
         for features, targets in run.batches(step // run.steps_per_epoch):
-            rate_now = run.rate_at(step / run.steps_per_epoch, Progress())
+            rate_now = run.rate_at(step / run.steps_per_epoch)
             by_hand.step(features, targets, rate_now)
             by_autograd.step(features, targets, rate_now)
             step += 1

@@ -44,7 +44,7 @@ class Choice:
         self.rule = GradientDescent()
 
     def go(
-        self, by: str = "hand", progress: Progress | None = None, after_epoch: Callable[[Progress], None] | None = None
+        self, by: str = "fast", progress: Progress | None = None, after_epoch: Callable[[Progress], None] | None = None
     ) -> History:
         """One row for each k, in the place of epochs."""
         start = time.perf_counter()

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from .. import figures
 from ..descent import Descent, evaluate
-from ..descent.stack import grouped, together
+from ..descent.stack import group_by_kind, train_together
 from ..errors import ConfigError
 from ..history import History
 from ..results import Record, Table, cell
 from ..runtime.devices import threads_for
-from ..runtime.processes import Alone
+from ..runtime.processes import OneProcess
 from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
@@ -105,9 +105,9 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> Sweep:
-    """Trains a config once for each combination of values, and writes what came of it.
+    """Trains a config once for each combination of values, and writes the results.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def sweep(
         raise ConfigError(
             f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
         )
-    ranks = ranks or Alone()
+    ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
@@ -158,7 +158,7 @@ def result(
     seconds: float,
     folder: RunFolder,
 ) -> Sweep:
-    """What came of it, the best named and looked at on the test part, and all of it written."""
+    """Chooses the best run, measures it on the test part, and writes the results."""
     values = [
         {key: configs.split_override(f"{key}={value}")[1] for key, value in combination.items()}
         for combination in combinations
@@ -177,7 +177,7 @@ def result(
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
-    """A run for each config. Data and features are read once for all configs that have them in common."""
+    """Makes a run for each config. Data and features are read once for all configs that have them in common."""
     known: list[tuple[Config, Prepared]] = []
     runs, preparations = [], []
     for config in loaded:
@@ -208,12 +208,12 @@ def shared(config: Config) -> Config:
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 
-def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[History]:
+def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[History]:
     """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
 
     Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
     """
-    order = [index for group in grouped(runs) for index in group]
+    order = [index for group in group_by_kind(runs) for index in group]
     mine = order[ranks.place.rank :: ranks.place.world]
 
     def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
@@ -222,14 +222,14 @@ def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[Histo
         return list(zip(mine, histories, states, strict=True))
 
     found: dict[int, History] = {}
-    for index, history, state in itertools.chain.from_iterable(ranks.collected(trained)):
+    for index, history, state in itertools.chain.from_iterable(ranks.collect(trained)):
         found[index] = history
         runs[index].model.load_state_dict(state)
     return [found[index] for index in sorted(found)]
 
 
 def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
-    """All of them, as many at once as go together."""
+    """Trains all runs, as many at once as fit one stack."""
     numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
 
@@ -237,7 +237,7 @@ def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 
-        return together(runs, after_epoch=after_epoch)
+        return train_together(runs, after_epoch=after_epoch)
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:

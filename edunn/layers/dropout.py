@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..runtime.crew import Crew
 from ..runtime.devices import generator
 from ..runtime.reprs import ArgumentRepr
+from ..runtime.shared_batch import SharedBatch
 
 
 class Dropout(ArgumentRepr, nn.Module):
@@ -37,7 +37,7 @@ class Dropout(ArgumentRepr, nn.Module):
         self.seed = seed
         self.draws = 0
         self.held = False
-        self.crew: Crew | None = None
+        self.shared: SharedBatch | None = None
         self.mask: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ class Dropout(ArgumentRepr, nn.Module):
         Processes that share a batch each draw the mask of the whole batch and take their own rows.
         """
         shape, source = list(features.shape), generator(self.seed, self.draws)
-        if self.crew is None:
+        if self.shared is None:
             random = torch.rand(shape, generator=source)
         else:
-            shape[-2] = self.crew.size
-            random = torch.rand(shape, generator=source)[..., self.crew.rows, :]
+            shape[-2] = self.shared.size
+            random = torch.rand(shape, generator=source)[..., self.shared.rows, :]
         self.draws += 1
         return ((random >= self.p) / (1 - self.p)).to(features)
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-MODULES = ("broadcasting", "crew", "devices", "files", "names", "options", "prefetch", "processes", "rows", "threads")
+MODULES = (
+    "broadcasting", "devices", "files", "names", "options", "prefetch", "processes", "reprs", "rows", "shared_batch",
+    "threads",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,14 @@
-"""Plain descent with few outputs on many features, on a CPU of several cores: the least that a step can be.
+"""Plain descent with few outputs on many features, on a CPU of several cores.
 
-Such a step is three passes over the batch: it is gathered, and read by two products. What is left to save lies between
-them. The weight stays in blocks of features, so that each core finds its part where it left it and the product that
-makes the gradient also takes the step; and the objectives, which nobody reads before the epoch's end, are computed for
-many steps at once, from the scores that were met.
+Such a step is three passes over the batch: one gathers it, and two products read it. What can be saved lies between
+them. The weight stays in blocks of features, so that each core finds its part in its cache and the product that
+computes the gradient also takes the step. The objectives are not needed before the epoch's end: they are computed for
+many steps at once, from the scores of each step.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,31 +23,31 @@ from .step import FastStep, pointwise_upstream
 TOGETHER = 64  # steps whose objectives are computed at once
 
 
-class Thin(FastStep):
-    """One step on one batch: `FastStep` for `GradientDescent` and no penalty but L2.
+class FewOutputsStep(FastStep):
+    """`FastStep` for `GradientDescent` and no penalty but L2.
 
-    The model's weight is stale, and the objectives that were handed out are empty, until `settle`.
+    The model's weight is out of date, and the objectives that were returned are empty, until `write_back`.
     """
 
     def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
         super().__init__(model, loss, penalty, rule)
         self.outputs = self.weight.shape[0]
         self.parameters["weight"] = self.blocks = columns(self.weight).contiguous()
-        self.settled = True
+        self.written = True  # whether the model's weight is that of the blocks
         self.noted: list[tuple[Tensor, Tensor, Tensor | None]] = []  # scores, targets and penalty of each step
-        self.handed: Tensor  # their objectives
+        self.values: Tensor  # their objectives
 
     @staticmethod
     def applies(model: Linear, penalty: Penalty | None, rule: Rule) -> bool:
-        """Whether W has the shape for it, and each number of it is stepped by itself."""
+        """Whether W has few rows and many columns, and the rule updates each number of it by itself."""
         alone = type(rule) is GradientDescent and (penalty is None or type(penalty) is L2)
         return alone and Products(model.weight.detach()).thin
 
     def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:  # type: ignore[override]  # of one run
-        """Takes the step; the objective before it, to be filled in."""
-        if self.settled:
+        """Takes the step; returns the objective before it, which `write_back` fills in."""
+        if self.written:
             self.blocks.copy_(columns(self.weight))
-            self.settled = False
+            self.written = False
         samples = features.shape[0]
         x = columns(features)
         scores = torch.bmm(self.blocks, x.mT).sum(0)
@@ -64,19 +66,26 @@ class Thin(FastStep):
             self.bias.add_(upstream.sum(-1), alpha=mean)
         return value
 
+    def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float]) -> Tensor:
+        if len(rates) == 1:
+            return super().steps(features, targets, rates)  # a view, which `write_back` fills in
+        values = [self.step(x, y, rate) for x, y, rate in zip(features, targets, rates, strict=True)]
+        self.write_back()
+        return torch.stack(values)
+
     def as_given(self, scores: Tensor) -> Tensor:
-        """(…, outputs, samples) as the loss has them."""
+        """Scores of shape (…, outputs, samples) in the loss's layout."""
         return scores.squeeze(-2) if self.one_output else scores.mT
 
     def note(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Keeps what the objective is made of, and hands out the place where it will stand."""
+        """Keeps what the objective is computed from, and returns the place where it will be."""
         if self.noted and (len(self.noted) == TOGETHER or self.noted[0][0].shape != scores.shape):
             self.fill_in()
         if not self.noted:
-            self.handed = scores.new_empty(TOGETHER)
+            self.values = scores.new_empty(TOGETHER)
         paid = None if self.penalty is None else self.penalty_value(self.penalty)
         self.noted.append((scores, targets, paid))
-        return self.handed[len(self.noted) - 1]
+        return self.values[len(self.noted) - 1]
 
     def fill_in(self) -> None:
         """The objectives of the steps that were noted."""
@@ -84,14 +93,14 @@ class Thin(FastStep):
         values = self.loss(self.as_given(torch.stack(scores)), torch.stack(targets), validate=False)
         if self.penalty is not None:
             values += torch.stack(paid)
-        self.handed[: len(values)] = values
+        self.values[: len(values)] = values
         self.noted = []
 
     @torch.no_grad()
-    def settle(self) -> None:
-        """Fills in the objectives, and writes the weight into the model's own; the next step starts from that."""
+    def write_back(self) -> None:
+        """Fills in the objectives, and copies the weight into the model; the next step starts from there."""
         if self.noted:
             self.fill_in()
-        if not self.settled:
+        if not self.written:
             columns(self.weight).copy_(self.blocks)
-            self.settled = True
+            self.written = True

@@ -1,15 +1,15 @@
-"""Single-sample descent in blocks: many steps on one sample each at the price of a few products, and the same numbers.
+"""Single-sample descent in blocks: many steps on one sample each for the cost of a few products. Same numbers.
 
-A step on sample i needs the scores that the i − 1 steps before it have left. Those steps only added multiples of their
-samples to the weights, so with the block's first weights W₀ and u_j the upstream of step j
+Step i needs its sample's scores after the steps before it. Those steps only added multiples of their samples to the
+weights, so with the block's first weights W₀ and u_j the upstream of step j
 
     scores_i = a_i W₀ x_i + Σ_{j < i} c_ij (x_j · x_i) u_j,    u_i = ∂ℓ/∂scores_i
 
 where a and c follow from the rates and the rule alone (plain descent without decay: a_i = 1, c_ij = −rate_j). All the
-products x_j · x_i are one small matrix. u stands on both sides: it is guessed and put in again until it no longer
-changes. The guess for step i is right as soon as those before it are, so that happens after as many rounds as the block
-has steps at the latest; after four or five of them where a step changes little. What then stands is the
-result of the loop, not an approximation of it: the two differ as two orders of summation do.
+products x_j · x_i are one small matrix. u is on both sides: the equation is iterated until u no longer changes. The
+value for step i is right as soon as those before it are, so this takes at most as many rounds as the block has steps,
+and four or five where a step changes little. The result is that of the loop, not an approximation of it: the two
+differ as two orders of summation do.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from ...layers import Linear
 from ...losses import Loss
 from ...penalties import L2, Penalty
 from ...updates import GradientDescent, Momentum, Nesterov, Rule
+from ..steppers import Stepper
 from .step import FastStep, pointwise_upstream
 
 BLOCK = 32  # more steps share more of a product, but their (x_j · x_i) grow with the square
 
 
-class Singles:
+class SingleSampleSteps(Stepper):
     """Steps on one sample each, a block of them at a time. For a linear model, one run, on a CPU."""
 
     block = BLOCK
@@ -44,13 +45,14 @@ class Singles:
 
     @staticmethod
     def applies(model: Linear, penalty: Penalty | None, rule: Rule) -> bool:
-        """Whether weights are sums of samples under this rule and penalty."""
+        """Whether the weights are sums of samples under this rule and penalty."""
         linear = type(rule) in (GradientDescent, Momentum, Nesterov) and (penalty is None or type(penalty) is L2)
         return linear and model.weight.ndim == 2 and model.weight.device.type == "cpu"
 
     @torch.no_grad()
     def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float]) -> Tensor:
-        """One step on each sample in turn; the objective before each, (samples,)."""
+        """One step on each sample in turn; returns the objective before each, (steps,)."""
+        features, targets = features.squeeze(1), targets.squeeze(1)
         parts = self.parts(features, rates)
         scores = torch.stack([part.start() for part in parts]).sum(0)
         effect = torch.stack([part.path * part.gram for part in parts]).sum(0)
@@ -66,7 +68,7 @@ class Singles:
                 if part.decay:
                     losses = losses + part.decay / 2 * part.squared_norms(upstream)
         if not bool(losses.isfinite().all()):
-            # 0 · inf is nan, and a later step must not touch an earlier one: as written, one after another
+            # 0 · inf is nan, and a later step must not change an earlier one: one after another, then
             each = zip(features.split(1), targets.split(1), rates, strict=True)
             return torch.stack([self.one_by_one.step(x, y, rate) for x, y, rate in each])
         self.rule.steps += len(rates)
