@@ -18,12 +18,11 @@ from ..models import LinearModel
 from ..penalties import Penalty
 from ..runtime.threads import Split, whole
 from . import directions, methods, spectral
-from .minima import newton
 from .modules import ModulePlane
 from .planes import Field, PenaltyAlong, Plane, Window, axis
 from .surface import Surface, compute
+from .windows import default_window
 
-POINTS, PLANE_POINTS = 512, 201  # along an axis whose window nobody gave: of one feature, and of a model
 KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.MaxPool1d, nn.MaxPool2d, nn.Threshold)
 
 
@@ -48,7 +47,7 @@ def grid(
     x : (samples,) or (samples, 1)
     y : (samples,), as the loss wants them: bits, signs or real numbers
     w, b : (low, high, count) with both ends included, or the values. One number for b is the curve L(w) at that b.
-        What is not given is chosen from the curvature and the data's scale: see `window`.
+        What is not given is chosen from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
     dtype : of the computation. float64; float32 is faster in `direct`
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
@@ -63,7 +62,7 @@ def grid(
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
-        chosen = window(plane)
+        chosen = default_window(plane)
         w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
     first, second = axis("w", w), axis("b", b)
     return compute(plane, first, second, method, order=2 if derivatives else 0)
@@ -133,7 +132,7 @@ def plane(
     field = along(model, loss, samples, first, second, penalty, names)
     field = replace(field, split=split)
     if a is None or b is None:
-        chosen = window(field, around_start=True)
+        chosen = default_window(field, around_start=True)
         a, b = chosen[0] if a is None else a, chosen[1] if b is None else b
     axes = axis(names[0], a, 0.0), axis(names[1], b, 0.0)
     order = 2 if derivatives else 0
@@ -214,48 +213,3 @@ def interpolated(field: ModulePlane, first: Tensor, second: Tensor, method: str)
     error = methods.measured_error(field, first, second, values)
     about = f"{type(field.loss).__name__} of {type(field.model).__name__}, {field.samples:,} samples"
     return Surface(first, second, values, field.names, about, used, error, time.perf_counter() - start, field)
-
-
-def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
-    """A window from the curvature and the data's scale.
-
-    About the minimum, where there is one within reach: four times as wide, along each axis, as the quadratic model
-    needs to rise by what the loss falls from the start (0, 0) to the minimum; and the start is inside. Else ±10 in
-    units of the axis' own scale, 1/√(mean S²), over which the scores change by about 10.
-    """
-    zero = torch.zeros(1, 2, dtype=torch.float64, device=field.device)
-    precise = field.to(torch.float64)
-    sizes = [1.0, 1.0]
-    if isinstance(field, Plane):
-        sizes = [1 / max(float(s.double().square().mean()) ** 0.5, 1e-300) for s in (field.first, field.second)]
-        sizes = [size if size < 1e200 else 1.0 for size in sizes]
-    elif isinstance(field, ModulePlane):
-        sizes = [0.1, 0.1]  # ten of them are a whole direction
-    found = None
-    if isinstance(field, Plane) and field.loss.smooth:
-        scale = torch.tensor(sizes, dtype=torch.float64, device=field.device)
-        free = torch.ones(2, dtype=torch.bool, device=field.device)
-        state = newton(precise, zero, scale, free, 1e-15 * float(precise.at(zero)[0, 0]), rounds=60)
-        if bool(state.done[0]) and bool(state.points.isfinite().all()):
-            found = state
-    windows = []
-    for k in (0, 1):
-        half, centre = 10 * sizes[k], 0.0
-        if found is not None:
-            curvature = float(found.jets[3 if k == 0 else 5, 0])
-            place, fall = float(found.points[0, k]), float(found.start[0] - found.jets[0, 0])
-            fall = max(fall, 0.1 * abs(float(found.jets[0, 0])), 1e-300)
-            if curvature > 1e-6 * fall / sizes[k] ** 2 and abs(place) < 1e4 * sizes[k]:
-                half = 4 * (2 * fall / curvature) ** 0.5
-                centre = 0.0 if around_start else place
-                half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))
-            if half < 1e-6 * sizes[k]:  # a loss of 0 at the start has nothing to fall
-                half = 10 * sizes[k]
-        low, high = rounded(centre - half), rounded(centre + half)
-        windows.append((low, high, PLANE_POINTS if around_start else POINTS))
-    return windows[0], windows[1]
-
-
-def rounded(value: float) -> float:
-    """To two digits: a window's ends are for people."""
-    return float(f"{value:.2g}")

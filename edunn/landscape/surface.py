@@ -1,8 +1,7 @@
-"""The surface of a loss over two coordinates: its values, how they were computed, and what can be read off them."""
+"""The surface of a loss over two coordinates: its values, how they were computed, and its readings."""
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import math
@@ -11,16 +10,20 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import errors
+from ..results import Table
 from ..runtime.files import strict, write_atomically
 from . import methods
 from .planes import JET, Field, Plane
+
+if TYPE_CHECKING:
+    from .report import Report
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,8 +34,8 @@ class Surface:
     the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
     largest loss there. It prints as a table, saves to npz and loads back.
 
-    What needs the loss itself and not only its values (minima, plateaus, convexity, basins) is there as long as the
-    surface knows its `field`; a surface that was loaded from a file does not.
+    Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
+    it knows its `field`. A surface that was loaded from a file does not.
     """
 
     first: Tensor
@@ -44,7 +47,7 @@ class Surface:
     error: float
     seconds: float
     field: Field | None = None
-    jet: Tensor | None = None  # (6, …) value, gradient and Hessian, where they came in the same pass
+    jet: Tensor | None = None  # (6, …) value, gradient and Hessian, if one pass computed all
 
     # ---- readings ----------------------------------------------------------------------------------------------------
 
@@ -60,7 +63,7 @@ class Surface:
         return (self.derivatives if with_hessian or self.jet is not None else self.jets(1))[1:3]
 
     def jets(self, order: int) -> Tensor:
-        """The jet over the grid by the cheapest method, or what came with the values."""
+        """Returns the jet over the grid: the stored one, or one computed by the cheapest method."""
         if self.jet is not None and len(self.jet) >= JET[order]:
             return self.jet[: JET[order]]
         field = self.known("its derivatives")
@@ -72,7 +75,7 @@ class Surface:
 
     @property
     def lowest(self) -> dict[str, float]:
-        """The least value on the grid, and where it is."""
+        """The least value on the grid, and its place: {w, b, loss}."""
         index = methods.least(self.values)
         i, j = divmod(index, len(self.second))
         return self.point(float(self.first[i]), float(self.second[j]), float(self.values[i, j]))
@@ -83,19 +86,19 @@ class Surface:
         return int((~self.values.isfinite()).sum())
 
     def minima(self) -> list[dict[str, Any]]:
-        """The grid's local minima, polished and classed: see `analysis.minima`."""
+        """Returns the grid's local minima, polished and classified: see `minima.minima`."""
         from . import analysis
 
         return analysis.minima(self)
 
     def plateaus(self, *thresholds: float) -> dict[str, float]:
-        """The share of grid points whose gradient norm along the coordinates is below each threshold."""
+        """Returns the share of grid points whose gradient norm along the coordinates is below each threshold."""
         from . import analysis
 
         return analysis.plateaus(self, thresholds or (1e-3, 1e-6))
 
     def convex(self) -> bool | None:
-        """Whether the loss is convex along the plane: True, False, or None when it cannot be told."""
+        """Returns whether the loss is convex along the plane: True, False, or None if unknown."""
         from . import analysis
 
         return analysis.convexity(self).convex
@@ -107,7 +110,7 @@ class Surface:
         return analysis.convexity(self).smallest
 
     def basins(self, rate: float = 1.0, steps: int = 1000) -> Any:
-        """Gradient descent from every grid point at once: see `analysis.basins`."""
+        """Runs gradient descent from every grid point at once: see `basins.basins`."""
         from . import analysis
 
         return analysis.basins(self, rate, steps)
@@ -123,44 +126,56 @@ class Surface:
         return self.values[:, int((self.second - second).abs().argmin())]
 
     def known(self, what: str) -> Field:
-        """The field, or a sentence that says what to do."""
+        """Returns the field. Raises DataError if the surface was loaded from a file."""
         if self.field is None:
             raise errors.DataError(
-                f"Expected a surface that knows its data for {what}; this one was loaded from a file and has values "
-                f"alone. Compute it again with edunn.landscape.grid or plane."
+                f"This surface was loaded from a file: it holds values, and not the data needed for {what}. "
+                f"Compute it again with edunn.landscape.grid or plane."
             )
         return self.field
 
     def point(self, first: float, second: float, loss: float) -> dict[str, float]:
+        """Returns a point of the surface as a dictionary, by the names of the coordinates."""
         return {self.names[0]: first, self.names[1]: second, "loss": loss}
 
     # ---- as text, and to and from a file -----------------------------------------------------------------------------
 
-    def rows(self) -> list[tuple[str, str]]:
-        """What the table shows."""
+    def report(
+        self,
+        basins: bool = False,
+        rate: float = 1.0,
+        steps: int = 1000,
+        plateaus: tuple[float, ...] = (1e-3, 1e-6),
+    ) -> Report:
+        """Returns all readings in one record that prints, is drawn and becomes JSON: see `report.Report`."""
+        from .report import report
+
+        return report(self, basins, rate, steps, plateaus)
+
+    def table(self) -> Table:
+        """The loss, the axes, how the values were computed, and their range."""
         finite = self.values[self.values.isfinite()]
-        lines = [("loss", self.loss)]
+        rows = []
         for name, axis in zip(self.names, (self.first, self.second), strict=True):
-            lines.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} points"))
-        lines.append(("method", f"{self.method}, {self.seconds:.3g} s"))
-        lines.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
+            rows.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} point{'s' * (len(axis) != 1)}"))
+        rows.append(("method", f"{self.method}, {self.seconds:.3g} s"))
+        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
         if len(finite):
             low = self.lowest
             where = ", ".join(f"{name} = {low[name]:.6g}" for name in self.names)
-            lines.append(("lowest", f"{low['loss']:.10g} at {where}"))
-            lines.append(("highest", f"{float(finite.max()):.10g}"))
+            rows.append(("lowest", f"{low['loss']:.10g} at {where}"))
+            rows.append(("highest", f"{float(finite.max()):.10g}"))
         if self.not_finite:
-            lines.append(("not finite", f"{self.not_finite} of {self.values.numel()} points"))
-        return lines
+            rows.append(("not finite", f"{self.not_finite} of {self.values.numel()} points"))
+        return Table(("loss", self.loss), tuple(rows))
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<10}  {text}" for name, text in self.rows())
+        return str(self.table())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self.rows())
-        return f"<table>{cells}</table>"
+        return self.table().html()
 
     def save(self, path: str | Path) -> None:
         """Writes the coordinates under their names, `values`, and `about` (JSON: loss, method, error, …), as npz."""
@@ -177,7 +192,7 @@ class Surface:
         try:
             write_atomically(path, buffer.getvalue())
         except OSError as error:
-            raise errors.DataError(f"Expected to write the surface to {path}; {error.strerror}.") from None
+            raise errors.DataError(f"The surface cannot be written to {path}: {error.strerror}.") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Surface:
@@ -192,9 +207,7 @@ class Surface:
             error = math.nan if about["error"] is None else float(about["error"])
             return cls(first, second, values, names, about["loss"], about["method"], error, about["seconds"])
         except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as problem:
-            raise errors.DataError(
-                f"Expected a surface written by edunn in {path}; it cannot be read: {problem}."
-            ) from None
+            raise errors.DataError(f"{path} cannot be read as a surface that edunn wrote: {problem}.") from None
 
 
 @torch.no_grad()
@@ -220,7 +233,7 @@ def compute(
 
 
 def described(plane: Plane) -> str:
-    """The loss and the number of samples, as a table's head says it."""
+    """Returns the loss and the number of samples, for people: `BinaryCrossEntropy, 60 samples`."""
     name = type(plane.loss).__name__
     through = getattr(plane.loss, "through", None)
     if through is not None and type(through).__name__ != "Identity":
