@@ -267,12 +267,12 @@ def test_schedules_stay_between_one_and_their_end(epoch: float, epochs: float) -
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Momentum(1.0), r"momentum in \[0, 1\); got 1"),
-        (lambda: Nesterov(-0.1), r"momentum in \[0, 1\); got -0\.1"),
-        (lambda: RMSprop(decay=1.5), r"decay in \[0, 1\)"),
-        (lambda: Adam(beta1=math.nan), r"beta1 in \[0, 1\); got nan"),
-        (lambda: Adam(beta2=1.0), r"beta2 in \[0, 1\)"),
-        (lambda: StepDecay(every=0), "every above 0"),
+        (lambda: Momentum(1.0), r"momentum must be a number in \[0, 1\); got 1"),
+        (lambda: Nesterov(-0.1), r"momentum must be a number in \[0, 1\); got -0\.1"),
+        (lambda: RMSprop(decay=1.5), r"decay must be a number in \[0, 1\)"),
+        (lambda: Adam(beta1=math.nan), r"beta1 must be a number in \[0, 1\); got nan"),
+        (lambda: Adam(beta2=1.0), r"beta2 must be a number in \[0, 1\)"),
+        (lambda: StepDecay(every=0), "every must be a number above 0"),
     ],
     ids=["momentum", "nesterov", "rmsprop", "adam beta1", "adam beta2", "step"],
 )
@@ -287,3 +287,25 @@ def test_registries_name_every_rule_and_schedule() -> None:
 
     assert set(RULES.values()) == defined(Rule)
     assert set(SCHEDULES.values()) == defined(Schedule)
+
+
+def test_field_21_step_decay_counts_whole_periods() -> None:
+    """Ten steps an epoch and a period of a tenth of one: 0.3 / 0.1 is 2.999… in floating point."""
+    schedule = StepDecay(0.5, every=0.1)
+    assert [schedule(i / 10, 1) for i in range(40)] == [0.5**i for i in range(40)]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1, "0.5", True, None], ids=repr)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda v: Momentum(v), lambda v: RMSprop(decay=v), lambda v: RMSprop(epsilon=v), lambda v: AdaGrad(epsilon=v),
+        lambda v: Adam(beta1=v), lambda v: Adam(beta2=v), lambda v: Adam(epsilon=v), lambda v: StepDecay(factor=v),
+        lambda v: StepDecay(every=v), lambda v: CosineDecay(v), lambda v: LinearDecay(v), lambda v: InverseTimeDecay(v),
+    ],
+    ids=["momentum", "decay", "rms-epsilon", "adagrad-epsilon", "beta1", "beta2", "epsilon", "factor", "every",
+         "cosine", "linear", "inverse"],
+)  # fmt: skip
+def test_field_28_options_that_mean_nothing_are_refused(make: Callable[[object], object], bad: object) -> None:
+    with pytest.raises(ConfigError, match="must be a number"):
+        make(bad)

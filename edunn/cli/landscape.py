@@ -84,9 +84,7 @@ def window(surface: Surface, k: int) -> list[float]:
     return [float(axis[0]), float(axis[-1]), len(axis)]
 
 
-def from_problem(
-    args: argparse.Namespace, options: Options, processes: Alone
-) -> tuple[list[Drawing], dict[str, Any]]:
+def from_problem(args: argparse.Namespace, options: Options, processes: Alone) -> tuple[list[Drawing], dict[str, Any]]:
     """Reports the (w, b) surfaces of one loss or two, over the same window."""
     from ..landscape import study
 
@@ -99,13 +97,10 @@ def from_problem(
         names, x, y, problem=args.problem, activation=args.activation, half=args.half, samples=args.samples,
         seed=options.seed, source=source,
     )  # fmt: skip
-    w, b, method = options.first, options.second, args.method
-    surfaces = []
-    for case in studies:
-        surfaces.append(
-            case.grid(w, b, method=method, dtype=options.dtype, device=options.device, split=processes.split)
-        )
-        w, b, method = surfaces[0].first, surfaces[0].second, "auto"  # the second loss over the window of the first
+    common = {"dtype": options.dtype, "device": options.device, "split": processes.split}
+    first = studies[0].grid(options.first, options.second, method=args.method, **common)
+    # a second loss over the window of the first
+    surfaces = [first, *(case.grid(first.first, first.second, **common) for case in studies[1:])]
     drawings = [
         Drawing(case.name, case.title, reported(args, options, surface),
                 loss=case.name, activation=case.activation, labels=case.labels)

@@ -21,7 +21,9 @@ Window = tuple[float, float, int]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's own arguments, then those of every command."""
     problem = parser.add_argument_group("problem")
-    problem.add_argument("--problem", help="linear or binary (default: by the loss; with --data and mse, by the labels)")
+    problem.add_argument(
+        "--problem", help="linear or binary (default: by the loss; with --data and mse, by the labels)"
+    )
     problem.add_argument("--loss", default="mse", help="mse, bce, logistic, hinge, squared-hinge, perceptron, "
                          "zero-one, absolute or huber (default: mse)")  # fmt: skip
     problem.add_argument("--activation", help="identity, sigmoid or tanh, for mse (default: sigmoid if binary)")
@@ -82,7 +84,10 @@ def parse_options(args: argparse.Namespace) -> Options:
     steps = 1000 if args.steps is None else args.steps
     if steps < 1:
         raise ConfigError(f"--steps is 1 or more; got {args.steps}.")
-    first, second = parse_window("--a" if args.run else "--w", args.a if args.run else args.w), parse_window("--b", args.b)
+    first, second = (
+        parse_window("--a" if args.run else "--w", args.a if args.run else args.w),
+        parse_window("--b", args.b),
+    )
     check_size(first, second, bool(args.run))
     return Options(
         first=first,

@@ -108,6 +108,5 @@ def plane_directions(
         one, two = plane.split("],")
         return directions.parameter(model, one + "]"), directions.parameter(model, two)
     raise ConfigError(
-        f"Unknown plane {plane!r}. It is random, principal, hessian, or two parameters such as "
-        f"weight[0,3],weight[0,4]."
+        f"Unknown plane {plane!r}. It is random, principal, hessian, or two parameters such as weight[0,3],weight[0,4]."
     )

@@ -19,7 +19,7 @@ from ..penalties import Penalty
 from ..runtime.threads import Split, whole
 from . import directions, methods, spectral
 from .modules import ModulePlane
-from .planes import Field, PenaltyAlong, Plane, Window, axis
+from .planes import PenaltyAlong, Plane, Window, axis
 from .surface import Surface, compute
 from .windows import default_window
 
@@ -80,7 +80,7 @@ def one_feature(
             f"Expected one feature, x of shape (samples,); got {errors.shape(x)}. For more features use "
             f"edunn.landscape.plane with a model and two directions."
         )
-    if loss.event:
+    if loss.class_axis:
         raise errors.ConfigError(
             f"Expected a loss on one score for the (w, b) grid; got {type(loss).__name__}, which has a class axis. Use "
             f"edunn.landscape.plane with a model."
@@ -173,7 +173,7 @@ def along(
     for direction in (first, second):
         directions.check_names(here, direction)
     first, second = ({k: d[k].to(p) for k, p in here.items()} for d in (first, second))
-    if loss.event == 0 and not targets.dtype.is_floating_point:
+    if not loss.class_axis and not targets.dtype.is_floating_point:
         targets = targets.to(next(iter(here.values())).dtype)
     if not isinstance(model, LinearModel):
         if penalty is not None:

@@ -1,7 +1,7 @@
 """The lecture's study: a problem, a loss and an activation by name, on random data or on two columns of a file.
 
-    first, second = study.studies(["mse", "bce"], problem="binary", activation="sigmoid")
-    first.grid(w=(-20, 20, 512), b=(-20, 20, 512)).report()
+first, second = study.studies(["mse", "bce"], problem="binary", activation="sigmoid")
+first.grid(w=(-20, 20, 512), b=(-20, 20, 512)).report()
 """
 
 from __future__ import annotations
@@ -208,7 +208,8 @@ def targets_for(loss: Loss, activation: str, y: Tensor, problem: str) -> Targets
         if loss.labels == "signs" or bool(((y < 0) | (y > 1)).any()):
             odd = float(y[~((y == 0) | (y == 1))][0])
             raise DataError(
-                f"A binary problem has labels 0 and 1, or -1 and 1; got {odd:g}. For a real target use --problem linear."
+                f"A binary problem has labels 0 and 1, or -1 and 1; got {odd:g}. "
+                f"For a real target use --problem linear."
             )
         return Targets(y, "probabilities")  # cross-entropy and squared error take them
     if loss.labels == "signs" or activation == "tanh":
