@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +21,6 @@ from ..results import Table
 from ..runtime.files import strict, write_atomically
 from . import methods
 from .planes import JET, Field, Plane
-
-if TYPE_CHECKING:
-    from .report import Report
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,7 +143,7 @@ class Surface:
         rate: float = 1.0,
         steps: int = 1000,
         plateaus: tuple[float, ...] = (1e-3, 1e-6),
-    ) -> Report:
+    ) -> Any:
         """Returns all readings in one record that prints, is drawn and becomes JSON: see `report.Report`."""
         from .report import report
 
