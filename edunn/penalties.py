@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from . import differences
 from .errors import ConfigError, check_number
 from .runtime.broadcasting import along_runs
 
@@ -24,6 +25,9 @@ class Penalty(nn.Module):
     strength : λ ≥ 0, a number or a tensor of shape `runs`
     bias : penalise biases as well
     """
+
+    convex: bool | None = None  # in the weights; None: not declared
+    quadratic: bool = False  # a constant times Σ w²: along a plane of weights it is a quadratic form
 
     def __init__(self, strength: float | Tensor, bias: bool = False) -> None:
         super().__init__()
@@ -45,6 +49,10 @@ class Penalty(nn.Module):
     def gradient(self, weight: Tensor) -> Tensor:
         """d penalty / d weight, of the weight's shape; a subgradient at kinks."""
         raise NotImplementedError
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        """The second derivative in each entry, of the weight's shape: by differences, where there is no formula."""
+        return differences.derivative(self.gradient, weight)
 
     def measure(self, weight: Tensor) -> Tensor:
         """The contribution of each entry to R, of the weight's shape."""
@@ -99,6 +107,9 @@ class L2(Penalty):
     Learning, §7.1.1.
     """
 
+    convex = True
+    quadratic = True
+
     def __init__(self, strength: float | Tensor, half: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.factor = 0.5 if half else 1.0
@@ -108,6 +119,9 @@ class L2(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * 2 * self.factor * weight
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return self.strength_along(weight) * 2 * self.factor * torch.ones_like(weight)
 
 
 class L1(Penalty):
@@ -122,6 +136,8 @@ class L1(Penalty):
     See Hastie, Tibshirani & Wainwright, Statistical Learning with Sparsity, §5.3.
     """
 
+    convex = True
+
     def __init__(self, strength: float | Tensor, proximal: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.proximal = proximal
@@ -131,6 +147,9 @@ class L1(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * torch.sign(weight)
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return torch.zeros_like(weight)
 
     @property
     def followed(self) -> Penalty | None:
@@ -153,6 +172,8 @@ class ElasticNet(Penalty):
     scikit-learn: `SGDClassifier(penalty="elasticnet")` has alpha · (l1_ratio Σ|w| + ½(1 − l1_ratio) Σw²).
     """
 
+    convex = True
+
     def __init__(self, strength: float | Tensor, beta: float = 1.0, proximal: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.beta = check_number("beta", beta, 0)
@@ -164,6 +185,9 @@ class ElasticNet(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * (2 * self.beta * weight + torch.sign(weight))
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return self.strength_along(weight) * 2 * self.beta * torch.ones_like(weight)
 
     @property
     def followed(self) -> Penalty | None:
@@ -188,6 +212,8 @@ class MaxNorm(Penalty):
     See Srivastava et al. 2014, Dropout, JMLR 15, §5.1.
     """
 
+    convex = True
+
     def __init__(self, limit: float) -> None:
         super().__init__(0.0)
         self.limit = check_number("limit", limit, 0, open_ends="low")
@@ -196,6 +222,9 @@ class MaxNorm(Penalty):
         return torch.zeros_like(weight)
 
     def gradient(self, weight: Tensor) -> Tensor:
+        return torch.zeros_like(weight)
+
+    def curvature(self, weight: Tensor) -> Tensor:
         return torch.zeros_like(weight)
 
     @property

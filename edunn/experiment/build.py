@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import data
-from ..activations import ACTIVATIONS, Sigmoid
+from ..activations import ACTIVATIONS
 from ..data import Dataset, Samples
 from ..descent import Descent
 from ..errors import ConfigError, DataError, check_same_shape, nearest
@@ -155,7 +155,7 @@ def two_class_labels(loss: Loss) -> str:
     """
     if loss.labels in ("bits", "signs"):
         return loss.labels
-    return "bits" if isinstance(getattr(loss, "through", None), Sigmoid) else "signs"
+    return "bits" if loss.unreachable == (0.0, 1.0) else "signs"
 
 
 def make_descent(

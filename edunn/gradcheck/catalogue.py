@@ -210,13 +210,13 @@ def loss_subjects(name: str, loss: losses.Loss, draw: Draw) -> list[Subject]:
         loss_subject(f"loss {name}, a stack of two", loss, draw.normal(2, *shape) * 2, targets),
         *curvature_subjects(name, loss, draw.normal(*shape) * 2, targets, draw),
     ]
-    if isinstance(loss, losses.CrossEntropy):
+    if loss.class_axis and loss.soft_labels:
         rows = draw.distributions(*shape)
         found.append(loss_subject(f"loss {name}, distributions", loss, draw.normal(*shape) * 2, rows))
     if isinstance(loss, losses.SquaredError) and loss.class_axis:
         rows = draw.normal(*shape)
         found.append(loss_subject(f"loss {name}, rows of targets", loss, draw.normal(*shape) * 2, rows))
-    if isinstance(loss, losses.BinaryCrossEntropy):
+    if loss.soft_labels and not loss.class_axis:
         found.append(
             loss_subject(f"loss {name}, probabilities", loss, draw.normal(*shape), draw.normal(*shape).sigmoid())
         )

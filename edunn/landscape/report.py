@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..losses import ZeroOne
 from ..results import Table
 from . import analysis
 from .analysis import Convexity
 from .basins import Basins
-from .planes import Plane
-from .surface import Surface
+from .loss_grid import LossGrid
 
 SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
@@ -34,7 +32,7 @@ class Report:
     basins : where gradient descent ends from every grid point, if asked
     """
 
-    surface: Surface
+    surface: Any  # a `Surface`, which imports this module
     minima: tuple[dict[str, Any], ...]
     plateaus: dict[str, float]
     convexity: Convexity
@@ -67,6 +65,7 @@ class Report:
             "condition": self.condition,
             "hint": self.hint,
             "note": "; ".join(self.remarks) or None,
+            "notes": list(surface.notes),
         }
         if self.limits is not None:
             result["limits"] = self.limits
@@ -107,7 +106,7 @@ class Report:
 
 
 def report(
-    surface: Surface,
+    surface: LossGrid,
     basins: bool = False,
     rate: float = 1.0,
     steps: int = 1000,
@@ -121,11 +120,11 @@ def report(
     plateaus : thresholds of the gradient norm
     """
     field = surface.known("its readings")
-    minima = tuple(surface.minima())
+    minima = tuple(analysis.minima(surface))
     shares = analysis.plateaus(surface, plateaus)
     convexity = analysis.convexity(surface)
-    condition, hint = surface.condition()
-    curve = isinstance(field, Plane) and field.one_feature and len(surface.second) == 1
+    condition, hint = analysis.condition(surface)
+    is_curve = field.feature is not None and len(surface.second) == 1
     return Report(
         surface=surface,
         minima=minima,
@@ -133,16 +132,16 @@ def report(
         convexity=convexity,
         condition=condition,
         hint=hint,
-        remarks=tuple(remarks(surface, minima)),
-        limits=analysis.limits(surface) if curve else None,
-        basins=surface.basins(rate, steps) if basins else None,
+        remarks=tuple(remarks(surface, minima, field.flat)),
+        limits=analysis.limits(surface) if is_curve else None,
+        basins=analysis.basins(surface, rate, steps) if basins else None,
     )
 
 
-def remarks(surface: Surface, minima: tuple[dict[str, Any], ...]) -> Iterator[str]:
-    """What the numbers alone do not say."""
-    if isinstance(getattr(surface.field, "loss", None), ZeroOne):
-        yield "the zero-one loss is flat wherever it has a gradient: every point is a plateau, and descent cannot move"
+def remarks(surface: LossGrid, minima: tuple[dict[str, Any], ...], flat: bool) -> Iterator[str]:
+    """Says what the numbers alone do not; `flat` losses are constant between jumps."""
+    if flat:
+        yield "the loss is flat wherever it has a gradient: every point is a plateau, and descent cannot move"
         return
     lowest = next((found for found in minima if found["kind"] == "minimum"), None)
     if lowest is None:
@@ -154,7 +153,7 @@ def remarks(surface: Surface, minima: tuple[dict[str, Any], ...]) -> Iterator[st
         yield f"the minimum lies outside this window, at {place(lowest, surface.names, 5)}: widen the window to see it"
 
 
-def outside(surface: Surface, point: dict[str, Any]) -> bool:
+def outside(surface: LossGrid, point: dict[str, Any]) -> bool:
     """Whether a point lies beyond the ends of an axis. An axis of one value has no inside: a curve is cut there."""
     for name, axis in zip(surface.names, (surface.first, surface.second), strict=True):
         low, high = float(axis[0]), float(axis[-1])
