@@ -181,6 +181,33 @@ class Adam(Rule):
         return torch.optim.Adam(parameters, lr=rate, betas=(self.beta1, self.beta2), eps=self.epsilon)
 
 
+class AdamW(Adam):
+    """w ← (1 − rate · λ) w − rate · d, with the direction d of `Adam`: weight decay outside the moving averages.
+
+    An L2 penalty adds its gradient to g, and Adam then divides it by √Ĝ: weights with large gradients are decayed
+    less. Here every parameter, biases included, shrinks by the same factor. Loshchilov & Hutter 2019, Decoupled Weight
+    Decay Regularization.
+
+    Parameters
+    ----------
+    decay : λ ≥ 0
+    """
+
+    def __init__(self, decay: float = 0.01, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        super().__init__(beta1, beta2, epsilon)
+        self.decay = check_number("decay", decay, 0)
+
+    @torch.no_grad()
+    def step(self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float | Tensor) -> None:
+        for parameter in parameters.values():
+            parameter *= 1 - along_runs(rate, parameter) * self.decay
+        super().step(parameters, gradients, rate)
+
+    def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        betas = (self.beta1, self.beta2)
+        return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
+
+
 class Schedule:
     """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
 
@@ -258,6 +285,7 @@ RULES: dict[str, type[Rule]] = {
     "adagrad": AdaGrad,
     "rmsprop": RMSprop,
     "adam": Adam,
+    "adamw": AdamW,
 }
 
 SCHEDULES: dict[str, type[Schedule]] = {

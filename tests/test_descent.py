@@ -36,6 +36,7 @@ from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.updates import (
     AdaGrad,
     Adam,
+    AdamW,
     CosineDecay,
     GradientDescent,
     InverseTimeDecay,
@@ -287,6 +288,7 @@ RULES: dict[str, tuple[Callable[[], Rule], float, float]] = {
     "adagrad": (AdaGrad, 0.1, 1e-10),
     "rmsprop": (RMSprop, 0.001, 1e-10),
     "adam": (Adam, 0.01, 1e-10),
+    "adamw": (AdamW, 0.01, 1e-10),
 }
 
 

@@ -18,6 +18,7 @@ from edunn.updates import (
     SCHEDULES,
     AdaGrad,
     Adam,
+    AdamW,
     Constant,
     CosineDecay,
     GradientDescent,
@@ -44,6 +45,8 @@ MAKERS: dict[str, Callable[[], Rule]] = {
     "rmsprop 0.9, epsilon 0.1": lambda: RMSprop(decay=0.9, epsilon=0.1),
     "adam": Adam,
     "adam 0.5, 0.9, epsilon 0.1": lambda: Adam(beta1=0.5, beta2=0.9, epsilon=0.1),
+    "adamw": AdamW,
+    "adamw 0.3, epsilon 0.1": lambda: AdamW(0.3, epsilon=0.1),
 }
 # the convention that torch has, written here without the rule's own `twin`
 TWINS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
@@ -59,6 +62,8 @@ TWINS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "rmsprop 0.9, epsilon 0.1": lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.9, eps=0.1),
     "adam": lambda p: torch.optim.Adam(p, lr=0.05),
     "adam 0.5, 0.9, epsilon 0.1": lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.5, 0.9), eps=0.1),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.05),
+    "adamw 0.3, epsilon 0.1": lambda p: torch.optim.AdamW(p, lr=0.05, weight_decay=0.3, eps=0.1),
 }
 EACH = pytest.mark.parametrize("name", MAKERS)
 
