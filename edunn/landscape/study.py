@@ -209,7 +209,7 @@ def targets_for(loss: Loss, activation: str, y: Tensor, problem: str) -> Targets
             odd = float(y[~((y == 0) | (y == 1))][0])
             raise DataError(
                 f"A binary problem has labels 0 and 1, or -1 and 1; got {odd:g}. "
-                f"For a real target use --problem linear."
+                f"For a real target use the problem linear."
             )
         return Targets(y, "probabilities")  # cross-entropy and squared error take them
     if loss.labels == "signs" or activation == "tanh":
