@@ -147,7 +147,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--run", "nowhere", "--compare", "bce"], "a run has one loss"),
         (["--run", "nowhere", "--data", "x.csv"], "its own data"),
         (["--rate", "0.1"], "--basins only"),
-        (["--w=-1:1:134000000"], "134,000,000 × 512"),
+        (["--w=-1:1:134000000"], "134,000,000 ×"),
         (["--device", "cuda" if not torch.cuda.is_available() else "cpux"], "device"),
         (["--dtype", "float16"], "float32 or float64"),
     ],
