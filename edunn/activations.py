@@ -8,12 +8,16 @@ times f'(z). Every formula is finite and accurate at any finite score.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .runtime import names
+from .runtime.reprs import ArgumentRepr
 
-class Activation(nn.Module):
+
+class Activation(ArgumentRepr, nn.Module):
     """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`.
 
     The attributes say what is known of f. None says nothing, and nothing is concluded from it.
@@ -206,3 +210,8 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "step": Step,
     "softmax": Softmax,
 }
+
+
+def named(name: str, **options: Any) -> Activation:
+    """Returns the activation of that name: `named("relu")`."""
+    return names.create(name, ACTIVATIONS, "activation", **options)

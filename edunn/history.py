@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from .errors import DataError, nearest
-from .results import Table
+from .results import Record, Table, cell
 from .runtime.files import strict, write_atomically
 
 STATUSES = {
@@ -23,8 +23,8 @@ STATUSES = {
 }
 
 
-@dataclass(frozen=True)
-class History:
+@dataclass(frozen=True, repr=False)
+class History(Record):
     """One row an epoch, counted from 1, and the way it ended.
 
     Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses as they were met, penalty
@@ -82,16 +82,16 @@ class History:
         """One row an epoch."""
         return Table.of(self.rows, self.columns, f"{self.status}: {self.message}")
 
-    def __str__(self) -> str:
-        return self.table().text()
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
+    def __repr__(self) -> str:
+        """How far it went, how it ended, and the last of each loss and metric."""
+        columns = [name for name in self.columns if name not in ("epoch", "step", "rate")]
+        last = ", ".join(f"{name} {cell(self.last(name))}" for name in columns)
+        return f"History of {self.epochs} epochs, {self.steps} steps; {self.status}: {self.message}\n  last {last}"
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON lines: one line an epoch, and a last one that says how it ended."""
-        end = {k: v for k, v in asdict(self).items() if k not in ("rows", "snapshots")}
-        lines = [*self.rows, {"end": end}]
+        end = self.as_dict()
+        lines = [*end.pop("rows"), {"end": end}]
         write_atomically(path, "".join(json.dumps(strict(line)) + "\n" for line in lines))
 
     @classmethod

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from . import errors
+from .models import Model
+from .runtime.reprs import ArgumentRepr
 from .runtime.threads import share_out, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
@@ -27,7 +29,7 @@ MORE = (5, 40)  # how many are nominated beside the k, at first and for those qu
 METRICS = ("l2", "l1")
 
 
-class NearestNeighbours:
+class NearestNeighbours(ArgumentRepr):
     """Predicts the class that most of the k nearest training samples have.
 
     Distances are first computed in the features' own dtype, all at once as a matrix product (L2) or by `torch.cdist`
@@ -251,7 +253,7 @@ def tally(distances: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tens
     return votes, nearest.scatter_reduce_(1, labels, distances.double(), "amin")
 
 
-class Voters(torch.nn.Module):
+class Voters(Model):
     """Nearest neighbours as a model: scores are votes, and the training samples are its state.
 
     `model(features)` gives (samples, classes): the votes of each class, less a share of a vote for each class that wins
@@ -260,8 +262,7 @@ class Voters(torch.nn.Module):
     features (samples, features), targets (samples,), class indices
     """
 
-    metric = "accuracy"
-    one_output = False
+    predicts = "classes"
     features: Tensor
     targets: Tensor
     chosen: Tensor
@@ -289,19 +290,6 @@ class Voters(torch.nn.Module):
         order = nearest.argsort(dim=1, stable=True)
         place = order.argsort(dim=1)
         return votes.to(features.dtype) - place.to(features.dtype) / (self.classes + 1)
-
-    def predict(self, features: Tensor) -> Tensor:
-        """The class of each sample."""
-        return self.decide(self(features))
-
-    def decide(self, scores: Tensor) -> Tensor:
-        return scores.argmax(-1)
-
-    def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The share of right predictions."""
-        decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, class_axis=False)
-        return (decided == targets).double().mean()
 
 
 def by_two_loops(queries: Tensor, features: Tensor) -> Tensor:

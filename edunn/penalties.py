@@ -8,16 +8,19 @@ penalised unless `bias=True`: a bias only shifts the scores.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from . import differences
 from .errors import ConfigError, check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Penalty(nn.Module):
+class Penalty(ArgumentRepr, nn.Module):
     """strength · R(weight), its gradient, and how descent applies it.
 
     Parameters
@@ -74,15 +77,18 @@ class Penalty(nn.Module):
     def value(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Returns the penalty of a whole model, summed over the penalised parameters, of shape `runs`.
 
-        A model's weight is (*runs, outputs, features) and its bias (*runs, outputs): the leading axes are the runs.
+        A weight is (*runs, outputs, features) and a bias (*runs, outputs): the axes in front that all parameters have
+        are the runs. A convolution's weight has four axes, and the bias beside it shows that none of them are runs.
         """
-        total: Tensor | None = None
-        for name, parameter in self.penalised(parameters).items():
-            runs = parameter.ndim - (2 if name.rpartition(".")[2] == "weight" else 1)
-            part = self.strength * self.measure(parameter).flatten(max(runs, 0)).sum(-1)
-            total = part if total is None else total + part
-        assert total is not None
-        return total
+        concerned = self.penalised(parameters)
+        if not concerned:
+            raise ConfigError(
+                f"{type(self).__name__} is for parameters called weight; the model has {', '.join(parameters)}. "
+                f"Rename what it is to reach, or train without the penalty."
+            )
+        runs = min(p.ndim - (2 if name.rpartition(".")[2] == "weight" else 1) for name, p in parameters.items())
+        parts = [self.strength * self.measure(p).flatten(max(runs, 0)).sum(-1) for p in concerned.values()]
+        return sum(parts[1:], parts[0])
 
     @torch.no_grad()
     def gradients(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -257,3 +263,8 @@ def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:
 
 
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1, "elastic-net": ElasticNet, "max-norm": MaxNorm}
+
+
+def named(name: str, *given: Any, **options: Any) -> Penalty:
+    """Returns the penalty of that name: `named("ridge", strength=0.1)`, or `named("ridge", 0.1)`."""
+    return names.create(name, PENALTIES, "penalty", *given, **options)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from . import errors
 from .neighbours import NearestNeighbours, vote
+from .results import Record, Table
 from .runtime.devices import generator
 
 
@@ -61,8 +62,8 @@ class Trial:
         return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
 
-@dataclass(frozen=True)
-class Search:
+@dataclass(frozen=True, repr=False)
+class Search(Record):
     """All trials in the order of the grid. The largest mean is chosen; of equal ones the first; nan never is."""
 
     trials: tuple[Trial, ...]
@@ -88,26 +89,13 @@ class Search:
             for i, trial in enumerate(self.trials)
         ]
 
-    def __str__(self) -> str:
-        names = list(self.trials[0].settings)
-        cells = [[*names, "mean", "spread", ""]]
-        for i, trial in enumerate(self.trials):
-            mark = "← chosen" if i == self.chosen else ""
-            values = [f"{v:g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
-            cells.append([*values, f"{trial.mean:.4f}", f"{trial.spread:.4f}", mark])
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)]
-        return "\n".join(
-            "  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in cells
-        )
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in (*self.trials[0].settings, "mean", "spread"))
-        body = ""
-        for i, trial in enumerate(self.trials):
-            values = "".join(f"<td>{v}</td>" for v in trial.settings.values())
-            style = ' style="font-weight: bold"' if i == self.chosen else ""
-            body += f"<tr{style}>{values}<td>{trial.mean:.4f}</td><td>{trial.spread:.4f}</td></tr>"
-        return f"<table><tr>{head}</tr>{body}</table>"
+    def table(self) -> Table:
+        """One row a trial: its settings, the mean and spread of its scores, and a mark on the chosen one."""
+        rows = [
+            [*trial.settings.values(), trial.mean, trial.spread, "← chosen" if i == self.chosen else ""]
+            for i, trial in enumerate(self.trials)
+        ]
+        return Table([*self.trials[0].settings, "mean", "spread", ""], rows, formats={"mean": ".4f", "spread": ".4f"})
 
 
 def cross_validate(trial: Callable[..., float], samples: Any, count: int = 5, seed: int = 0, **settings: Any) -> Trial:

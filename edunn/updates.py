@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Rule:
+class Rule(ArgumentRepr):
     """Base of the update rules: a few state tensors for each parameter, and the step that all rules share.
 
     A rule of one's own overrides `direction`; one with a memory names its tensors in `buffers`.
@@ -208,7 +211,7 @@ class AdamW(Adam):
         return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
 
 
-class Schedule:
+class Schedule(ArgumentRepr):
     """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
 
     `epoch` is 0 at the start and fractional within an epoch.
@@ -218,6 +221,12 @@ class Schedule:
 
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 class Constant(Schedule):
@@ -295,3 +304,13 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "linear": LinearDecay,
     "inverse-time": InverseTimeDecay,
 }
+
+
+def named(name: str, **options: Any) -> Rule:
+    """Returns the update rule of that name: `named("adam", beta1=0.8)`."""
+    return names.create(name, RULES, "rule", **options)
+
+
+def named_schedule(name: str, **options: Any) -> Schedule:
+    """Returns the schedule of that name: `named_schedule("step", every=5)`."""
+    return names.create(name, SCHEDULES, "schedule", **options)

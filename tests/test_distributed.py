@@ -149,8 +149,8 @@ LOSSES = {
     "squared": (LinearRegression(4, dtype=torch.float64), SquaredError(), "real"),
     "absolute": (LinearRegression(4, dtype=torch.float64), AbsoluteError(), "real"),
     "bce": (LogisticRegression(4, dtype=torch.float64), BinaryCrossEntropy(), "bits"),
-    "logistic": (LogisticRegression(4, labels="signs", dtype=torch.float64), Logistic(), "signs"),
-    "hinge": (LinearSVM(4, 1, labels="signs", dtype=torch.float64), Hinge(), "signs"),
+    "logistic": (LogisticRegression(4, predicts="signs", dtype=torch.float64), Logistic(), "signs"),
+    "hinge": (LinearSVM(4, 1, predicts="signs", dtype=torch.float64), Hinge(), "signs"),
 }
 
 
@@ -192,7 +192,7 @@ def test_every_penalty_counts_once(penalty: Penalty) -> None:
 )
 def test_layers_that_see_a_whole_batch(extra: dict[str, Any], batch_size: int | None) -> None:
     """Statistics, the running ones too, are those of the whole batch, and masks are rows of the whole batch's mask."""
-    net = TwoLayerNet(4, 6, 3, seed=3, dtype=torch.float64, **extra)
+    net = TwoLayerNet(4, 3, hidden=6, seed=3, dtype=torch.float64, **extra)
     options = {"rate": 0.05, "epochs": 4, "batch_size": batch_size, "penalty": L2(1e-3)}
     # a batch of 3 has a variance near 0 now and then, and what is divided by it loses digits
     close = {"rtol": 1e-9, "atol": 1e-11} if batch_size == 3 else CLOSE
@@ -382,10 +382,10 @@ def test_what_a_killed_start_leaves_is_nothing(tmp_path: Path) -> None:
     folder.write(".config.toml.17.part", "half a conf")
     assert not folder.begun()
     folder.check_free(leftovers=True)
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free()
     folder.write("notes.txt", "mine")
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free(leftovers=True)
     folder.write("config.toml", "")
     with pytest.raises(RunError, match="edunn train --resume"):
@@ -412,7 +412,7 @@ def over_a_plane(model: Any, loss: Loss, **options: Any) -> Callable[[Any], Surf
     )
 
 
-NET = TwoLayerNet(4, 5, 3, activation="tanh", seed=1, dtype=torch.float64)
+NET = TwoLayerNet(4, 3, hidden=5, activation="tanh", seed=1, dtype=torch.float64)
 SURFACES = {
     "direct, factored": one_feature(BinaryCrossEntropy(), "bits", method="direct"),
     "direct, plain": one_feature(Hinge(), "signs", method="direct"),

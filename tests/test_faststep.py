@@ -451,7 +451,7 @@ def test_bfloat16_products_are_those_of_rounded_factors() -> None:
         ({"precision": "tf32"}, "Expected float32 on a CUDA device for precision 'tf32'"),
         ({"precision": "bf16", "dtype": torch.float64}, "Expected float32 for precision 'bf16'"),
         ({"precision": "bf16", "by": "plain"}, "Expected by='hand' in one process for precision 'bf16'"),
-        ({"precision": "bf16", "model": TwoLayerNet(5, 4, 3)}, "Expected a linear model for precision 'bf16'"),
+        ({"precision": "bf16", "model": TwoLayerNet(5, 3, hidden=4)}, "Expected a linear model for precision 'bf16'"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )

@@ -186,9 +186,9 @@ def test_studies_share_their_data() -> None:
 @pytest.mark.parametrize(
     ("losses", "options", "says"),
     [
-        (["bce", "bce"], {}, "stands twice"),
-        (["bce"], {"half": True}, "for the loss mse"),
-        (["bce"], {"activation": "tanh"}, "Only mse takes others"),
+        (["bce", "bce"], {}, "are the same loss"),
+        (["bce"], {"half": True}, "belongs to the squared error alone"),
+        (["bce"], {"activation": "tanh"}, "Only the squared error takes others"),
         (["mse"], {"problem": "binray"}, "Did you mean 'binary'"),
         (["mse"], {"samples": 0}, "1 sample or more"),
     ],

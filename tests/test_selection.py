@@ -57,7 +57,7 @@ def test_grid_search_tries_all_and_marks_the_best():
     assert len(marked) == 1
     assert marked[0].split()[:2] == ["0.1", "0"]
     assert sum(row["chosen"] for row in search.rows) == 1
-    assert "font-weight" in search._repr_html_()
+    assert search._repr_html_().count("<td>← chosen</td>") == 1
 
 
 def test_a_validation_part_takes_the_place_of_folds():

@@ -297,7 +297,7 @@ def test_runs_that_processes_share_train_one_after_another(stacked: list[int]) -
 
 def test_a_net_trains_alone_beside_a_stack(stacked: list[int]) -> None:
     run = base()
-    net = TwoLayerNet(4, 5, 3, dtype=torch.float64)
+    net = TwoLayerNet(4, 3, hidden=5, dtype=torch.float64)
     nets = [vary(run, model=net, rate=rate) for rate in (0.1, 0.2)]
     assert_each_as_alone([nets[0], *grid(run), nets[1]])
     assert stacked == [6]

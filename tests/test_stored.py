@@ -115,7 +115,7 @@ def test_bytes_that_stay_bytes_give_the_same_weights(tmp_path: Path, kind: str) 
 
 
 def test_only_images_stay_bytes(tmp_path: Path) -> None:
-    with pytest.raises(errors.ConfigError, match=r"Expected images for data\.dtype = 'uint8'"):
+    with pytest.raises(errors.ConfigError, match=r"data\.dtype = 'uint8' is for images"):
         trained(tmp_path, "here", 'name = "digits"\ndtype = "uint8"')
 
 
@@ -240,7 +240,7 @@ def test_pictures_show_some_of_a_large_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ('kind = "neighbours"', "Expected a model that is trained"),
+        ('kind = "neighbours"', "Nearest neighbours need all features in memory"),
         ('kind = "softmax"\n[features]\nkind = "patches"', "learn nothing"),
         ('kind = "softmax"\n[train]\nbatch_size = "full"', None),
     ],

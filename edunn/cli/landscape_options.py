@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument(
         "--problem", help="linear or binary (default: by the loss; with --data and mse, by the labels)"
     )
-    problem.add_argument("--loss", default="mse", help="mse, bce, logistic, hinge, squared-hinge, perceptron, "
-                         "zero-one, absolute or huber (default: mse)")  # fmt: skip
+    problem.add_argument("--loss", default="mse", help="squared-error (mse), absolute-error (mae), huber, "
+                         "binary-cross-entropy (bce), logistic, hinge, squared-hinge, perceptron or zero-one "
+                         "(default: mse)")  # fmt: skip
     problem.add_argument("--activation", help="identity, sigmoid or tanh, for mse (default: sigmoid if binary)")
     problem.add_argument("--half", action="store_true", help="mse with the factor 1/2")
     problem.add_argument("--samples", type=int, default=1000, help="number of random samples (default: 1000)")

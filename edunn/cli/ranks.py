@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 SHARED = ("train", "sweep", "landscape")
@@ -20,11 +20,10 @@ def several(environment: Mapping[str, str]) -> bool:
     return "RANK" in environment and environment.get("WORLD_SIZE", "1") != "1"
 
 
-def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
+def main(argv: list[str], run: Callable[[list[str]], int], commands: Iterable[str]) -> int:
     """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
     from ..errors import EdunnError
     from ..runtime.processes import Ranks, ranks
-    from . import COMMANDS
 
     try:
         others = ranks()
@@ -35,7 +34,7 @@ def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
     shared = bool(argv) and argv[0] in SHARED
     try:
         if others.leads:
-            if argv and argv[0] in COMMANDS and not shared:
+            if argv and argv[0] in commands and not shared:
                 print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
             code = others.over(answer(run, argv))
         else:

@@ -83,10 +83,9 @@ def report(finished: LoadedRun) -> str:
             lines.append(
                 f"  {part:<11} loss {summary[f'{part}_loss']:<12.6g} {metric} {summary[f'{part}_{metric}']:.4f}"
             )
-    if metric == "r2" and finished.model.weight.numel() <= 8:
-        lines.append(f"  weight      {finished.model.weight.squeeze().tolist()}")
-        if finished.model.bias is not None:
-            lines.append(f"  bias        {finished.model.bias.squeeze().tolist()}")
+    parameters = dict(finished.model.named_parameters())
+    if metric == "r2" and sum(parameter.numel() for parameter in parameters.values()) <= 9:
+        lines += [f"  {name:<11} {parameter.squeeze().tolist()}" for name, parameter in parameters.items()]
     lines.append(f"  run         {summary['run_dir']}")
     lines.append(f"  pictures    {len(summary['figures'])} in {Path(summary['run_dir']) / 'figures'}")
     return "\n".join(lines)

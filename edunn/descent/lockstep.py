@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
-import html
 from dataclasses import dataclass
-from typing import Any
 
 from ..data import Samples
 from ..differences import relative_error
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty
+from ..results import Record, Table
 from ..updates import Constant, GradientDescent, Rule, Schedule
+from .checks import check_hand_gradients
 from .loop import Descent
 from .progress import Progress
 from .steppers import ByAutograd, ByHand
 
 
-@dataclass(frozen=True)
-class Lockstep:
+@dataclass(frozen=True, repr=False)
+class Lockstep(Record):
     """How far the two runs came apart.
 
     `largest` is the largest relative difference of any parameter after any step, met at `step` in `parameter`;
@@ -36,21 +37,20 @@ class Lockstep:
     def passed(self) -> bool:
         return self.first is None
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(str(self))}</p>"
-
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A sentence."""
+        largest = f"{self.largest:.1e}"
         if self.first is None:
-            return f"{self.steps} steps, the same to {self.largest:.1e} (largest at step {self.step}, {self.parameter})"
-        step, name = self.first
-        return (
-            f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
-            f"largest {self.largest:.1e} at step {self.step}, {self.parameter}"
-        )
+            said = f"{self.steps} steps, the same to {largest} (largest at step {self.step}, {self.parameter})"
+        else:
+            step, name = self.first
+            said = f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
+            said += f"largest {largest} at step {self.step}, {self.parameter}"
+        return Table(note=said)
 
 
 def lockstep(
-    model: Any,
+    model: Model,
     loss: Loss,
     train: Samples,
     *,
@@ -74,7 +74,8 @@ def lockstep(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
         schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
-    first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
+    check_hand_gradients(copy.deepcopy(run.model), loss, train)
+    first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
     by_hand.rule.reset()  # torch's optimiser starts anew as well
     by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))

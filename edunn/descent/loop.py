@@ -11,20 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import errors
 from ..data import Samples
 from ..history import History
 from ..losses import Loss
-from ..models import MODELS, LinearModel, evaluating
+from ..models import MODELS, LinearModel, Model, as_model, evaluating
 from ..penalties import Penalty
 from ..runtime.crew import Crew, at_work
 from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
-from .checks import check_options, check_part
+from .checks import check_hand_gradients, check_options, check_part
 from .fast import PRECISIONS, Captured, FastStep, Singles, Thin
 from .progress import Ending, Progress
 from .stability import stable_rate
@@ -32,7 +32,7 @@ from .steppers import ByAutograd, ByHand, Stepper
 
 
 def descend(
-    model: Any,
+    model: nn.Module,
     loss: Loss,
     train: Samples,
     *,
@@ -59,8 +59,8 @@ def descend(
 
     Parameters
     ----------
-    model : a module with `gradients(features, upstream)`. It is in training mode for the steps, in evaluation mode for
-        the evaluations, and is left in evaluation mode: as it is to be used.
+    model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
+        for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
     loss : of its scores
     train : samples on the model's device and in its dtype
     rate : the step size η in w ← w − η g
@@ -105,7 +105,7 @@ def descend(
 class Descent:
     """The options of a run (see `descend`), checked when they are put together, and the loop itself."""
 
-    model: Any
+    model: Any  # a torch module; a `Model` once it is checked
     loss: Loss
     train: Samples
     rate: float
@@ -127,6 +127,7 @@ class Descent:
 
     def __post_init__(self) -> None:
         check_options(self)
+        self.model = as_model(self.model, self.loss, self.train.targets)
         if self.precision != "full":
             if not is_linear(self.model):
                 kind = type(self.model).__name__
@@ -188,6 +189,8 @@ class Descent:
 
     def stepper(self, by: str) -> Stepper | Singles:
         """Who takes the steps. By hand, a linear model has quicker ones that come to the same."""
+        if by != "autograd" and not self.checked:
+            check_hand_gradients(self.model, self.loss, self.train)
         if self.precision != "full" and (by != "hand" or self.sharing is not None):
             raise errors.ConfigError(
                 f"Expected by='hand' in one process for precision {self.precision!r}: the readable loop and autograd "
@@ -403,14 +406,14 @@ class Descent:
         )
 
 
-def is_linear(model: Any) -> bool:
+def is_linear(model: nn.Module) -> bool:
     """One of the package's linear models as it is, with no verb of its own, and no stack of runs."""
     return type(model) in MODELS.values() and isinstance(model, LinearModel) and model.weight.ndim == 2
 
 
 @torch.no_grad()
 def evaluate(
-    model: Any, loss: Loss, part: Samples, crew: Crew | None = None, chunk: int | None = None
+    model: Model, loss: Loss, part: Samples, crew: Crew | None = None, chunk: int | None = None
 ) -> tuple[float, float]:
     """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples.
 
@@ -421,9 +424,10 @@ def evaluate(
     scores = torch.cat([model(rows) for rows in features.split(chunk or chunk_of(features))])
     if crew is not None:
         scores = crew.gathered(scores, len(part))
-    return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
+    assert part.targets is not None
+    return float(loss(scores, part.targets, validate=False)), float(model.score_of(scores, part.targets))
 
 
-def restore(model: Any, state: Mapping[str, Tensor]) -> None:
+def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Puts parameters and running statistics back in place."""
     model.load_state_dict(state)

@@ -293,7 +293,9 @@ class Stack:
             out += self.model.bias.detach().flatten()
         scores = out.view(len(part), *weight.shape[:2]).movedim(0, -2)
         scores = scores.squeeze(-1) if self.model.one_output else scores
-        return self.loss(scores, part.targets, validate=False).tolist(), self.model.rate(scores, part.targets).tolist()
+        assert part.targets is not None
+        losses, metrics = self.loss(scores, part.targets, validate=False), self.model.score_of(scores, part.targets)
+        return losses.tolist(), metrics.tolist()
 
     def keep_snapshots(self) -> None:
         for member in self.alive:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty, add_penalty, constrain
 from ..runtime.crew import Crew
 from ..updates import Rule
@@ -34,7 +35,7 @@ class ByHand(Stepper):
     of the batch, and these add up to the mean over the whole of it; so do the gradients, linear in it as they are.
     """
 
-    model: Any
+    model: Model
     loss: Loss
     penalty: Penalty | None
     rule: Rule
@@ -63,7 +64,7 @@ class ByHand(Stepper):
 class ByAutograd(Stepper):
     """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against."""
 
-    model: Any
+    model: Model
     loss: Loss
     penalty: Penalty | None
     rule: Rule

@@ -21,9 +21,9 @@ from ..history import History
 from ..neighbours import METRICS, Voters
 from ..selection import choose_k
 from ..updates import GradientDescent
-from .config import Kind
+from .config import NEIGHBOURS, Kind
 
-KIND = "neighbours"
+KIND = NEIGHBOURS
 OPTIONS = ("k", "metric", "folds")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import math
 import sys
@@ -22,7 +20,7 @@ from ..descent import Descent, evaluate
 from ..descent.stack import grouped, together
 from ..errors import ConfigError
 from ..history import History
-from ..results import cell
+from ..results import Record, Table, cell
 from ..runtime.devices import threads_for
 from ..runtime.processes import Alone
 from . import config as configs
@@ -42,7 +40,7 @@ class Entry:
     """
 
     values: Mapping[str, Any]
-    config: Config
+    config: Config = field(repr=False)
     history: History
 
     @property
@@ -58,11 +56,11 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return ", ".join(f"{leaf(key)} {shown(value)}" for key, value in self.values.items())
+        return ", ".join(f"{leaf(key)} {cell(value)}" for key, value in self.values.items())
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Record):
     """Every combination, in the order of the axes, the last one fastest."""
 
     axes: Mapping[str, Sequence[Any]]
@@ -84,28 +82,21 @@ class Sweep:
             rows.append({**entry.values, **{name: row.get(name) for name in columns}, **end})
         return rows
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """The table's head and its cells."""
+    def table(self) -> Table:
+        """One row a combination; the best is marked, and named below."""
         records = self.records()
         names = [name for name in records[0] if name != "best"]
-        cells = [[shown(record[name]) for name in names] + ["← best" if record["best"] else ""] for record in records]
-        return [*(leaf(name) if name in self.axes else name for name in names), ""], cells
-
-    def __str__(self) -> str:
-        lines = [self.table()[0], *self.table()[1]]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        rows = [[*(record[name] for name in names), "← best" if record["best"] else ""] for record in records]
+        columns = [*(leaf(name) if name in self.axes else name for name in names), ""]
         if self.best is None:
-            return "\n".join([*text, "no run came to an end; try smaller rates"])
+            return Table(columns, rows, "no run came to an end; try smaller rates")
         said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
         if self.test is not None:
             said += f", test {self.metric} {self.test:.4f}"
-        return "\n".join([*text, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)"])
+        return Table(columns, rows, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)")
 
-    def _repr_html_(self) -> str:
-        head, cells = self.table()
-        rows = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in line) + "</tr>" for line in cells)
-        return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table>"
+    def __str__(self) -> str:
+        return self.table().text(most=None)
 
 
 def sweep(
@@ -258,11 +249,7 @@ def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
 def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
     """The table, every history, the pictures, and the config that trains the best one again."""
     records = found.records()
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    folder.write("sweep.csv", text.getvalue())
+    folder.write("sweep.csv", Table.of(records, list(records[0])).csv())
     for index, entry in enumerate(found.entries):
         entry.history.save(folder.file(f"metrics-{index:03}.jsonl"))
     if found.best is not None:
@@ -309,10 +296,3 @@ def as_json(found: Sweep) -> dict[str, Any]:
 def leaf(key: str) -> str:
     """`rate` of train.rate."""
     return key.rpartition(".")[2]
-
-
-def shown(value: Any) -> str:
-    """A value as the table shows it."""
-    if value is None:
-        return ""
-    return cell(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

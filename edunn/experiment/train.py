@@ -24,10 +24,10 @@ from ..runtime.devices import threads_for
 from ..runtime.processes import Alone
 from ..version import __version__
 from . import config as configs
-from .build import Prepared, prepare
+from .build import Prepared, check_rate, prepare
 from .config import Config
-from .folder import Checkpoint, RunFolder, put_back, save_checkpoint
-from .loaded import LoadedRun, load, manifest_shapes
+from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
+from .loaded import LoadedRun, describe_shapes, load
 from .pictures import draw
 
 CHECKPOINT_EVERY = 1.0  # seconds
@@ -111,7 +111,7 @@ def resume(
         raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
     at = Progress()
     if checkpoint is not None:
-        at = put_back(checkpoint, folder, prepared.model, prepared.descent.rule)
+        at = restore_checkpoint(checkpoint, folder, prepared.model, prepared.descent.rule)
     if at.epoch > (prepared.descent.epochs or 0):
         raise ConfigError(
             f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
@@ -128,6 +128,7 @@ def resume(
 
 def accepted(config: Config, by: str, bar: bool, ranks: Alone) -> Prepared:
     """The run put together; refused here, before anything is written, where nobody can take its steps."""
+    check_rate(config)
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
         prepared.descent.share(ranks.crew)
@@ -202,7 +203,7 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         if isinstance(model, Voters):  # votes have no loss, and each training sample is its own nearest neighbour
             rate = None
             if part is not None and part.targets is not None and name != "train":
-                rate = float(model.rate(model(part.features), part.targets))
+                rate = float(model.score_of(model(part.features), part.targets))
             values: tuple[float | None, float | None] = (None, rate)
         else:
             values = (None, None) if part is None else evaluate(model, loss, part)
@@ -247,7 +248,7 @@ def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str
                 for name in ("train", "validation", "test")
             },
         },
-        **manifest_shapes(prepared),
+        **describe_shapes(prepared),
     }
 
 
@@ -256,7 +257,7 @@ def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
     same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
     if same_epochs == before:
         return
-    old, new = flat(configs.plain(before)), flat(configs.plain(same_epochs))
+    old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_epochs))
     key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
     raise ConfigError(
         f"Expected the config that the run in {folder.path} was begun with; {key} was {old.get(key)!r} and is now "

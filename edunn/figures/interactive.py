@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
-from ..landscape.surface import Surface
 from ..runtime.files import write_atomically
+from .records import Surface
 from .style import array
 from .surfaces import heights, kept
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from ..errors import ConfigError, nearest
-from ..history import History
+from .records import History
 from .style import BLUE, GREY, ORANGE, SKY, VERMILLION, axes_for, class_colours, number, percent, plain, span, tidy
 
 Runs = History | Mapping[str, History]
@@ -121,7 +121,7 @@ LOSS_LINES: dict[str, Look] = {
 
 def named(histories: Runs) -> dict[str, History]:
     """The histories by name; a single one has none."""
-    runs = {"": histories} if isinstance(histories, History) else dict(histories)
+    runs = {"": histories} if not isinstance(histories, Mapping) else dict(histories)
     if not runs:
         raise ConfigError("Expected at least one history to draw; got none.")
     return runs

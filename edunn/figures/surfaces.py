@@ -13,11 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
+from .records import Basins, Report, Surface
 from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, class_colours, number, plain, tidy
-
-Surface = Any  # first, second, values, names, loss, lowest, not_finite, gradient, field; minima()
-Report = Any  # surface, minima, basins, cuts
-Basins = Any  # ends, losses, labels, best_loss, best_fraction, rate, steps
 
 MOST = 512  # points along an axis of a surface in 3-D: drawing takes a second there, and grows with the points
 COLOURS = "cividis"  # made to look the same with and without red-green deficiency (Nuñez et al. 2018)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,9 +27,9 @@ class Basins:
     taken at `rate`, and `moving` points had not come to rest by then.
     """
 
-    ends: Tensor
-    losses: Tensor
-    labels: Tensor
+    ends: Tensor = field(repr=False)
+    losses: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
     best_loss: float
     best_fraction: float
     rate: float

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..results import Table
+from ..results import Record, Table
 from . import analysis
 from .analysis import Convexity
 from .basins import Basins
@@ -16,7 +16,7 @@ SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
+class Report(Record):
     """The readings of a surface, what they mean, and what to do about them.
 
     `surface.report(basins=True)` makes one. It prints as a table, shows as a table in a notebook, and
@@ -50,13 +50,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report for JSON: numbers, strings, lists and dictionaries only."""
-        surface = self.surface
-        result = {
-            "method": surface.method,
-            "error": surface.error,
-            "seconds": surface.seconds,
-            "min": surface.lowest,
-            "not_finite": surface.not_finite,
+        result = self.surface.as_dict() | {
             "minima": list(self.minima),
             "plateau_fraction": self.plateaus,
             "convex": self.convexity.convex,
@@ -65,7 +59,6 @@ class Report:
             "condition": self.condition,
             "hint": self.hint,
             "note": "; ".join(self.remarks) or None,
-            "notes": list(surface.notes),
         }
         if self.limits is not None:
             result["limits"] = self.limits
@@ -97,12 +90,7 @@ class Report:
             yield "hint", self.hint
 
     def __str__(self) -> str:
-        return self.table().text(most=40)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.table().html(most=40)
+        return self.table().text(None)
 
 
 def report(

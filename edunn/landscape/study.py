@@ -14,36 +14,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..activations import ACTIVATIONS
+from .. import activations
+from .. import losses as loss_table
 from ..data import read_table
-from ..errors import ConfigError, DataError, nearest
-from ..losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    Hinge,
-    Huber,
-    Logistic,
-    Loss,
-    Perceptron,
-    SquaredError,
-    ZeroOne,
-)
+from ..errors import ConfigError, DataError
+from ..losses import Loss, SquaredError
 from ..runtime.devices import generator
+from ..runtime.names import resolve
 from .build import grid
 from .surface import Surface
 
 PROBLEMS = ("linear", "binary")
-LOSSES = ("mse", "bce", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one", "absolute", "huber")
+LOSSES = (
+    "squared-error", "binary-cross-entropy", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one",
+    "absolute-error", "huber",
+)  # fmt: skip
 THROUGH = ("identity", "sigmoid", "tanh")
 
-OWN = {"bce": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
+OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """One feature x, its targets, and a loss, ready for a surface.
 
-    name : the loss's lecture name
+    name : the loss as the caller calls it: mse, bce, …
     activation : what the score goes through
     targets : in the loss's own convention, which `labels` names: "0, 1", "-1, +1", "probabilities" or "real"
     source : where the data is from, for a figure's title
@@ -65,7 +60,8 @@ class Study:
     @property
     def title(self) -> str:
         """The loss and the data: `mse through sigmoid, 1000 random samples`."""
-        through = f" through {self.activation}" if self.name == "mse" and self.activation != "identity" else ""
+        squared = isinstance(self.loss, SquaredError) and self.activation != "identity"
+        through = f" through {self.activation}" if squared else ""
         return f"{self.name}{through}, {self.source}"
 
 
@@ -90,32 +86,31 @@ def studies(
 
     Parameters
     ----------
-    losses : names among `LOSSES`
+    losses : names among `LOSSES`, or their synonyms: mse, bce, mae, …
     x, y : (samples,); None draws random data that fit the problem
-    problem : "linear" or "binary"; None goes by the first loss, and for mse by the labels
+    problem : "linear" or "binary"; None goes by the first loss, and for squared error by the labels
     activation : of the first loss, and of squared error
     half : squared error with the factor 1/2
     samples, seed : of random data
     source : the data's name in titles
     """
-    for name in losses:
-        check_known("loss", name, LOSSES)
-    if len(set(losses)) < len(losses):
-        raise ConfigError(f"The losses are compared with one another, and {losses[-1]} stands twice. Name another one.")
-    if half and "mse" not in losses:
-        raise ConfigError(f"The factor 1/2 (half) is for the loss mse; {losses[0]} has none.")
-    problem = problem or guess_problem(losses[0], y)
-    check_known("problem", problem, PROBLEMS)
+    names = [resolve(name, LOSSES, "loss") for name in losses]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{' and '.join(losses)} are the same loss; there is nothing to compare. Name another one.")
+    if half and "squared-error" not in names:
+        raise ConfigError(f"The factor 1/2 belongs to the squared error alone; {losses[0]} has none.")
+    problem = guess_problem(names[0], y) if problem is None else resolve(problem, PROBLEMS, "problem")
     if x is None or y is None:
         x, y = random_data(problem, samples, seed)
         source = source or f"{samples} random samples"
     found = []
-    for name in losses:
-        concerned = name in (losses[0], "mse")
-        loss, used = make_loss(name, activation if concerned else None, problem, half and name == "mse")
+    for said, name in zip(losses, names, strict=True):
+        squared = name == "squared-error"
+        concerned = squared or name == names[0]
+        loss, used = make_loss(said, activation if concerned else None, problem, half and squared)
         targets = targets_for(loss, used, y, problem)
         found.append(
-            Study(problem, name, loss, used, x, targets.values, targets.convention, source or f"{len(x)} samples")
+            Study(problem, said, loss, used, x, targets.values, targets.convention, source or f"{len(x)} samples")
         )
     return tuple(found)
 
@@ -129,55 +124,39 @@ def read_columns(path: str | Path, x: str = "x", y: str = "y") -> tuple[Tensor, 
 
 
 def guess_problem(loss: str, y: Tensor | None) -> str:
-    """Returns the problem that fits a loss: binary for a loss of labels, and for mse on labels 0 and 1."""
-    if loss in ("absolute", "huber"):
+    """Returns the problem of a loss: binary for a loss of labels, and for squared error on labels 0 and 1."""
+    if loss in ("absolute-error", "huber"):
         return "linear"
-    if loss != "mse":
+    if loss != "squared-error":
         return "binary"
     return "binary" if y is not None and bool(((y == 0) | (y == 1)).all()) else "linear"
 
 
 def make_loss(name: str, activation: str | None, problem: str, half: bool = False) -> tuple[Loss, str]:
-    """Returns a loss by its lecture name, and the activation that the score goes through.
+    """Returns a loss by its name, and the activation that the score goes through.
 
     Squared error of a binary problem goes through a sigmoid by default. Cross-entropy holds its sigmoid already. The
     losses for labels ±1 and the robust ones take the score itself.
     """
-    check_known("loss", name, LOSSES)
-    check_known("problem", problem, PROBLEMS)
+    said, name = name, resolve(name, LOSSES, "loss")
+    problem = resolve(problem, PROBLEMS, "problem")
     if activation is not None:
-        check_known("activation", activation, THROUGH)
-    if name == "mse":
+        activation = resolve(activation, THROUGH, "activation")
+    if name == "squared-error":
         chosen = activation or ("sigmoid" if problem == "binary" else "identity")
-        return SquaredError(half=half, through=ACTIVATIONS[chosen]()), chosen
+        return SquaredError(half=half, through=activations.named(chosen)), chosen
     own = OWN.get(name, "identity")
     if activation not in (None, own):
         raise ConfigError(
-            f"The loss {name} is defined on {'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}, "
-            f"activation {own}; got activation {activation}. Only mse takes others."
+            f"The loss {said} is defined on {'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}, "
+            f"activation {own}; it takes no {activation}. Only the squared error takes others."
         )
-    losses: dict[str, Loss] = {
-        "bce": BinaryCrossEntropy(),
-        "logistic": Logistic(),
-        "hinge": Hinge(),
-        "squared-hinge": Hinge(power=2),
-        "perceptron": Perceptron(),
-        "zero-one": ZeroOne(),
-        "absolute": AbsoluteError(),
-        "huber": Huber(),
-    }
-    return losses[name], own
-
-
-def check_known(what: str, name: str, names: tuple[str, ...]) -> None:
-    """Raises ConfigError for a name that is not among the names."""
-    if name not in names:
-        raise ConfigError(f"Unknown {what} {name!r}. {nearest(name, names)}")
+    return loss_table.named(name), own
 
 
 def random_data(problem: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
     """Returns x and y, (samples,): x standard normal; y = 2x + 1 + ε (linear), or P(y = 1) = σ(2x − 1) (binary)."""
-    check_known("problem", problem, PROBLEMS)
+    problem = resolve(problem, PROBLEMS, "problem")
     if samples < 1:
         raise ConfigError(f"Random data needs 1 sample or more; got {samples}.")
     source = generator(seed)

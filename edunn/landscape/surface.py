@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..results import Table
+from ..results import Record, Table
 from ..runtime.files import strict, write_atomically
 from . import analysis, methods
 from .loss_grid import LossGrid
@@ -25,7 +25,7 @@ from .report import Report, report
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Surface(LossGrid):
+class Surface(LossGrid, Record):
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
     `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
@@ -97,13 +97,16 @@ class Surface(LossGrid):
         rows += [("note", note) for note in self.notes]
         return Table(("loss", self.loss), tuple(rows))
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
+    def as_dict(self) -> dict[str, Any]:
+        """How the values were computed and where they are lowest, for JSON; the values themselves go to a file."""
+        return {
+            "method": self.method,
+            "error": self.error,
+            "seconds": self.seconds,
+            "min": self.lowest,
+            "not_finite": self.not_finite,
+            "notes": list(self.notes),
+        }
 
     def save(self, path: str | Path) -> None:
         """Writes the coordinates under their names, `values`, and `about` (JSON: loss, method, error, …), as npz."""

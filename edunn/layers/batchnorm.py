@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .. import errors
 from ..runtime.crew import Crew
+from ..runtime.reprs import ArgumentRepr
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(ArgumentRepr, nn.Module):
     """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, for each feature separately.
 
     Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample in it.
@@ -128,6 +129,3 @@ class BatchNorm(nn.Module):
             raise errors.ShapeError(
                 f"BatchNorm({width}) takes features of shape (samples, {width}); got {errors.shape(features)}."
             )
-
-    def extra_repr(self) -> str:
-        return f"{self.scale.shape[-1]}, momentum={self.momentum}, epsilon={self.epsilon}"

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from .. import errors
 from ..runtime.crew import Crew
 from ..runtime.devices import generator
+from ..runtime.reprs import ArgumentRepr
 
 
-class Dropout(nn.Module):
+class Dropout(ArgumentRepr, nn.Module):
     """Training: y = x · m, with m = 0 with probability p and 1/(1 − p) otherwise. Evaluation: y = x.
 
     ∂L/∂x = u · m, with the mask of the last forward: a new mask would give the gradient of another function.
@@ -80,6 +81,3 @@ class Dropout(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         self.draws = int(state)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

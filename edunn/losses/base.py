@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import differences, errors
+from ..runtime.reprs import ArgumentRepr
 
 
-class Loss(nn.Module):
+class Loss(ArgumentRepr, nn.Module):
     """A function of scores and targets, with its derivatives in the scores by hand.
 
     Shapes

@@ -1,8 +1,8 @@
-"""Hand-ins graded each in a process of its own, with a time and a memory limit: one that hangs or crashes is reported,
-and the rest are graded.
+"""Grades each file in a process of its own, with a time and a memory limit: one that hangs or crashes is reported, and
+the rest are graded.
 
-**Student code is executed**, with the rights of whoever calls this. The process and its limits keep an accident from
-taking the others along; they are no wall against malice. Grade strangers' files in a container or on a spare machine.
+**Student code is executed**, with the caller's rights. The process and its limits contain accidents, not malice. Grade
+strangers' files in a container or on a spare machine.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from .report import Grade
 
 TIME_LIMIT = 20.0  # seconds a file, from when its process is ready to run it
-START_LIMIT = 120.0  # seconds to start Python and import torch, which on a busy machine is no fault of the student's
+START_LIMIT = 120.0  # seconds to start Python and import torch, which a busy machine may need
 MEMORY_LIMIT = 2048  # MiB a file, on top of Python and torch
 
 Grades = list[dict[str, Any]]
@@ -32,14 +33,14 @@ Grades = list[dict[str, Any]]
 RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
-def files(path: str | Path) -> list[Path]:
-    """The Python files of a folder, by name; those that start with _ or . are left out."""
+def list_files(path: str | Path) -> list[Path]:
+    """Returns the Python files of a folder, by name, without those that start with _ or a dot."""
     folder = Path(path)
     if not folder.is_dir():
-        raise DataError(f"Expected a folder of hand-ins; {folder} is none.")
+        raise DataError(f"{folder} is no folder.")
     found = sorted(f for f in folder.glob("*.py") if not f.name.startswith(("_", ".")))
     if not found:
-        raise DataError(f"Expected Python files in {folder}; found none. edunn check --template NAME writes one.")
+        raise DataError(f"Expected Python files in {folder}; found none. edunn exercise NAME --out FILE.py writes one.")
     return found
 
 
@@ -51,11 +52,11 @@ def grade_folder(
     jobs: int = 1,
     after_each: Callable[[Grades], None] | None = None,
 ) -> Grades:
-    """Every file of a folder, `jobs` of them at a time; the grades come in the files' order."""
+    """Grades every file of a folder, `jobs` of them at a time; returns the grades in the files' order."""
     grades: Grades = []
     pool = ThreadPoolExecutor(jobs)  # a thread only waits for its process
     try:
-        for found in pool.map(lambda file: grade_file(file, "", seed, time_limit, memory_limit), files(path)):
+        for found in pool.map(lambda file: grade_file(file, "", seed, time_limit, memory_limit), list_files(path)):
             grades += found
             if after_each is not None:
                 after_each(found)
@@ -71,32 +72,26 @@ def grade_file(
     time_limit: float = TIME_LIMIT,
     memory_limit: int = MEMORY_LIMIT,
 ) -> Grades:
-    """What a file hands in (or NAME in it), graded in a process of its own.
+    """Grades what a file hands in (or NAME in it), in a process of its own.
 
     Returns one dictionary for each hand-in, with file, name, task, status, passed, message, mistakes, rows and notes;
     status is right, wrong, unfinished, error, timeout or memory.
     """
     path = Path(file).resolve()
     if not path.is_file():
-        raise DataError(f"Expected a Python file; {file} is none.")
+        raise DataError(f"There is no Python file {file}.")
     with tempfile.TemporaryDirectory(prefix="edunn-grade-") as scratch:
         out = Path(scratch) / "result.json"
-        command = [
-            sys.executable,
-            "-m",
-            "edunn.exercises.worker",
-            str(path),
-            name,
-            str(seed),
-            str(memory_limit),
-            str(out),
-        ]
+        command = [sys.executable, "-m", "edunn.exercises.worker"]
+        command += [str(path), name, str(seed), str(memory_limit), str(out)]
         status, message = run(command, scratch, time_limit, out.with_suffix(".ready"))
         if not status and out.is_file():
             with contextlib.suppress(ValueError):
                 found = json.loads(out.read_text(encoding="utf-8"))
                 return [{**one, "file": str(file)} for one in found]
-        return [failed(str(file), name, status or "error", message or "the process ended without a result")]
+        return [
+            Grade(str(file), name, "", status or "error", message or "the process ended without a result").as_dict()
+        ]
 
 
 def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tuple[str, str]:
@@ -131,12 +126,12 @@ def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tupl
 
 
 @contextlib.contextmanager
-def ending_all() -> Iterator[None]:
-    """While grading, SIGTERM ends every hand-in that is running before it ends us: none is left behind."""
+def end_all_on_signal() -> Iterator[None]:
+    """While grading, SIGTERM ends every running hand-in before it ends this process."""
 
     def end(number: int, frame: object) -> None:
         for process in list(RUNNING):
-            kill(process)  # whoever waits for it takes note
+            kill(process)  # the thread that waits for it takes note
         raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
@@ -161,10 +156,3 @@ def kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-
-
-def failed(file: str, name: str, status: str, message: str) -> dict[str, Any]:
-    return {
-        "file": file, "name": name, "task": "", "status": status, "passed": False, "message": message,
-        "mistakes": [], "rows": [], "notes": [],
-    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a gradient was made of: the ingredients from which each mistake computes the gradient that it would give."""
+"""A wrong gradient, with the ingredients from which each mistake computes the gradient that it would give."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...losses.base import as_rows
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One gradient that is wrong, with everything it could have been made from.
+class WrongGradient:
+    """One wrong gradient, with everything it can be computed from.
 
     kind : "loss", "activation", "layer", "penalty" or "objective"
     parameter : what it is the gradient in
-    got, right : the hand-derived gradient, and a witness's
+    hand, right : the hand-derived gradient, and a witness's
     samples : N
     points : the arguments by name: features, weight, bias, scores, targets, …
     loss, activation, penalty : the package's own objects, None where there is none
-    upstream : ∂L/∂scores, or what arrives at an activation or layer from above; right, and with its 1/N
+    upstream : ∂L/∂scores, or ∂L/∂output of an activation or layer; right, and with its 1/N
     penalised : the right penalty's gradient in this parameter; zeros where it has none
     chain : from ∂L/∂scores to the data term's gradient in this parameter
     function : the value as a function of this parameter alone
-    scale : the value is this many times the package's own: a hand-in may sum where the package takes the mean
+    scale : the hand-in's value over the package's: a hand-in may sum where the package takes the mean
     penalty_scale : the same of the penalty
     """
 
     kind: str
     parameter: str
-    got: Tensor
+    hand: Tensor
     right: Tensor
     samples: int
     points: Mapping[str, Any] = field(default_factory=dict)
@@ -78,12 +77,12 @@ class Scene:
         """The data term's share of the right gradient."""
         return self.right if self.penalised is None else self.right - self.penalised
 
-    def through(self, upstream: Tensor) -> Tensor:
-        """The whole gradient in this parameter if ∂L/∂scores were this."""
+    def pass_down(self, upstream: Tensor) -> Tensor:
+        """Returns the whole gradient in this parameter if ∂L/∂scores were `upstream`."""
         found = upstream if self.chain is None else self.chain(upstream)
         return found if self.penalised is None else found + self.penalised
 
-    def of_type(self, *names: str) -> bool:
+    def is_a(self, *names: str) -> bool:
         """Whether the loss, activation or penalty is one of these."""
         return any(
             parent.__name__ in names
@@ -91,7 +90,3 @@ class Scene:
             if thing is not None
             for parent in type(thing).__mro__
         )
-
-
-def zeros_like_right(scene: Scene) -> Tensor:
-    return torch.zeros_like(scene.right)

@@ -1,4 +1,4 @@
-"""What can be checked: a scalar, the points it depends on, and the gradient that somebody derived by hand."""
+"""A claim to be checked: this scalar, at these points, has this hand-derived gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Points = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Claim:
     """A value and its hand-derived gradients, at a point.
 
     name : what is checked, as the table shows it
@@ -21,9 +21,9 @@ class Subject:
     points : where, by name; float64
     term : which part of an objective this is: "data", the name of a penalty, or "total"
     at_kink : the point was put on a kink on purpose: any value between the one-sided derivatives is right there
-    plain : the value is not made of torch operations (a numpy function), so that autograd has nothing to say
-    witness : another function of the points with the same value, made of torch operations, for autograd to follow
-    ingredients : what the gradient was made of, for the diagnosis: features, upstream, targets, strengths…
+    plain : the value is no torch function (but numpy's, say), so that autograd cannot follow it
+    witness : a torch function of the points with the same value, which autograd can follow
+    ingredients : what the gradient is computed from, for the diagnosis: features, targets, loss, penalty, …
     """
 
     name: str
