@@ -104,7 +104,7 @@ def test_the_figures_draw_a_report() -> None:
         for case in study.studies(["mse", "bce"], problem="binary", samples=30)
     )
     alone = dict(figures.report_figures({"mse": first}))
-    assert list(alone) == ["surface", "contour", "gradient", "basins", "cuts"]
+    assert list(alone) == list(first.draw()) == ["surface", "contour", "gradient", "basins", "cuts"]
     both = dict(figures.report_figures({"mse": first, "bce": second}, same_scale=True))
     each = [f"{figure}-{name}" for name in ("mse", "bce") for figure in ("surface", "contour", "gradient", "basins")]
     assert list(both) == [*each, "comparison"]

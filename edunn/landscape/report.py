@@ -19,8 +19,7 @@ SHOWN = 5  # minima that the table lists; `Report.minima` has all
 class Report(Record):
     """The readings of a surface, what they mean, and what to do about them.
 
-    `surface.report(basins=True)` makes one. It prints as a table, shows as a table in a notebook, and
-    `figures.surface_figures` draws it.
+    `surface.report(basins=True)` makes one. It prints as a table, shows as a table in a notebook, and `draw` draws it.
 
     minima : as `surface.minima()`, the lowest minimum first: w, b, loss, kind
     plateaus : the share of grid points whose gradient norm is below each threshold
@@ -65,6 +64,15 @@ class Report(Record):
         if self.basins is not None:
             result["basins"] = self.basins.summary()
         return result
+
+    def draw(self, **options: Any) -> dict[str, Any]:
+        """Draws all that the report shows: Axes by name (surface, contour, gradient, basins, cuts; or curve).
+
+        The options are those of `figures.report_figures`: titles, at, path.
+        """
+        from ..figures import report_figures  # late: matplotlib loads when a figure is drawn
+
+        return dict(report_figures({"": self}, **options))
 
     def table(self) -> Table:
         """The surface's own rows, then the readings."""
