@@ -1,4 +1,4 @@
-"""What a run recorded, epoch by epoch, and how it ended."""
+"""The history of a training run: losses and metrics epoch by epoch, and how the run ended."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ STATUSES = {
 
 @dataclass(frozen=True, repr=False)
 class History(Record):
-    """One row an epoch, counted from 1, and the way it ended.
+    """The record of a training run: one row an epoch, counted from 1, and how the run ended.
 
-    Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses as they were met, penalty
-    included), and after epochs that were evaluated, with the weights as the epoch left them: `loss` (data), `penalty`,
+    Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses during the epoch, penalty
+    included), and after each evaluated epoch, with the weights at its end: `loss` (data), `penalty`,
     `total`, and the model's metric (`accuracy` or `r2`) of the whole training part, and `validation_loss`,
     `validation_accuracy` (or `validation_r2`) of the validation part. A column that an epoch lacks is nan.
 
@@ -62,24 +62,24 @@ class History(Record):
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
-            raise DataError(f"Expected a column of the history; got {column!r}. {nearest(column, self.columns)}")
+            raise DataError(f"The history has no column {column!r}. {nearest(column, self.columns)}")
         return [row.get(column, math.nan) for row in self.rows]
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         return iter(self.rows)
 
     def evaluated(self, column: str) -> tuple[list[int], list[float]]:
-        """The epochs that have the column, and its values there: what a curve is drawn from."""
+        """Returns the epochs that have the column, and its values there: the points of a curve."""
         rows = [row for row in self.rows if column in row]
         return [int(row["epoch"]) for row in rows], [row[column] for row in rows]
 
     def last(self, column: str) -> float | None:
-        """The last recorded value of a column; None where there is none."""
+        """Returns the last recorded value of a column, or None."""
         values = self.evaluated(column)[1]
         return values[-1] if values else None
 
     def table(self) -> Table:
-        """One row an epoch."""
+        """Returns one row an epoch, and the ending as a note."""
         return Table.of(self.rows, self.columns, f"{self.status}: {self.message}")
 
     def __repr__(self) -> str:
@@ -96,15 +96,15 @@ class History(Record):
 
     @classmethod
     def load(cls, path: str | Path) -> History:
-        """Reads what `save` wrote (the snapshots are kept beside it, by the run)."""
+        """Reads a file that `save` wrote. Snapshots are not in it: a run's folder holds them in a file of their own."""
         try:
             lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
             end = lines.pop()["end"]
             rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in lines)
             return cls(rows=rows, **end)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise DataError(f"Expected a history written by edunn in {path}; it cannot be read: {error}.") from None
+            raise DataError(f"{path} cannot be read as a history written by edunn: {error}.") from None
 
     def save_csv(self, path: str | Path) -> None:
-        """The rows as CSV, for a spreadsheet."""
+        """Writes the rows as CSV, for a spreadsheet."""
         write_atomically(path, self.table().csv())

@@ -1,4 +1,4 @@
-"""Cross-validation and grid search: choices made on data that was not trained on, and never on the test part.
+"""Cross-validation and grid search: settings are chosen on data held out from training, never on the test part.
 
 def trial(train, validation, rate, strength):            # trains on one part, returns the score on the other
     model = SoftmaxClassifier(train.features.shape[1], 10)
@@ -29,14 +29,14 @@ from .runtime.devices import generator
 
 
 def folds(samples: Any, count: int = 5, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
-    """`count` pairs (rest, part) of row indices: each sample is in exactly one part, and parts differ by one at most.
+    """Returns `count` pairs (rest, part) of row indices. Each sample is in one part; part sizes differ by at most one.
 
-    Where the targets are classes every part has its share of each: the samples of a class are shuffled and dealt out
+    Where the targets are classes, each part has its share of every class: the samples of a class are shuffled and dealt
     like cards, one class after the other. The same seed gives the same folds on every device.
     """
     total = len(samples)
     if not 2 <= count <= total:
-        raise errors.ConfigError(f"Expected from 2 folds to as many as there are samples, {total}; got {count}.")
+        raise errors.ConfigError(f"{total} samples can be split into 2 to {total} folds; got {count}.")
     order = torch.randperm(total, generator=generator(seed, int.from_bytes(b"folds", "big")))
     targets = getattr(samples, "targets", None)
     if targets is not None and not targets.dtype.is_floating_point:
@@ -64,7 +64,7 @@ class Trial:
 
 @dataclass(frozen=True, repr=False)
 class Search(Record):
-    """All trials in the order of the grid. The largest mean is chosen; of equal ones the first; nan never is."""
+    """All trials, in the order of the grid. The largest mean is chosen, of equal ones the first; never nan."""
 
     trials: tuple[Trial, ...]
 
@@ -99,7 +99,7 @@ class Search(Record):
 
 
 def cross_validate(trial: Callable[..., float], samples: Any, count: int = 5, seed: int = 0, **settings: Any) -> Trial:
-    """trial(rest, part, **settings) for every fold; all settings that are compared should have the same folds."""
+    """Runs trial(rest, part, **settings) for every fold. Compare settings on the same folds: with the same seed."""
     scores = [float(trial(samples[rest], samples[part], **settings)) for rest, part in folds(samples, count, seed)]
     return Trial(settings, tuple(scores))
 
@@ -112,7 +112,7 @@ def grid_search(
     validation: Any = None,
     seed: int = 0,
 ) -> Search:
-    """Every combination of the grid's values, by cross-validation, or on a validation part if one is given.
+    """Tries every combination of the grid's values, by cross-validation, or on a validation part if one is given.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def grid_search(
     folds, seed : the same folds for every combination
     """
     if not grid or not all(len(values) for values in grid.values()):
-        raise errors.ConfigError("Expected at least one value for each setting of the grid; got none.")
+        raise errors.ConfigError("The grid is empty. Give at least one value for each setting.")
     trials = []
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
@@ -135,9 +135,9 @@ def grid_search(
 def choose_k(
     samples: Any, ks: Sequence[int], metric: str = "l2", count: int = 5, seed: int = 0, validation: Any = None
 ) -> Search:
-    """How many neighbours should vote. They are searched once a fold, for the largest k; the rest is counting."""
+    """Chooses how many neighbours vote. They are searched once a fold, for the largest k; smaller k reuse them."""
     if not ks or min(ks) < 1:
-        raise errors.ConfigError(f"Expected values of k of 1 or more; got {list(ks)}.")
+        raise errors.ConfigError(f"k must be 1 or more; got {list(ks)}.")
     if validation is not None:
         parts = [(samples, validation)]
     else:

@@ -317,8 +317,8 @@ def test_a_row_that_does_not_come_out_says_so() -> None:
 
 def test_tables_in_three_formats() -> None:
     table = Table("T", ("a", "b|c"), ([1.0, "x"], [0.1, None]), "said")
-    assert table.text().splitlines() == ["T", "  a  b|c", "  1    x", "0.1    –", "said"]
-    assert table.markdown().splitlines()[2:6] == ["| a | b\\|c |", "| ---: | ---: |", "| 1 | x |", "| 0.1 | – |"]
+    assert table.text().splitlines() == ["T", "  a  b|c", "  1  x", "0.1  –", "said"]
+    assert table.markdown().splitlines()[2:6] == ["| a | b\\|c |", "| ---: | --- |", "| 1 | x |", "| 0.1 | – |"]
     assert table.csv() == "a,b|c\n1,x\n0.1,"
     with pytest.raises(ConfigError, match="Expected a format text, markdown, csv; got 'html'"):
         table.written("html")

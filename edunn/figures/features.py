@@ -1,4 +1,4 @@
-"""What features see: HOG as glyphs, a dictionary of patches; and what a regulariser's strength and a loss do."""
+"""Figures of features: HOG as glyphs, a dictionary of patches; and of losses against a strength or a score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .style import BLUE, GREY, MARKERS, ORANGE, array, axes_for, class_colours, 
 
 
 def hog_glyphs(image: Any, strengths: Any, cell: tuple[int, int] = (8, 8), ax: Axes | None = None) -> Axes:
-    """What HOG sees of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
+    """Draws the HOG of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
 
     A gradient stands across its edge; the strokes are turned by 90°, so that they run with the edge as the eye does.
 
@@ -64,7 +64,7 @@ def hog_glyphs(image: Any, strengths: Any, cell: tuple[int, int] = (8, 8), ax: A
 
 
 def patch_dictionary(dictionary: Dictionary, most: int = 100, ax: Axes | None = None) -> Axes:
-    """The words that were learnt, as patches, each in its own contrast; the most used are not told from the others.
+    """Draws the learnt words as patches, each in its own contrast.
 
     Parameters
     ----------
@@ -90,19 +90,19 @@ def strength_curves(
     metric: str = "accuracy",
     ax: Axes | None = None,
 ) -> Axes:
-    """Training and validation part against a regulariser's strength; the best one on the validation part is marked.
+    """Draws training and validation scores against a regulariser's strength, and marks the best on validation.
 
-    On the left the model learns the training part by heart, on the right it may no longer learn. A strength of 0 is
+    On the left the model overfits, on the right it underfits. A strength of 0 is
     drawn at the left edge, apart from the logarithmic axis.
     """
     if not len(strengths) == len(train) == len(validation) or not len(strengths):
         raise ShapeError(
-            f"Expected as many scores as strengths; got {len(strengths)}, {len(train)} and {len(validation)}."
+            f"Give as many scores as strengths; got {len(train)} and {len(validation)} for {len(strengths)} strengths."
         )
     ax = axes_for(ax)
     values = np.asarray(strengths, float)
     if (values < 0).any():
-        raise ConfigError(f"Expected strengths of 0 or more; got {values.min()}.")
+        raise ConfigError(f"Strengths are 0 or more; the smallest given is {values.min()}.")
     positive = values[values > 0]
     if len(positive) > 1 and positive.max() / positive.min() >= 20:
         if len(positive) < len(values):
@@ -133,7 +133,7 @@ def loss_against_score(
     classes: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """One score moves, the others stay: which of these losses moves with it?
+    """Draws losses of one sample against one of its scores, the others fixed.
 
     The multiclass hinge is flat wherever every margin is met, or the moving class does not break one; cross-entropy is
     never flat: it always asks for more.

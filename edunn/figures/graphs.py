@@ -28,7 +28,7 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
     """
     if len(graph.nodes) > LARGEST:
         raise ShapeError(
-            f"Expected a graph of at most {LARGEST} nodes to draw; got {len(graph.nodes)}. print(graph) shows any."
+            f"The graph has {len(graph.nodes)} nodes; at most {LARGEST} can be drawn. print(graph) shows any."
         )
     places, bends = layout(graph)
     columns = 1 + max(x for x, _ in places.values())

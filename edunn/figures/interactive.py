@@ -24,7 +24,7 @@ def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] =
         plotly: Any = importlib.import_module("plotly.graph_objects")
     except ImportError:
         raise ConfigError(
-            "Expected plotly for an interactive figure; it is not installed. Install it with: pip install plotly"
+            "Interactive figures need plotly, which is not installed. Install it with: pip install plotly"
         ) from None
     rows, columns = kept(surface, POINTS)
     x, y = array(surface.first)[rows], array(surface.second)[columns]

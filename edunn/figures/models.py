@@ -1,4 +1,4 @@
-"""What a model learned: its line, the regions where it decides for a class, and what it takes for what."""
+"""Figures of models: the fitted line, the decision regions, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def fitted_line(model: Model, samples: Samples, ax: Axes | None = None, standard
     standardise : what was done to the features before the model saw them; the figure keeps the samples' own units
     """
     if samples.targets is None:
-        raise DataError("Expected samples with targets to draw; these have none.")
+        raise DataError("These samples have no targets to draw.")
     x, y = points(samples, 1)[:, 0], array(samples.targets)
     scores = model_scores(model, x[:1, None], standardise)
     if scores.ndim != 1:
-        raise ShapeError(f"Expected a model with one output; got one with {scores.shape[-1]}.")
+        raise ShapeError(f"fitted_line draws a model with one output; this one has {scores.shape[-1]}.")
     known = np.isfinite(x) & np.isfinite(y)
     axes = axes_for(ax)
     if model.metric == "r2":
@@ -229,7 +229,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
         )
     names = [str(name) for name in (range(size) if classes is None else classes)]
     if len(names) != size:
-        raise LabelError(f"Expected a name for each of the {size} classes; got {len(names)}.")
+        raise LabelError(f"{len(names)} names for {size} classes. Give one for each.")
     longest = max(map(len, names))
     side = max(2.8, (0.62 if size <= MOST_SHARES else 0.4) * size)
     axes = axes_for(ax, side + 1.6 + 0.07 * min(longest, 18), side + 1.2 + 0.07 * min(longest, 18) * (longest > 3))
@@ -393,14 +393,14 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
     for labels in parts:
         if labels.dtype.is_floating_point and not bool((labels == labels.round()).all()):
             raise LabelError(
-                f"Expected labels, which are whole numbers; got {labels.dtype} with fractions. "
+                f"Labels are whole numbers; these are {labels.dtype} with fractions. "
                 f"A regression is drawn by fitted_line."
             )
         seen |= set(labels.unique().long().tolist())
     if -1 in seen:
         if 0 in seen:
             raise LabelError(
-                "Expected one kind of labels; got both −1 and 0. A two-class SVM predicts −1 and +1: "
+                "The labels hold both −1 and 0, which are of two conventions. A two-class SVM predicts −1 and +1: "
                 "labels 0 and 1 become signs with 2 * targets - 1."
             )
         values: tuple[int, ...] = (-1, 1)
@@ -409,7 +409,7 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
     else:
         values = tuple(range(max([*seen, (len(classes) if classes else 2) - 1]) + 1))
     if classes is not None and len(classes) != len(values):
-        raise LabelError(f"Expected a name for each of the {len(values)} classes; got {len(classes)}.")
+        raise LabelError(f"{len(classes)} names for {len(values)} classes. Give one for each.")
     return values
 
 

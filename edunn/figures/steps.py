@@ -80,7 +80,9 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
     path = np.array(found.path, dtype=np.float64)
     names = list(found.at)
     if len(names) > 2:
-        raise ShapeError(f"Expected a function of one or two names to draw; got {len(names)}: {', '.join(names)}.")
+        raise ShapeError(
+            f"descent_path draws functions of one or two names; this has {len(names)}: {', '.join(names)}."
+        )
     axes = axes_for(ax)
     path = path[np.isfinite(path).all(1)]
     title = f"Descent on {shortened(found.expression, 44)}\n"

@@ -143,9 +143,9 @@ class Table:
     caption: str = ""
     widest: int | None = None
 
-    def shown(self, widest: int | None = None) -> results.Table:
+    def shown(self, widest: int | None = None, missing: str = "–") -> results.Table:
         """The table as it prints, every number with all of its digits."""
-        rows = [["" if cell is None else cut(shown(cell), widest) for cell in row] for row in self.rows]
+        rows = [[missing if cell is None else cut(shown(cell), widest) for cell in row] for row in self.rows]
         return results.Table(self.columns, rows, self.caption, self.title)
 
     def text(self) -> str:
@@ -155,7 +155,7 @@ class Table:
         return self.shown().markdown()
 
     def csv(self) -> str:
-        return self.shown().csv().rstrip("\n")
+        return self.shown(missing="").csv().rstrip("\n")
 
     def written(self, form: str) -> str:
         forms = {"text": self.text, "markdown": self.markdown, "csv": self.csv}
