@@ -4,6 +4,7 @@ from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, Predictions, load
 from .sharing import share
+from .surfaces import RunSurface, surface_of_run
 from .sweep import Sweep, sweep
 from .train import resume, train
 
@@ -12,11 +13,13 @@ __all__ = [
     "Predictions",
     "Prepared",
     "RunFolder",
+    "RunSurface",
     "Sweep",
     "load",
     "prepare",
     "resume",
     "share",
+    "surface_of_run",
     "sweep",
     "train",
 ]

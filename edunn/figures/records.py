@@ -9,6 +9,7 @@ Model = Any  # one_output, link; predict(features), a call gives scores: `edunn.
 Samples = Any  # features, targets, classes, feature_names, target_name: `edunn.data`
 History = Any  # rows, status, metric, epochs, columns, best_epoch, stable_rate, snapshots; evaluated(), last()
 Surface = Any  # first, second, values, names, loss, lowest, not_finite, gradient, field; minima(): `edunn.landscape`
+Report = Any  # surface, minima, basins, cuts: `Surface.report`
 Basins = Any  # ends, losses, labels, best_loss, best_fraction, rate, steps: `Surface.basins`
 Graph = Any  # text, nodes, by_name; slopes(name): `edunn.graph`
 Minimum = Any  # expression, at, path, rate, steps, stopped: `edunn.minimise`

@@ -18,15 +18,11 @@ from ..penalties import Penalty
 from ..runtime.threads import Split, whole
 from . import directions
 from .linear import LinearPlane
-from .minima import newton
 from .modules import ModulePlane, in_evaluation, is_smooth
 from .pairs import as_loss, pair
-from .planes import Field, PenaltyAlong, Window, axis
+from .planes import PenaltyAlong, Window, axis
 from .surface import Surface, compute
-
-# along an axis whose window is chosen here: of one feature, of a linear model, and of a net, which costs a forward pass
-# a point
-POINTS, PLANE_POINTS, NET_POINTS = 512, 201, 51
+from .windows import default_window
 
 
 def grid(
@@ -50,7 +46,7 @@ def grid(
     x : (samples,) or (samples, 1)
     y : (samples,), as the loss wants them: bits, signs or real numbers
     w, b : (low, high, count) with both ends included, or the values. One number for b is the curve L(w) at that b.
-        What is not given is chosen from the curvature and the data's scale: see `window`.
+        What is not given is chosen from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
     dtype : of the computation. float64; float32 is faster in `direct`
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
@@ -65,7 +61,7 @@ def grid(
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
-        chosen = window(plane)
+        chosen = default_window(plane)
         w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
     first, second = axis("w", w), axis("b", b)
     return compute(plane, first, second, method, order=2 if derivatives else 0)
@@ -147,7 +143,7 @@ def plane(
     if field.affine:
         notes = notes[1:] if start is not model else notes  # a linear model is the same in both modes
     if a is None or b is None:
-        windows = window(field, around_start=True)
+        windows = default_window(field, around_start=True)
         low, high = (f"{name} from {w[0]:g} to {w[1]:g}" for name, w in zip(names, windows, strict=True))
         notes += ("window chosen: " + " and ".join([low] * (a is None) + [high] * (b is None)),)
         a, b = windows[0] if a is None else a, windows[1] if b is None else b
@@ -220,43 +216,3 @@ def along(
         concerned = [directions.flat(penalty.penalised(dict(d))) for d in (here, first, second)]
         priced = PenaltyAlong(penalty, *concerned)
     return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=priced)
-
-
-def window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
-    """A window from the curvature and the data's scale.
-
-    About the minimum, where there is one within reach: four times as wide, along each axis, as the quadratic model
-    needs to rise by what the loss falls from the start (0, 0) to the minimum; and the start is inside. Else ±10 in
-    units of the axis' own scale, 1/√(mean S²), over which the scores change by about 10.
-    """
-    zero = torch.zeros(1, 2, dtype=torch.float64, device=field.device)
-    precise, sizes = field.to(torch.float64), field.scales
-    found = None
-    if field.affine and field.smooth is not False:
-        scale = torch.tensor(sizes, dtype=torch.float64, device=field.device)
-        free = torch.ones(2, dtype=torch.bool, device=field.device)
-        state = newton(precise, zero, scale, free, 1e-15 * float(precise.at(zero)[0, 0]), rounds=60)
-        if bool(state.done[0]) and bool(state.points.isfinite().all()):
-            found = state
-    windows = []
-    for k in (0, 1):
-        half, centre = 10 * sizes[k], 0.0
-        if found is not None:
-            curvature = float(found.jets[3 if k == 0 else 5, 0])
-            place, fall = float(found.points[0, k]), float(found.start[0] - found.jets[0, 0])
-            fall = max(fall, 0.1 * abs(float(found.jets[0, 0])), 1e-300)
-            if curvature > 1e-6 * fall / sizes[k] ** 2 and abs(place) < 1e4 * sizes[k]:
-                half = 4 * (2 * fall / curvature) ** 0.5
-                centre = 0.0 if around_start else place
-                half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))
-            if half < 1e-6 * sizes[k]:  # a loss of 0 at the start has nothing to fall
-                half = 10 * sizes[k]
-        low, high = rounded(centre - half), rounded(centre + half)
-        points = POINTS if not around_start else PLANE_POINTS if field.affine else NET_POINTS
-        windows.append((low, high, points))
-    return windows[0], windows[1]
-
-
-def rounded(value: float) -> float:
-    """To two digits: a window's ends are for people."""
-    return float(f"{value:.2g}")

@@ -1,8 +1,7 @@
-"""The surface of a loss over two coordinates: its values, how they were computed, and what can be read off them."""
+"""The surface of a loss over two coordinates: its values, how they were computed, and its readings."""
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import math
@@ -17,23 +16,25 @@ import torch
 from torch import Tensor
 
 from .. import errors
+from ..results import Record, Table
 from ..runtime.files import strict, write_atomically
 from . import analysis, methods
 from .loss_grid import LossGrid
 from .planes import Field
+from .report import Report, report
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Surface(LossGrid):
+class Surface(LossGrid, Record):
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
     `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
     the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
-    largest loss there. `notes` say what was chosen or done without being asked for. It prints as a table, saves to npz
-    and loads back.
+    largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to npz and
+    loads back.
 
-    What needs the loss itself and not only its values (minima, plateaus, convexity, basins) is there as long as the
-    surface knows its `field`; a surface that was loaded from a file does not.
+    Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
+    it knows its `field`. A surface that was loaded from a file does not.
     """
 
     loss: str
@@ -43,15 +44,15 @@ class Surface(LossGrid):
     notes: tuple[str, ...] = ()
 
     def minima(self) -> list[dict[str, Any]]:
-        """The grid's local minima, polished and classed: see `analysis.minima`."""
+        """Returns the grid's local minima, polished and classified: see `minima.minima`."""
         return analysis.minima(self)
 
     def plateaus(self, *thresholds: float) -> dict[str, float]:
-        """The share of grid points whose gradient norm along the coordinates is below each threshold."""
+        """Returns the share of grid points whose gradient norm along the coordinates is below each threshold."""
         return analysis.plateaus(self, thresholds or (1e-3, 1e-6))
 
     def convex(self) -> bool | None:
-        """Whether the loss is convex along the plane: True, False, or None when it cannot be told."""
+        """Returns whether the loss is convex along the plane: True, False, or None if unknown."""
         return analysis.convexity(self).convex
 
     def smallest_curvature(self) -> dict[str, float] | None:
@@ -59,7 +60,7 @@ class Surface(LossGrid):
         return analysis.convexity(self).smallest
 
     def basins(self, rate: float = 1.0, steps: int = 1000) -> analysis.Basins:
-        """Gradient descent from every grid point at once: see `analysis.basins`."""
+        """Runs gradient descent from every grid point at once: see `basins.basins`."""
         return analysis.basins(self, rate, steps)
 
     def condition(self) -> tuple[float, str | None]:
@@ -68,36 +69,49 @@ class Surface(LossGrid):
 
     # ---- as text, and to and from a file -----------------------------------------------------------------------------
 
-    def rows(self) -> list[tuple[str, str]]:
-        """What the table shows."""
+    def report(
+        self,
+        basins: bool = False,
+        rate: float = 1.0,
+        steps: int = 1000,
+        plateaus: tuple[float, ...] = (1e-3, 1e-6),
+    ) -> Report:
+        """Returns all readings in one record that prints, is drawn and becomes JSON: see `report.Report`."""
+        return report(self, basins, rate, steps, plateaus)
+
+    def table(self) -> Table:
+        """The loss, the axes, how the values were computed, and their range."""
         finite = self.values[self.values.isfinite()]
-        lines = [("loss", self.loss)]
+        rows = []
         for name, axis in zip(self.names, (self.first, self.second), strict=True):
-            lines.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} points"))
-        lines.append(("method", f"{self.method}, {self.seconds:.3g} s"))
-        lines.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
+            rows.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} point{'s' * (len(axis) != 1)}"))
+        rows.append(("method", f"{self.method}, {self.seconds:.3g} s"))
+        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
         if len(finite):
             low = self.lowest
             where = ", ".join(f"{name} = {low[name]:.6g}" for name in self.names)
-            lines.append(("lowest", f"{low['loss']:.10g} at {where}"))
-            lines.append(("highest", f"{float(finite.max()):.10g}"))
+            rows.append(("lowest", f"{low['loss']:.10g} at {where}"))
+            rows.append(("highest", f"{float(finite.max()):.10g}"))
         if self.not_finite:
-            lines.append(("not finite", f"{self.not_finite} of {self.values.numel()} points"))
-        return lines + [("note", note) for note in self.notes]
+            rows.append(("not finite", f"{self.not_finite} of {self.values.numel()} points"))
+        rows += [("note", note) for note in self.notes]
+        return Table(("loss", self.loss), tuple(rows))
 
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<10}  {text}" for name, text in self.rows())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self.rows())
-        return f"<table>{cells}</table>"
+    def as_dict(self) -> dict[str, Any]:
+        """How the values were computed and where they are lowest, for JSON; the values themselves go to a file."""
+        return {
+            "method": self.method,
+            "error": self.error,
+            "seconds": self.seconds,
+            "min": self.lowest,
+            "not_finite": self.not_finite,
+            "notes": list(self.notes),
+        }
 
     def save(self, path: str | Path) -> None:
         """Writes the coordinates under their names, `values`, and `about` (JSON: loss, method, error, …), as npz."""
         about = {"names": list(self.names), "loss": self.loss, "method": self.method, "error": self.error,
-                 "seconds": self.seconds}  # fmt: skip
+                 "seconds": self.seconds, "notes": list(self.notes)}  # fmt: skip
         arrays = {
             self.names[0]: self.first.cpu().numpy(),
             self.names[1]: self.second.cpu().numpy(),
@@ -109,7 +123,7 @@ class Surface(LossGrid):
         try:
             write_atomically(path, buffer.getvalue())
         except OSError as error:
-            raise errors.DataError(f"Expected to write the surface to {path}; {error.strerror}.") from None
+            raise errors.DataError(f"The surface cannot be written to {path}: {error.strerror}.") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Surface:
@@ -122,11 +136,10 @@ class Surface(LossGrid):
             if tuple(values.shape) != (len(first), len(second)):
                 raise ValueError(f"values {tuple(values.shape)} for axes of {len(first)} and {len(second)} points")
             error = math.nan if about["error"] is None else float(about["error"])
-            return cls(first, second, values, names, about["loss"], about["method"], error, about["seconds"])
+            notes = tuple(map(str, about.get("notes", ())))
+            return cls(first, second, values, names, about["loss"], about["method"], error, about["seconds"], notes)
         except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as problem:
-            raise errors.DataError(
-                f"Expected a surface written by edunn in {path}; it cannot be read: {problem}."
-            ) from None
+            raise errors.DataError(f"{path} cannot be read as a surface that edunn wrote: {problem}.") from None
 
 
 @torch.no_grad()
