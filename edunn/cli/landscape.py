@@ -18,7 +18,7 @@ from .landscape_options import Options, add_arguments, parse_options
 if TYPE_CHECKING:
     from ..experiment.folder import RunFolder
     from ..landscape import Report, Surface
-    from ..runtime.processes import Alone
+    from ..runtime.processes import OneProcess
 
 EXAMPLE = (
     "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 --b=-20:20:512 --compare bce\n"
@@ -84,7 +84,9 @@ def window(surface: Surface, k: int) -> list[float]:
     return [float(axis[0]), float(axis[-1]), len(axis)]
 
 
-def from_problem(args: argparse.Namespace, options: Options, processes: Alone) -> tuple[list[Drawing], dict[str, Any]]:
+def from_problem(
+    args: argparse.Namespace, options: Options, processes: OneProcess
+) -> tuple[list[Drawing], dict[str, Any]]:
     """Reports the (w, b) surfaces of one loss or two, over the same window."""
     from ..landscape import study
 
@@ -110,7 +112,7 @@ def from_problem(args: argparse.Namespace, options: Options, processes: Alone) -
     return drawings, {"problem": studies[0].problem, "data": data, "samples": len(studies[0].x)}
 
 
-def from_run(args: argparse.Namespace, options: Options, processes: Alone) -> tuple[list[Drawing], dict[str, Any]]:
+def from_run(args: argparse.Namespace, options: Options, processes: OneProcess) -> tuple[list[Drawing], dict[str, Any]]:
     """Reports the surface over a plane of a run's weights."""
     from ..experiment import surface_of_run
 

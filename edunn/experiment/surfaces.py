@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import landscape
 from ..errors import ConfigError
 from ..landscape import Surface, directions
-from ..runtime.processes import Alone
+from ..runtime.processes import OneProcess
 from .build import Prepared, prepare
 from .loaded import LoadedRun, load
 
@@ -50,7 +50,7 @@ def surface_of_run(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> RunSurface:
     """Returns the loss of a run, penalty included, on its own training data, over a plane through its weights.
 
@@ -64,7 +64,7 @@ def surface_of_run(
     seed : of the random directions
     ranks : the processes that share the surface, `edunn.runtime.processes.ranks()`; each of them calls this
     """
-    ranks = ranks or Alone()
+    ranks = ranks or OneProcess()
     device = torch.device(device)
     loaded = ranks.each(lambda: load(run))
     prepared = ranks.each(lambda: prepare_on(loaded, device))
