@@ -20,7 +20,8 @@ from PIL import Image
 
 from edunn import data
 from edunn.data import decode, files, read_images, read_unsorted_images
-from edunn.errors import ConfigError, DataError
+from edunn.errors import ConfigError, DataError, ShapeError
+from edunn.features import hog
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -266,7 +267,7 @@ def test_missing_path(tmp_path: Path) -> None:
     (tmp_path / "pets.zip").write_bytes(b"")
     with pytest.raises(DataError, match=r"there is nothing. Did you mean '.*pets.zip'"):
         read_images(tmp_path / "pet.zip")
-    with pytest.raises(DataError, match="Expected a whole zip archive"):
+    with pytest.raises(DataError, match="zip archive"):
         read_images(tmp_path / "pets.zip")
 
 
@@ -281,7 +282,7 @@ def zipped(tmp_path: Path) -> Path:
 
 def test_a_zip_cut_short(zipped: Path) -> None:
     zipped.write_bytes(zipped.read_bytes()[:-40])
-    with pytest.raises(DataError, match=r"Expected a whole zip archive; .* is damaged or cut short"):
+    with pytest.raises(DataError, match=r"zip archive .* is damaged or cut short"):
         read_images(zipped)
 
 
@@ -295,7 +296,7 @@ def test_a_zip_with_a_wrong_byte(zipped: Path) -> None:
 
 def test_a_zip_that_unpacks_to_too_much(zipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LIMIT", 100)
-    with pytest.raises(DataError, match="If you trust it, unpack it and give the folder"):
+    with pytest.raises(DataError, match="If you trust it, unpack it first"):
         read_images(zipped)
 
 
@@ -309,7 +310,7 @@ def test_a_zip_bomb_says_so_and_is_not_unpacked(tmp_path: Path) -> None:
     size = (2**20).to_bytes(4, "little")
     path.write_bytes(content.replace(size, (2**30).to_bytes(4, "little")))
     start = time.perf_counter()
-    with pytest.raises(DataError, match=r"unpacks to 2 GiB or less; '.*' says 3\.0"):
+    with pytest.raises(DataError, match=r"unpacks to 3\.0 GiB"):
         read_images(path)
     assert time.perf_counter() - start < 1
 
@@ -399,3 +400,66 @@ def test_real_images() -> None:
         for row, name in ((0, "train/airplane/0000.jpg"), (24_999, "train/truck/2499.jpg")):
             expected = np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB"))
             assert np.array_equal(dataset.train.features[row].numpy(), expected)
+
+
+def fill_class_folders(folder: Path, names: tuple[str, ...] = ("1.png", "2.png")) -> None:
+    for label, kind in enumerate(("cat", "dog")):
+        (folder / kind).mkdir(parents=True)
+        for i, name in enumerate(names):
+            Image.new("RGB", (4, 4), (80 * label, 40 * i, 0)).save(folder / kind / name, "PNG")
+
+
+def test_field_25_suffixes_of_jpeg_and_others(tmp_path: Path) -> None:
+    fill_class_folders(tmp_path / "a", ("1.jfif", "2.jpe", "3.PNM", "4.tga"))
+    assert len(read_images(tmp_path / "a").train) == 8
+
+
+def test_field_25_class_folders_that_are_links(tmp_path: Path) -> None:
+    fill_class_folders(tmp_path / "real")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "one").symlink_to(tmp_path / "real" / "cat")
+    (tmp_path / "set" / "two").symlink_to(tmp_path / "real" / "dog")
+    samples = read_images(tmp_path / "set").train
+    assert samples.classes == ("one", "two")
+    assert torch.equal(samples.features, read_images(tmp_path / "real").train.features)
+    (tmp_path / "real" / "dog" / "back").symlink_to(tmp_path / "real")  # a circle ends
+    (tmp_path / "real" / "cat" / "over").symlink_to(tmp_path / "real" / "dog")
+    with pytest.raises(DataError, match="in a folder inside a class folder"):
+        read_images(tmp_path / "real")
+
+
+def test_field_25_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the tests run as root, who may read everything."""
+    fill_class_folders(tmp_path)
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "dog":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"Cannot read the folder '.*dog': Permission denied"):
+        read_images(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 8, 8), (5, 1, 28, 28), (5, 4, 6, 7)], ids=str)
+def test_field_25_channels_first(shape: tuple[int, ...]) -> None:
+    images = torch.zeros(shape, dtype=torch.uint8)
+    with pytest.raises(ShapeError, match=r"channels last.*permute\(0, 2, 3, 1\)"):
+        data.as_samples(images)
+    with pytest.raises(ShapeError, match=r"permute\(0, 2, 3, 1\)"):
+        hog.hog(images.float(), pixels_per_cell=2, cells_per_block=1)
+    assert data.as_samples(images.permute(0, 2, 3, 1)).is_images
+
+
+def test_field_39_devices_among_images(tmp_path: Path) -> None:
+    fill_class_folders(tmp_path)
+    (tmp_path / "cat" / "3.png").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"3\.png' is a pipe or a device"):
+        read_images(tmp_path)
+    (tmp_path / "cat" / "3.png").unlink()
+    with (tmp_path / "cat" / "3.png").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError, match="at most 256 are read"):
+        read_images(tmp_path)

@@ -346,3 +346,27 @@ def test_functions_and_modules_have_names_of_their_own() -> None:
     assert callable(data.shapes)
     assert edunn.data.digit_images.digits is data.digits
     assert edunn.data.shape_images.shapes is data.shapes
+
+
+LARGE = {
+    "1e9": [10**9, 0, 1],
+    "3e6": [3_000_000, 5, 3_000_000],
+    "beyond 2**53": [9007199254740993, 9007199254740992, 7],
+}
+
+
+@pytest.mark.parametrize("labels", LARGE.values(), ids=LARGE)
+def test_field_16_large_labels_are_the_distinct_values(labels: list[int]) -> None:
+    for form in (labels, np.array(labels), torch.tensor(labels)):
+        samples = as_samples(np.ones((3, 2)), form)
+        distinct, index = np.unique(labels, return_inverse=True)
+        assert samples.classes == tuple(map(str, distinct))
+        assert samples.targets is not None
+        assert samples.targets.tolist() == index.tolist()
+
+
+def test_field_16_indices_with_gaps_stay_indices() -> None:
+    samples = as_samples(np.ones((3, 2)), [999, 0, 7])
+    assert samples.targets is not None
+    assert samples.targets.tolist() == [999, 0, 7]
+    assert samples.classes == tuple(map(str, range(1000)))

@@ -235,7 +235,7 @@ def test_load_hands_options_on() -> None:
     [
         ("digts", {}, DataError, "got 'digts'. Did you mean 'digits'"),
         ("", {}, DataError, "Expected a data set's name or the path"),
-        ("nowhere.csv", {}, DataError, "'nowhere.csv'; there is nothing"),
+        ("nowhere.csv", {}, DataError, "at 'nowhere.csv' there is nothing"),
         ("no/where", {}, DataError, "there is nothing"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),
         ("digits", {"seed": 3}, ConfigError, "Unknown option 'seed' for the data 'digits'. It takes none"),

@@ -18,7 +18,11 @@ from . import files
 from .decode import check_size, decode_all
 from .samples import Dataset, Samples
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {
+    ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+LARGEST = 256 * 2**20  # bytes of one image file
 LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # by operating systems
 
 Name = tuple[str, ...]  # a path inside the folder or zip: ("train", "cat", "1.png")
@@ -129,11 +133,28 @@ def open_shelf(path: Path, stack: ExitStack) -> Shelf:
 def open_folder(path: Path) -> Shelf:
     folders: set[Name] = set()
     images: list[Name] = []
-    for root, inner, found in os.walk(path):
-        inner[:] = [name for name in inner if is_ours(name)]
-        here = Path(root).relative_to(path).parts
-        folders |= {(*here, name) for name in inner}
-        images += [(*here, name) for name in found if is_ours(name) and is_image((name,))]
+
+    def walk(folder: Path, here: Name, above: frozenset[str]) -> None:
+        """Follows links as well, except one that leads back to a folder above."""
+        real = os.path.realpath(folder)
+        if real in above:
+            return
+        folders.add(here)
+        with os.scandir(folder) as found:
+            entries = list(found)
+        for entry in entries:
+            if not is_ours(entry.name):
+                continue
+            if entry.is_dir():
+                walk(folder / entry.name, (*here, entry.name), above | {real})
+            elif is_image((entry.name,)):
+                images.append((*here, entry.name))
+
+    try:
+        walk(path, (), frozenset())
+    except OSError as problem:
+        raise DataError(f"Cannot read the folder '{problem.filename}': {files.reason(problem)}.") from problem
+    folders.discard(())
     return Shelf(path, folders, sorted(images), lambda name: read_file(path.joinpath(*name)))
 
 
@@ -149,14 +170,11 @@ def open_archive(path: Path, archive: zipfile.ZipFile) -> Shelf:
             folders.add(name)
         elif is_image(name):
             members[name] = info
-    return Shelf(path, folders - {()}, sorted(members), lambda name: files.read_member(archive, members[name]))
+    return Shelf(path, folders - {()}, sorted(members), lambda name: files.read_member(archive, members[name], LARGEST))
 
 
 def read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise DataError(f"Expected an image; '{path}' cannot be read: {problem.strerror}.") from problem
+    return files.read_bytes(path, "an image", LARGEST)
 
 
 def is_ours(name: str) -> bool:

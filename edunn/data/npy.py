@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +21,7 @@ from . import files
 from .samples import Dataset, Samples, as_samples
 
 KINDS = {"float32", "float64", "uint8"}
+HEADER = 2**16  # bytes that a header may take
 
 
 def read_npy(
@@ -54,7 +57,9 @@ def read_npy(
 def with_targets(features: Rows, targets: np.ndarray, classes: Sequence[str] | None) -> Samples:
     """The samples, with targets in memory that are checked and encoded as those of any other source."""
     if targets.ndim != 1 or len(targets) != len(features):
-        hint = " For one-hot rows save targets.argmax(1)." if targets.ndim == 2 else ""
+        hint = (
+            " For one-hot rows save targets.argmax(1)." if targets.ndim == 2 and len(targets) == len(features) else ""
+        )
         raise ShapeError(
             f"Expected targets of shape (samples,) = ({len(features)},); got {tuple(targets.shape)}.{hint}"
         )
@@ -72,22 +77,13 @@ def mapped(path: Path, text: bool = False) -> np.ndarray:
     file. Pages that were read are the system's to take back.
     """
     try:
+        files.check_regular(path, "a .npy file")
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in reads:
-                raise ValueError(f"version {version[0]}.{version[1]} of the format")
-            shape, fortran, dtype = reads[version](file)
-            offset = file.tell()
+            header = read_header(file.read(HEADER), str(path))
+        size = path.stat().st_size
     except OSError as problem:
-        raise DataError(f"Expected an array at '{path}'; it cannot be read: {problem.strerror}.") from problem
-    except (ValueError, EOFError) as problem:
-        raise DataError(f"Expected a .npy file; '{path}' is damaged or something else ({problem}).") from problem
-    if dtype.hasobject:
-        raise DataError(
-            f"Expected numbers in '{path}'; got Python objects, which are not loaded because a file of them can run "
-            f"code. Save it with a dtype: array.astype(float)."
-        )
+        raise DataError(f"Cannot read the array at '{path}': {files.reason(problem)}.") from problem
+    shape, fortran, dtype = header.shape, header.fortran, header.dtype
     if not text and (str(dtype) not in KINDS or not dtype.isnative):
         raise DataError(
             f"Expected features of dtype float32, float64 or uint8 in '{path}'; got {dtype}. Save array.astype('f4')."
@@ -98,12 +94,55 @@ def mapped(path: Path, text: bool = False) -> np.ndarray:
         )
     if not shape or 0 in shape:
         raise DataError(f"Expected rows of features in '{path}'; it has shape {shape}.")
-    size, wanted = path.stat().st_size, offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if size != wanted:
+    header.check(size, str(path))
+    return np.memmap(path, dtype, "c", header.offset, shape)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a .npy file says of its array: shape, memory order, dtype, and where the numbers begin."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    offset: int
+
+    def check(self, size: int, title: str) -> None:
+        """Refuses a file of another length than the header says, before anything is allocated."""
+        wanted = self.offset + math.prod(self.shape) * self.dtype.itemsize
+        if size != wanted:
+            raise DataError(f"'{title}' has {size:,} bytes, but its header says {wanted:,}. Copy it again.")
+
+
+def read_header(start: bytes, title: str) -> Header:
+    """Reads the header from the first bytes of a .npy file."""
+    file = io.BytesIO(start)
+    try:
+        version = np.lib.format.read_magic(file)
+        reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in reads:
+            raise ValueError(f"version {version[0]}.{version[1]} of the format")
+        shape, fortran, dtype = reads[version](file)
+        if not all(type(n) is int and n >= 0 for n in shape) or dtype.itemsize == 0:
+            raise ValueError(f"shape {shape}, {dtype}")
+    except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
         raise DataError(
-            f"Expected a whole array; '{path}' has {size:,} bytes and its header says {wanted:,}. Copy it again."
+            f"'{title}' is no .npy file, or damaged ({str(problem)[:80]}). Save it with numpy.save."
+        ) from problem
+    if dtype.hasobject:
+        raise DataError(
+            f"'{title}' holds Python objects, which are not loaded because a file of them can run code. "
+            f"Save it with a dtype: array.astype(float), or array.astype(str)."
         )
-    return np.memmap(path, dtype, "c", offset, shape)
+    return Header(shape, fortran, dtype, file.tell())
+
+
+def read_array(content: bytes, title: str) -> np.ndarray:
+    """Reads the array of a .npy file in memory: a copy, which may be written to."""
+    header = read_header(content[:HEADER], title)
+    header.check(len(content), title)
+    flat = np.frombuffer(content, header.dtype, math.prod(header.shape), header.offset)
+    return flat.reshape(header.shape, order="F" if header.fortran else "C").copy()
 
 
 def rows_of(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:

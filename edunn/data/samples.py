@@ -16,6 +16,7 @@ from ..errors import ConfigError, DataError, DtypeError, ShapeError
 from ..runtime import devices
 from ..runtime.rows import Rows
 
+FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 LOADED = 2**30  # bytes that `Samples.loaded` takes without being told
 
 
@@ -200,8 +201,9 @@ def as_samples(
     features : (samples, features). float32 stays float32, all other numbers become float64; uint8 with four axes,
         (samples, height, width, channels), stays as it is: images.
     targets : (samples,). Text becomes class indices in the order of `classes`, or alphabetically. Whole numbers are
-        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise. Floats are
-        regression targets, in the features' dtype, which the losses ask for.
+        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise; where one is
+        beyond 1,000 and twice the number of samples, they are names, numbered in their order. Floats are regression
+        targets, in the features' dtype, which the losses ask for.
 
     Memory is shared with the caller where no conversion was needed.
     """
@@ -212,10 +214,13 @@ def as_samples(
     y: Tensor | None = None
     if targets is not None:
         labels = targets if isinstance(targets, Tensor) else _array("targets", targets)
-        if isinstance(labels, np.ndarray) and labels.dtype.kind in "US":
-            y, classes = encode([str(label) for label in labels.astype(str)], classes)
+        if isinstance(labels, np.ndarray) and labels.dtype.kind == "S":
+            labels = decode_bytes(labels, "targets")
+        if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
+            y, classes = encode([str(label) for label in labels.ravel()], classes)
+            y = y.reshape(labels.shape)
         elif _is_whole(labels):
-            y = torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long())
+            y, classes = number_classes(labels, classes)
         else:
             y = _numbers("targets", labels)
             y = y.to(x.dtype) if x.dtype.is_floating_point else y
@@ -296,6 +301,25 @@ def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple
     return torch.tensor([index[label] for label in labels], dtype=torch.int64), names
 
 
+def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -> tuple[Tensor, Sequence[str] | None]:
+    """Returns whole numbers as class indices, and the classes' names where the numbers are too large to be indices."""
+    if classes is None and len(labels) and int(labels.max()) >= max(FEW, 2 * len(labels)) and int(labels.min()) >= 0:
+        array = labels.cpu().numpy() if isinstance(labels, Tensor) else labels
+        distinct, index = np.unique(array, return_inverse=True)
+        found = torch.from_numpy(index.reshape(array.shape))
+        device = labels.device if isinstance(labels, Tensor) else None
+        return found.to(device), tuple(str(value) for value in distinct.tolist())
+    return torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long()), classes
+
+
+def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
+    """Returns an array of bytes as text in UTF-8."""
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{title}: the text is not UTF-8 ({problem.reason}). Save array.astype(str).") from problem
+
+
 def fingerprint(samples: Samples) -> str:
     """The sha256 of the numbers themselves: features' bytes, then targets' bytes."""
     digest = hashlib.sha256()
@@ -308,6 +332,11 @@ def fingerprint(samples: Samples) -> str:
 def check_features(features: Tensor) -> None:
     """Features are (samples, features), floating, or uint8 images."""
     if features.ndim == 4 and features.dtype == torch.uint8:
+        if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
+            raise ShapeError(
+                f"Images have their channels last, (samples, height, width, channels); {errors.shape(features)} has "
+                f"them first. Use features.permute(0, 2, 3, 1), or numpy's features.transpose(0, 2, 3, 1)."
+            )
         return
     if features.ndim == 2 and features.dtype.is_floating_point:
         return

@@ -36,6 +36,7 @@ VERSION = 1
 MANIFEST = "manifest.json"
 SHARD = 256 << 20  # bytes of features in a file
 PARTS = ("train", "test")
+MOST_CLASSES = 1 << 20
 VERIFY = ("once", "always", "never")
 
 
@@ -130,6 +131,10 @@ class ShardWriter:
             errors.check_finite("targets", torch.from_numpy(y))
         elif y is not None and len(y):
             known = len(self.classes) if self.classes is not None else int(y.max()) + 1
+            if known > MOST_CLASSES:
+                raise DataError(
+                    f"A class index of {known - 1:,} makes as many classes. Number the classes 0, 1, … first."
+                )
             errors.check_class_indices(torch.from_numpy(y), max(known, 1))
             self.classes_seen = max(self.classes_seen, known)
         self.kind = kind

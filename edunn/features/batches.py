@@ -27,6 +27,10 @@ def check_images(images: Tensor, channels: int | None = None) -> None:
         if images.shape[1] == channels:
             hint = " Channels come last here: images.permute(0, 2, 3, 1)."
         raise errors.ShapeError(f"Expected images with {channels} channels; got {errors.shape(images)}.{hint}")
+    if images.ndim == 4 and images.shape[3] > 4 and images.shape[1] in (1, 3, 4):
+        raise errors.ShapeError(
+            f"Images have their channels last; {errors.shape(images)} has them first. Use images.permute(0, 2, 3, 1)."
+        )
     if 0 in images.shape[1:]:
         raise errors.ShapeError(f"Expected images with pixels in them; got {errors.shape(images)}.")
 
