@@ -1,21 +1,22 @@
-"""What can go wrong, and the one place that checks shapes, dtypes and labels.
+"""The package's errors, and the one place that checks shapes, dtypes, labels and numeric options.
 
-Every error says what was expected, what came, and the next move. Nothing here imports torch: the command line
-reports errors without loading it, and the checks only ask a tensor about itself.
+Every error says what was expected, what was given, and the next move. Nothing here imports torch: the command line
+reports errors without loading it, and the checks only read a tensor's own attributes.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class EdunnError(Exception):
-    """Something the caller can mend. The command line prints it as one line and ends with exit code 2."""
+    """An error that the caller can fix. The command line prints it in one line and exits with code 2."""
 
 
 class ShapeError(EdunnError, ValueError):
@@ -23,19 +24,19 @@ class ShapeError(EdunnError, ValueError):
 
 
 class DtypeError(EdunnError, TypeError):
-    """A tensor has the wrong dtype, or lives on the wrong device."""
+    """A tensor has the wrong dtype, or is on the wrong device."""
 
 
 class LabelError(EdunnError, ValueError):
-    """A target lies outside the domain of the loss."""
+    """A target is outside the domain of the loss."""
 
 
 class DataError(EdunnError, ValueError):
-    """A file of data is missing, damaged, or not what it was said to be."""
+    """A data file is missing, damaged, or of another kind than its name says."""
 
 
 class ConfigError(EdunnError, ValueError):
-    """An option is unknown, missing, or has a value it cannot have."""
+    """An option is unknown, missing, or has a value outside its range."""
 
 
 class RunError(EdunnError, ValueError):
@@ -43,84 +44,100 @@ class RunError(EdunnError, ValueError):
 
 
 class GradientError(EdunnError, RuntimeError):
-    """A derivative was asked for where none exists, or none that is of use."""
+    """A derivative does not exist, or is of no use for descent."""
 
 
 class LostError(EdunnError, RuntimeError):
-    """Another process of the same run has gone, or does not answer."""
+    """Another process of the same run has ended or does not answer."""
 
 
 def shape(tensor: Tensor) -> str:
-    """A shape as a reader writes it: `(12, 3)`."""
+    """Formats a tensor's shape as `(12, 3)`."""
     return str(tuple(tensor.shape))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Names what was probably meant, `Did you mean 'rate'?`, and else what there is."""
+    """Suggests the closest known word, `Did you mean 'rate'?`; lists all known words if none is close."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
 
 
+def check_number(name: str, value: Any, low: float, high: float = math.inf, open_ends: str = "") -> float:
+    """Returns a numeric option if it is finite and lies between `low` and `high`.
+
+    open_ends : "low", "high" or "low high": the ends that are not allowed themselves. An infinite end never is.
+    """
+    above, below = "low" in open_ends, "high" in open_ends
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    excluded = [low] * above + [high] * below
+    if number and math.isfinite(value) and low <= value <= high and value not in excluded:
+        return float(value)
+    if high == math.inf:
+        limits = "finite" if low == -math.inf else f"above {low:g}, finite" if above else f"{low:g} or more, finite"
+    else:
+        limits = f"in {'(' if above else '['}{low:g}, {high:g}{')' if below else ']'}"
+    raise ConfigError(f"{name} must be a number {limits}; got {value!r}.")
+
+
 def check_floating(name: str, tensor: Tensor) -> None:
-    """Refuses integer or boolean tensors where a derivative is to be taken."""
+    """Refuses integer and boolean tensors: they have no derivative."""
     if not tensor.dtype.is_floating_point:
         raise DtypeError(
-            f"Expected {name} of a floating dtype; got {tensor.dtype}. Convert with {name}.float() or {name}.double()."
+            f"{name} need a floating dtype; got {tensor.dtype}. Convert with {name}.float() or {name}.double()."
         )
 
 
-def check_scores(scores: Tensor, event: int) -> None:
-    """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`event` = 1)."""
+def check_scores(scores: Tensor, class_axis: bool) -> None:
+    """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`class_axis`)."""
     check_floating("scores", scores)
-    expected = "(*lead, samples, classes)" if event else "(*lead, samples)"
-    if scores.ndim < 1 + event:
+    expected = "(*lead, samples, classes)" if class_axis else "(*lead, samples)"
+    if scores.ndim < 1 + class_axis:
         raise ShapeError(
             f"Expected scores of shape {expected}; got {shape(scores)}."
-            + (" Did you mean scores.unsqueeze(-1)?" if event and scores.ndim == 1 else "")
+            + (" Did you mean scores.unsqueeze(-1)?" if class_axis and scores.ndim == 1 else "")
         )
-    if scores.shape[scores.ndim - 1 - event] == 0:
+    if scores.shape[scores.ndim - 1 - class_axis] == 0:
         raise ShapeError(
-            f"Expected at least one sample in scores {expected}; got {shape(scores)}: the mean of none is nan."
+            f"scores {expected} hold no sample: their shape is {shape(scores)}. Their mean loss is undefined."
         )
 
 
-def check_targets_shape(scores: Tensor, targets: Tensor, event: int, rows: bool = False) -> None:
+def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows: bool = False) -> None:
     """Targets have the scores' sample axis, and may have the same lead; `rows`: a class axis as well.
 
     Nothing is broadcast over samples: (n, 1) against (n,) would silently give n × n differences.
     """
-    wanted = tuple(scores.shape) if rows or not event else tuple(scores.shape[:-1])
-    tail = wanted[-1 - event :] if rows else wanted[-1:]
+    wanted = tuple(scores.shape) if rows or not class_axis else tuple(scores.shape[:-1])
+    tail = wanted[-1 - class_axis :] if rows else wanted[-1:]
     if tuple(targets.shape) in (wanted, tail):
         if targets.device != scores.device:
             raise DtypeError(
-                f"Expected targets on the scores' device, {scores.device}; got {targets.device}. "
+                f"targets are on {targets.device} and scores on {scores.device}. "
                 f"Move them with targets.to(scores.device)."
             )
         return
-    names = "(samples, classes)" if rows and event else "(samples,)"
+    names = "(samples, classes)" if rows and class_axis else "(samples,)"
     message = f"Expected targets of shape {names} = {tail}"
     if wanted != tail:
         message += f", or with the scores' lead {wanted}"
     message += f"; got {shape(targets)}."
-    if rows and event and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
+    if rows and class_axis and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
         message += " For class indices use targets.long()."
     elif tuple(targets.shape) == (*tail, 1):
         message += f" Did you mean targets.squeeze({len(tail)})?"
-    elif not rows and not event and tuple(scores.shape) == (*tuple(targets.shape), 1):
+    elif not rows and not class_axis and tuple(scores.shape) == (*tuple(targets.shape), 1):
         message += " Did you mean scores.squeeze(-1)?"
     raise ShapeError(message)
 
 
 def check_same_dtype(scores: Tensor, targets: Tensor) -> None:
-    """Floating targets share the scores' dtype; whole numbers are exact in any and pass."""
+    """Floating targets need the scores' dtype; integer targets are exact in any dtype."""
     if str(targets.dtype) == "torch.bool":  # torch subtracts no truth values
-        raise DtypeError("Expected targets that are numbers; got torch.bool. Convert with targets.long().")
+        raise DtypeError("targets are torch.bool, which cannot be subtracted. Convert with targets.long().")
     if targets.dtype.is_floating_point and targets.dtype != scores.dtype:
         raise DtypeError(
-            f"Expected targets in the scores' dtype {scores.dtype}; got {targets.dtype}. "
-            f"Convert with targets.to(scores.dtype)."
+            f"targets are {targets.dtype} and scores {scores.dtype}. Convert with targets.to(scores.dtype)."
         )
 
 
@@ -138,61 +155,59 @@ def check_finite(name: str, tensor: Tensor, first: int = 0) -> None:
         where = tuple(int(i) for i in bad.nonzero()[0])
         place = f"row {first + where[0]}, column {where[1]}" if len(where) == 2 else f"index {where}"
         raise DataError(
-            f"Expected finite {name}; got {float(tensor[where])} at {place} (counted from 0). "
+            f"{name} must be finite; got {float(tensor[where])} at {place} (counted from 0). "
             f"Drop such rows, or fill them in, before training."
         )
 
 
 def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> None:
-    """Targets take two values, `allowed`; `hint` says how to convert from the other convention."""
+    """Refuses targets other than the two `allowed` values; `hint` says how to convert from the other convention."""
     low, high = allowed
     if low < 0 and not targets.dtype.is_signed:  # −1 times an unsigned 1 is 255
-        raise DtypeError(f"Expected labels of a signed dtype; got {targets.dtype}. Convert with targets.long().")
+        raise DtypeError(f"{targets.dtype} has no sign, and labels are -1 or 1. Convert with targets.long().")
     bad = (targets != low) & (targets != high)
     if bad.any():
         where = int(bad.flatten().nonzero()[0])
         value = float(targets.flatten()[where])
-        raise LabelError(f"Expected labels {low:g} or {high:g}; got {value:g} at index {where}. {hint}")
+        raise LabelError(f"Labels must be {low:g} or {high:g}; got {value:g} at index {where}. {hint}")
 
 
 def check_interval(targets: Tensor, low: float, high: float, hint: str) -> None:
-    """Targets lie in [low, high]; nan does not."""
+    """Refuses targets outside [low, high], nan included."""
     bad = ~((targets >= low) & (targets <= high))
     if bad.any():
         where = int(bad.flatten().nonzero()[0])
         value = float(targets.flatten()[where])
-        raise LabelError(f"Expected targets in [{low:g}, {high:g}]; got {value:g} at index {where}. {hint}")
+        raise LabelError(f"Targets must lie in [{low:g}, {high:g}]; got {value:g} at index {where}. {hint}")
 
 
 def check_index_dtype(targets: Tensor, what: str) -> None:
-    """Refuses one-hot rows and distributions where only class indices have a meaning."""
+    """Refuses one-hot rows and distributions where class indices are needed."""
     if targets.dtype.is_floating_point:
         raise DtypeError(
-            f"Expected class indices (an integer dtype) for {what}; got {targets.dtype}. "
+            f"{what} takes class indices of an integer dtype; got {targets.dtype}. "
             f"Convert with targets.long(), or targets.argmax(-1) for one-hot rows."
         )
 
 
 def check_class_indices(targets: Tensor, classes: int) -> None:
-    """Targets are whole numbers 0 … classes − 1."""
+    """Refuses class indices outside 0 … classes − 1."""
     bad = (targets < 0) | (targets >= classes)
     if bad.any():
         where = int(bad.flatten().nonzero()[0])
         value = int(targets.flatten()[where])
         hint = " Labels that count from 1: subtract 1." if value == classes else ""
         raise LabelError(
-            f"Expected class indices 0 to {classes - 1}, one for each of the {classes} scores; "
+            f"Class indices must be 0 to {classes - 1}, one for each of the {classes} scores; "
             f"got {value} at index {where}.{hint}"
         )
 
 
 def check_distributions(targets: Tensor) -> None:
-    """Rows of non-negative numbers that sum to 1."""
+    """Refuses rows that are no distribution: entries in [0, 1] that sum to 1."""
     check_interval(targets, 0.0, 1.0, "Each row is a distribution over classes.")
     off = (targets.sum(-1) - 1).abs() > 1e-4
     if off.any():
         where = int(off.flatten().nonzero()[0])
         total = float(targets.sum(-1).flatten()[where])
-        raise LabelError(
-            f"Expected rows of targets that sum to 1; got {total:g} in row {where}. Divide each row by its sum."
-        )
+        raise LabelError(f"Rows of targets must sum to 1; got {total:g} in row {where}. Divide each row by its sum.")

@@ -55,7 +55,7 @@ class LinearModel(Linear):
     def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
         """`score`, from scores that are at hand."""
         decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, event=0)  # (n,) == (n, 1) would compare each with each
+        errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
         return (decided == targets).to(scores.dtype).mean(-1)
 
 
@@ -249,7 +249,7 @@ class TwoLayerNet(Chain):
         if self.labels == "real":
             return r_squared(scores, targets, self.one_output)
         decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, event=0)
+        errors.check_targets_shape(decided, targets, class_axis=False)
         return (decided == targets).to(scores.dtype).mean(-1)
 
 
@@ -266,7 +266,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
     """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
-    errors.check_targets_shape(scores, targets, event=int(not one_output), rows=not one_output)
+    errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
     left = ((targets - scores) ** 2).sum(-1)

@@ -424,7 +424,7 @@ class Voters(torch.nn.Module):
     def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Returns the share of right predictions."""
         decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, event=0)
+        errors.check_targets_shape(decided, targets, class_axis=False)
         return (decided == targets).double().mean()
 
 

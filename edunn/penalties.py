@@ -1,4 +1,4 @@
-"""Penalties: what large weights cost, with the gradient by hand; and the projection that forbids them.
+"""Penalties on large weights, with hand-derived gradients; and max-norm, a constraint.
 
 `penalty(weight)` is strength · R(weight). The strength may be changed while training, and may be a tensor of shape
 `runs`: then weight is (*runs, …), every run has its own strength, and the value has shape `runs`. Weights alone are
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from .errors import ConfigError
+from .errors import ConfigError, check_number
 from .runtime.broadcasting import along_runs
 
 
 class Penalty(nn.Module):
-    """strength · R(weight), its gradient, and what descent does with it.
+    """strength · R(weight), its gradient, and how descent applies it.
 
     Parameters
     ----------
@@ -27,13 +27,19 @@ class Penalty(nn.Module):
 
     def __init__(self, strength: float | Tensor, bias: bool = False) -> None:
         super().__init__()
-        if not bool((torch.as_tensor(strength) >= 0).all()):
-            raise ConfigError(f"Expected a strength of 0 or more; got {strength}.")
+        self.check_strength(strength)
         self.strength = strength
         self.bias = bias
 
+    @staticmethod
+    def check_strength(strength: float | Tensor) -> None:
+        if not isinstance(strength, Tensor):
+            check_number("strength", strength, 0)
+        elif not bool(((strength >= 0) & strength.isfinite()).all()):
+            raise ConfigError(f"Every strength must be 0 or more, finite; got {strength.tolist()}.")
+
     def forward(self, weight: Tensor) -> Tensor:
-        """strength · R(weight), of shape `runs` (a scalar for a plain number)."""
+        """strength · R(weight), of shape `runs`; a scalar where the strength is one number."""
         return self.strength * self.total(self.measure(weight))
 
     def gradient(self, weight: Tensor) -> Tensor:
@@ -41,26 +47,26 @@ class Penalty(nn.Module):
         raise NotImplementedError
 
     def measure(self, weight: Tensor) -> Tensor:
-        """R's contribution of each entry, of the weight's shape."""
+        """The contribution of each entry to R, of the weight's shape."""
         raise NotImplementedError
 
     @property
     def followed(self) -> Penalty | None:
-        """The part whose gradient descent follows; the rest is met by `constrain`, after the update."""
+        """The part whose gradient descent follows; `constrain` applies the rest after the update."""
         return self
 
     def constrain(self, weight: Tensor, rate: float | Tensor) -> None:
-        """What is done to the weight in place after an update with this rate: nothing, unless it says otherwise."""
+        """Changes the weight in place after an update with this rate; does nothing by default."""
 
     def penalised(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Those of a model's parameters that this penalty concerns."""
+        """Returns the parameters that this penalty acts on: weights, and biases with `bias=True`."""
         leaves = ("weight", "bias") if self.bias else ("weight",)
         return {name: p for name, p in parameters.items() if name.rpartition(".")[2] in leaves}
 
     def value(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """The penalty of a whole model, summed over the parameters it concerns: of shape `runs`, also for one number.
+        """Returns the penalty of a whole model, summed over the penalised parameters, of shape `runs`.
 
-        A model's weight is (*runs, outputs, features) and its bias (*runs, outputs): what lies in front are the runs.
+        A model's weight is (*runs, outputs, features) and its bias (*runs, outputs): the leading axes are the runs.
         """
         total: Tensor | None = None
         for name, parameter in self.penalised(parameters).items():
@@ -72,16 +78,16 @@ class Penalty(nn.Module):
 
     @torch.no_grad()
     def gradients(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The gradient for each parameter that it concerns."""
+        """Returns the gradient of each penalised parameter."""
         return {name: self.gradient(p) for name, p in self.penalised(parameters).items()}
 
     def total(self, measures: Tensor) -> Tensor:
-        """Sums over all axes but those of the runs."""
+        """Sums over all axes except those of the runs."""
         runs = self.strength.ndim if isinstance(self.strength, Tensor) else 0
         return measures.flatten(runs).sum(-1)
 
     def strength_along(self, weight: Tensor) -> float | Tensor:
-        """The strength, shaped to multiply a weight."""
+        """Returns the strength with axes added until it multiplies a weight."""
         return along_runs(self.strength, weight)
 
 
@@ -109,8 +115,8 @@ class L1(Penalty):
 
     Parameters
     ----------
-    proximal : instead of following the sign, shrink every weight by rate · λ after each update and stop at 0 (soft
-        thresholding). Weights become exactly 0 and may come back; following the sign they only jitter about 0. Exact
+    proximal : shrink every weight by rate · λ after each update, stopping at 0 (soft thresholding), in place of
+        following sign(w). Weights become exactly 0 and can leave it again; with sign(w) they oscillate around 0. Exact
         for plain gradient descent.
 
     See Hastie, Tibshirani & Wainwright, Statistical Learning with Sparsity, §5.3.
@@ -137,7 +143,7 @@ class L1(Penalty):
 
 
 class ElasticNet(Penalty):
-    """λ Σ (β w² + |w|), gradient λ(2β w + sign(w)): L1's sparsity and L2's calm, β on L2 as CS231n writes it.
+    """λ Σ (β w² + |w|), gradient λ(2β w + sign(w)): sparse as with L1, and small as with L2; β is as in CS231n.
 
     Parameters
     ----------
@@ -149,11 +155,9 @@ class ElasticNet(Penalty):
 
     def __init__(self, strength: float | Tensor, beta: float = 1.0, proximal: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
-        if not beta >= 0:
-            raise ConfigError(f"Expected beta 0 or more; got {beta}.")
-        self.beta = beta
+        self.beta = check_number("beta", beta, 0)
         self.proximal = proximal
-        self.squares = L2(0.0, bias=bias)  # what descent follows when |w| is met by the proximal step
+        self.squares = L2(0.0, bias=bias)  # the part that descent follows when the proximal step handles |w|
 
     def measure(self, weight: Tensor) -> Tensor:
         return self.beta * weight**2 + weight.abs()
@@ -173,22 +177,20 @@ class ElasticNet(Penalty):
 
 
 class MaxNorm(Penalty):
-    """A wall, not a price: after each update every output's weight vector, the row w_k, is cut back to ‖w_k‖ ≤ limit.
+    """A constraint, not a penalty: after each update every row w_k is scaled back to ‖w_k‖ ≤ limit.
 
-    The norm runs along the features (the last axis), one for each output; its value and gradient are 0.
+    Each output has one row, and its norm is taken over the features (the last axis). Value and gradient are 0.
 
     Parameters
     ----------
-    limit : c > 0. Biases are left alone: the norm is that of a weight vector.
+    limit : c > 0. Biases are not constrained.
 
     See Srivastava et al. 2014, Dropout, JMLR 15, §5.1.
     """
 
     def __init__(self, limit: float) -> None:
         super().__init__(0.0)
-        if not limit > 0:
-            raise ConfigError(f"Expected limit above 0; got {limit}.")
-        self.limit = limit
+        self.limit = check_number("limit", limit, 0, open_ends="low")
 
     def measure(self, weight: Tensor) -> Tensor:
         return torch.zeros_like(weight)
@@ -207,14 +209,14 @@ class MaxNorm(Penalty):
 
 
 def add_penalty(gradients: dict[str, Tensor], penalty: Penalty, parameters: Mapping[str, Tensor]) -> None:
-    """Adds the penalty's gradient to the loss's, for the part that descent follows."""
+    """Adds the penalty's gradient to the loss's gradient, for the part that descent follows."""
     if penalty.followed is not None:
         for name, gradient in penalty.followed.gradients(parameters).items():
             gradients[name] = gradients[name] + gradient
 
 
 def constrain(penalty: Penalty | None, parameters: Mapping[str, Tensor], rate: float | Tensor) -> None:
-    """After the update: a proximal step or a projection, for penalties that have one."""
+    """Applies a penalty's proximal step or projection after an update, where it has one."""
     if penalty is not None:
         for parameter in penalty.penalised(parameters).values():
             penalty.constrain(parameter, rate)

@@ -1,7 +1,7 @@
-"""Update rules and schedules: what is done with a gradient once it is there.
+"""Update rules and schedules: how a gradient changes the parameters.
 
-A rule turns a gradient g into a direction d, and every rule then does parameter ← parameter − rate · d. Each names the
-`torch.optim` class with the same convention, its `twin`, against which it is tested.
+A rule turns a gradient g into a direction d, and every rule then does parameter ← parameter − rate · d. Each has a
+`twin`, the `torch.optim` class with the same convention, against which it is tested.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from .errors import ConfigError
+from .errors import check_number
 from .runtime.broadcasting import along_runs
 
 
 class Rule:
-    """The state that a rule keeps, a few tensors for each parameter, and the step that every rule shares."""
+    """Base of the update rules: a few state tensors for each parameter, and the step that all rules share.
+
+    A rule of one's own overrides `direction`; one with a memory names its tensors in `buffers`.
+    """
 
     buffers: tuple[str, ...] = ()
 
@@ -25,27 +28,27 @@ class Rule:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the steps taken: a run that starts anew must not inherit another's velocity."""
+        """Clears the state, so that a new run does not inherit another run's velocity."""
         self.steps = 0
         self.state: dict[str, dict[str, Tensor]] = {}
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
-        """d, of the gradient's shape; changes `state` in place."""
+        """Returns d, of the gradient's shape; may change `state` in place."""
         raise NotImplementedError
 
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        """The optimiser of torch that takes the same steps."""
+        """Returns the optimiser of torch that takes the same steps."""
         raise NotImplementedError
 
     limit = ""  # `stability` over the largest curvature, as a formula
 
     def stability(self) -> float | None:
-        """The largest rate · curvature at which a quadratic still converges; None where there is no such number."""
+        """Returns the largest rate · curvature at which a quadratic converges; None where there is no such number."""
         return None
 
     @torch.no_grad()
     def step(self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float | Tensor) -> None:
-        """parameter ← parameter − rate · d, in place. `rate` is a number, or a tensor of shape `runs`."""
+        """Does parameter ← parameter − rate · d, in place. `rate` is a number, or a tensor of shape `runs`."""
         self.steps += 1
         for name, parameter in parameters.items():
             if name not in self.state:
@@ -54,7 +57,7 @@ class Rule:
 
 
 class GradientDescent(Rule):
-    """d = g: straight down the gradient. Converges on a quadratic for rate < 2 / λ_max."""
+    """d = g: steepest descent. Converges on a quadratic for rate < 2 / λ_max."""
 
     limit = "2/λmax"
 
@@ -69,9 +72,9 @@ class GradientDescent(Rule):
 
 
 class Momentum(Rule):
-    """v ← μ v + g, d = v: a ball that rolls. Steady slopes are taken up to 1/(1 − μ) times as fast.
+    """v ← μ v + g, d = v: a velocity that adds up gradients. On a steady slope d grows to g / (1 − μ).
 
-    Torch's convention: the rate stands outside v, so changing it acts at once. Others write v ← μ v − rate · g.
+    As in torch, the rate stands outside v, so a changed rate acts at once. Others write v ← μ v − rate · g.
     See Sutskever et al. 2013, On the importance of initialization and momentum in deep learning.
     """
 
@@ -80,7 +83,7 @@ class Momentum(Rule):
 
     def __init__(self, momentum: float = 0.9) -> None:
         super().__init__()
-        self.momentum = fraction("momentum", momentum)
+        self.momentum = check_number("momentum", momentum, 0, 1, open_ends="high")
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         return state["velocity"].mul_(self.momentum).add_(gradient)
@@ -93,7 +96,7 @@ class Momentum(Rule):
 
 
 class Nesterov(Momentum):
-    """v ← μ v + g, d = g + μ v: momentum that looks where it will be. The gradient is taken at the point ahead."""
+    """v ← μ v + g, d = g + μ v: momentum with the gradient of the point ahead."""
 
     limit = "2(1 + μ)/((1 + 2μ) λmax)"
 
@@ -108,17 +111,17 @@ class Nesterov(Momentum):
 
 
 class AdaGrad(Rule):
-    """G ← G + g², d = g / (√G + ε): each parameter's rate falls with what it has moved. Duchi et al. 2011.
+    """G ← G + g², d = g / (√G + ε): the step of each parameter shrinks as its gradients add up. Duchi et al. 2011.
 
-    Where G is next to nothing the division by √G + ε magnifies rounding noise: two exact implementations may then
-    differ in the tenth digit and both be right.
+    Where G is close to 0 the division by √G + ε magnifies rounding errors: two exact implementations may then differ
+    in the tenth digit, and both are right.
     """
 
     buffers = ("squares",)
 
     def __init__(self, epsilon: float = 1e-10) -> None:
         super().__init__()
-        self.epsilon = epsilon
+        self.epsilon = check_number("epsilon", epsilon, 0)
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         squares = state["squares"].add_(gradient**2)
@@ -129,20 +132,20 @@ class AdaGrad(Rule):
 
 
 class RMSprop(Rule):
-    """G ← ρ G + (1 − ρ) g², d = g / (√G + ε): AdaGrad that forgets. Hinton, Coursera 2012, lecture 6e.
+    """G ← ρ G + (1 − ρ) g², d = g / (√G + ε): AdaGrad with a moving average. Hinton, Coursera 2012, lecture 6e.
 
-    The same caution about rounding noise as in `AdaGrad`, and more of it: near a minimum G decays with the gradient,
-    g/√G stays of size one, the iterates jump to and fro, and each jump may double a difference in the last digit. Two
-    exact implementations then part company at a rate that is too large for the end of the run. Lower it (a schedule),
-    or use mini-batches, whose noise keeps G up.
+    Rounding errors grow as in `AdaGrad`, and more: near a minimum G shrinks with the gradient, g/√G stays near 1 in
+    size, the iterates oscillate, and each oscillation may double a difference in the last digit. Two exact
+    implementations then drift apart if the rate is too large for the end of the run. Lower it (a schedule), or use
+    mini-batches, whose noise keeps G large.
     """
 
     buffers = ("squares",)
 
     def __init__(self, decay: float = 0.99, epsilon: float = 1e-8) -> None:
         super().__init__()
-        self.decay = fraction("decay", decay)
-        self.epsilon = epsilon
+        self.decay = check_number("decay", decay, 0, 1, open_ends="high")
+        self.epsilon = check_number("epsilon", epsilon, 0)
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         squares = state["squares"].mul_(self.decay).add_((1 - self.decay) * gradient**2)
@@ -155,18 +158,17 @@ class RMSprop(Rule):
 class Adam(Rule):
     """m ← β₁ m + (1 − β₁) g,  G ← β₂ G + (1 − β₂) g²,  d = m̂ / (√Ĝ + ε), with m̂ = m/(1 − β₁ᵗ), Ĝ = G/(1 − β₂ᵗ).
 
-    m and G start at 0 and are too small at first; the hats undo that. t counts every step since the start: a bias
-    correction that restarts each epoch is a common mistake. Kingma & Ba 2015. The same caution about rounding noise as
-    in `AdaGrad`.
+    m and G start at 0 and are too small at first; the hats correct that. t counts every step since the start: a bias
+    correction that restarts each epoch is a common mistake. Kingma & Ba 2015. Rounding errors grow as in `AdaGrad`.
     """
 
     buffers = ("mean", "squares")
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         super().__init__()
-        self.beta1 = fraction("beta1", beta1)
-        self.beta2 = fraction("beta2", beta2)
-        self.epsilon = epsilon
+        self.beta1 = check_number("beta1", beta1, 0, 1, open_ends="high")
+        self.beta2 = check_number("beta2", beta2, 0, 1, open_ends="high")
+        self.epsilon = check_number("epsilon", epsilon, 0)
 
     def direction(self, gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
         mean = state["mean"].mul_(self.beta1).add_((1 - self.beta1) * gradient)
@@ -179,74 +181,101 @@ class Adam(Rule):
         return torch.optim.Adam(parameters, lr=rate, betas=(self.beta1, self.beta2), eps=self.epsilon)
 
 
-class Schedule:
-    """The factor on the rate, `schedule(epoch, epochs)`, after `epoch` (0 at the start, fractional) of `epochs`."""
+class AdamW(Adam):
+    """w ← (1 − rate · λ) w − rate · d, with the direction d of `Adam`: weight decay outside the moving averages.
 
-    asks_the_end = False  # whether the factor depends on how many epochs there will be
+    An L2 penalty adds its gradient to g, and Adam then divides it by √Ĝ: weights with large gradients are decayed
+    less. Here every parameter, biases included, shrinks by the same factor. Loshchilov & Hutter 2019, Decoupled Weight
+    Decay Regularization.
+
+    Parameters
+    ----------
+    decay : λ ≥ 0
+    """
+
+    def __init__(self, decay: float = 0.01, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        super().__init__(beta1, beta2, epsilon)
+        self.decay = check_number("decay", decay, 0)
+
+    @torch.no_grad()
+    def step(self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float | Tensor) -> None:
+        for parameter in parameters.values():
+            parameter *= 1 - along_runs(rate, parameter) * self.decay
+        super().step(parameters, gradients, rate)
+
+    def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        betas = (self.beta1, self.beta2)
+        return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
+
+
+class Schedule:
+    """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
+
+    `epoch` is 0 at the start and fractional within an epoch.
+    """
+
+    needs_end = False  # whether the factor depends on the number of epochs
 
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
 
 
 class Constant(Schedule):
-    """1."""
+    """A factor of 1."""
 
     def __call__(self, epoch: float, epochs: float) -> float:
         return 1.0
 
 
 class StepDecay(Schedule):
-    """factor^⌊epoch / every⌋: constant, then lower by the same factor every few epochs."""
+    """factor^⌊epoch / every⌋: the rate is multiplied by `factor` every `every` epochs. factor > 0, every > 0."""
 
     def __init__(self, factor: float = 0.5, every: float = 10.0) -> None:
-        if not every > 0:
-            raise ConfigError(f"Expected every above 0 epochs; got {every}.")
-        self.factor = factor
-        self.every = every
+        self.factor = check_number("factor", factor, 0, open_ends="low")
+        self.every = check_number("every", every, 0, open_ends="low")
 
     def __call__(self, epoch: float, epochs: float) -> float:
-        return self.factor ** math.floor(epoch / self.every)
+        # 0.3 / 0.1 is 2.999…: a quotient that is whole up to rounding is taken as whole
+        periods = epoch / self.every
+        whole = round(periods)
+        return self.factor ** (whole if math.isclose(periods, whole, rel_tol=1e-9) else math.floor(periods))
 
 
 class CosineDecay(Schedule):
-    """final + (1 − final)(1 + cos(π epoch / epochs)) / 2: slowly at both ends, from 1 to `final`."""
+    """final + (1 − final)(1 + cos(π epoch / epochs)) / 2: from 1 to `final`, slowly at both ends. 0 ≤ final ≤ 1."""
 
-    asks_the_end = True
+    needs_end = True
 
     def __init__(self, final: float = 0.0) -> None:
-        self.final = final
+        self.final = check_number("final", final, 0, 1)
 
     def __call__(self, epoch: float, epochs: float) -> float:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))) / 2
 
 
 class LinearDecay(Schedule):
-    """1 − (1 − final) epoch / epochs: straight from 1 to `final`."""
+    """1 − (1 − final) epoch / epochs: from 1 to `final` in a straight line. 0 ≤ final ≤ 1."""
 
-    asks_the_end = True
+    needs_end = True
 
     def __init__(self, final: float = 0.0) -> None:
-        self.final = final
+        self.final = check_number("final", final, 0, 1)
 
     def __call__(self, epoch: float, epochs: float) -> float:
         return 1 - (1 - self.final) * min(epoch / epochs, 1.0)
 
 
 class InverseTimeDecay(Schedule):
-    """1 / (1 + decay · epoch): the 1/t rule, under which single-sample descent converges (Robbins & Monro 1951)."""
+    """1 / (1 + decay · epoch): the 1/t rule, under which single-sample descent converges. decay ≥ 0.
+
+    See Robbins & Monro 1951, A Stochastic Approximation Method.
+    """
 
     def __init__(self, decay: float = 1.0) -> None:
-        self.decay = decay
+        self.decay = check_number("decay", decay, 0)
 
     def __call__(self, epoch: float, epochs: float) -> float:
         return 1 / (1 + self.decay * epoch)
-
-
-def fraction(name: str, value: float) -> float:
-    """A memory of the past lies in [0, 1)."""
-    if not 0 <= value < 1:
-        raise ConfigError(f"Expected {name} in [0, 1); got {value}.")
-    return value
 
 
 RULES: dict[str, type[Rule]] = {
@@ -256,6 +285,7 @@ RULES: dict[str, type[Rule]] = {
     "adagrad": AdaGrad,
     "rmsprop": RMSprop,
     "adam": Adam,
+    "adamw": AdamW,
 }
 
 SCHEDULES: dict[str, type[Schedule]] = {

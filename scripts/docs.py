@@ -1,6 +1,7 @@
 # %% [markdown]
 # The pages of `docs/` that come from the code: `python scripts/docs.py`. With `--check` nothing is written, and the
-# exit code says whether a page is stale. A test holds the pages to it.
+# exit code says whether a page is stale. A test holds the pages to it. `python scripts/docs.py docs/conventions.md …`
+# writes these pages alone, and no picture.
 #
 # The errata, lessons, index and conventions are written whole. In the other pages the marked parts are filled in: code
 # from the source, outputs by running the block above (see `documentation/parts.py`).
@@ -166,14 +167,21 @@ def stale() -> list[Path]:
     ]  # fmt: skip
 
 
-def write() -> None:
-    """Every page whose marked parts or text changed, and every picture."""
+def write_pages(only: set[Path] | None = None) -> None:
+    """Writes the pages whose marked parts or text changed."""
     for path in by_hand():
-        text = filled(path)
-        if not parts.same_page(path.read_text(encoding="utf-8"), text):
-            path.write_text(text, encoding="utf-8")
-    for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+        if only is None or path in only:
+            text = filled(path)
+            if not parts.same_page(path.read_text(encoding="utf-8"), text):
+                path.write_text(text, encoding="utf-8")
+    if only is None or any(path.parent == DOCS and path.name in WHOLE for path in only):
+        for name, text in pages().items():
+            if only is None or DOCS / name in only:
+                (DOCS / name).write_text(text, encoding="utf-8")
+
+
+def write_pictures() -> None:
+    """Draws every picture of the topics and lessons."""
     pictures.write(DOCS / "images" / "topics")
     (DOCS / "images" / "lessons").mkdir(parents=True, exist_ok=True)
     for lesson in lessons.lessons().values():
@@ -190,4 +198,6 @@ if __name__ == "__main__":
             "\n".join(f"{path.relative_to(ROOT)} is stale: run python scripts/docs.py" for path in found) or "all fresh"
         )
         sys.exit(bool(found))
-    write()
+    write_pages({Path(name).resolve() for name in sys.argv[1:]} or None)
+    if not sys.argv[1:]:
+        write_pictures()

@@ -157,21 +157,21 @@ def test_a_held_mask_stays_and_refuses_another_shape():
     first = layer(features)
     layer.held = True
     assert torch.equal(layer(features), first)
-    with pytest.raises(ShapeError, match=r"held mask's shape \(4, 6\); got \(5, 6\)"):
+    with pytest.raises(ShapeError, match=r"held mask has shape \(4, 6\) and the features \(5, 6\)"):
         layer(torch.ones(5, 6))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Dropout(1.0), "share of units to drop, in \\[0, 1\\); got 1.0"),
+        (lambda: Dropout(1.0), "p must be a number in \\[0, 1\\); got 1.0"),
         (lambda: BatchNorm(0), "at least one feature; got 0"),
-        (lambda: BatchNorm(3, momentum=0), "momentum in \\(0, 1\\]; got 0"),
-        (lambda: BatchNorm(3, epsilon=0), "epsilon above 0"),
+        (lambda: BatchNorm(3, momentum=0), "momentum must be a number in \\(0, 1\\]; got 0"),
+        (lambda: BatchNorm(3, epsilon=0), "epsilon must be a number above 0"),
         (lambda: Chain(), "layers in order"),
-        (lambda: Chain(nn.Linear(2, 2)), "forward and input_gradient; got Linear"),
+        (lambda: Chain(nn.Linear(2, 2)), "Linear has no input_gradient"),
         (lambda: TwoLayerNet(3, 2, activation="rely"), "Did you mean 'relu'"),
-        (lambda: TwoLayerNet(3, 2, scale="glorot"), "starting scale auto, xavier, kaiming or a number; got 'glorot'"),
+        (lambda: TwoLayerNet(3, 2, scale="glorot"), "number or one of auto, xavier, kaiming; got 'glorot'"),
         (lambda: TwoLayerNet(3, 2, labels="words"), "classes, bits, signs or real; got 'words'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

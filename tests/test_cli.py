@@ -284,7 +284,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "loss.kind=cross-entrpy"], "Did you mean 'cross-entropy'?"),
         (["train", "{softmax}", "--set", "loss.smoothing=0.1"], "Unknown config key loss.smoothing"),
         (["train", "{softmax}", "--set", "train.rule.momentun=0.1"], "Did you mean 'momentum'?"),
-        (["train", "{softmax}", "--set", "penalty.strength=-1"], "Expected a strength of 0 or more"),
+        (["train", "{softmax}", "--set", "penalty.strength=-1"], "strength must be a number 0 or more"),
         (["train", "{softmax}", "--set", "train.rate=-1"], "Expected a rate above 0"),
         (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs as a whole number of 1 or more"),
         (["train", "{softmax}", "--set", "loss=hinge"], "two classes; the data has 10"),

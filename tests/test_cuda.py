@@ -26,7 +26,7 @@ def problem(name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     """Scores and targets in the domain of the loss."""
     generator = torch.Generator().manual_seed(0)
     loss = LOSSES[name]()
-    scores = torch.randn(64, *(5,) * loss.event, generator=generator, dtype=dtype)
+    scores = torch.randn(64, *(5,) * loss.class_axis, generator=generator, dtype=dtype)
     bits = torch.randint(0, 2, (64,), generator=generator)
     targets = {
         "real": torch.randn(64, generator=generator, dtype=dtype),

@@ -200,7 +200,7 @@ def test_real_targets_take_the_features_dtype() -> None:
     ("features", "targets", "classes", "error", "message"),
     [
         ([[1.0, float("nan")]], None, None, DataError, "got nan at row 0, column 1"),
-        ([[1.0]], [float("inf")], None, DataError, "Expected finite targets"),
+        ([[1.0]], [float("inf")], None, DataError, "targets must be finite"),
         ([[1.0], [1.0, 2.0]], None, None, ShapeError, "rows of equal length"),
         ([["a"]], None, None, DtypeError, "to be numbers"),
         ([[1j]], None, None, DtypeError, "to be numbers; got complex128"),

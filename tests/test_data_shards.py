@@ -149,7 +149,7 @@ BREAKS = {
     "shards of nothing": (lambda f: edit(f, shards=[{}]), "this is wrong: 'part'"),
     "a dtype that is none": (lambda f: edit(f, dtype="object"), "this is wrong: dtype 'object'"),
     "a path": (outside, "this is wrong: a file '../elsewhere.npy'"),
-    "too few classes": (lambda f: edit(f, classes=["a", "b"]), "Expected class indices 0 to 1"),
+    "too few classes": (lambda f: edit(f, classes=["a", "b"]), "Class indices must be 0 to 1"),
 }
 
 
@@ -299,12 +299,12 @@ def test_a_killed_writer_leaves_nothing_half_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("features", "targets", "said"),
     [
-        (np.full((2, 4), np.nan, np.float32), np.zeros(2, np.int64), "Expected finite features"),
+        (np.full((2, 4), np.nan, np.float32), np.zeros(2, np.int64), "features must be finite"),
         (np.zeros((2, 5), np.float32), np.zeros(2, np.int64), "like the first ones"),
         (np.zeros((2, 4)), np.zeros(2, np.int64), "like the first ones"),
         (np.zeros((2, 4), np.float32), None, "like the first ones"),
         (np.zeros((2, 4), np.float32), np.zeros(3, np.int64), r"\(samples,\) = \(2,\)"),
-        (np.zeros((2, 4), np.float32), np.full(2, 3), "Expected class indices 0 to 2"),
+        (np.zeros((2, 4), np.float32), np.full(2, 3), "Class indices must be 0 to 2"),
         (np.zeros((2, 4), np.float16), np.zeros(2, np.int64), "Expected features of dtype"),
         (np.zeros(4, np.float32), np.zeros(4, np.int64), "Expected features of shape"),
     ],

@@ -36,6 +36,7 @@ from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.updates import (
     AdaGrad,
     Adam,
+    AdamW,
     CosineDecay,
     GradientDescent,
     InverseTimeDecay,
@@ -287,6 +288,7 @@ RULES: dict[str, tuple[Callable[[], Rule], float, float]] = {
     "adagrad": (AdaGrad, 0.1, 1e-10),
     "rmsprop": (RMSprop, 0.001, 1e-10),
     "adam": (Adam, 0.01, 1e-10),
+    "adamw": (AdamW, 0.01, 1e-10),
 }
 
 
@@ -785,13 +787,17 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "no samples": ({"data": three_classes()[:0]}, DataError, "at least one training sample; got none"),
     "no targets": ({"data": Samples(randn(5, 4))}, DataError, "samples with targets"),
     "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "samples with targets"),
-    "validation without samples": ({"validation": three_classes()[:0]}, ShapeError, "at least one sample"),
-    "nan feature": ({"data": spoiled(7, 2, math.nan)}, DataError, "finite features; got nan at row 7, column 2"),
+    "validation without samples": ({"validation": three_classes()[:0]}, ShapeError, "hold no sample"),
+    "nan feature": (
+        {"data": spoiled(7, 2, math.nan)},
+        DataError,
+        "features must be finite; got nan at row 7, column 2",
+    ),
     "inf in validation": ({"validation": spoiled(49, 0, math.inf)}, DataError, "got inf at row 49, column 0"),
     "label out of range": (
         {"data": Samples(randn(6, 4), torch.tensor([0, 1, 2, 3, 1, 0]))},
         LabelError,
-        "class indices 0 to 2, one for each of the 3 scores; got 3 at index 3. Labels that count from 1: subtract 1",
+        "must be 0 to 2, one for each of the 3 scores; got 3 at index 3. Labels that count from 1: subtract 1",
     ),
     "validation label out of range": (
         {"validation": Samples(randn(3, 4), torch.tensor([0, -1, 2]))},
@@ -805,17 +811,17 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
             "data": Samples(randn(4, 4), torch.tensor([0, 1, 1, 0])),
         },
         LabelError,
-        r"Expected labels -1 or 1; got 0 at index 0\. For labels 0 and 1 use 2\*targets - 1",
+        r"Labels must be -1 or 1; got 0 at index 0\. For labels 0 and 1 use 2\*targets - 1",
     ),
     "another number of features": (
         {"data": Samples(randn(6, 5), torch.zeros(6).long())},
         ShapeError,
-        r"\(samples, 4\); got",
+        r"this layer takes \(samples, 4\)",
     ),
     "another dtype": (
         {"data": three_classes().to(dtype=torch.float32)},
         DtypeError,
-        r"weights' dtype torch\.float64; got torch\.float32",
+        r"features are torch\.float32 and the weights torch\.float64",
     ),
     "a loss of one score for many": (
         {"loss": BinaryCrossEntropy()},

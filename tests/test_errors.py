@@ -73,7 +73,7 @@ def test_shape_reads_as_a_tuple() -> None:
     ],
 )
 def test_check_finite_says_where(values: list[object], where: str) -> None:
-    with pytest.raises(DataError, match=rf"Expected finite features; {where} \(counted from 0\)\."):
+    with pytest.raises(DataError, match=rf"features must be finite; {where} \(counted from 0\)\."):
         errors.check_finite("features", torch.tensor(values))
     errors.check_finite("features", torch.tensor(values).nan_to_num())
     errors.check_finite("targets", torch.tensor([1, 2]))
@@ -81,9 +81,7 @@ def test_check_finite_says_where(values: list[object], where: str) -> None:
 
 def test_check_floating() -> None:
     errors.check_floating("scores", torch.zeros(1))
-    with pytest.raises(
-        DtypeError, match=r"Expected scores of a floating dtype; got torch\.int64\. Convert with scores"
-    ):
+    with pytest.raises(DtypeError, match=r"scores need a floating dtype; got torch\.int64\. Convert with scores"):
         errors.check_floating("scores", torch.zeros(1).long())
 
 
@@ -100,60 +98,60 @@ def test_the_sentence_of_a_column_of_targets() -> None:
     """The commonest slip of all, word for word."""
     sentence = "Expected targets of shape (samples,) = (12,); got (12, 1). Did you mean targets.squeeze(1)?"
     with pytest.raises(ShapeError) as caught:
-        errors.check_targets_shape(torch.zeros(12), torch.zeros(12, 1), event=0)
+        errors.check_targets_shape(torch.zeros(12), torch.zeros(12, 1), class_axis=False)
     assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets", "event", "rows"),
+    ("scores", "targets", "class_axis", "rows"),
     [
-        ((5,), (5,), 0, False),
-        ((2, 5), (5,), 0, False),
-        ((2, 5), (2, 5), 0, False),
-        ((5, 3), (5,), 1, False),
-        ((2, 5, 3), (2, 5), 1, False),
-        ((5, 3), (5, 3), 1, True),
-        ((7, 2, 5, 3), (5, 3), 1, True),
-        ((7, 2, 5, 3), (7, 2, 5, 3), 1, True),
+        ((5,), (5,), False, False),
+        ((2, 5), (5,), False, False),
+        ((2, 5), (2, 5), False, False),
+        ((5, 3), (5,), True, False),
+        ((2, 5, 3), (2, 5), True, False),
+        ((5, 3), (5, 3), True, True),
+        ((7, 2, 5, 3), (5, 3), True, True),
+        ((7, 2, 5, 3), (7, 2, 5, 3), True, True),
     ],
 )
 def test_check_targets_shape_accepts_what_fits(
-    scores: tuple[int, ...], targets: tuple[int, ...], event: int, rows: bool
+    scores: tuple[int, ...], targets: tuple[int, ...], class_axis: bool, rows: bool
 ) -> None:
-    errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), event, rows)
+    errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), class_axis, rows)
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets", "event", "rows"),
+    ("scores", "targets", "class_axis", "rows"),
     [
-        ((5,), (), 0, False),
-        ((5,), (1,), 0, False),
-        ((5,), (5, 5), 0, False),
-        ((2, 5), (2,), 0, False),
-        ((2, 5), (1, 5), 0, False),
-        ((7, 2, 5), (2, 5), 0, False),
-        ((5, 3), (5, 3), 1, False),
-        ((5, 3), (3,), 1, False),
-        ((5, 3), (5,), 1, True),
-        ((5, 3), (3,), 1, True),
-        ((5, 3), (1, 3), 1, True),
+        ((5,), (), False, False),
+        ((5,), (1,), False, False),
+        ((5,), (5, 5), False, False),
+        ((2, 5), (2,), False, False),
+        ((2, 5), (1, 5), False, False),
+        ((7, 2, 5), (2, 5), False, False),
+        ((5, 3), (5, 3), True, False),
+        ((5, 3), (3,), True, False),
+        ((5, 3), (5,), True, True),
+        ((5, 3), (3,), True, True),
+        ((5, 3), (1, 3), True, True),
     ],
 )
 def test_check_targets_shape_refuses_what_would_broadcast(
-    scores: tuple[int, ...], targets: tuple[int, ...], event: int, rows: bool
+    scores: tuple[int, ...], targets: tuple[int, ...], class_axis: bool, rows: bool
 ) -> None:
     with pytest.raises(ShapeError, match="Expected targets of shape"):
-        errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), event, rows)
+        errors.check_targets_shape(torch.zeros(scores), torch.zeros(targets), class_axis, rows)
 
 
 def test_label_checks_say_which_and_what_to_do() -> None:
-    with pytest.raises(LabelError, match=r"Expected labels -1 or 1; got 0 at index 1\. Do this"):
+    with pytest.raises(LabelError, match=r"Labels must be -1 or 1; got 0 at index 1\. Do this"):
         errors.check_labels(torch.tensor([1, 0, -1]), (-1, 1), "Do this.")
     with pytest.raises(
-        LabelError, match=r"Expected class indices 0 to 2.*of the 3 scores; got 3 at index 1.*subtract 1"
+        LabelError, match=r"Class indices must be 0 to 2.*of the 3 scores; got 3 at index 1.*subtract 1"
     ):
         errors.check_class_indices(torch.tensor([1, 3, 2]), 3)
-    with pytest.raises(LabelError, match=r"Expected targets in \[0, 1\]; got 1.5 at index 0\. Hint"):
+    with pytest.raises(LabelError, match=r"Targets must lie in \[0, 1\]; got 1.5 at index 0\. Hint"):
         errors.check_interval(torch.tensor([1.5]), 0, 1, "Hint.")
     with pytest.raises(LabelError, match=r"sum to 1; got 0\.5 in row 1\. Divide each row by its sum"):
         errors.check_distributions(torch.tensor([[0.5, 0.5], [0.25, 0.25]]))

@@ -52,7 +52,7 @@ def task(loss: Loss, dtype: torch.dtype = torch.float64) -> tuple[LinearModel, S
     y = torch.arange(SAMPLES) % 3
     features = randn(SAMPLES, 5, seed=1, dtype=dtype)
     features[:, :3] += torch.nn.functional.one_hot(y, 3).to(dtype)
-    if loss.event:
+    if loss.class_axis:
         return SoftmaxClassifier(5, 3, **options), Samples(features, y)
     targets = {
         "real": features @ randn(5, seed=2, dtype=dtype) + 0.3 * randn(SAMPLES, seed=3, dtype=dtype),
@@ -212,10 +212,10 @@ def test_who_takes_the_steps(model: Any, batch_size: int, rule: Rule, penalty: P
 @pytest.mark.parametrize("name", LOSSES)
 def test_value_and_upstream_are_the_loss_and_its_gradient(name: str, lead: tuple[int, ...]) -> None:
     loss = LOSSES[name]
-    scores = 2 * randn(*lead, 20, *(4,) * loss.event)
+    scores = 2 * randn(*lead, 20, *(4,) * loss.class_axis)
     targets = {"classes": torch.arange(20) % 4, "real": randn(20, seed=5), "bits": torch.arange(20.0) % 2}
     targets["signs"] = 2 * targets["bits"] - 1
-    y = targets[loss.labels].double() if not loss.event else targets["classes"]
+    y = targets[loss.labels].double() if not loss.class_axis else targets["classes"]
     value, upstream = value_and_upstream(loss, scores.clone(), y)
     torch.testing.assert_close(value, loss(scores, y), rtol=1e-14, atol=1e-15)
     torch.testing.assert_close(upstream, loss.gradient(scores, y), rtol=1e-14, atol=1e-15)

@@ -134,7 +134,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--loss", "bce", "--activation", "tanh"], "activation sigmoid"),
         (["--method", "exakt"], "--method"),
         (["--method", "exact", "--loss", "bce"], "method exact"),
-        (["--problem", "linear", "--loss", "bce"], "targets in"),
+        (["--problem", "linear", "--loss", "bce"], "Targets must lie in"),
         (["--data", "none.csv"], "there is nothing"),
         (["--rate", "0", "--basins"], "--rate above 0"),
         (["--steps", "0"], "--steps"),

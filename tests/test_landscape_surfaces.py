@@ -358,7 +358,7 @@ def test_a_window_nobody_gave_holds_the_minimum() -> None:
         (lambda x, y: landscape.grid(x, y, Hinge(), (0, 1, 2), (0, 1, 2)), LabelError, "2\\*targets - 1"),
         (lambda x, y: landscape.grid(x[:-1], y, BinaryCrossEntropy(), (0, 1, 2), (0, 1, 2)), ShapeError, "samples"),
         (lambda x, y: landscape.grid(torch.stack([x, x], 1), y, BinaryCrossEntropy()), ShapeError, "one feature"),
-        (lambda x, y: landscape.grid(x / 0, y, BinaryCrossEntropy()), DataError, "finite x"),
+        (lambda x, y: landscape.grid(x / 0, y, BinaryCrossEntropy()), DataError, "x must be finite"),
         (lambda x, y: landscape.grid(x, y, BinaryCrossEntropy(), method="exact"), ConfigError, "polynomial"),
         (lambda x, y: landscape.grid(x, y, SquaredError(), method="spectral"), ConfigError, "analytic"),
         (lambda x, y: landscape.grid(x, y, SquaredError(), method="spektral"), ConfigError, "Did you mean 'spectral'"),

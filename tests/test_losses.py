@@ -168,11 +168,11 @@ def smooth(case: Case) -> bool:
 
 
 def over_classes(case: Case) -> bool:
-    return case.loss.event == 1
+    return case.loss.class_axis
 
 
 def draw_scores(case: Case, shape: tuple[int, ...], seed: int) -> Tensor:
-    tail = (CLASSES,) if case.loss.event else ()
+    tail = (CLASSES,) if case.loss.class_axis else ()
     return 2 * torch.randn(*shape, *tail, generator=generator(seed), dtype=torch.float64)
 
 
@@ -181,7 +181,7 @@ def away_from_kinks(case: Case, shape: tuple[int, ...], seed: int) -> Tensor:
 
     The five-point stencil reaches 0.002 to each side.
     """
-    if case.loss.event:
+    if case.loss.class_axis:
         return reals((*shape, CLASSES), seed) + 0.03 * (1 + torch.arange(CLASSES, dtype=torch.float64))
     return reals(shape, seed) + 0.1
 
@@ -232,7 +232,7 @@ def test_curvature_is_the_slope_of_the_gradient(case: Case) -> None:
             total += weight * case.loss.pointwise_gradient(scores + offset * 1e-3 * direction, targets)
         return total / 1e-3
 
-    if case.loss.event:
+    if case.loss.class_axis:
         expected = torch.stack([slope(unit.expand_as(scores)) for unit in torch.eye(CLASSES).double()], -1)
     else:
         expected = slope(torch.ones_like(scores))
@@ -258,7 +258,7 @@ def test_curvature_product_is_the_curvature_times_a_direction(case: Case) -> Non
     scores, targets = draw_scores(case, (3, 6), 11), case.targets((6,), 12)
     direction = draw_scores(case, (3, 6), 13)
     curvature = case.loss.pointwise_curvature(scores, targets)
-    pattern = "rnjk,rnk->rnj" if case.loss.event else "rn,rn->rn"
+    pattern = "rnjk,rnk->rnj" if case.loss.class_axis else "rn,rn->rn"
     torch.testing.assert_close(
         case.loss.curvature_product(scores, targets, direction),
         torch.einsum(pattern, curvature, direction),
@@ -277,7 +277,7 @@ def test_curvature_bound_holds_and_is_attained(case: Case) -> None:
     if isinstance(case.loss, Hinge):
         scores[1] = -targets[1].double()  # violates any margin
     curvature = case.loss.pointwise_curvature(scores, targets)
-    largest = torch.linalg.eigvalsh(curvature).max() if case.loss.event else curvature.max()
+    largest = torch.linalg.eigvalsh(curvature).max() if case.loss.class_axis else curvature.max()
     assert case.loss.curvature_bound is not None
     assert float(largest) == pytest.approx(case.loss.curvature_bound, rel=1e-12)
 
@@ -301,11 +301,11 @@ def test_gradient_is_zero_at_the_minimum(case: Case) -> None:
 @settings(max_examples=15, deadline=None)
 def test_convex_losses_lie_above_their_tangents(case: Case, seed: int, size: float) -> None:
     """ℓ(z) ≥ ℓ(s) + g·(z − s) for all z: at kinks, which multiples of ¼ meet all the time, g is a subgradient."""
-    tail = (CLASSES,) if case.loss.event else ()
+    tail = (CLASSES,) if case.loss.class_axis else ()
     targets = case.targets((12,), seed)
     start, end = size * reals((12, *tail), seed + 1), size * reals((12, *tail), seed + 2)
     slope = case.loss.pointwise_gradient(start, targets) * (end - start)
-    tangent = case.loss.pointwise(start, targets) + (slope.sum(-1) if case.loss.event else slope)
+    tangent = case.loss.pointwise(start, targets) + (slope.sum(-1) if case.loss.class_axis else slope)
     assert (case.loss.pointwise(end, targets) >= tangent - 1e-9).all()
 
 
@@ -379,8 +379,8 @@ def test_finite_at_extreme_scores(case: Case, size: float, dtype: torch.dtype) -
     """Naive forms overflow or take the logarithm of 0 from 16.75 (float32), 36.75 (float64), 88.75 and 710 on."""
     targets = case.targets((8,), 31)
     targets = targets.to(dtype) if targets.is_floating_point() else targets
-    scores = torch.full((8, CLASSES) if case.loss.event else (8,), size, dtype=dtype)
-    if case.loss.event:
+    scores = torch.full((8, CLASSES) if case.loss.class_axis else (8,), size, dtype=dtype)
+    if case.loss.class_axis:
         scores[:, ::2] *= -1  # rows with entries 2 |size| apart
     value = case.loss.pointwise(scores, targets)
     assert value.isfinite().all()
@@ -405,7 +405,7 @@ def test_autograd_agrees_at_a_score_of_exactly_zero(case: Case) -> None:
 @table(differentiable)
 def test_autograd_takes_the_same_side_of_every_kink(case: Case) -> None:
     """Multiples of ¼ meet the kinks all the time, as weights of zero do: both paths must go on alike."""
-    tail = (CLASSES,) if case.loss.event else ()
+    tail = (CLASSES,) if case.loss.class_axis else ()
     scores, targets = reals((300, *tail), 34).requires_grad_(), case.targets((300,), 35)
     (expected,) = torch.autograd.grad(case.loss(scores, targets), scores)
     torch.testing.assert_close(case.loss.gradient(scores, targets), expected, **EXACT)
@@ -428,12 +428,12 @@ def test_gradient_at_kinks_lies_between_the_one_sided_slopes(case: Case, at: str
     if at == "kink" and case.targets is reals:
         scores = targets.clone()
     h = 1e-7
-    directions = torch.eye(CLASSES).double() if case.loss.event else torch.ones(1).double()
+    directions = torch.eye(CLASSES).double() if case.loss.class_axis else torch.ones(1).double()
     value, gradient = case.loss.pointwise(scores, targets), case.loss.pointwise_gradient(scores, targets)
     for k, direction in enumerate(directions):
         right = (case.loss.pointwise(scores + h * direction, targets) - value) / h
         left = (value - case.loss.pointwise(scores - h * direction, targets)) / h
-        slope = gradient[..., k] if case.loss.event else gradient
+        slope = gradient[..., k] if case.loss.class_axis else gradient
         # one-sided differences at 1e-7 are right to 1e-6 only
         assert (slope <= torch.maximum(left, right) + 2e-6).all()
         assert (slope >= torch.minimum(left, right) - 2e-6).all()
@@ -443,9 +443,9 @@ def test_gradient_at_kinks_lies_between_the_one_sided_slopes(case: Case, at: str
 def test_smooth_says_whether_there_is_a_kink(case: Case) -> None:
     """One-sided slopes at multiples of ¼, where the kinks are: a jump somewhere, or none anywhere."""
     targets, h = case.targets((2000,), 38), 1e-7
-    scores = reals((2000, CLASSES) if case.loss.event else (2000,), 39)
+    scores = reals((2000, CLASSES) if case.loss.class_axis else (2000,), 39)
     scores[::4] *= 50  # as far as a margin of 100
-    direction = torch.eye(CLASSES).double()[0] if case.loss.event else torch.ones(1).double()
+    direction = torch.eye(CLASSES).double()[0] if case.loss.class_axis else torch.ones(1).double()
     value = case.loss.pointwise(scores, targets)
     right = (case.loss.pointwise(scores + h * direction, targets) - value) / h
     left = (value - case.loss.pointwise(scores - h * direction, targets)) / h
@@ -489,7 +489,7 @@ def test_refuses_another_number_of_samples(case: Case) -> None:
     )
 
 
-@table(lambda case: not case.loss.event)
+@table(lambda case: not case.loss.class_axis)
 def test_refuses_a_column_of_scores(case: Case) -> None:
     column = draw_scores(case, (6,), 44).unsqueeze(-1)
     refuses(ShapeError, r"Did you mean scores\.squeeze\(-1\)\?", case, column, case.targets((6,), 45))
@@ -500,7 +500,7 @@ def test_refuses_scores_without_samples(case: Case) -> None:
     scores, targets = draw_scores(case, (6,), 46), case.targets((6,), 47)
     single = scores[0, 0] if over_classes(case) else scores[0]
     refuses(ShapeError, r"Expected scores of shape \(\*lead, samples", case, single, targets)
-    refuses(ShapeError, "at least one sample", case, scores[:0], targets[:0])
+    refuses(ShapeError, "hold no sample", case, scores[:0], targets[:0])
 
 
 @table(over_classes)
@@ -527,28 +527,34 @@ def test_refuses_scores_that_are_not_floating(case: Case) -> None:
 @table(lambda case: case.targets is not indices)
 def test_refuses_targets_of_another_floating_dtype(case: Case) -> None:
     targets = case.targets((6,), 53).float()
-    refuses(DtypeError, r"float64; got torch\.float32", case, draw_scores(case, (6,), 54), targets)
+    refuses(
+        DtypeError,
+        r"targets are torch\.float32 and scores torch\.float64",
+        case,
+        draw_scores(case, (6,), 54),
+        targets,
+    )
 
 
 @table()
 def test_refuses_truth_values_as_targets(case: Case) -> None:
     """`y > 0` is a natural slip; torch cannot subtract it, and −True is an error of its own."""
     scores, targets = draw_scores(case, (6,), 55), torch.ones(6, dtype=torch.bool)
-    refuses(DtypeError, r"numbers; got torch\.bool.*targets\.long\(\)", case, scores, targets)
+    refuses(DtypeError, r"targets are torch\.bool.*targets\.long\(\)", case, scores, targets)
 
 
 @table(lambda case: case.targets is signs)
 def test_refuses_unsigned_signs(case: Case) -> None:
     """−1 times an unsigned 1 is 255: labels that are all +1 in uint8 gave losses in the hundreds."""
     scores, targets = draw_scores(case, (6,), 56), torch.ones(6, dtype=torch.uint8)
-    refuses(DtypeError, r"signed dtype; got torch\.uint8", case, scores, targets)
+    refuses(DtypeError, r"torch\.uint8 has no sign", case, scores, targets)
 
 
 @table()
 def test_refuses_targets_on_another_device(case: Case) -> None:
     # torch's device without memory stands for a GPU: it is another device on every machine
     scores, targets = draw_scores(case, (6,), 57), case.targets((6,), 58).to("meta")
-    refuses(DtypeError, r"on the scores' device, cpu; got meta.*targets\.to\(scores\.device\)", case, scores, targets)
+    refuses(DtypeError, r"targets are on meta and scores on cpu.*targets\.to\(scores\.device\)", case, scores, targets)
 
 
 NAN, INF = math.nan, math.inf
@@ -558,7 +564,10 @@ NAN, INF = math.nan, math.inf
 def test_refuses_targets_outside_the_domain(case: Case) -> None:
     labels = case.loss.labels
     bad = {
-        "real": [(NAN, DataError, "finite targets; got nan"), (INF, DataError, "finite targets; got inf")],
+        "real": [
+            (NAN, DataError, "targets must be finite; got nan"),
+            (INF, DataError, "targets must be finite; got inf"),
+        ],
         "bits": [
             (2.0, LabelError, r"\[0, 1\]; got 2 at index 3"),
             (-1.0, LabelError, r"got -1 at index 3\. For labels -1 and \+1 use \(targets \+ 1\) / 2"),
@@ -579,7 +588,7 @@ def test_refuses_targets_outside_the_domain(case: Case) -> None:
 @table(lambda case: case.targets is indices)
 def test_refuses_class_indices_out_of_range(case: Case) -> None:
     for value, match in [
-        (CLASSES, r"class indices 0 to 4.*got 5 at index 2\. Labels that count from 1: subtract 1"),
+        (CLASSES, r"Class indices must be 0 to 4.*got 5 at index 2\. Labels that count from 1: subtract 1"),
         (CLASSES + 1, r"got 6 at index 2\.$"),
         (-1, "got -1 at index 2"),
     ]:

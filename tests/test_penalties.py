@@ -236,12 +236,12 @@ def test_along_runs_adds_axes_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: L2(-1.0), "strength of 0 or more; got -1"),
-        (lambda: L1(math.nan), "strength of 0 or more; got nan"),
-        (lambda: L2(torch.tensor([1.0, -1.0])), "strength of 0 or more"),
-        (lambda: ElasticNet(1.0, beta=-0.5), r"beta 0 or more; got -0\.5"),
-        (lambda: MaxNorm(0.0), r"limit above 0; got 0"),
-        (lambda: MaxNorm(math.nan), "limit above 0; got nan"),
+        (lambda: L2(-1.0), "0 or more, finite; got -1"),
+        (lambda: L1(math.nan), "0 or more, finite; got nan"),
+        (lambda: L2(torch.tensor([1.0, -1.0])), "0 or more"),
+        (lambda: ElasticNet(1.0, beta=-0.5), r"beta must be a number 0 or more, finite; got -0\.5"),
+        (lambda: MaxNorm(0.0), r"limit must be a number above 0, finite; got 0"),
+        (lambda: MaxNorm(math.nan), "limit must be a number above 0, finite; got nan"),
     ],
     ids=["negative", "nan", "one of a stack", "beta", "limit", "nan limit"],
 )

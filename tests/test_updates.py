@@ -18,6 +18,7 @@ from edunn.updates import (
     SCHEDULES,
     AdaGrad,
     Adam,
+    AdamW,
     Constant,
     CosineDecay,
     GradientDescent,
@@ -44,6 +45,8 @@ MAKERS: dict[str, Callable[[], Rule]] = {
     "rmsprop 0.9, epsilon 0.1": lambda: RMSprop(decay=0.9, epsilon=0.1),
     "adam": Adam,
     "adam 0.5, 0.9, epsilon 0.1": lambda: Adam(beta1=0.5, beta2=0.9, epsilon=0.1),
+    "adamw": AdamW,
+    "adamw 0.3, epsilon 0.1": lambda: AdamW(0.3, epsilon=0.1),
 }
 # the convention that torch has, written here without the rule's own `twin`
 TWINS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
@@ -59,6 +62,8 @@ TWINS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "rmsprop 0.9, epsilon 0.1": lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.9, eps=0.1),
     "adam": lambda p: torch.optim.Adam(p, lr=0.05),
     "adam 0.5, 0.9, epsilon 0.1": lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.5, 0.9), eps=0.1),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.05),
+    "adamw 0.3, epsilon 0.1": lambda p: torch.optim.AdamW(p, lr=0.05, weight_decay=0.3, eps=0.1),
 }
 EACH = pytest.mark.parametrize("name", MAKERS)
 
@@ -267,12 +272,12 @@ def test_schedules_stay_between_one_and_their_end(epoch: float, epochs: float) -
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Momentum(1.0), r"momentum in \[0, 1\); got 1"),
-        (lambda: Nesterov(-0.1), r"momentum in \[0, 1\); got -0\.1"),
-        (lambda: RMSprop(decay=1.5), r"decay in \[0, 1\)"),
-        (lambda: Adam(beta1=math.nan), r"beta1 in \[0, 1\); got nan"),
-        (lambda: Adam(beta2=1.0), r"beta2 in \[0, 1\)"),
-        (lambda: StepDecay(every=0), "every above 0"),
+        (lambda: Momentum(1.0), r"momentum must be a number in \[0, 1\); got 1"),
+        (lambda: Nesterov(-0.1), r"momentum must be a number in \[0, 1\); got -0\.1"),
+        (lambda: RMSprop(decay=1.5), r"decay must be a number in \[0, 1\)"),
+        (lambda: Adam(beta1=math.nan), r"beta1 must be a number in \[0, 1\); got nan"),
+        (lambda: Adam(beta2=1.0), r"beta2 must be a number in \[0, 1\)"),
+        (lambda: StepDecay(every=0), "every must be a number above 0"),
     ],
     ids=["momentum", "nesterov", "rmsprop", "adam beta1", "adam beta2", "step"],
 )
@@ -287,3 +292,25 @@ def test_registries_name_every_rule_and_schedule() -> None:
 
     assert set(RULES.values()) == defined(Rule)
     assert set(SCHEDULES.values()) == defined(Schedule)
+
+
+def test_field_21_step_decay_counts_whole_periods() -> None:
+    """Ten steps an epoch and a period of a tenth of one: 0.3 / 0.1 is 2.999… in floating point."""
+    schedule = StepDecay(0.5, every=0.1)
+    assert [schedule(i / 10, 1) for i in range(40)] == [0.5**i for i in range(40)]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1, "0.5", True, None], ids=repr)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda v: Momentum(v), lambda v: RMSprop(decay=v), lambda v: RMSprop(epsilon=v), lambda v: AdaGrad(epsilon=v),
+        lambda v: Adam(beta1=v), lambda v: Adam(beta2=v), lambda v: Adam(epsilon=v), lambda v: StepDecay(factor=v),
+        lambda v: StepDecay(every=v), lambda v: CosineDecay(v), lambda v: LinearDecay(v), lambda v: InverseTimeDecay(v),
+    ],
+    ids=["momentum", "decay", "rms-epsilon", "adagrad-epsilon", "beta1", "beta2", "epsilon", "factor", "every",
+         "cosine", "linear", "inverse"],
+)  # fmt: skip
+def test_field_28_options_that_mean_nothing_are_refused(make: Callable[[object], object], bad: object) -> None:
+    with pytest.raises(ConfigError, match="must be a number"):
+        make(bad)

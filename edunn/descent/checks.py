@@ -22,9 +22,9 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
     check_finite(part.features)
     with evaluating(model):
         scores = model(next(iter(part[:1].features.split(1))))
-    shape, axis = list(scores.shape), scores.ndim - 1 - loss.event
+    shape, axis = list(scores.shape), scores.ndim - 1 - loss.class_axis
     if axis >= 0 and shape[axis] != min(1, len(part)):
-        expected = "(*lead, samples, classes)" if loss.event else "(*lead, samples)"
+        expected = "(*lead, samples, classes)" if loss.class_axis else "(*lead, samples)"
         raise errors.ShapeError(
             f"Expected scores of shape {expected} for {type(loss).__name__}; for one sample the model gives "
             f"{errors.shape(scores)}. Take a loss over classes for one score a class, and another for one score."

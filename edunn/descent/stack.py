@@ -155,7 +155,7 @@ class Stack:
         if has_margin(self.loss):
             margin = together_as_one([getattr(run.loss, "margin") for run in runs], like)  # noqa: B009
             if isinstance(margin, Tensor):
-                self.loss = with_margin(self.loss, margin.view(-1, *(1,) * (1 + self.loss.event)))
+                self.loss = with_margin(self.loss, margin.view(-1, *(1,) * (1 + self.loss.class_axis)))
         self.penalty = self.first.penalty
         if self.penalty is not None:
             strengths = [float(run.penalty.strength) for run in runs if run.penalty is not None]

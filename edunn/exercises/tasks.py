@@ -63,7 +63,7 @@ def normal(*shape: int) -> Callable[[Task, torch.Generator], Tensor]:
 
 
 def scores(task: Task, source: torch.Generator) -> Tensor:
-    wide = task.kind == "activation" or getattr(task.made_of, "event", 0) == 1
+    wide = task.kind == "activation" or getattr(task.made_of, "class_axis", False)
     shape = (SAMPLES, CLASSES) if wide else (SAMPLES,)
     return 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
 
@@ -81,12 +81,12 @@ def targets(task: Task, source: torch.Generator) -> Tensor:
 
 
 def weight(task: Task, source: torch.Generator) -> Tensor:
-    shape = (FEATURES,) if task.kind == "objective" and not task.made_of.event else (CLASSES, FEATURES)
+    shape = (FEATURES,) if task.kind == "objective" and not task.made_of.class_axis else (CLASSES, FEATURES)
     return torch.randn(*shape, dtype=torch.float64, generator=source)
 
 
 def bias(task: Task, source: torch.Generator) -> Tensor:
-    shape = () if task.kind == "objective" and not task.made_of.event else (CLASSES,)
+    shape = () if task.kind == "objective" and not task.made_of.class_axis else (CLASSES,)
     return torch.randn(shape, dtype=torch.float64, generator=source)
 
 

@@ -221,21 +221,21 @@ def make_model(
     if "seed" in takes:
         given["seed"] = options.pop("seed", seed)
     if "outputs" in required_of(MODELS[kind.kind]):
-        given["outputs"] = len(classes or ()) if loss.event else 1
-        if loss.event or not classes:
-            given["labels"] = "classes" if loss.event else "real"
+        given["outputs"] = len(classes or ()) if loss.class_axis else 1
+        if loss.class_axis or not classes:
+            given["labels"] = "classes" if loss.class_axis else "real"
     if "labels" in takes and "labels" not in given:
         given["labels"] = two_class_labels(loss)
     model = make(Kind(kind.kind, options), MODELS, "model", **given)
     one_output = model.one_output
-    if loss.event != int(not one_output):
-        wanted = "one score a class" if loss.event else "one score"
+    if loss.class_axis == one_output:
+        wanted = "one score a class" if loss.class_axis else "one score"
         raise ConfigError(
             f"The loss {type(loss).__name__} takes {wanted} a sample; the model {kind.kind!r} gives "
             f"{'one score' if one_output else 'one a class'}. "
             + (
                 "Use the model softmax, or a loss for two classes."
-                if loss.event
+                if loss.class_axis
                 else "Use cross-entropy or multiclass-hinge."
             )
         )

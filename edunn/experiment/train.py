@@ -117,7 +117,7 @@ def resume(
             f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
             f"got {prepared.descent.epochs}."
         )
-    if at.epoch and before.train.epochs != after.train.epochs and prepared.descent.schedule.asks_the_end:
+    if at.epoch and before.train.epochs != after.train.epochs and prepared.descent.schedule.needs_end:
         raise ConfigError(
             f"Expected train.epochs = {before.train.epochs}, as the run in {folder.path} was begun: its schedule "
             f"{after.train.schedule.kind!r} is planned to end there. Start a new run with another --out."

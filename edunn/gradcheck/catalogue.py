@@ -203,7 +203,7 @@ def activation_subject(
 
 def loss_subjects(name: str, loss: losses.Loss, draw: Draw) -> list[Subject]:
     """The loss in its scores, in a stack of scores with one lead axis, and its curvature."""
-    shape = (SAMPLES, CLASSES) if loss.event else (SAMPLES,)
+    shape = (SAMPLES, CLASSES) if loss.class_axis else (SAMPLES,)
     targets = draw.targets(loss.labels)
     found = [
         loss_subject(f"loss {name}", loss, draw.normal(*shape) * 2, targets),
@@ -213,7 +213,7 @@ def loss_subjects(name: str, loss: losses.Loss, draw: Draw) -> list[Subject]:
     if isinstance(loss, losses.CrossEntropy):
         rows = draw.distributions(*shape)
         found.append(loss_subject(f"loss {name}, distributions", loss, draw.normal(*shape) * 2, rows))
-    if isinstance(loss, losses.SquaredError) and loss.event:
+    if isinstance(loss, losses.SquaredError) and loss.class_axis:
         rows = draw.normal(*shape)
         found.append(loss_subject(f"loss {name}, rows of targets", loss, draw.normal(*shape) * 2, rows))
     if isinstance(loss, losses.BinaryCrossEntropy):
@@ -255,7 +255,7 @@ def curvature_subjects(name: str, loss: losses.Loss, scores: Tensor, targets: Te
         return {"scores": (curvature @ direction.unsqueeze(-1)).squeeze(-1)}
 
     found = [Subject(f"loss {name}", slope, product, {"scores": scores}, "curvature")]
-    if loss.event:
+    if loss.class_axis:
         found.append(Subject(f"loss {name}", slope, matrix, {"scores": scores}, "curvature matrix"))
     return found
 
@@ -331,7 +331,7 @@ def objective(name: str, draw: Draw) -> list[Subject]:
     model = make()
     features = draw.normal(SAMPLES, FEATURES)
     targets = draw.targets(loss.labels)
-    if loss.event and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
+    if loss.class_axis and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
         targets = draw.normal(SAMPLES, model.weight.shape[-2])
     seed = int(draw.whole(2**31, 1))
     samples = SimpleNamespace(features=features, targets=targets)

@@ -81,7 +81,7 @@ def one_feature(
             f"Expected one feature, x of shape (samples,); got {errors.shape(x)}. For more features use "
             f"edunn.landscape.plane with a model and two directions."
         )
-    if loss.event:
+    if loss.class_axis:
         raise errors.ConfigError(
             f"Expected a loss on one score for the (w, b) grid; got {type(loss).__name__}, which has a class axis. Use "
             f"edunn.landscape.plane with a model."
@@ -174,7 +174,7 @@ def along(
     for direction in (first, second):
         directions.check_names(here, direction)
     first, second = ({k: d[k].to(p) for k, p in here.items()} for d in (first, second))
-    if loss.event == 0 and not targets.dtype.is_floating_point:
+    if not loss.class_axis and not targets.dtype.is_floating_point:
         targets = targets.to(next(iter(here.values())).dtype)
     if not isinstance(model, LinearModel):
         if penalty is not None:

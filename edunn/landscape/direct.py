@@ -140,7 +140,7 @@ def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tens
     """How a loss is factored, or None."""
     if isinstance(loss, BinaryCrossEntropy | Logistic):
         return cross_entropy
-    if isinstance(loss, SquaredError) and loss.event == 0 and isinstance(loss.through, Sigmoid | Tanh):
+    if isinstance(loss, SquaredError) and not loss.class_axis and isinstance(loss.through, Sigmoid | Tanh):
         return squared_error
     return None
 

@@ -181,7 +181,7 @@ def hessian_product(
 
     def value(weights: Weights) -> Tensor:
         scores = functional_call(model, dict(weights), (features,))
-        if scores.ndim == 2 + loss.event and scores.shape[-1] == 1:
+        if scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
             scores = scores.squeeze(-1)
         return loss(scores, targets, validate=False)
 

@@ -40,7 +40,7 @@ def kind(plane: Plane) -> int | None:
     """The loss's number in the kernel."""
     if isinstance(plane.loss, BinaryCrossEntropy | Logistic):
         return CROSS_ENTROPY
-    if isinstance(plane.loss, SquaredError) and plane.loss.event == 0 and isinstance(plane.loss.through, Sigmoid):
+    if isinstance(plane.loss, SquaredError) and not plane.loss.class_axis and isinstance(plane.loss.through, Sigmoid):
         return SQUARED_SIGMOID
     return None
 

@@ -65,7 +65,7 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
 
 def is_hinge(loss: Loss) -> bool:
     """Of one score a sample, and with a kink: `kinks` knows where."""
-    return isinstance(loss, Hinge) and loss.power == 1 and loss.event == 0
+    return isinstance(loss, Hinge) and loss.power == 1 and not loss.class_axis
 
 
 def exact_minimum(plane: Plane, points: Tensor, surface: Surface) -> list[dict[str, Any]] | None:

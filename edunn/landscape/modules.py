@@ -83,7 +83,7 @@ class ModulePlane:
         buffers = {k: t.to(self.dtype) if t.dtype.is_floating_point else t for k, t in self.model.named_buffers()}
         moved = {k: self.base[k] + point[0] * self.first[k] + point[1] * self.second[k] for k in self.base}
         scores: Tensor = functional_call(self.model, {**buffers, **moved}, (self.features,))
-        if scores.ndim == 2 + self.loss.event and scores.shape[-1] == 1:
+        if scores.ndim == 2 + self.loss.class_axis and scores.shape[-1] == 1:
             return scores.squeeze(-1)  # a one-output module keeps its last axis, a loss on one score has none
         return scores
 

@@ -175,12 +175,12 @@ def jet(
         return values.unsqueeze(0)
     if isinstance(loss, ZeroOne):  # its derivative is 0 wherever it exists: nothing but plateaus
         return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
-    axes = 1 + loss.event
+    axes = 1 + loss.class_axis
     along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
     heavy = along if weights is None else along * weights.unsqueeze(1)
     slopes = loss.pointwise_gradient(scores, targets).flatten(-axes) @ heavy
     numbers = [values, slopes[..., 0], slopes[..., 1]]
-    if order == 2 and loss.event == 0:
+    if order == 2 and not loss.class_axis:
         squares = torch.stack([along[:, 0] * heavy[:, 0], along[:, 0] * heavy[:, 1], along[:, 1] * heavy[:, 1]], 1)
         numbers += (loss.pointwise_curvature(scores, targets) @ squares).unbind(-1)
     elif order == 2:

@@ -59,7 +59,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None 
     if plane.one_feature:
         plane = plane.to(torch.float64)  # as cheap as float32 here, where the sums are short
     goal = goal or tolerance(plane)
-    if order and plane.loss.event:
+    if order and plane.loss.class_axis:
         goal = max(goal, 1e-9)  # derivatives over classes cost ten times a value; nine digits of them are enough
     # a derivative's coefficients decay at the same rate, from a start that is n times as large
     plan = Plan.of(plane, a, b, goal * 0.1**order)
@@ -206,7 +206,7 @@ class Plan:
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
     """How fast each sample's scores move along a direction: |S|; over classes its range (differences matter)."""
-    if loss.event:
+    if loss.class_axis:
         return direction.double().amax(-1) - direction.double().amin(-1)
     return direction.double().abs()
 

@@ -1,10 +1,10 @@
-"""Layers: a value, and the hand-derived gradients in their input and in their parameters.
+"""Layers: a value, and hand-derived gradients in the input and in the parameters.
 
-Every layer has `forward(features)`, `input_gradient(features, upstream)` (what goes down to the layer below) and
-`gradients(features, upstream)` (what updates its parameters, by name). `upstream` is d loss / d output.
+Every layer has `forward(features)`, `input_gradient(features, upstream)` (∂L/∂features, the upstream of the layer
+below) and `gradients(features, upstream)` (∂L/∂parameter, by name). `upstream` is ∂L/∂output.
 
-Some layers keep something from `forward` that their gradients need (a dropout mask, a chain's intermediate values):
-gradients are always those of the last `forward`, on the same features.
+Some layers keep values from `forward` for their gradients (a dropout mask, the inputs inside a chain): gradients are
+always those of the last `forward`, on the same features.
 """
 
 from .batchnorm import BatchNorm

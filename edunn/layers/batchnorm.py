@@ -1,4 +1,4 @@
-"""Batch normalisation, with the two paths through mean and variance written out."""
+"""Batch normalisation, with the gradient paths through mean and variance written out."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from ..runtime.crew import Crew
 
 
 class BatchNorm(nn.Module):
-    """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, each feature for itself.
+    """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, for each feature separately.
 
-    Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample of it;
-    evaluation: the running μ and σ², which are constants.
+    Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample in it.
+    Evaluation: the running μ and σ², which are constants.
 
     With u = ∂L/∂y, v = γ u = ∂L/∂x̂ and s = √(σ² + ε):
 
         ∂L/∂γ  = Σ_i u_i x̂_i        ∂L/∂β = Σ_i u_i
         ∂L/∂σ² = Σ_i v_i (x_i − μ) · (−½) s⁻³
-        ∂L/∂μ  = −Σ_i v_i / s        (σ² depends on μ as well, but Σ_i (x_i − μ) = 0 takes that term away)
+        ∂L/∂μ  = −Σ_i v_i / s        (σ² depends on μ too, but Σ_i (x_i − μ) = 0 removes that term)
         ∂L/∂x_i = v_i / s + ∂L/∂σ² · 2 (x_i − μ) / n + ∂L/∂μ / n
 
-    In evaluation only the first term of ∂L/∂x is left. The parameters are called `scale` (γ) and `shift` (β) and not
-    weight and bias: a penalty on weights has no business with them.
+    In evaluation only the first term of ∂L/∂x remains. The parameters are called `scale` (γ) and `shift` (β), so that
+    penalties on weights and biases leave them alone.
 
     Parameters
     ----------
-    features : how many
-    momentum : the share of the new batch in running ← (1 − momentum) running + momentum · batch
-    epsilon : ε > 0, for a feature that does not vary
+    features : the number of features
+    momentum : the share of the new batch in running ← (1 − momentum) running + momentum · batch, in (0, 1]
+    epsilon : ε > 0, for features that do not vary
     runs : leading axes, to train a stack at once
 
     Shapes
     ------
     scale, shift, running_mean, running_variance : (*runs, features); features : (*runs, samples, features)
 
-    Where several processes share a batch, `crew` sums over all of its rows: μ and σ² are those of the whole batch, and
+    Where several processes share a batch, `crew` sums over all its rows: μ and σ² are those of the whole batch, and
     the result does not depend on the number of processes (torch: `nn.SyncBatchNorm`).
 
-    As in torch, the running variance counts with n − 1 and the batch's own with n; a batch of one sample has no
-    variance, gives y = β, and leaves the running statistics as they are (torch refuses it).
+    As in torch, the running variance divides by n − 1 and the batch's own by n. A batch of one sample gives y = β and
+    leaves the running statistics unchanged (torch refuses it).
     torch: `nn.BatchNorm1d`. See Ioffe & Szegedy 2015, Batch Normalization, algorithm 1.
     """
 
@@ -58,13 +58,9 @@ class BatchNorm(nn.Module):
     ) -> None:
         super().__init__()
         if features < 1:
-            raise errors.ConfigError(f"Expected at least one feature; got {features}.")
-        if not 0 < momentum <= 1:
-            raise errors.ConfigError(f"Expected momentum in (0, 1]; got {momentum}.")
-        if not epsilon > 0:
-            raise errors.ConfigError(f"Expected epsilon above 0; got {epsilon}.")
-        self.momentum = momentum
-        self.epsilon = epsilon
+            raise errors.ConfigError(f"BatchNorm needs at least one feature; got {features}.")
+        self.momentum = errors.check_number("momentum", momentum, 0, 1, open_ends="low")
+        self.epsilon = errors.check_number("epsilon", epsilon, 0, open_ends="low")
         self.crew: Crew | None = None
         start = torch.zeros(*runs, features, dtype=dtype, device=device)
         self.scale = nn.Parameter(torch.ones_like(start))
@@ -81,7 +77,7 @@ class BatchNorm(nn.Module):
         return normal * self.scale.unsqueeze(-2) + self.shift.unsqueeze(-2)
 
     def statistics(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """μ and σ², (*runs, 1, features): the batch's while training, else the running ones."""
+        """Returns μ and σ², (*runs, 1, features): of the batch in training, else the running ones."""
         if not self.training:
             return self.running_mean.unsqueeze(-2), self.running_variance.unsqueeze(-2)
         samples = self.samples(features)
@@ -89,47 +85,49 @@ class BatchNorm(nn.Module):
         return mean, self.over_batch((features - mean) ** 2) / samples
 
     def samples(self, features: Tensor) -> int:
-        """n, of the whole batch."""
+        """Returns n, the number of samples of the whole batch."""
         return features.shape[-2] if self.crew is None else self.crew.size
 
     def over_batch(self, values: Tensor) -> Tensor:
-        """Σ_i over the samples of the whole batch, (*runs, 1, features)."""
+        """Sums over the samples of the whole batch, (*runs, 1, features)."""
         total = values.sum(-2, keepdim=True)
         return total if self.crew is None else self.crew.total(total)
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor, samples: int) -> None:
-        """Moves the running statistics towards the batch's."""
+        """Moves the running statistics towards those of the batch."""
         if samples > 1:
             self.running_mean.lerp_(mean.squeeze(-2), self.momentum)
             self.running_variance.lerp_(variance.squeeze(-2) * samples / (samples - 1), self.momentum)
 
     @torch.no_grad()
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """∂L/∂scale and ∂L/∂shift, of the parameters' shapes."""
+        """Returns ∂L/∂scale and ∂L/∂shift, of the parameters' shapes."""
         mean, variance = self.statistics(features)
         normal = (features - mean) / torch.sqrt(variance + self.epsilon)
         return {"scale": (upstream * normal).sum(-2), "shift": upstream.sum(-2)}
 
     @torch.no_grad()
     def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
-        """∂L/∂features, of the features' shape: straight through, and while training also through σ² and μ."""
+        """Returns ∂L/∂features: the direct path, and in training the paths through σ² and μ."""
         mean, variance = self.statistics(features)
         deviation = torch.sqrt(variance + self.epsilon)
         to_normal = upstream * self.scale.unsqueeze(-2)
-        straight = to_normal / deviation
+        direct = to_normal / deviation
         if not self.training:
-            return straight
+            return direct
         samples = self.samples(features)
         centred = features - mean
         to_variance = self.over_batch(to_normal * centred) * -0.5 / deviation**3
-        to_mean = -self.over_batch(straight)
-        return straight + to_variance * 2 * centred / samples + to_mean / samples
+        to_mean = -self.over_batch(direct)
+        return direct + to_variance * 2 * centred / samples + to_mean / samples
 
     def check_features(self, features: Tensor) -> None:
         width = self.scale.shape[-1]
         if features.ndim < 2 or features.shape[-1] != width:
-            raise errors.ShapeError(f"Expected features of shape (samples, {width}); got {errors.shape(features)}.")
+            raise errors.ShapeError(
+                f"BatchNorm({width}) takes features of shape (samples, {width}); got {errors.shape(features)}."
+            )
 
     def extra_repr(self) -> str:
         return f"{self.scale.shape[-1]}, momentum={self.momentum}, epsilon={self.epsilon}"

@@ -1,4 +1,4 @@
-"""A chain of layers: the value upwards, the gradient downwards."""
+"""A chain of layers: values go up, gradients go down. This is backpropagation."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from .. import errors
 
 
 class Chain(nn.Sequential):
-    """y = f_K(… f_2(f_1(x))): each layer's output is the next one's features.
+    """y = f_K(… f_2(f_1(x))): the output of each layer is the input of the next.
 
-    Downwards, with x_k what layer k was given and u_K = ∂L/∂y:  u_{k−1} = f_k.input_gradient(x_k, u_k),  and the
+    Downwards, with x_k the input of layer k and u_K = ∂L/∂y:  u_{k−1} = f_k.input_gradient(x_k, u_k),  and the
     parameters of layer k get f_k.gradients(x_k, u_k). That is all of backpropagation.
 
     Parameters
     ----------
     layers : layers or activations, in order: `Chain(Linear(2, 8), Tanh(), Linear(8, 1))`; or named by keyword,
-        `Chain(hidden=Linear(2, 8), activation=Tanh(), output=Linear(8, 1))`, and then their parameters are called
+        `Chain(hidden=Linear(2, 8), activation=Tanh(), output=Linear(8, 1))`, whose parameters are then called
         `hidden.weight` and so on
 
-    The values between the layers are kept from the last forward. If `gradients` is asked about another tensor, or after
-    a parameter has changed, the features are sent through once more: with dropout and batch normalisation in training
-    that draws a new mask and counts the batch again, so ask right after `forward`, with the tensor that it got.
+    The inputs of the layers are kept from the last forward. `gradients` on another tensor, or after a parameter has
+    changed, runs forward again; with dropout or batch normalisation in training that draws a new mask and counts the
+    batch twice. So call it right after `forward`, with the same tensor.
     """
 
     def __init__(self, *layers: nn.Module, **named: nn.Module) -> None:
         if bool(layers) == bool(named):
             raise errors.ConfigError(
-                "Expected layers in order, Chain(Linear(2, 8), Tanh()), or all of them named, Chain(hidden=…)."
+                "Chain takes layers in order, Chain(Linear(2, 8), Tanh()), or all of them named, Chain(hidden=…)."
             )
         for layer in (*layers, *named.values()):
             if not hasattr(layer, "input_gradient"):
                 raise errors.ConfigError(
-                    f"Expected layers with forward and input_gradient; got {type(layer).__name__}. "
+                    f"{type(layer).__name__} has no input_gradient, which a layer of a Chain needs. "
                     f"See edunn.layers and edunn.activations."
                 )
         super().__init__(OrderedDict(named) if named else OrderedDict((str(i), m) for i, m in enumerate(layers)))
-        self.given: Tensor | None = None  # what the last forward got, …
-        self.inputs: list[Tensor] = []  # … what each layer got from the one below, …
-        self.state: list[object] = []  # … and what they depended on
+        self.given: Tensor | None = None  # the features of the last forward, …
+        self.inputs: list[Tensor] = []  # … the input of each layer, …
+        self.state: list[object] = []  # … and the mode and parameters that they depend on
 
     def forward(self, features: Tensor) -> Tensor:
         self.given, self.inputs = features, []
@@ -52,23 +52,23 @@ class Chain(nn.Sequential):
         return features
 
     def dependencies(self) -> list[object]:
-        """Mode, parameters and running statistics, each by identity and version: other ones give other values."""
+        """Returns the mode, and the identity and version of each parameter and buffer: a change gives other values."""
         tensors = (*self.parameters(), *self.buffers())
         return [self.training, *((id(tensor), tensor._version) for tensor in tensors)]
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """∂L/∂parameter of every layer, named as in `named_parameters`."""
+        """Returns ∂L/∂parameter of every layer, named as in `named_parameters`."""
         return self.descend_layers(features, upstream, to_input=False)[0]
 
     def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
-        """∂L/∂features."""
+        """Returns ∂L/∂features."""
         return self.descend_layers(features, upstream, to_input=True)[1]
 
     @torch.no_grad()
     def descend_layers(
         self, features: Tensor, upstream: Tensor, to_input: bool = True
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Both at once: (the gradients of all parameters, ∂L/∂features, which `to_input=False` leaves out)."""
+        """Returns the gradients of all parameters, and ∂L/∂features, which `to_input=False` leaves out."""
         if self.given is not features or self.state != self.dependencies():
             self.forward(features)
         gradients: dict[str, Tensor] = {}
@@ -78,6 +78,6 @@ class Chain(nn.Sequential):
             if next(layer.parameters(), None) is not None:
                 found = layer.gradients(self.inputs[depth], upstream)  # type: ignore[operator]
                 gradients |= {f"{name}.{parameter}": gradient for parameter, gradient in found.items()}
-            if depth > 0 or to_input:  # nobody asks for the gradient in the data while training
+            if depth > 0 or to_input:  # training needs no gradient in the data
                 upstream = layer.input_gradient(self.inputs[depth], upstream)  # type: ignore[operator]
         return gradients, upstream

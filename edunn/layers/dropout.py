@@ -1,4 +1,4 @@
-"""Dropout: units switched off at random while training."""
+"""Dropout: units that are set to 0 at random in training."""
 
 from __future__ import annotations
 
@@ -13,28 +13,26 @@ from ..runtime.devices import generator
 class Dropout(nn.Module):
     """Training: y = x · m, with m = 0 with probability p and 1/(1 − p) otherwise. Evaluation: y = x.
 
-    ∂L/∂x = u · m, with the mask of the last forward: one drawn anew would be the gradient of another function.
+    ∂L/∂x = u · m, with the mask of the last forward: a new mask would give the gradient of another function.
 
-    "Inverted": the 1/(1 − p) keeps the mean of y at x while training, so that nothing is rescaled afterwards.
+    "Inverted" dropout: the 1/(1 − p) keeps the mean of y at x in training, so evaluation rescales nothing.
 
     Parameters
     ----------
     p : the share of units dropped, in [0, 1)
-    seed : of the masks; mask number t depends on (seed, t) alone, so that a resumed run draws the same
+    seed : of the masks; mask number t depends on (seed, t) alone, so a resumed run draws the same masks
 
     Attributes
     ----------
     mask : of the last forward in training, of the features' shape; None after one in evaluation
-    held : while True, forward takes the mask of the last one again, as a numeric derivative needs
+    held : while True, forward reuses the last mask, as a numeric derivative needs
 
     See Srivastava et al. 2014, Dropout, JMLR 15. torch: `nn.Dropout(p)`.
     """
 
     def __init__(self, p: float = 0.5, seed: int = 0) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise errors.ConfigError(f"Expected p, the share of units to drop, in [0, 1); got {p}.")
-        self.p = p
+        self.p = errors.check_number("p", p, 0, 1, open_ends="high")
         self.seed = seed
         self.draws = 0
         self.held = False
@@ -49,15 +47,15 @@ class Dropout(nn.Module):
             self.mask = self.draw(features)
         elif self.mask.shape != features.shape:
             raise errors.ShapeError(
-                f"Expected features of the held mask's shape {errors.shape(self.mask)}; got {errors.shape(features)}. "
+                f"The held mask has shape {errors.shape(self.mask)} and the features {errors.shape(features)}. "
                 f"Set held = False to draw a new mask."
             )
         return features * self.mask
 
     def draw(self, features: Tensor) -> Tensor:
-        """The next mask. Drawn on the CPU in float32 and moved: the same on every device and in every dtype.
+        """Draws the next mask on the CPU in float32 and moves it: it is the same on every device and in every dtype.
 
-        Where several processes share a batch, each draws the mask of the whole batch and takes its own rows.
+        Processes that share a batch each draw the mask of the whole batch and take their own rows.
         """
         shape, source = list(features.shape), generator(self.seed, self.draws)
         if self.crew is None:
@@ -69,15 +67,15 @@ class Dropout(nn.Module):
         return ((random >= self.p) / (1 - self.p)).to(features)
 
     def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
-        """∂L/∂features, of the features' shape."""
+        """Returns ∂L/∂features, of the features' shape."""
         return upstream if self.mask is None else upstream * self.mask
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """None: there are no parameters."""
+        """Returns an empty dictionary: there are no parameters."""
         return {}
 
     def get_extra_state(self) -> Tensor:
-        """How many masks were drawn: with the seed, all that a resumed run needs."""
+        """Returns the number of masks drawn: with the seed, all that a resumed run needs."""
         return torch.tensor(self.draws)
 
     def set_extra_state(self, state: Tensor) -> None:

@@ -17,9 +17,9 @@ class Linear(nn.Module):
     Parameters
     ----------
     features, outputs : the sizes
-    bias : whether there is b
-    scale : the starting weights are normal with this standard deviation; 0 starts at zero, which is as good as any
-        start for a convex loss. The bias starts at 0.
+    bias : False leaves b out
+    scale : the standard deviation of the normal starting weights; 0 starts at zero, as good as any start for a convex
+        loss. The bias starts at 0.
     seed : of the starting weights
     runs : leading axes of weight and bias, to train a stack at once
 
@@ -45,7 +45,10 @@ class Linear(nn.Module):
     ) -> None:
         super().__init__()
         if features < 1 or outputs < 1:
-            raise errors.ConfigError(f"Expected at least one feature and one output; got {features} and {outputs}.")
+            raise errors.ConfigError(
+                f"A linear layer needs at least one feature and one output; got {features} and {outputs}."
+            )
+        scale = errors.check_number("scale", scale, 0)
         weight = torch.zeros(*runs, outputs, features, dtype=dtype or torch.get_default_dtype())
         if scale:
             # drawn in float64 on the CPU, so that every dtype and device starts at the same point
@@ -59,7 +62,7 @@ class Linear(nn.Module):
         return scores if self.bias is None else scores + self.bias.unsqueeze(-2)
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """∂L/∂weight and ∂L/∂bias, of the parameters' shapes. The 1/N is already in `upstream`."""
+        """Returns ∂L/∂weight and ∂L/∂bias, of the parameters' shapes. The 1/N is already in `upstream`."""
         with torch.no_grad():
             gradients = {"weight": upstream.mT @ features}
             if self.bias is not None:
@@ -67,7 +70,7 @@ class Linear(nn.Module):
             return gradients
 
     def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
-        """∂L/∂features, of the features' shape (with the runs' axes in front for a stack)."""
+        """Returns ∂L/∂features, (*runs, samples, features)."""
         with torch.no_grad():
             return upstream @ self.weight
 
@@ -75,13 +78,13 @@ class Linear(nn.Module):
         width = self.weight.shape[-1]
         if features.ndim < 2 or features.shape[-1] != width:
             raise errors.ShapeError(
-                f"Expected features of shape (samples, {width}); got {errors.shape(features)}."
+                f"features have shape {errors.shape(features)}; this layer takes (samples, {width})."
                 + (" Did you mean features.unsqueeze(-1)?" if features.ndim == 1 and width == 1 else "")
                 + (" Did you mean features[None], for a single sample?" if tuple(features.shape) == (width,) else "")
             )
         if features.dtype != self.weight.dtype:
             raise errors.DtypeError(
-                f"Expected features of the weights' dtype {self.weight.dtype}; got {features.dtype}. "
+                f"features are {features.dtype} and the weights {self.weight.dtype}. "
                 f"Convert with features.to(model.weight.dtype), or make the model with dtype={features.dtype}."
             )
 
@@ -91,9 +94,9 @@ class Linear(nn.Module):
 
 
 def with_ones(features: Tensor) -> Tensor:
-    """The bias trick: x₀ = 1 in front of every sample, so that a weight plays the bias; for models with bias=False.
+    """Prepends x₀ = 1 to every sample (the bias trick), so that its weight is the bias of a model with bias=False.
 
-    (samples, features) gives (samples, 1 + features). A penalty then reaches the bias too: the same result as
-    `bias=True` in the penalty.
+    (samples, features) gives (samples, 1 + features). A penalty then includes the bias, as with `bias=True` in the
+    penalty.
     """
     return torch.cat([torch.ones_like(features[..., :1]), features], -1)

@@ -13,7 +13,7 @@ class Loss(nn.Module):
 
     Shapes
     ------
-    scores : (*lead, samples), or (*lead, samples, classes) where `event` is 1
+    scores : (*lead, samples), or (*lead, samples, classes) where `class_axis` is true
     targets : (samples,), with the scores' lead if each run or grid point has its own, and with a class axis where
         they are distributions
     `pointwise` : (*lead, samples); `pointwise_gradient` : the scores' shape
@@ -22,7 +22,7 @@ class Loss(nn.Module):
     A subclass writes the formulas for one sample (`pointwise…`) and its targets' domain (`check_domain`).
     """
 
-    event: int = 0  # trailing axes of the scores that one sample's loss consumes: 1 for a class axis
+    class_axis: bool = False  # whether the last axis of the scores is classes: one sample has a score for each
     labels: str = "real"  # what targets are: "real", "bits" {0, 1}, "signs" {-1, +1} or "classes" (indices, or rows)
     convex: bool = True  # as a function of the scores
     smooth: bool = True  # differentiable at every score
@@ -43,7 +43,7 @@ class Loss(nn.Module):
         """d(mean loss)/d(scores), of the scores' shape: it holds the 1/N."""
         if validate:
             self.check(scores, targets)
-        samples = scores.shape[scores.ndim - 1 - self.event]
+        samples = scores.shape[scores.ndim - 1 - self.class_axis]
         return self.pointwise_gradient(scores, targets) / samples
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -65,22 +65,22 @@ class Loss(nn.Module):
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         """Each sample's second derivative times a direction in its scores: H v, of the scores' shape. Unchecked."""
         curvature = self.pointwise_curvature(scores, targets)
-        return (curvature @ direction.unsqueeze(-1)).squeeze(-1) if self.event else curvature * direction
+        return (curvature @ direction.unsqueeze(-1)).squeeze(-1) if self.class_axis else curvature * direction
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
         """Refuses wrong shapes, dtypes and labels with a sentence."""
-        errors.check_scores(scores, self.event)
-        errors.check_targets_shape(scores, targets, self.event, rows=self.takes_rows(targets))
+        errors.check_scores(scores, self.class_axis)
+        errors.check_targets_shape(scores, targets, self.class_axis, rows=self.takes_rows(targets))
         errors.check_same_dtype(scores, targets)
-        self.check_domain(targets, scores.shape[-1] if self.event else 1)
+        self.check_domain(targets, scores.shape[-1] if self.class_axis else 1)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         """Refuses targets outside the loss's domain. It looks at every value: once before a loop, not in it."""
         errors.check_finite("targets", targets)
 
     def takes_rows(self, targets: Tensor) -> bool:
-        """Whether the targets have a class axis: with `event` 1, floating targets do and whole numbers do not."""
-        return self.event == 1 and targets.dtype.is_floating_point
+        """Whether the targets have a class axis: for a loss over classes, floating ones do, whole numbers do not."""
+        return self.class_axis and targets.dtype.is_floating_point
 
 
 def one_hot(targets: Tensor, scores: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class CrossEntropy(Loss):
     CS231n, "Linear classification".
     """
 
-    event = 1
+    class_axis = True
     labels = "classes"
     curvature_bound = 0.5  # the largest eigenvalue of diag(p) − p pᵀ is at most ½
 
@@ -90,7 +90,7 @@ class MulticlassHinge(Loss):
     the largest term and not the sum. See CS231n, "Linear classification" (Weston & Watkins 1999).
     """
 
-    event = 1
+    class_axis = True
     labels = "classes"
 
     def __init__(self, margin: float = 1.0, power: int = 1, include_true: bool = False, over: str = "sum") -> None:
@@ -183,7 +183,7 @@ class OneVsAllHinge(Hinge):
     scikit-learn: `LinearSVC(multi_class="ovr", loss="hinge" | "squared_hinge")`.
     """
 
-    event = 1
+    class_axis = True
     labels = "classes"
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class SquaredError(Loss):
         super().__init__()
         self.factor = 0.5 if half else 1.0
         self.through = Identity() if through is None else through
-        self.event = int(classes)
+        self.class_axis = classes
         self.labels = "classes" if classes else "real"
         linear = isinstance(self.through, Identity)
         if isinstance(self.through, Softmax) and not classes:
@@ -43,7 +43,7 @@ class SquaredError(Loss):
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         squares = self.factor * self.residual(scores, targets) ** 2
-        return squares.sum(-1) if self.event else squares
+        return squares.sum(-1) if self.class_axis else squares
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         upstream = 2 * self.factor * self.residual(scores, targets)
@@ -57,14 +57,14 @@ class SquaredError(Loss):
             bend = (residual[..., None, None] * second).sum(-3)
             return 2 * self.factor * (first.mT @ first + bend)
         curvature = 2 * self.factor * (first**2 + residual * second)
-        return torch.diag_embed(curvature) if self.event else curvature
+        return torch.diag_embed(curvature) if self.class_axis else curvature
 
     def residual(self, scores: Tensor, targets: Tensor) -> Tensor:
         """f(s) − y."""
-        return self.through(scores) - (as_rows(scores, targets) if self.event else targets)
+        return self.through(scores) - (as_rows(scores, targets) if self.class_axis else targets)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
-        if self.event and not self.takes_rows(targets):
+        if self.class_axis and not self.takes_rows(targets):
             errors.check_class_indices(targets, classes)
         else:
             errors.check_finite("targets", targets)

@@ -95,7 +95,7 @@ def objective_of(name: str, names: dict[str, object], seed: int) -> gradcheck.Ce
     made[kind] = {"model": lambda: edited_class(3, 5), "penalty": lambda: edited_class(1.0)}.get(kind, edited_class)()
     draw = gradcheck.catalogue.Draw(seed, 77)
     labels = made["loss"].labels
-    if not made["loss"].event:
+    if not made["loss"].class_axis:
         made["model"] = models.LinearRegression(3)
     samples = SimpleNamespace(features=draw.normal(7, 3), targets=draw.targets(labels, 7, 5))
     return gradcheck.certify(made["model"], made["loss"], samples, made["penalty"], seed)

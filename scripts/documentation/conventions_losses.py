@@ -25,8 +25,8 @@ DELTA, ALPHA, RATE = 0.7, 0.2, 0.05
 
 def scored(draw: Draw, loss: losses.Loss, classes: int = CLASSES) -> tuple[Tensor, Tensor]:
     """Random scores and targets of the loss's domain; real targets have the scores' class axis if there is one."""
-    scores = draw.normal(SAMPLES, classes) if loss.event else draw.normal(SAMPLES)
-    if loss.event and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
+    scores = draw.normal(SAMPLES, classes) if loss.class_axis else draw.normal(SAMPLES)
+    if loss.class_axis and loss.labels == "classes" and isinstance(loss, losses.SquaredError):
         return scores, draw.normal(SAMPLES, classes)
     return scores, draw.targets(loss.labels, SAMPLES, classes)
 

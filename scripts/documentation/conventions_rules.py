@@ -16,6 +16,7 @@ from edunn.gradcheck.catalogue import Draw
 from .counterparts import FEATURES, NONE, SAME, Compared, Line, same, tensor
 
 MU, RHO, BETA1, BETA2, RATE, STEPS, EPOCHS = 0.8, 0.9, 0.7, 0.95, 0.05, 12, 10
+DECAY = 0.3
 EPSILON = 0.1  # large, so that its place shows
 
 Slope = Callable[[np.ndarray], np.ndarray]
@@ -187,6 +188,10 @@ def uncorrected(draw: Draw) -> Compared:
 
 def our_adam() -> updates.Rule:
     return updates.Adam(BETA1, BETA2, EPSILON)
+
+
+def our_adamw() -> updates.Rule:
+    return updates.AdamW(DECAY, BETA1, BETA2, EPSILON)
 
 
 def our_momentum() -> updates.Rule:
@@ -401,6 +406,18 @@ LINES: list[Line] = [
             before_correction,
         ),
     ),
+    Line("adamw", "CS231n", NONE),
+    Line(
+        "adamw",
+        "torch",
+        "`AdamW(betas=(β₁, β₂), eps=ε, weight_decay=λ)`",
+        SAME,
+        "Parameters without decay go into a group of their own; ours decays all of them.",
+        by_torch(
+            lambda p, lr: torch.optim.AdamW(p, lr=lr, betas=(BETA1, BETA2), eps=EPSILON, weight_decay=DECAY), our_adamw
+        ),
+    ),
+    Line("adamw", "scikit-learn", NONE),
     Line("constant schedule", "CS231n", "no annealing", SAME, "", by_formula(updates.Constant(), lambda t: RATE)),
     Line(
         "constant schedule",

@@ -178,7 +178,7 @@ def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Ten
             value = short.square().sum(-2).mean(-1) * share
             upstream = short.mul_(2 * share / rows.shape[-1])
         return value, upstream.scatter_(-2, true, -upstream.sum(-2, keepdim=True)).mT
-    samples = scores.shape[scores.ndim - 1 - loss.event]
+    samples = scores.shape[scores.ndim - 1 - loss.class_axis]
     return loss.pointwise(scores, targets).mean(-1), loss.pointwise_gradient(scores, targets) / samples
 
 

@@ -149,9 +149,10 @@ MISTAKES: tuple[Mistake, ...] = (
             when(sq, lambda s: s.loss.pointwise_gradient(s.scores, 0.0 * s.points["targets"]) * s.per_sample
                  if s.points["targets"].dtype.is_floating_point else None)),
     Mistake("residual without its sign", "|s − y| stands where s − y should", "2(s − y)", "loss",
-            when(sq, lambda s: None if s.loss.event else signed(s, lambda z, y: 2 * s.loss.factor * (z - y).abs()))),
+            when(sq, lambda s: (
+                None if s.loss.class_axis else signed(s, lambda z, y: 2 * s.loss.factor * (z - y).abs())))),
     Mistake("sign in place of the residual", "the sign of the residual stands where the residual should", "2(s − y)",
-            "loss", when(sq, lambda s: signed(s, lambda z, y: 2 * torch.sign(z - y)) if not s.loss.event else None)),
+            "loss", when(sq, lambda s: None if s.loss.class_axis else signed(s, lambda z, y: 2 * torch.sign(z - y)))),
     Mistake("activation's derivative forgotten", "f'(s) is forgotten", "2(f(s) − y) f'(s)", "loss",
             when(through_squared, lambda s: s.per_sample * 2 * s.loss.factor * s.loss.residual(
                 s.scores, s.points["targets"]))),
