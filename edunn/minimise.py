@@ -126,6 +126,8 @@ def minimise(
     text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
     thin = max(1, math.ceil(len(path) / 2000))
     remarks = delta_warnings(f, point, delta) if kind == "numeric" and stopped != "diverged" else ()
+    if stopped == "tolerance":
+        remarks += minimum_warnings(f, point, slope(point), rate, tolerance)
     return Minimum(
         text, point, tested, value, taken, stopped, rate, tolerance, kind, delta if kind == "numeric" else None,
         (*path[:-1:thin], path[-1]), remarks,
@@ -224,6 +226,31 @@ def forward(
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x})) / d)
+
+
+def minimum_warnings(
+    f: Expression | Function, point: Point, slope: Point, rate: float, tolerance: float
+) -> tuple[str, ...]:
+    """Says when a small change of f is no sign of a minimum: the step jumped over the valley, or f curves downwards.
+
+    A step of gradient descent should lower f by about rate · |∇f|². Where that is far more than the tolerance, and f
+    changed by less, the rate is too large: x² at rate 1 goes from 1 to −1 and back.
+    """
+    square = sum(value**2 for value in slope.values())
+    if rate * square > 10 * tolerance:
+        return (
+            f"this is no minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped to a "
+            f"point where f is nearly the same. Lower the rate.",
+        )
+    value = at_point(f, point)
+    for name, x in point.items():
+        h = 1e-4 * max(1.0, abs(x))
+        bend = at_point(f, {**point, name: x + h}) + at_point(f, {**point, name: x - h}) - 2 * value
+        if bend / h**2 < -1e-5 * max(1.0, abs(value)):
+            return (
+                f"this is no minimum: f curves downwards along {name}, as at a maximum or a saddle. Start elsewhere.",
+            )
+    return ()
 
 
 def delta_warnings(f: Expression | Function, point: Point, delta: float | None) -> tuple[str, ...]:

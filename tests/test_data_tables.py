@@ -366,8 +366,8 @@ def test_delimiters(tmp_path, text, names):
     assert samples.features.tolist() == [[1, 2], [3, 4]]
 
 
-PAIRS = [("features", "targets"), ("x", "y"), ("X", "y"), ("data", "labels"), ("data", "target"), ("X_train", "y_train"),
-         ("x_train", "y_train"), ("images", "labels")]  # fmt: skip
+PAIRS = [("features", "targets"), ("x", "y"), ("X", "y"), ("data", "labels"), ("data", "target"),
+         ("X_train", "y_train"), ("x_train", "y_train"), ("images", "labels")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("x", "y"), PAIRS, ids=["-".join(pair) for pair in PAIRS])

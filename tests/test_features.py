@@ -418,3 +418,51 @@ def test_cuda_gives_the_same(kind):
     images = torch.from_numpy(noise(64, 32, 32, 3))
     fitted = combination(kind, {"words": 20, "patches": 2000} if kind == "patches" else {}).fit(images)
     torch.testing.assert_close(fitted(images.cuda()).cpu(), fitted(images), atol=1e-5, rtol=1e-4)
+
+
+def test_field_24_more_centroids_than_different_rows():
+    rows = torch.tensor([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]])
+    found = patches.k_means(rows, rows.clone())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer different rows than centroids
+        twin = KMeans(3, init=rows.numpy(), n_init=1).fit(rows.numpy())
+    assert np.array_equal(found.centroids.numpy(), twin.cluster_centers_)
+    assert found.centroids.tolist() == [[1, 1], [2, 2], [2, 2]]
+
+
+@given(seed=st.integers(0, 10**6), samples=st.integers(1, 12), levels=st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_centroids_stay_among_the_rows(seed, samples, levels):
+    r = np.random.default_rng(seed)
+    rows = torch.tensor(r.integers(5, 5 + levels, (samples, 2))).float()
+    start = rows[torch.tensor(r.permutation(samples)[: r.integers(1, samples + 1)])] + 1
+    found = patches.k_means(rows, start)
+    assert len(found.centroids) == len(start)
+    assert (found.centroids >= 5).all()
+    assert found.inertia == pytest.approx(float(torch.cdist(rows, found.centroids).amin(1).square().sum()), abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_field_24_whitening_without_epsilon_leaves_rounding_out(dtype):
+    """Rows in a plane of 6 dimensions: whitened, their covariance is the projection onto the plane."""
+    r = np.random.default_rng(0)
+    rows = r.normal(size=(200, 2)) @ r.normal(size=(2, 6)) + 3
+    fitted = patches.Whitening.fit(torch.tensor(rows, dtype=dtype), epsilon=0)
+    _, _, directions = np.linalg.svd(rows - rows.mean(0))
+    plane = directions[:2].T @ directions[:2]
+    np.testing.assert_allclose(np.cov(fitted(torch.tensor(rows, dtype=dtype)).numpy().T), plane, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_field_24_pixels_that_are_no_numbers(value):
+    images = torch.rand(2, 16, 16, 3)
+    images[1, 2, 3, 0] = value
+    for feature in (colour.hue_histogram, lambda x: hog.hog(x, cells_per_block=1), lambda x: patches.learn(x, words=2)):
+        with pytest.raises(DataError, match="images must be finite"):
+            feature(images)
+
+
+@pytest.mark.parametrize("epsilon", [-1.0, float("nan"), float("inf"), True])
+def test_field_28_epsilon_of_a_whitening(epsilon):
+    with pytest.raises(ConfigError, match="epsilon must be a number 0 or more"):
+        patches.Whitening.fit(torch.rand(4, 2), epsilon)

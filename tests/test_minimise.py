@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
 
 from edunn.cli import main
+from edunn.differences import derivative
 from edunn.errors import ConfigError
+from edunn.graph import parse
 from edunn.minimise import DELTA, minimise, step_study
 
 BOWL = "x**2 + y**2 + 3*x + 3"
@@ -158,3 +161,28 @@ class TestTheCommand:
         start = ["x=1", "y=2"] if "y" in function else ["x=1"]
         assert main(["minimise", function, "--start", *start, "--out", str(tmp_path / "m"), "--quiet", *extra]) == 0
         assert {p.suffix for p in (tmp_path / "m").iterdir()} == {".png", ".svg", ".json"}
+
+
+NO_MINIMUM = {
+    "a jump over the valley": ("x**2", 1.0, 1.0, "gradient is still 2.*Lower the rate"),
+    "a jump in another place": ("(x-3)**2 + 5", 4.0, 1.0, "gradient is still 2"),
+    "the top of a hill": ("cos(x)", 0.0, 0.1, "f curves downwards along x"),
+}
+
+
+@pytest.mark.parametrize(("text", "start", "rate", "message"), NO_MINIMUM.values(), ids=NO_MINIMUM)
+def test_field_26_a_stop_that_is_no_minimum_is_said(text, start, rate, message):
+    found = minimise(text, {"x": start}, rate=rate)
+    assert found.stopped == "tolerance"
+    assert re.search(message, " ".join(found.warnings))
+    assert "warning: this is no minimum" in str(found)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("text", ["x**2", "x**4 + x", "exp(x) - x", "x**2 + cos(x)", "abs(x)**3"])
+def test_a_minimum_has_no_warning(text, rate):
+    found = minimise(text, {"x": 0.7}, rate=rate)
+    if found.stopped == "tolerance":
+        assert found.warnings == () or "Lower the rate" in found.warnings[0]
+        if found.warnings == ():
+            assert abs(derivative(lambda x: parse(text)(x=x), torch.tensor(found.at["x"], dtype=torch.float64))) < 1e-2

@@ -290,7 +290,7 @@ REFUSED = {
         lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(2)), ShapeError, r"queries\[None\]"),
     "nan in a query": (
         lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.full((1, 2), torch.nan)),
-        DataError, "finite queries"),
+        DataError, "queries must be finite"),
 }  # fmt: skip
 
 

@@ -31,6 +31,8 @@ def check_images(images: Tensor, channels: int | None = None) -> None:
         raise errors.ShapeError(
             f"Images have their channels last; {errors.shape(images)} has them first. Use images.permute(0, 2, 3, 1)."
         )
+    if images.dtype.is_floating_point:
+        errors.check_finite("images", images)
     if 0 in images.shape[1:]:
         raise errors.ShapeError(f"Expected images with pixels in them; got {errors.shape(images)}.")
 

@@ -45,13 +45,17 @@ class Whitening:
         """From (samples, features), in float64."""
         if rows.ndim != 2 or len(rows) < 2:
             raise errors.ShapeError(f"Expected two rows or more, (samples, features); got {errors.shape(rows)}.")
-        if not epsilon >= 0:
-            raise errors.ConfigError(f"Expected epsilon of 0 or more; got {epsilon}.")
+        errors.check_number("epsilon", epsilon, 0)
         x = rows.double()
         mean = x.mean(0)
         covariance = (x - mean).mT @ (x - mean) / (len(x) - 1)
         values, vectors = torch.linalg.eigh(covariance)
-        matrix = (vectors / torch.sqrt(values.clamp(min=0) + epsilon)) @ vectors.mT
+        strength = values.clamp(min=0) + epsilon
+        # directions in which there is nothing but rounding stay out: 1/√λ would make features of it
+        info = torch.finfo(rows.dtype if rows.dtype.is_floating_point else torch.float64)
+        rounding = values.max().clamp(min=0) * len(values) * max(torch.finfo(torch.float64).eps, info.eps**2)
+        scale = torch.where(strength > rounding, strength.clamp(min=info.tiny).rsqrt(), 0.0)
+        matrix = (vectors * scale) @ vectors.mT
         return cls(mean.to(rows.dtype), matrix.to(rows.dtype))
 
     def __call__(self, rows: Tensor) -> Tensor:
@@ -127,9 +131,10 @@ class Clusters:
 def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = None) -> Clusters:
     """Lloyd's algorithm: assign each row to its nearest centroid, move each centroid to the mean of its rows, repeat.
 
-    Of centroids at the same distance the first is taken. A centroid without rows moves onto the row that lies farthest
-    from its own centroid (several: onto the farthest ones in turn), so that none is wasted; scikit-learn has the same
-    rule. Stops early once no assignment changes.
+    Of centroids at the same distance the first is taken. A centroid without rows moves onto the row that is farthest
+    from its own centroid (several: onto the farthest ones in turn), so that none is wasted, as in scikit-learn. A row
+    that is on its centroid, or its centroid's last, does not move; a centroid that finds no row stays where it is.
+    Stops early once no assignment changes.
 
     Parameters
     ----------
@@ -144,7 +149,7 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
     done, converged = 0, False
     while done < rounds and not converged:
         done += 1
-        centroids = means(rows, assignment, distance, len(start))
+        centroids = move_to_means(rows, assignment, distance, centroids)
         previous = assignment
         assignment, distance = assign(rows, centroids, budget)
         converged = torch.equal(assignment, previous)
@@ -169,24 +174,28 @@ def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor
     return nearest, distance
 
 
-def means(rows: Tensor, assignment: Tensor, distance: Tensor, count: int) -> Tensor:
-    """The mean of each centroid's rows; for one without rows, one of the rows that lie farthest off."""
+def move_to_means(rows: Tensor, assignment: Tensor, distance: Tensor, centroids: Tensor) -> Tensor:
+    """Returns the mean of each centroid's rows; for a centroid without rows, one of the rows that are farthest off."""
     # summed in float64, so that the order, which differs by device, is lost in the rounding to float32
+    count = len(centroids)
     sums = torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device)
     chunk = max(1, CUDA_BUDGET // (8 * rows.shape[1]))
     for start in range(0, len(rows), chunk):
         sums.index_add_(0, assignment[start : start + chunk], rows[start : start + chunk].double())
     sizes = torch.bincount(assignment, minlength=count)
-    empty = (sizes == 0).nonzero().flatten()
-    if len(empty):
-        farthest = distance.argsort(descending=True, stable=True)[: len(empty)]
-        taken = assignment[farthest]
-        # the farthest rows leave their centroids for the empty ones
-        sums.index_add_(0, taken, -rows[farthest].double())
-        sizes.index_add_(0, taken, -torch.ones_like(taken))
-        sums[empty] = rows[farthest].double()
-        sizes[empty] = 1
-    return (sums / sizes.clamp(min=1).unsqueeze(1)).to(rows.dtype)
+    empty = (sizes == 0).nonzero().flatten().tolist()
+    for row in distance.argsort(descending=True, stable=True).tolist() if empty else ():
+        if not empty or distance[row] == 0:
+            break
+        owner = int(assignment[row])
+        if sizes[owner] > 1:
+            here = empty.pop(0)
+            sums[owner] -= rows[row].double()
+            sums[here] = rows[row].double()
+            sizes[owner] -= 1
+            sizes[here] = 1
+    moved = (sums / sizes.clamp(min=1).unsqueeze(1)).to(rows.dtype)
+    return torch.where((sizes > 0).unsqueeze(1), moved, centroids)
 
 
 def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000) -> Tensor:

@@ -22,7 +22,7 @@ class Standardise:
     Parameters
     ----------
     mean : μ, (features,)
-    scale : σ, (features,); 1 for a constant feature, which becomes 0
+    scale : σ, (features,); 1 for a feature that is constant, up to a few units in the last place
 
     Rows (samples, features) of float32 or float64 keep their dtype; μ and σ are float64. σ divides by N, not by N − 1:
     scikit-learn's `StandardScaler`.
@@ -65,9 +65,10 @@ class Standardise:
             check_finite(features)
             raise DataError("Expected features whose squares are finite; got values beyond 1e150. Rescale them.")
         scale = variance.sqrt()
-        # a deviation that is 0 in the features' own dtype is as good as none: dividing by it gives inf
-        smallest = torch.finfo(features.dtype if features.dtype.is_floating_point else torch.float32).tiny
-        scale[constant | (scale < smallest)] = 1.0
+        # a deviation that is rounding noise is as good as none: scaled up, the noise would be features
+        info = torch.finfo(features.dtype if features.dtype.is_floating_point else torch.float32)
+        noise = mean.abs() * max(2 * info.eps, min(samples, 10) * 2.0**-52)
+        scale[constant | (scale <= noise) | (scale < info.tiny)] = 1.0
         return cls(mean, scale)
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, fx
 
 from ..errors import ConfigError, GradientError
-from .expressions import Expression, parse
+from .expressions import PRECISE, Expression, parse
 
 SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
@@ -254,9 +254,10 @@ def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         if node.op == "call_method":
             first, *rest = args
-            return getattr(first, str(node.target))(*rest, **kwargs)
+            precise = PRECISE.get(getattr(torch, str(node.target), None)) if not rest else None
+            return precise(first) if precise else getattr(first, str(node.target))(*rest, **kwargs)
         assert callable(node.target)
-        return node.target(*args, **kwargs)
+        return PRECISE.get(node.target, node.target)(*args, **kwargs)
     except (RuntimeError, TypeError, IndexError, AttributeError) as error:
         raise GradientError(
             f"Expected an operation that torch can carry out; {symbol(node)} failed: {str(error).splitlines()[0]}"
