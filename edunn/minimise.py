@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from .errors import ConfigError
+from .errors import ConfigError, check_count, check_number
 from .graph import Expression, parse
 from .graph.expressions import check_values
 
@@ -144,28 +144,23 @@ def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
         check_values(f, start)
     if not start:
         raise ConfigError("Expected at least one variable to minimise over; got none.")
-    point = {name: float(value) for name, value in start.items()}
-    for name, value in point.items():
-        if not math.isfinite(value):
-            raise ConfigError(f"Expected a finite start; got {name}={value}.")
+    point = {name: check_number(f"the start of {name}", value, -math.inf) for name, value in start.items()}
     if not math.isfinite(at_point(f, point)):
         raise ConfigError(f"Expected a start at which f is finite; f is {at_point(f, point)} there. Start elsewhere.")
     return point
 
 
 def check_options(rate: float, tolerance: float, steps: int, delta: float | None, gradient: Any) -> None:
-    if not (rate > 0 and math.isfinite(rate)):
-        raise ConfigError(f"Expected a rate above 0; got {rate}.")
-    if not tolerance >= 0:
-        raise ConfigError(f"Expected a tolerance of 0 or more; got {tolerance}.")
-    if steps < 1:
-        raise ConfigError(f"Expected 1 step or more; got {steps}.")
-    if delta is not None and not (delta > 0 and math.isfinite(delta)):
-        raise ConfigError(f"Expected a delta above 0; got {delta}.")
+    """Refuses options with which no descent is possible."""
+    check_number("rate", rate, 0, open_ends="low")
+    check_number("tolerance", tolerance, 0)
+    check_count("steps", steps)
+    if delta is not None:
+        check_number("delta", delta, 0, open_ends="low")
     if isinstance(gradient, str) and gradient not in ("autograd", "numeric"):
-        raise ConfigError(f"Expected gradient 'autograd', 'numeric' or derivatives by hand; got {gradient!r}.")
+        raise ConfigError(f"gradient is 'autograd', 'numeric' or derivatives by hand; got {gradient!r}.")
     if delta is not None and gradient != "numeric":
-        raise ConfigError("Expected gradient='numeric' beside a delta; other gradients take no step.")
+        raise ConfigError("delta is a step of gradient='numeric'; other gradients take none.")
 
 
 def tensors(point: Point, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:

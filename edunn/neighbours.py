@@ -52,8 +52,7 @@ class NearestNeighbours:
     """
 
     def __init__(self, k: int = 1, metric: str = "l2", budget: int = BUDGET, weights: str = "uniform") -> None:
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise errors.ConfigError(f"Expected k of 1 or more; got {k}.")
+        errors.check_count("k", k)
         if metric not in METRICS:
             raise errors.ConfigError(f"Unknown metric {metric!r}. {errors.nearest(str(metric), METRICS)}")
         if weights not in WEIGHTS:
@@ -261,8 +260,7 @@ class NearestNeighbours:
         if queries.ndim != 2 or queries.shape[1] != width:
             hint = " Did you mean queries[None], for a single one?" if tuple(queries.shape) == (width,) else ""
             raise errors.ShapeError(f"Expected queries of shape (queries, {width}); got {errors.shape(queries)}.{hint}")
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(self.features):
-            raise errors.ConfigError(f"k is {k}, but must be from 1 to {len(self.features)}, the training samples.")
+        errors.check_count("k", k, most=len(self.features))
         errors.check_finite("queries", queries)
         if not queries.dtype.is_floating_point:
             queries = queries.double()

@@ -327,7 +327,7 @@ def test_an_encrypted_zip(zipped: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, (3, 0), (3, 4, 5), 100_000], ids=str)
 def test_size_refused(zipped: Path, size: Any) -> None:
-    with pytest.raises(ConfigError, match="Expected size as a side"):
+    with pytest.raises(ConfigError, match="size is a side"):
         read_images(zipped, size=size)
 
 

@@ -208,14 +208,14 @@ REFUSED = {
     "no pixels": (lambda: hog.hog(torch.zeros(1, 0, 32, 3)), ShapeError, "with pixels"),
     "int64": (lambda: hog.hog(torch.zeros(1, 32, 32, 3).long()), DtypeError, "uint8 or floating; got torch.int64"),
     "too small": (lambda: hog.hog(torch.zeros(1, 23, 32, 3)), ShapeError, "at least 24 × 24 pixels.*got 23 × 32"),
-    "no bins": (lambda: hog.hog(torch.zeros(1, 32, 32, 3), orientations=0), ConfigError, "orientations of 1 or more"),
+    "no bins": (lambda: hog.hog(torch.zeros(1, 32, 32, 3), orientations=0), ConfigError, "orientations must be"),
     "a cell of 0": (lambda: hog.hog(torch.zeros(1, 32, 32), pixels_per_cell=0), ConfigError, "pixels_per_cell.*got 0"),
     "norm": (lambda: hog.hog(torch.zeros(1, 32, 32), block_norm="l2-hys"), ConfigError, "Did you mean 'L2-Hys'"),
     "root": (lambda: hog.hog(-torch.ones(1, 32, 32), transform_sqrt=True), DataError, "without negative values"),
     "channels first": (lambda: colour.hue_histogram(torch.zeros(2, 3, 8, 8)), ShapeError, r"permute\(0, 2, 3, 1\)"),
     "hue of grey": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8)), ShapeError, r"images\[None\]"),
     "rgb of floats": (lambda: colour.rgb_histogram(torch.zeros(2, 8, 8, 3)), DtypeError, "uint8 for RGB"),
-    "bins": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8, 3), 0), ConfigError, "1 bin or more"),
+    "bins": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8, 3), 0), ConfigError, "bins must be"),
     "kind": (lambda: combination("hog,hu"), ConfigError, "'hu'. Did you mean 'hue'"),
     "twice": (lambda: combination("hog,hog"), ConfigError, "each kind of feature once"),
     "option": (lambda: combination("hog", {"orientation": 8}), ConfigError, "Did you mean 'orientations'"),
@@ -466,3 +466,23 @@ def test_field_24_pixels_that_are_no_numbers(value):
 def test_field_28_epsilon_of_a_whitening(epsilon):
     with pytest.raises(ConfigError, match="epsilon must be a number 0 or more"):
         patches.Whitening.fit(torch.rand(4, 2), epsilon)
+
+
+IMAGES = torch.zeros(2, 24, 24, 3, dtype=torch.uint8)
+MEANINGLESS = {
+    "bins 2.5": lambda: colour.hue_histogram(IMAGES, 2.5),
+    "bins True": lambda: colour.hue_histogram(IMAGES, True),
+    "bins of 24 TB": lambda: colour.hue_histogram(IMAGES, 10**12),
+    "more bins than colours": lambda: colour.rgb_histogram(IMAGES, 10**9, joint=True),
+    "orientations nan": lambda: hog.hog(IMAGES, orientations=float("nan")),
+    "cells of True": lambda: hog.hog(IMAGES, pixels_per_cell=True),
+    "words nan": lambda: patches.learn(IMAGES, words=float("nan")),
+    "rounds 0.5": lambda: patches.learn(IMAGES, words=2, patches=10, rounds=0.5),
+    "seed 0.5": lambda: patches.learn(IMAGES, words=2, patches=10, seed=0.5),
+}
+
+
+@pytest.mark.parametrize("call", MEANINGLESS.values(), ids=MEANINGLESS)
+def test_field_28_options_of_features(call):
+    with pytest.raises(ConfigError):
+        call()

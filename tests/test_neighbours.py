@@ -268,14 +268,14 @@ def test_images_are_taken_as_they_are():
 
 
 REFUSED = {
-    "k of 0": (lambda: NearestNeighbours(0), ConfigError, "k of 1 or more; got 0"),
+    "k of 0": (lambda: NearestNeighbours(0), ConfigError, "k must be a whole number, 1 or more; got 0"),
     "metric": (lambda: NearestNeighbours(1, "L2"), ConfigError, "Unknown metric 'L2'"),
     "weights": (lambda: NearestNeighbours(weights="near"), ConfigError, "Unknown weights 'near'"),
-    "k of a half": (lambda: NearestNeighbours(2.5), ConfigError, "k of 1 or more; got 2.5"),
+    "k of a half": (lambda: NearestNeighbours(2.5), ConfigError, "k must be a whole number, 1 or more; got 2.5"),
     "no direction": (
         lambda: NearestNeighbours(metric="cosine").fit(torch.tensor([[1.0], [0.0]])), DataError, "Row 1 .* only zeros"),
     "k of 0 later": (
-        lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 2), k=0), ConfigError, "k is 0"),
+        lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 2), k=0), ConfigError, "to 3; got 0"),
     "too many": (lambda: NearestNeighbours(4).fit(torch.ones(3, 2)), ConfigError, "only 3 training samples"),
     "one axis": (lambda: NearestNeighbours().fit(torch.ones(3)), ShapeError, r"\(samples, features\); got \(3,\)"),
     "nan": (lambda: NearestNeighbours().fit(torch.tensor([[1.0], [torch.nan]])), DataError, "row 1, column 0"),

@@ -111,9 +111,9 @@ def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     """(height, width) from a side or both."""
     if size is None:
         return None
-    both = (size, size) if isinstance(size, int) else tuple(size)
-    if len(both) != 2 or min(both) < 1 or both[0] * both[1] > PIXELS:
-        raise ConfigError(f"Expected size as a side, or (height, width), in pixels; got {size}. Try size=32.")
+    both = tuple(size) if isinstance(size, list | tuple) else (size, size)
+    if len(both) != 2 or not all(type(n) is int and n >= 1 for n in both) or both[0] * both[1] > PIXELS:
+        raise ConfigError(f"size is a side, or (height, width), in pixels; got {size!r}. Try size=32.")
     return both[0], both[1]
 
 

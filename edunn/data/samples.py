@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..errors import ConfigError, DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
 from ..runtime.rows import Rows
 
@@ -249,8 +249,7 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
     fraction : the part's share of the samples, between 0 and 1; a test part takes 0.2, say
     seed : the same samples, fraction and seed give the same parts on every device
     """
-    if not 0 < fraction < 1:
-        raise ConfigError(f"Expected a fraction between 0 and 1; got {fraction}. A fifth is 0.2.")
+    errors.check_number("fraction", fraction, 0, 1, open_ends="low high")
     if len(samples) < 2:
         raise DataError(f"Expected two samples or more to split; got {len(samples)}.")
     generator = devices.generator(seed, int.from_bytes(b"split", "big"))  # apart from the epochs' permutations

@@ -65,8 +65,7 @@ class ShardWriter:
     ) -> None:
         self.folder, self.classes, self.feature_names = Path(folder).absolute(), classes, feature_names
         self.target_name, self.shard = target_name, shard
-        if shard < 1:
-            raise ConfigError(f"Expected shards of 1 byte or more; got {shard}.")
+        errors.check_count("shard", shard)
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise DataError(f"Expected an empty or new folder for the shards; {self.folder} is not. Name another.")
         self.place = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")

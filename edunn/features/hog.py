@@ -18,6 +18,7 @@ from torch import Tensor
 from .. import errors
 from .batches import check_images, fill, working_dtype
 
+MOST_ORIENTATIONS = 100_000
 EPSILON = 1e-5  # in the norm of a block, as in scikit-image
 
 
@@ -177,7 +178,7 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """One number for both axes, or (rows, columns)."""
     both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= 1 for v in both):
+    if len(both) != 2 or not all(type(v) is int and v >= 1 for v in both):
         raise errors.ConfigError(f"Expected {name} as a number of 1 or more, or (rows, columns); got {value!r}.")
     return both
 
@@ -186,8 +187,7 @@ def check_options(
     images: Tensor, orientations: int, cell: tuple[int, int], block: tuple[int, int], norm: str, transform_sqrt: bool
 ) -> None:
     """Options that no HOG can have, and images too small for them."""
-    if orientations < 1:
-        raise errors.ConfigError(f"Expected orientations of 1 or more; got {orientations}.")
+    errors.check_count("orientations", orientations, most=MOST_ORIENTATIONS)
     if norm not in NORMS:
         raise errors.ConfigError(f"Expected block_norm {', '.join(NORMS)}; got {norm!r}. {errors.nearest(norm, NORMS)}")
     least = (cell[0] * block[0], cell[1] * block[1])

@@ -332,8 +332,7 @@ def learn(
     if start not in ("normal", "k-means++"):
         raise errors.ConfigError(f"Expected start normal or k-means++; got {start!r}.")
     for name, value in (("words", words), ("size", size), ("patches", patches), ("rounds", rounds)):
-        if value < 1:
-            raise errors.ConfigError(f"Expected {name} of 1 or more; got {value}.")
+        errors.check_count(name, value)
     if patches < words:
         raise errors.ConfigError(f"Expected at least as many patches as words, {words}; got {patches}.")
     images = images if images.ndim == 4 else images.unsqueeze(-1)

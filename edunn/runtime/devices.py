@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, check_count, nearest
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -61,6 +61,7 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 
     Randomness is always drawn on the CPU and moved, so that CPU, CUDA and any number of processes see the same.
     """
+    check_count("seed", seed, least=-(2**63))
     state = seed & 0xFFFFFFFFFFFFFFFF
     for part in parts:
         # splitmix64: neighbouring seeds and epochs land far apart
