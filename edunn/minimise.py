@@ -143,10 +143,10 @@ def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
     if isinstance(f, Expression):
         check_values(f, start)
     if not start:
-        raise ConfigError("Expected at least one variable to minimise over; got none.")
+        raise ConfigError("There is no variable to minimise over.")
     point = {name: check_number(f"the start of {name}", value, -math.inf) for name, value in start.items()}
     if not math.isfinite(at_point(f, point)):
-        raise ConfigError(f"Expected a start at which f is finite; f is {at_point(f, point)} there. Start elsewhere.")
+        raise ConfigError(f"f is {at_point(f, point)} at the start. Start elsewhere.")
     return point
 
 
@@ -185,7 +185,7 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
     def by_hand(point: Point) -> Point:
         missing = [name for name in point if name not in partials]
         if missing:
-            raise ConfigError(f"Expected a derivative for each of {', '.join(point)}; {missing[0]} has none.")
+            raise ConfigError(f"There is no derivative for {missing[0]}. Give one for each of {', '.join(point)}.")
         return {name: at_point(partials[name], only(partials[name], point)) for name in point}
 
     return by_hand
@@ -321,7 +321,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
     at = check_start(f, point)
     name = next(iter(at)) if name is None else name
     if name not in at:
-        raise ConfigError(f"Expected one of {', '.join(at)} to differentiate in; got {name!r}.")
+        raise ConfigError(f"{name!r} is no variable of f; its variables: {', '.join(at)}.")
     true = by_autograd(f, at)[name]
     deltas = tuple(10.0 ** (-k / 4) for k in range(4, 65))
     scale = max(abs(true), 1e-300)

@@ -59,7 +59,7 @@ WRONG = {
     "set": (["--set", "bins"], "Expected an override"),
     "out": (["--out", "f.csv"], "ends in .npz"),
     "folder": (["--out", "nowhere/f.npz"], "there is no nowhere"),
-    "device": (["--device", "gpu"], "auto, cpu or cuda"),
+    "device": (["--device", "gpu"], "Unknown device 'gpu'"),
     "too small": (["--set", "pixels_per_cell=20"], "at least 60 × 60 pixels"),
 }
 

@@ -106,7 +106,9 @@ def test_what_a_target_is(write: Write, cells: list[str], task: str, targets: li
 
 def test_many_whole_numbers_are_asked_about(write: Write) -> None:
     path = write("x,age\n" + "".join(f"0,{age}\n" for age in range(30)))
-    with pytest.raises(DataError, match=r"column 'age' holds 30 different ones. Say which it is: task='classes' or"):
+    with pytest.raises(
+        DataError, match=r"Column 'age' holds 30 different whole numbers.* Say which it is: task='classes' or"
+    ):
         read_table(path)
     assert not read_table(path, task="real").is_classification
     assert len(read_table(path, task="classes").classes or ()) == 30
@@ -147,10 +149,10 @@ def test_cells_over_two_lines(write: Write) -> None:
         ("", "is empty"),
         ("  \n\n", "is empty"),
         ('""\n', "is empty"),
-        ("a,b\n", "Expected rows of numbers under the header"),
+        ("a,b\n", "no rows under its header"),
         ("5.1,3\n4,2\n", r"holds numbers only \(5.1, 3\). Put the names above it"),
-        ("a,,b\n1,2,3\n", "column 2 of .* has none. Name it"),
-        ("a,b,a\n1,2,3\n", "'a' is the name of columns 1 and 3"),
+        ("a,,b\n1,2,3\n", "Column 2 of .* has no name. Name it"),
+        ("a,b,a\n1,2,3\n", "'a' is the name of two columns, 1 and 3"),
         ("a,b\n1,2\n\n1,2,3\n", r"row 2 \(line 4\): expected 2 cells, as in the header; got 3"),
         ("a,b\n1\n", r"row 1 \(line 2\): expected 2 cells, as in the header; got 1"),
         ("age,b\n1,2\nabc,3\n", r"row 2 \(line 3\), column 'age': expected a number; got 'abc'"),
@@ -163,7 +165,7 @@ def test_cells_over_two_lines(write: Write) -> None:
         ("age,b\n1,1.5\n2,nan\n", r"row 2 \(line 3\), column 'b': expected a finite number"),
         ("age,b\n1,1.5\n2,two\n", r"not both; got '1.5' in .*row 1 \(line 2\) and 'two' in .*row 2 \(line 3\)"),
         ("age,b\n1,3\n2,3\n", "two classes or more; column 'b' holds '3' only"),
-        ("b\n1\n2\n", "a feature beside the target 'b'"),
+        ("b\n1\n2\n", "no column beside the target 'b'"),
         ('a,b\n1,"2\n3,4\n', "line 2: expected cells between ','"),
     ],
     ids=["empty", "blank", "an empty cell", "header only", "no header", "a nameless column", "a name twice",
@@ -179,11 +181,11 @@ def test_bad_csv(write: Write, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"target": "knid"}, DataError, "Expected a column 'knid' for the target; .* Did you mean 'kind'"),
-        ({"features": ("heigth",)}, DataError, "Expected a column 'heigth'; .* Did you mean 'height'"),
-        ({"features": ("height", "kind")}, ConfigError, "'kind' is named as both"),
-        ({"features": ("height", "height")}, ConfigError, "each feature once"),
-        ({"features": ()}, ConfigError, "at least one feature"),
+        ({"target": "knid"}, DataError, "no column 'knid' for the target. Did you mean 'kind'"),
+        ({"features": ("heigth",)}, DataError, "no column 'heigth'. Did you mean 'height'"),
+        ({"features": ("height", "kind")}, ConfigError, "'kind' is named as a feature and as the target"),
+        ({"features": ("height", "height")}, ConfigError, "named twice: height"),
+        ({"features": ()}, ConfigError, "list of features is empty"),
         ({"task": "class"}, ConfigError, "Did you mean 'classes'"),
         ({"task": "real"}, DataError, r"row 1 \(line 2\), column 'kind': expected a number; got 'lily'"),
         ({"classes": ("lily", "astre")}, DataError, "expected a known class; got 'aster'. Did you mean 'astre'"),
@@ -202,7 +204,7 @@ def test_bad_paths(write: Write, tmp_path: Path) -> None:
     write(FLOWERS, "flowers.csv")
     with pytest.raises(DataError, match=r"there is nothing. Did you mean '.*flowers.csv'"):
         read_table(tmp_path / "flower.csv")
-    with pytest.raises(DataError, match=r"is a folder. For images use read_images"):
+    with pytest.raises(DataError, match=r"is a folder, not a table. For images use read_images"):
         read_table(tmp_path)
     with pytest.raises(DataError, match=r"not text in UTF-8: byte 0xe9 at 4"):
         read_table(write("a,caf\u00e9\n1,2\n".encode("latin-1").replace(b"a,caf", b"a,ca"), "latin.csv"))
@@ -242,7 +244,7 @@ def test_npz_images_and_class_names(write: Write) -> None:
     learned = read_table(path, classes=("cat", "dog"))  # another order: names are what counts
     assert learned.targets is not None
     assert learned.targets.tolist() == [0, 1]
-    with pytest.raises(ConfigError, match="no feature names for images"):
+    with pytest.raises(ConfigError, match="Images have no feature names"):
         read_table(path, features=("x1",))
 
 
@@ -266,9 +268,9 @@ NAN = np.array([[0, 0], [0, np.nan], [0, 0]])
         ({"features": X, "targets": np.eye(3)}, ShapeError, r"targets.argmax\(1\)"),
         ({"features": X, "targets": Y[:2]}, DataError, "'features' has 3 rows and 'targets' 2"),
         ({"a": Y, "b": Y[:2]}, DataError, "'a' has 3 rows and 'b' 2"),
-        ({"features": X[:0], "targets": Y[:0]}, DataError, "Expected rows in"),
+        ({"features": X[:0], "targets": Y[:0]}, DataError, "has no rows"),
         ({"features": np.zeros((3, 2, 2)), "targets": Y}, ShapeError, "array 'features': Expected features of shape"),
-        ({"features": X.astype(str), "targets": Y}, DataError, "Expected numbers in 'features' of .*; got text"),
+        ({"features": X.astype(str), "targets": Y}, DataError, "holds text, not numbers"),
         ({"features": X * 1j, "targets": Y}, DataError, "holds complex128 in 'features.npy'"),
         ({"features": X.astype(object), "targets": Y}, DataError, "features.npy' holds Python objects"),
         ({"features": NAN, "targets": Y}, DataError, "row 2, column 'x2': .* got nan"),

@@ -201,7 +201,7 @@ def test_rgb_is_colorsys() -> None:
     ("options", "message"),
     [
         ({"classes": ("red-plain-disc", "red-plain-disk")}, "Did you mean 'red-plain-disc'"),
-        ({"classes": ("red-plain-disc",)}, "two different classes"),
+        ({"classes": ("red-plain-disc",)}, "two classes or more"),
         ({"samples": 3}, "samples must be a whole number from 12 .*; got 3"),
     ],
     ids=["misspelt", "one class", "too few"],
@@ -237,8 +237,8 @@ def test_load_hands_options_on() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("digts", {}, DataError, "got 'digts'. Did you mean 'digits'"),
-        ("", {}, DataError, "Expected a data set's name or the path"),
+        ("digts", {}, DataError, "'digts' is neither .*. Did you mean 'digits'"),
+        ("", {}, DataError, "neither the name of a data set nor a path"),
         ("nowhere.csv", {}, DataError, "at 'nowhere.csv' there is nothing"),
         ("no/where", {}, DataError, "there is nothing"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),

@@ -275,7 +275,7 @@ REFUSED = {
     "no direction": (
         lambda: NearestNeighbours(metric="cosine").fit(torch.tensor([[1.0], [0.0]])), DataError, "Row 1 .* only zeros"),
     "k of 0 later": (
-        lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 2), k=0), ConfigError, "to 3; got 0"),
+        lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 2), k=0), ConfigError, "got 0"),
     "too many": (lambda: NearestNeighbours(4).fit(torch.ones(3, 2)), ConfigError, "only 3 training samples"),
     "one axis": (lambda: NearestNeighbours().fit(torch.ones(3)), ShapeError, r"\(samples, features\); got \(3,\)"),
     "nan": (lambda: NearestNeighbours().fit(torch.tensor([[1.0], [torch.nan]])), DataError, "row 1, column 0"),

@@ -123,8 +123,7 @@ def load(
     if path.suffix or len(path.parts) > 1 or path.exists():
         files.existing(path, "data")
     raise DataError(
-        f"Expected a data set's name or the path of one; got {name!r}. "
-        f"{nearest(name, [source.name for source in SOURCES])}"
+        f"{name!r} is neither the name of a data set nor a path. {nearest(name, [source.name for source in SOURCES])}"
     )
 
 

@@ -40,12 +40,12 @@ def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np
         raise
     except UnidentifiedImageError as problem:
         raise DataError(
-            f"Expected an image; '{name}' is none, whatever its suffix says. Take it out or replace it."
+            f"'{name}' is no image that can be read, whatever its suffix says. Take it out or replace it."
         ) from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise too_large(name) from problem
     except Exception as problem:  # on damaged bytes Pillow's decoders raise a dozen kinds, which all mean the same
-        raise DataError(f"Expected a whole image; '{name}' is damaged ({problem}). Replace it.") from problem
+        raise DataError(f"'{name}' is damaged ({problem}). Replace it.") from problem
 
 
 def decode_all(
@@ -79,7 +79,7 @@ def decode_all(
             image = decode(content, names[row], size)
             if image.shape != first.shape:
                 raise DataError(
-                    f"Expected images of one size; '{names[0]}' is {first.shape[0]}×{first.shape[1]} and "
+                    f"The images differ in size: '{names[0]}' is {first.shape[0]}×{first.shape[1]} and "
                     f"'{names[row]}' {image.shape[0]}×{image.shape[1]} (height×width). "
                     f"Say size={min(first.shape[:2])} to resize them all."
                 )
@@ -103,7 +103,7 @@ def check_header(image: Image.Image, name: str) -> None:
         raise too_large(name)
     if image.mode[0] in "IF":
         raise DataError(
-            f"Expected 8 bits a channel; '{name}' has more (Pillow's mode {image.mode!r}). Convert it to 8 bits first."
+            f"'{name}' has more than 8 bits a channel (Pillow's mode {image.mode!r}). Convert it to 8 bits first."
         )
 
 
@@ -118,6 +118,4 @@ def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
 
 
 def too_large(name: str) -> DataError:
-    return DataError(
-        f"Expected images of {PIXELS // 10**6} million pixels or fewer; '{name}' has more. Shrink it, or take it out."
-    )
+    return DataError(f"'{name}' has more than {PIXELS // 10**6} million pixels. Shrink it, or take it out.")

@@ -110,7 +110,7 @@ def read_unsorted_images(
         else:
             shelf = open_shelf(path, stack)
         if not shelf.images:
-            raise DataError(f"Expected images in '{path}'; it has none. Suffixes known: {some(SUFFIXES, 10)}.")
+            raise DataError(f"'{path}' holds no images. Suffixes known: {some(SUFFIXES, 10)}.")
         titles = [shelf.title(name) for name in shelf.images]
         images, _ = decode_all(titles, lambda row: shelf.content(shelf.images[row]), both)
     called = tuple("/".join(name) for name in shelf.images)
@@ -209,7 +209,7 @@ def arrange(shelf: Shelf) -> tuple[dict[str, list[Name]], tuple[str, ...]]:
     else:
         if "train" not in tops:
             raise DataError(
-                f"Expected train/<class>/<image> beside test/ in '{shelf.path}'; there is no train/. "
+                f"'{shelf.path}' has test/, but no train/ with <class>/<image>. "
                 f"To read the images of test/ alone, give that folder."
             )
         if others := tops - {"train", "test"} | {name[0] for name in shelf.images if len(name) == 1}:
@@ -248,7 +248,7 @@ def class_folders(shelf: Shelf, start: Name) -> tuple[list[Name], set[str]]:
             )
     if empty := classes - {name[depth] for name in images}:
         raise DataError(
-            f"Expected images in each class folder; '{shelf.title((*start, min(empty)))}' has none. "
+            f"The class folder '{shelf.title((*start, min(empty)))}' has no images. "
             f"Fill it ({some(SUFFIXES, 10)}) or remove it."
         )
     return images, classes

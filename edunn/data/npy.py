@@ -42,7 +42,7 @@ def read_npy(
     path = files.existing(path, "features")
     features = rows_of([mapped(path)])
     if targets is None and targets_required:
-        raise ConfigError(f"Expected the targets of '{path}' in another file: data.targets = \"targets.npy\".")
+        raise ConfigError(f"The targets of '{path}' are missing. Name their file: data.targets = \"targets.npy\".")
     if targets is None:
         part = Samples(cast(Any, features), classes=None if classes is None else tuple(classes))
         (digest,) = files.sha256_of([path])
@@ -89,11 +89,9 @@ def mapped(path: Path, text: bool = False) -> np.ndarray:
             f"Expected features of dtype float32, float64 or uint8 in '{path}'; got {dtype}. Save array.astype('f4')."
         )
     if fortran and len(shape) > 1:
-        raise DataError(
-            f"Expected the rows of '{path}' one after another; its columns are. Save numpy.ascontiguousarray(array)."
-        )
+        raise DataError(f"'{path}' stores column after column; rows are read. Save numpy.ascontiguousarray(array).")
     if not shape or 0 in shape:
-        raise DataError(f"Expected rows of features in '{path}'; it has shape {shape}.")
+        raise DataError(f"'{path}' has no rows of features: its shape is {shape}.")
     header.check(size, str(path))
     return np.memmap(path, dtype, "c", header.offset, shape)
 

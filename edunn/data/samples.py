@@ -56,14 +56,12 @@ class Samples:
                 )
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise DataError(f"Expected each class to have its own name; {twice!r} occurs twice.")
+            raise DataError(f"Two classes are called {twice!r}.")
         if self.names is not None and len(self.names) != len(self):
-            raise ShapeError(f"Expected one name for each of the {len(self)} samples; got {len(self.names)} names.")
+            raise ShapeError(f"There are {len(self)} samples, but {len(self.names)} names.")
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
-            raise ShapeError(
-                f"Expected one name for each of the {self.features.shape[1]} features; got {len(names)} names."
-            )
+            raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
 
     def __len__(self) -> int:
         return self.features.shape[0]
@@ -96,7 +94,7 @@ class Samples:
             )
         if rows.dtype == torch.bool:
             if len(rows) != len(self):
-                raise ShapeError(f"Expected a mask with one value a sample, {len(self)}; got {len(rows)}.")
+                raise ShapeError(f"A mask has one value a sample, {len(self)}; got {len(rows)}.")
             return rows
         return rows.long()  # torch would read uint8 indices as a mask
 
@@ -116,7 +114,7 @@ class Samples:
             return self
         if self.features.nbytes > most:
             raise DataError(
-                f"Expected features that fit in {most / 2**30:g} GiB of memory for this; these take "
+                f"At most {most / 2**30:g} GiB of features are loaded for this; these take "
                 f"{self.features.nbytes / 2**30:.1f}. Take a part of them, samples[:1000]."
             )
         return replace(self, features=self.features.loaded())
@@ -178,7 +176,7 @@ class Dataset:
             )
         if self.test.classes != self.train.classes:
             raise DataError(
-                f"Expected the same classes in both parts; training has {self.train.classes}, test {self.test.classes}."
+                f"The parts differ in their classes: training has {self.train.classes}, test {self.test.classes}."
             )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
@@ -251,7 +249,7 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
     """
     errors.check_number("fraction", fraction, 0, 1, open_ends="low high")
     if len(samples) < 2:
-        raise DataError(f"Expected two samples or more to split; got {len(samples)}.")
+        raise DataError(f"Splitting takes two samples or more; got {len(samples)}.")
     generator = devices.generator(seed, int.from_bytes(b"split", "big"))  # apart from the epochs' permutations
     order = torch.randperm(len(samples), generator=generator)
     if samples.targets is not None and samples.is_classification:
@@ -263,7 +261,7 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
     for label, take in enumerate(shares(sizes, fraction)):
         chosen[order[group[order] == label][:take]] = True
     if not chosen.any():
-        raise DataError("Expected a class of two samples or more to split; every class has one. Collect more samples.")
+        raise DataError("Every class has one sample, so that none can be split. Collect more samples.")
     index = chosen.to(samples.features.device)
     return samples[~index], samples[index]
 
@@ -294,9 +292,7 @@ def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple
     index = {name: i for i, name in enumerate(names)}
     for row, label in enumerate(labels):
         if label not in index:
-            raise DataError(
-                f"Expected one of the known classes; got {label!r} at index {row}. {errors.nearest(label, names)}"
-            )
+            raise DataError(f"Unknown class {label!r} at index {row}. {errors.nearest(label, names)}")
     return torch.tensor([index[label] for label in labels], dtype=torch.int64), names
 
 
@@ -365,7 +361,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
             hint = " For one-hot rows take targets.argmax(1)."
         raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
     if targets.shape[0] != samples:
-        raise ShapeError(f"Expected one target a sample, {samples}; got {targets.shape[0]}.")
+        raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")
     if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
         raise DtypeError(
             f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
@@ -398,14 +394,14 @@ def _numbers(name: str, values: Any) -> Tensor:
     else:
         array = _array(name, values)
         if array.dtype.kind not in "fiub":
-            raise DtypeError(f"Expected {name} to be numbers; got {array.dtype}.")
+            raise DtypeError(f"The {name} must be numbers; got {array.dtype}.")
         if array.dtype.kind != "u" or array.dtype.itemsize != 1:
             array = array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
         tensor = torch.from_numpy(array)
     if tensor.dtype in (torch.float32, torch.float64) or (tensor.dtype == torch.uint8 and tensor.ndim == 4):
         return tensor
     if tensor.dtype.is_complex:
-        raise DtypeError(f"Expected {name} to be real numbers; got {tensor.dtype}.")
+        raise DtypeError(f"The {name} must be real numbers; got {tensor.dtype}.")
     return tensor.double()
 
 
@@ -414,7 +410,7 @@ def _array(name: str, values: Any) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as problem:
-        raise ShapeError(f"Expected {name} as rows of equal length; got rows that differ.") from problem
+        raise ShapeError(f"The rows of the {name} differ in length.") from problem
     if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)  # a pandas column of text
     array = array.astype(array.dtype.newbyteorder("="), copy=False)

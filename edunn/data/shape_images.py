@@ -57,7 +57,7 @@ def shapes(samples: int = 2000, seed: int = 0, classes: Sequence[str] = CLASSES)
         raise ConfigError(f"classes must be a list of names, such as {CLASSES[:2]}; got {classes!r}.")
     words = [_words(name) for name in classes]
     if len(set(classes)) < len(classes) or len(classes) < 2:
-        raise ConfigError(f"Expected two different classes or more; got {tuple(classes)}.")
+        raise ConfigError(f"Give two classes or more, each once; got {tuple(classes)}.")
     check_count("samples", samples, len(classes), MOST)
     generator = devices.generator(seed, int.from_bytes(b"shapes", "big"))
     targets = torch.arange(samples) % len(classes)
@@ -125,4 +125,4 @@ def _words(name: str) -> tuple[str, str, str]:
     if hue in HUES and texture in TEXTURES and shape in SHAPES:
         return hue, texture, shape
     known = ["-".join(words) for words in product(HUES, TEXTURES, SHAPES)]
-    raise ConfigError(f"Expected a class hue-texture-shape; got {name!r}. {nearest(str(name), known)}")
+    raise ConfigError(f"A class is called hue-texture-shape; got {name!r}. {nearest(str(name), known)}")

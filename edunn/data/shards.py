@@ -67,7 +67,7 @@ class ShardWriter:
         self.target_name, self.shard = target_name, shard
         errors.check_count("shard", shard)
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise DataError(f"Expected an empty or new folder for the shards; {self.folder} is not. Name another.")
+            raise DataError(f"{self.folder} is not empty and is not overwritten. Name another folder.")
         self.place = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")
         self.shards: list[dict[str, Any]] = []
         self.waiting: dict[str, Waiting] = {}
@@ -79,7 +79,7 @@ class ShardWriter:
         try:
             self.place.mkdir(parents=True)
         except OSError as problem:
-            raise DataError(f"Expected to make a folder beside {self.folder}; {problem.strerror}.") from problem
+            raise DataError(f"Cannot make a folder beside {self.folder}: {problem.strerror}.") from problem
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -87,16 +87,16 @@ class ShardWriter:
             if error is None:
                 self.finish()
         except OSError as problem:
-            raise DataError(f"Expected to write {self.folder}; {problem.strerror}. Free some space.") from problem
+            raise DataError(f"Cannot write {self.folder}: {problem.strerror}. Free some space.") from problem
         finally:
             shutil.rmtree(self.place, ignore_errors=True)  # it has another name now, or is not wanted
         if isinstance(error, OSError) and error.filename is None and error.strerror:  # a full disk, met in `add`
-            raise DataError(f"Expected to write {self.folder}; {error.strerror}. Free some space.") from error
+            raise DataError(f"Cannot write {self.folder}: {error.strerror}. Free some space.") from error
 
     def add(self, features: Any, targets: Any = None, part: str = "train") -> None:
         """More samples, behind those of the same part: (samples, features) or images, and (samples,)."""
         if part not in PARTS:
-            raise ConfigError(f"Expected a part train or test; got {part!r}. {nearest(part, PARTS)}")
+            raise ConfigError(f"Unknown part {part!r}. {nearest(part, PARTS)}")
         x, y = plain(features), None if targets is None else plain(targets)
         self.check(x, y)
         start = 0
@@ -155,7 +155,7 @@ class ShardWriter:
             if waiting.count:
                 self.write(part)
         if self.kind is None or not any(shard["part"] == "train" for shard in self.shards):
-            raise DataError("Expected samples for the training part; none were added.")
+            raise DataError("No samples were added to the training part.")
         dtype, shape, targets = self.kind
         classes = self.classes
         if classes is None and targets is not None and targets.kind == "i":
@@ -241,11 +241,11 @@ def chunks(part: Samples) -> Iterator[tuple[Any, Any]]:
 def converted(x: np.ndarray, dtype: str) -> np.ndarray:
     """The numbers in another dtype, where it can hold them."""
     if dtype not in KINDS:
-        raise ConfigError(f"Expected a dtype {', '.join(sorted(KINDS))}; got {dtype!r}. {nearest(dtype, KINDS)}")
+        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, KINDS)}")
     with np.errstate(over="ignore", invalid="ignore"):
         found = x.astype(dtype, copy=False)
     if dtype == "uint8" and not np.array_equal(found, x):
-        raise DataError("Expected whole numbers from 0 to 255, to store them as uint8; got others. Take float32.")
+        raise DataError("Only whole numbers from 0 to 255 can be stored as uint8. Take float32.")
     return found
 
 
@@ -337,7 +337,7 @@ def read_shards(
         check_sums(path, files_of, verify == "always", progress)
     parts = {name: part_of(path, manifest, name) for name in PARTS}
     if parts["train"] is None:
-        raise DataError(f"Expected shards of a training part in '{path}'; its manifest has none.")
+        raise DataError(f"The manifest of '{path}' names no shards of a training part.")
     digest = files.sha256(path / MANIFEST)  # it holds the sums of all the others
     return Dataset(path.name, parts["train"], parts["test"], digest, str(path))
 
@@ -353,19 +353,19 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"Expected {MANIFEST} beside the shards in '{path}'; there is none. Copy it again.") from None
+        raise DataError(f"'{path}' has shards, but no {MANIFEST}. Copy it again.") from None
     except (OSError, ValueError) as problem:
-        raise DataError(f"Expected a manifest of shards at '{place}'; it cannot be read: {problem}.") from problem
+        raise DataError(f"The manifest '{place}' cannot be read: {problem}.") from problem
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"Expected a manifest of shards at '{place}'; it is something else.")
+        raise DataError(f"'{place}' is no manifest of shards.")
     if manifest.get("version") != VERSION:
         raise DataError(
-            f"Expected shards of version {VERSION}; '{place}' is of version {manifest.get('version')!r}. Update edunn."
+            f"'{place}' has version {manifest.get('version')!r} of the format, not {VERSION}. Update edunn."
         )
     try:
         check_manifest(manifest)
     except (KeyError, TypeError, ValueError) as problem:
-        raise DataError(f"Expected a manifest as edunn writes it; in '{place}' this is wrong: {problem}.") from problem
+        raise DataError(f"The manifest '{place}' is damaged: {problem}.") from problem
     return manifest
 
 
@@ -410,11 +410,11 @@ def check_files(path: Path, known: Sequence[dict[str, Any]]) -> None:
     names = {entry["file"] for entry in known}
     for found in sorted(path.glob("*.npy")):
         if found.name not in names:
-            raise DataError(f"Expected the shards that {MANIFEST} names; '{found}' is none of them. Move it away.")
+            raise DataError(f"{MANIFEST} does not name '{found}'. Move it away.")
     for entry in known:
         place = path / entry["file"]
         if not place.is_file():
-            raise DataError(f"Expected the shard '{place}', which {MANIFEST} names; it is not there. Copy it again.")
+            raise DataError(f"The shard '{place}', which {MANIFEST} names, is missing. Copy it again.")
         size = place.stat().st_size
         if size != entry["bytes"]:
             raise DataError(

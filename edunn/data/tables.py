@@ -86,10 +86,10 @@ def read_table(
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
     """
     if task not in TASKS:
-        raise ConfigError(f"Expected a task auto, classes or real; got {task!r}. {nearest(str(task), TASKS)}")
+        raise ConfigError(f"Unknown task {task!r}. {nearest(str(task), TASKS)}")
     path = files.existing(path, "a table (.csv or .npz)")
     if path.is_dir():
-        raise DataError(f"Expected a table, a .csv or .npz file; '{path}' is a folder. For images use read_images.")
+        raise DataError(f"'{path}' is a folder, not a table. For images use read_images.")
     table = _read_npz(path, part == "test") if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
@@ -127,34 +127,30 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
         return target
     if not required and target not in table.block_names:
         return None
-    raise DataError(
-        f"Expected a column {target!r} for the target; '{table.path}' has none. {nearest(target, table.columns)}"
-    )
+    raise DataError(f"'{table.path}' has no column {target!r} for the target. {nearest(target, table.columns)}")
 
 
 def _feature_names(table: Table, features: Sequence[str] | None, target: str | None) -> tuple[str, ...]:
     if table.block is not None and table.block.ndim == 4:
         if features is not None:
-            raise ConfigError(f"Expected no feature names for images; got {tuple(features)}. Leave them out.")
+            raise ConfigError(f"Images have no feature names. Leave out {tuple(features)}.")
         return ()
     known = table.block_names if table.block is not None else tuple(table.columns)
     if features is None:
         names = tuple(name for name in known if name != target)
         if not names:
-            raise DataError(
-                f"Expected a feature beside the target {target!r}; '{table.path}' has no other column. Add one."
-            )
+            raise DataError(f"'{table.path}' has no column beside the target {target!r}. Add a feature.")
         return names
     names = tuple(features)
     if not names:
-        raise ConfigError("Expected at least one feature; got an empty list. Leave it out for all columns.")
+        raise ConfigError("The list of features is empty. Leave it out for all columns.")
     if len(set(names)) < len(names):
-        raise ConfigError(f"Expected each feature once; got {', '.join(names)}.")
+        raise ConfigError(f"A feature is named twice: {', '.join(names)}.")
     if target in names:
-        raise ConfigError(f"Expected features without the target; {target!r} is named as both.")
+        raise ConfigError(f"{target!r} is named as a feature and as the target.")
     for name in names:
         if name not in known:
-            raise DataError(f"Expected a column {name!r}; '{table.path}' has none. {nearest(name, known)}")
+            raise DataError(f"'{table.path}' has no column {name!r}. {nearest(name, known)}")
     return names
 
 
@@ -198,7 +194,7 @@ def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[l
     order = tuple(sorted(set(labels), key=int))
     if task == "auto" and len(order) > MANY:
         raise DataError(
-            f"Expected few whole numbers for classes; column {column.name!r} holds {len(order)} different ones. "
+            f"Column {column.name!r} holds {len(order)} different whole numbers: many for classes. "
             f"Say which it is: task='classes' or task='real'."
         )
     return labels, order
@@ -307,12 +303,12 @@ def _read_csv(path: Path) -> Table:
         ) from problem
     rows, lines = _parse(path, text) if text.strip() else ([], [])
     if not rows:
-        raise DataError(f"Expected a header row and rows of numbers; '{path}' is empty.")
+        raise DataError(f"'{path}' is empty.")
     header = rows.pop(0)
     lines.pop(0)
     _check_header(path, header)
     if not rows:
-        raise DataError(f"Expected rows of numbers under the header; '{path}' has none.")
+        raise DataError(f"'{path}' has no rows under its header.")
 
     def place(row: int) -> str:
         return f"'{path}', row {row + 1} (line {lines[row]})"
@@ -380,13 +376,11 @@ def _check_header(path: Path, header: list[str]) -> None:
     for index, name in enumerate(header):
         if not name:
             raise DataError(
-                f"Expected a name for each column; column {index + 1} of '{path}' has none. "
-                f"Name it, or leave it out (pandas: to_csv(index=False))."
+                f"Column {index + 1} of '{path}' has no name. Name it, or leave it out (pandas: to_csv(index=False))."
             )
         if name in seen:
             raise DataError(
-                f"Expected each column to have its own name; {name!r} is the name of columns "
-                f"{header.index(name) + 1} and {index + 1} of '{path}'."
+                f"{name!r} is the name of two columns, {header.index(name) + 1} and {index + 1} of '{path}'."
             )
         seen.add(name)
 
@@ -429,10 +423,10 @@ def _read_npz(path: Path, test: bool) -> Table:
     for key, length in lengths.items():
         if length != lengths[first]:
             raise DataError(
-                f"Expected arrays of one length in '{path}'; {first!r} has {lengths[first]} rows and {key!r} {length}."
+                f"The arrays of '{path}' differ in length: {first!r} has {lengths[first]} rows and {key!r} {length}."
             )
     if lengths[first] == 0:
-        raise DataError(f"Expected rows in '{path}'; it has none.")
+        raise DataError(f"'{path}' has no rows.")
 
     def place(row: int) -> str:
         return f"'{path}', row {row + 1}"
@@ -493,7 +487,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _block(path: Path, key: str, array: np.ndarray) -> Tensor:
     """(samples, features), float32 or float64, or uint8 images."""
     if array.dtype.kind == "U":
-        raise DataError(f"Expected numbers in {key!r} of '{path}'; got text.")
+        raise DataError(f"{key!r} of '{path}' holds text, not numbers.")
     if array.dtype == np.uint8 and array.ndim == 3:
         array = array[..., None]  # grey images
     if array.dtype != np.float32 and not (array.dtype == np.uint8 and array.ndim == 4):

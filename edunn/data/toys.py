@@ -113,7 +113,7 @@ def above_curve(samples: int = 300, seed: int = 0, noise: float = 0.1, curve: st
     """
     generator = _start("above-curve", samples, seed, noise)
     if curve not in CURVES:
-        raise ConfigError(f"Expected a curve sine or parabola; got {curve!r}. {nearest(str(curve), CURVES)}")
+        raise ConfigError(f"Unknown curve {curve!r}. {nearest(str(curve), CURVES)}")
     points = _uniform((samples, 2), generator) * torch.tensor([8.0, 4.0]) - torch.tensor([4.0, 2.0])
     height = CURVES[curve](points[:, 0]) + noise * _normal(samples, generator)
     return _classification(points, (points[:, 1] > height).long(), ("below", "above"))

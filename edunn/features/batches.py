@@ -34,7 +34,7 @@ def check_images(images: Tensor, channels: int | None = None) -> None:
     if images.dtype.is_floating_point:
         errors.check_finite("images", images)
     if 0 in images.shape[1:]:
-        raise errors.ShapeError(f"Expected images with pixels in them; got {errors.shape(images)}.")
+        raise errors.ShapeError(f"The images have no pixels; got {errors.shape(images)}.")
 
 
 def working_dtype(images: Tensor) -> torch.dtype:

@@ -179,7 +179,7 @@ def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """One number for both axes, or (rows, columns)."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not all(type(v) is int and v >= 1 for v in both):
-        raise errors.ConfigError(f"Expected {name} as a number of 1 or more, or (rows, columns); got {value!r}.")
+        raise errors.ConfigError(f"{name} is a whole number of 1 or more, or two (rows, columns); got {value!r}.")
     return both
 
 
@@ -189,7 +189,7 @@ def check_options(
     """Options that no HOG can have, and images too small for them."""
     errors.check_count("orientations", orientations, most=MOST_ORIENTATIONS)
     if norm not in NORMS:
-        raise errors.ConfigError(f"Expected block_norm {', '.join(NORMS)}; got {norm!r}. {errors.nearest(norm, NORMS)}")
+        raise errors.ConfigError(f"Unknown block_norm {norm!r}. {errors.nearest(norm, NORMS)}")
     least = (cell[0] * block[0], cell[1] * block[1])
     if images.shape[1] < least[0] or images.shape[2] < least[1]:
         raise errors.ShapeError(
@@ -197,4 +197,4 @@ def check_options(
             f"of {cell[0]} × {cell[1]} pixels; got {images.shape[1]} × {images.shape[2]}."
         )
     if transform_sqrt and images.dtype.is_floating_point and bool((images < 0).any()):
-        raise errors.DataError("Expected images without negative values for transform_sqrt; got some.")
+        raise errors.DataError("transform_sqrt takes no negative values, and the images have some.")

@@ -129,7 +129,7 @@ class Patches(FeatureKind):
 
     def __call__(self, images: Tensor) -> Tensor:
         if self.dictionary is None:
-            raise errors.ConfigError("Expected patches with a dictionary; call fit(images) on the training part first.")
+            raise errors.ConfigError("The patches have no dictionary yet. Call fit(images) on the training part.")
         return self.dictionary(images)
 
     def state(self) -> dict[str, Tensor]:
@@ -193,11 +193,9 @@ def combination(names: str, options: Mapping[str, Any] | None = None) -> Combina
     listed = [name.strip() for name in names.split(",")]
     for name in listed:
         if name not in KINDS:
-            raise errors.ConfigError(
-                f"Expected a kind of feature, or several with commas; got {name!r}. {errors.nearest(name, KINDS)}"
-            )
+            raise errors.ConfigError(f"Unknown kind of feature {name!r}. {errors.nearest(name, KINDS)}")
     if len(set(listed)) < len(listed):
-        raise errors.ConfigError(f"Expected each kind of feature once; got {names!r}.")
+        raise errors.ConfigError(f"A kind of feature is named twice: {names!r}.")
     takes = {name: [f.name for f in dataclasses.fields(KINDS[name]) if f.init] for name in listed}
     given: dict[str, dict[str, Any]] = {name: {} for name in listed}
     for key, value in (options or {}).items():
@@ -209,7 +207,7 @@ def combination(names: str, options: Mapping[str, Any] | None = None) -> Combina
         owners = check_option(key, takes)
         if len(owners) > 1:
             raise errors.ConfigError(
-                f"Expected to be told whose {key}: {' and '.join(owners)} have one. Write features.{owners[0]}.{key}."
+                f"{' and '.join(owners)} both have an option {key}. Write features.{owners[0]}.{key}."
             )
         given[owners[0]][key] = value
     return Combination(tuple(make(name, given[name]) for name in listed))
@@ -236,5 +234,5 @@ def make(name: str, options: Mapping[str, Any]) -> FeatureKind:
             pass
         elif type(value) is not type(default):
             kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-            raise errors.ConfigError(f"Expected features.{key} as {kinds[type(default)]}; got {value!r}.")
+            raise errors.ConfigError(f"features.{key} must be {kinds[type(default)]}; got {value!r}.")
     return KINDS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})

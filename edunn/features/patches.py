@@ -44,7 +44,7 @@ class Whitening:
     def fit(cls, rows: Tensor, epsilon: float = 0.1) -> Whitening:
         """From (samples, features), in float64."""
         if rows.ndim != 2 or len(rows) < 2:
-            raise errors.ShapeError(f"Expected two rows or more, (samples, features); got {errors.shape(rows)}.")
+            raise errors.ShapeError(f"Whitening takes two rows or more, (samples, features); got {errors.shape(rows)}.")
         errors.check_number("epsilon", epsilon, 0)
         x = rows.double()
         mean = x.mean(0)
@@ -142,7 +142,7 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
     rounds : at most
     """
     if len(start) > len(rows):
-        raise errors.DataError(f"Expected at least as many rows as centroids, {len(start)}; got {len(rows)}.")
+        raise errors.DataError(f"There are {len(start)} centroids, but only {len(rows)} rows.")
     centroids = start.clone()
     budget = budget or default_budget(rows.device)
     assignment, distance = assign(rows, centroids, budget)
@@ -207,7 +207,7 @@ def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000)
     """
     pool = rows[: max(sample, 20 * count)]
     if count > len(pool):
-        raise errors.DataError(f"Expected at least as many rows as centroids, {count}; got {len(pool)}.")
+        raise errors.DataError(f"There are {count} centroids, but only {len(pool)} rows.")
     draws = torch.rand(count, generator=generator(seed, int.from_bytes(b"k-means", "big")), dtype=torch.float64)
     chosen = [int(draws[0] * len(pool))]
     squares = norms(pool).squeeze(1)
@@ -328,13 +328,13 @@ def learn(
     """
     check_images(images)
     if coding not in CODES:
-        raise errors.ConfigError(f"Expected coding {' or '.join(CODES)}; got {coding!r}.")
+        raise errors.ConfigError(f"coding is {' or '.join(CODES)}; got {coding!r}.")
     if start not in ("normal", "k-means++"):
-        raise errors.ConfigError(f"Expected start normal or k-means++; got {start!r}.")
+        raise errors.ConfigError(f"start is normal or k-means++; got {start!r}.")
     for name, value in (("words", words), ("size", size), ("patches", patches), ("rounds", rounds)):
         errors.check_count(name, value)
     if patches < words:
-        raise errors.ConfigError(f"Expected at least as many patches as words, {words}; got {patches}.")
+        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches.")
     images = images if images.ndim == 4 else images.unsqueeze(-1)
     check_size(images, size, least=size + 1)
     rows = even_out(random_patches(images, size, patches, seed))

@@ -95,7 +95,7 @@ def fitted_kinds(kinds: Combination, images: Tensor) -> Combination:
     learning = [kind.name for kind in kinds.kinds if hasattr(kind, "dictionary")]
     if learning:
         raise ConfigError(
-            f"Expected kinds of features that learn nothing, for images that are made into numbers batch by batch; "
+            f"Features that learn from the images cannot be computed batch by batch; "
             f"got {learning[0]!r}. Compute them once: edunn features."
         )
     return kinds
@@ -107,9 +107,7 @@ def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
         kind = "pixels" if images else "raw"
     for name in kind.split(","):
         if name.strip() not in KINDS:
-            raise ConfigError(
-                f"Expected features.kind as one of the known; got {name.strip()!r}. {nearest(name, [*KINDS, 'auto'])}"
-            )
+            raise ConfigError(f"Unknown features.kind {name.strip()!r}. {nearest(name, [*KINDS, 'auto'])}")
     if images != (kind != "raw"):
         raise ConfigError(
             f"Expected features that fit the samples; {kind!r} wants {'a table' if images else 'images'} "

@@ -49,7 +49,7 @@ class Standardise:
         _check(features)
         samples, width = features.shape
         if samples == 0:
-            raise ShapeError(f"Expected at least one sample to fit on; got {errors.shape(features)}.")
+            raise ShapeError(f"There is no sample to fit on; got {errors.shape(features)}.")
         size = max(1, CHUNK // max(1, width))
         first = next(iter(features.split(1)))[0]
         mean = torch.zeros(width, dtype=torch.float64, device=features.device)
@@ -63,7 +63,7 @@ class Standardise:
             variance += ((chunk.double() - mean) ** 2).sum(0) / samples
         if not variance.isfinite().all():
             check_finite(features)
-            raise DataError("Expected features whose squares are finite; got values beyond 1e150. Rescale them.")
+            raise DataError("Some features are beyond 1e150, and their squares beyond float64. Rescale them.")
         scale = variance.sqrt()
         # a deviation that is rounding noise is as good as none: scaled up, the noise would be features
         info = torch.finfo(features.dtype if features.dtype.is_floating_point else torch.float32)

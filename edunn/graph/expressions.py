@@ -136,18 +136,18 @@ def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
 def parse(text: str) -> Expression:
     """Reads an expression, and refuses with a sentence whatever is not one."""
     if len(text) > LONGEST:
-        raise ConfigError(f"Expected an expression of at most {LONGEST:,} characters; got {len(text):,}.")
+        raise ConfigError(f"The expression has {len(text):,} characters; at most {LONGEST:,} are read.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python would warn of is refused below
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise ConfigError(
-            f"Expected an expression such as 'x**2 + 3*x'; got {shortened(text)!r}, which does not parse."
+            f"{shortened(text)!r} is no expression. One looks like 'x**2 + 3*x'."
             + (" Powers are written **." if "^" in text else "")
         ) from None
     except (RecursionError, MemoryError):
-        raise ConfigError("Expected an expression nested less deeply. Give a Python function instead.") from None
+        raise ConfigError("The expression is nested too deeply. Give a Python function instead.") from None
     program: list[Any] = []
     pending: list[Any] = [tree]  # a stack of our own: a deep tree must not exhaust Python's
     while pending:
@@ -180,10 +180,10 @@ def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         name = node.func.id
         if name not in FUNCTIONS:
-            raise ConfigError(f"Expected a function that expressions know; got {name!r}. {nearest(name, FUNCTIONS)}")
+            raise ConfigError(f"Unknown function {name!r}. {nearest(name, FUNCTIONS)}")
         count = 2 if name in TWO_ARGUMENTS else 1
         if len(node.args) != count or any(isinstance(a, ast.Starred) for a in node.args):
-            raise ConfigError(f"Expected {count} argument{'s' * (count > 1)} for {name}; got {len(node.args)}.")
+            raise ConfigError(f"{name} takes {count} argument{'s' * (count > 1)}; got {len(node.args)}.")
         return (FUNCTIONS[name], count), list(node.args)
     raise refusal(node)
 
@@ -206,13 +206,11 @@ def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
     missing = [name for name in expression.names if name not in values]
     if missing:
         example = " ".join(f"{name}=1" for name in missing)
-        raise ConfigError(
-            f"Expected a value for {', '.join(missing)} in {shortened(expression.text)!r}. Add {example}."
-        )
+        raise ConfigError(f"{shortened(expression.text)!r} needs a value for {', '.join(missing)}. Add {example}.")
     unknown = [name for name in values if name not in expression.names]
     if unknown:
         known = ", ".join(expression.names) or "none"
-        raise ConfigError(f"Expected values for the names of the expression ({known}); got {unknown[0]!r}.")
+        raise ConfigError(f"The expression has no name {unknown[0]!r}; its names: {known}.")
 
 
 def shortened(text: str, length: int = 60) -> str:

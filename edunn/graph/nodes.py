@@ -110,8 +110,7 @@ def build(function: str | Expression | Callable[..., Any], /, **values: Any) -> 
     result = forward[-1].node
     if result.value.numel() != 1:
         raise GradientError(
-            f"Expected a function whose result is one number; got shape {tuple(result.value.shape)}. "
-            f"Sum it, or take its mean."
+            f"The result must be one number; it has shape {tuple(result.value.shape)}. Sum it, or take its mean."
         )
     text = expression.text if isinstance(expression, Expression) else getattr(expression, "__name__", "f")
     nodes = run_backward(forward)
@@ -151,7 +150,7 @@ def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[
         result = function(**symbols)
     except fx.proxy.TraceError as error:
         raise GradientError(
-            f"Expected a function without branches or loops that depend on its arguments; torch.fx says: "
+            f"The function must have no branches or loops that depend on its arguments; torch.fx says: "
             f"{str(error).splitlines()[0]}. Use torch.where, relu or abs."
         ) from None
     if isinstance(result, fx.Proxy):
@@ -160,7 +159,7 @@ def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[
         value = torch.as_tensor(result, dtype=torch.float64) if not isinstance(result, Tensor) else result
         graph.output(tracer.create_arg(value))
     else:
-        raise GradientError(f"Expected a function that returns a number; got {type(result).__name__}.")
+        raise GradientError(f"The function must return a number; it returned {type(result).__name__}.")
     return graph, tracer.brought
 
 
@@ -259,9 +258,7 @@ def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert callable(node.target)
         return PRECISE.get(node.target, node.target)(*args, **kwargs)
     except (RuntimeError, TypeError, IndexError, AttributeError) as error:
-        raise GradientError(
-            f"Expected an operation that torch can carry out; {symbol(node)} failed: {str(error).splitlines()[0]}"
-        ) from None
+        raise GradientError(f"torch cannot carry out {symbol(node)}: {str(error).splitlines()[0]}") from None
 
 
 def jacobian(value: Tensor, leaf: Tensor) -> Tensor | None:

@@ -22,27 +22,25 @@ def device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise ConfigError(
-            f"Expected a device auto, cpu or cuda; got {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}"
-        )
+        raise ConfigError(f"Unknown device {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
+        raise ConfigError("torch finds no CUDA device. Use --device cpu, or a CUDA build of torch.")
     if name.startswith("cuda") and os.environ.get("WORLD_SIZE", "1") != "1":
         return own_device(name)
     try:
         return torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"Expected a device like cpu, cuda or cuda:1; got {name!r}.") from None
+        raise ConfigError(f"Unknown device {name!r}. Devices are called cpu, cuda or cuda:1.") from None
 
 
 def own_device(name: str) -> torch.device:
     """The CUDA device of this process, one of several that torchrun started on this machine."""
     rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if name != "cuda":
-        raise ConfigError(f"Expected the device cuda under torchrun, where each process takes its own; got {name!r}.")
+        raise ConfigError(f"Under torchrun each process takes its own device: write cuda, not {name!r}.")
     if rank >= count:
         raise ConfigError(
-            f"Expected a CUDA device for each process of this machine; it has {count}, and process {rank + 1} none. "
+            f"This machine has {count} CUDA devices, and process {rank + 1} gets none. "
             f"Start with --nproc-per-node {count}, or use --device cpu."
         )
     torch.cuda.set_device(rank)  # pinned memory, streams and contexts go with the current device, not with a tensor's
@@ -52,7 +50,7 @@ def own_device(name: str) -> torch.device:
 def dtype(name: str) -> torch.dtype:
     """float32 or float64, by name."""
     if name not in DTYPES:
-        raise ConfigError(f"Expected a dtype float32 or float64; got {name!r}. {nearest(name, DTYPES)}")
+        raise ConfigError(f"Unknown dtype {name!r}. {nearest(name, DTYPES)}")
     return DTYPES[name]
 
 

@@ -30,7 +30,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             temporary.write_text(content, encoding="utf-8")
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise RunError(f"Expected to write {path}; {getattr(error, 'strerror', None) or error}.") from None
+        raise RunError(f"Cannot write {path}: {getattr(error, 'strerror', None) or error}.") from None
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)

@@ -256,7 +256,7 @@ class Rows:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"Expected features in memory, to ask for {name!r}; these are read when they are asked for. "
+            f"Features that stay in their files have no {name!r}. "
             f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
         )
 
@@ -264,7 +264,7 @@ class Rows:
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", str(function))
         raise errors.DataError(
-            f"Expected features in memory for torch's {name}; these are read when they are asked for. "
+            f"torch's {name} cannot take features that stay in their files. "
             f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
         )
 
