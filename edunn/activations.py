@@ -7,12 +7,27 @@ times f'(z). Every formula is finite and accurate at any finite score.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from .runtime import names
+from .runtime.reprs import ArgumentRepr
 
-class Activation(nn.Module):
-    """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`."""
+
+class Activation(ArgumentRepr, nn.Module):
+    """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`.
+
+    The attributes say what is known of f. None says nothing, and nothing is concluded from it.
+    """
+
+    linear: bool = False  # f(z) = z
+    smooth: bool | None = None  # differentiable everywhere
+    pole: float | None = None  # distance from the real axis to f's nearest singularity: e^z = −1 at z = ±iπ
+    bounds: tuple[float, float] | None = None  # limits as z → ∓∞ that no finite z attains
+    elementwise: bool = True  # each output depends on its own score alone
 
     def derivative(self, scores: Tensor) -> Tensor:
         """f'(z), of the scores' shape."""
@@ -35,6 +50,10 @@ class Activation(nn.Module):
 class Identity(Activation):
     """f(z) = z, f'(z) = 1: what a linear output has."""
 
+    linear = True
+    smooth = True
+    pole = math.inf
+
     def forward(self, scores: Tensor) -> Tensor:
         return scores
 
@@ -50,6 +69,10 @@ class Sigmoid(Activation):
 
     torch: `sigmoid`; scipy: `expit`. See Goodfellow, Bengio & Courville, Deep Learning, §3.10.
     """
+
+    smooth = True
+    pole = math.pi
+    bounds = (0.0, 1.0)
 
     def forward(self, scores: Tensor) -> Tensor:
         return torch.sigmoid(scores)
@@ -69,6 +92,10 @@ class Tanh(Activation):
     tanh'(z) = 1 − tanh²(z), tanh''(z) = −2 tanh(z) tanh'(z).
     """
 
+    smooth = True
+    pole = math.pi / 2  # tanh(z) = 2σ(2z) − 1
+    bounds = (-1.0, 1.0)
+
     def forward(self, scores: Tensor) -> Tensor:
         return torch.tanh(scores)
 
@@ -86,6 +113,8 @@ class ReLU(Activation):
     A unit whose scores are negative for every sample has derivative 0 everywhere: it is dead.
     """
 
+    smooth = False
+
     def forward(self, scores: Tensor) -> Tensor:
         return torch.relu(scores)  # clamp(min=0) is the same value, but autograd takes 1 at its kink
 
@@ -99,6 +128,8 @@ class ReLU(Activation):
 
 class LeakyReLU(Activation):
     """f(z) = z for z > 0, else slope · z, so that no unit dies; f'(z) = 1 or slope (slope at the kink too)."""
+
+    smooth = False
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
@@ -122,6 +153,8 @@ class Step(Activation):
     f'(z) = 0 wherever it exists: nothing can be learnt through a step by descent.
     """
 
+    smooth = False
+
     def forward(self, scores: Tensor) -> Tensor:
         return (scores > 0).to(scores.dtype)
 
@@ -142,6 +175,10 @@ class Softmax(Activation):
 
     See Goodfellow, Bengio & Courville, Deep Learning, §6.2.2.3.
     """
+
+    smooth = True
+    pole = math.pi  # Σ_k e^{z_k} has no zero while the imaginary parts differ by less than π
+    elementwise = False
 
     def forward(self, scores: Tensor) -> Tensor:
         # subtracting the largest score of each row changes nothing (it cancels) and no exponential overflows
@@ -173,3 +210,8 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "step": Step,
     "softmax": Softmax,
 }
+
+
+def named(name: str, **options: Any) -> Activation:
+    """Returns the activation of that name: `named("relu")`."""
+    return names.create(name, ACTIVATIONS, "activation", **options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,11 +56,17 @@ def shape(tensor: Tensor) -> str:
     return str(tuple(tensor.shape))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggests the closest known word, `Did you mean 'rate'?`; lists all known words if none is close."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """Suggests the closest known word, `Did you mean 'rate'?`; lists all known words if none is close.
+
+    `synonyms` are other words for the known names: `Did you mean 'mse' (squared-error)?`
+    """
+    known, synonyms = sorted(known), synonyms or {}
+    close = difflib.get_close_matches(word, [*known, *synonyms], n=1, cutoff=0.6)
+    if not close:
+        return f"Known: {', '.join(known)}."
+    meaning = synonyms.get(close[0])
+    return f"Did you mean {close[0]!r}" + (f" ({meaning})?" if meaning else "?")
 
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, open_ends: str = "") -> float:

@@ -1,17 +1,17 @@
-"""What a run recorded, epoch by epoch, and how it ended."""
+"""The history of a training run: losses and metrics epoch by epoch, and how the run ended."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from .errors import DataError, nearest
-from .results import Table
+from .results import Record, Table, cell
 from .runtime.files import strict, write_atomically
 
 STATUSES = {
@@ -23,12 +23,12 @@ STATUSES = {
 }
 
 
-@dataclass(frozen=True)
-class History:
-    """One row an epoch, counted from 1, and the way it ended.
+@dataclass(frozen=True, repr=False)
+class History(Record):
+    """The record of a training run: one row an epoch, counted from 1, and how the run ended.
 
-    Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses as they were met, penalty
-    included), and after epochs that were evaluated, with the weights as the epoch left them: `loss` (data), `penalty`,
+    Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses during the epoch, penalty
+    included), and after each evaluated epoch, with the weights at its end: `loss` (data), `penalty`,
     `total`, and the model's metric (`accuracy` or `r2`) of the whole training part, and `validation_loss`,
     `validation_accuracy` (or `validation_r2`) of the validation part. A column that an epoch lacks is nan.
 
@@ -62,49 +62,49 @@ class History:
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
-            raise DataError(f"Expected a column of the history; got {column!r}. {nearest(column, self.columns)}")
+            raise DataError(f"The history has no column {column!r}. {nearest(column, self.columns)}")
         return [row.get(column, math.nan) for row in self.rows]
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         return iter(self.rows)
 
     def evaluated(self, column: str) -> tuple[list[int], list[float]]:
-        """The epochs that have the column, and its values there: what a curve is drawn from."""
+        """Returns the epochs that have the column, and its values there: the points of a curve."""
         rows = [row for row in self.rows if column in row]
         return [int(row["epoch"]) for row in rows], [row[column] for row in rows]
 
     def last(self, column: str) -> float | None:
-        """The last recorded value of a column; None where there is none."""
+        """Returns the last recorded value of a column, or None."""
         values = self.evaluated(column)[1]
         return values[-1] if values else None
 
     def table(self) -> Table:
-        """One row an epoch."""
+        """Returns one row an epoch, and the ending as a note."""
         return Table.of(self.rows, self.columns, f"{self.status}: {self.message}")
 
-    def __str__(self) -> str:
-        return self.table().text()
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
+    def __repr__(self) -> str:
+        """How far it went, how it ended, and the last of each loss and metric."""
+        columns = [name for name in self.columns if name not in ("epoch", "step", "rate")]
+        last = ", ".join(f"{name} {cell(self.last(name))}" for name in columns)
+        return f"History of {self.epochs} epochs, {self.steps} steps; {self.status}: {self.message}\n  last {last}"
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON lines: one line an epoch, and a last one that says how it ended."""
-        end = {k: v for k, v in asdict(self).items() if k not in ("rows", "snapshots")}
-        lines = [*self.rows, {"end": end}]
+        end = self.as_dict()
+        lines = [*end.pop("rows"), {"end": end}]
         write_atomically(path, "".join(json.dumps(strict(line)) + "\n" for line in lines))
 
     @classmethod
     def load(cls, path: str | Path) -> History:
-        """Reads what `save` wrote (the snapshots are kept beside it, by the run)."""
+        """Reads a file that `save` wrote. Snapshots are not in it: a run's folder holds them in a file of their own."""
         try:
             lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
             end = lines.pop()["end"]
             rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in lines)
             return cls(rows=rows, **end)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise DataError(f"Expected a history written by edunn in {path}; it cannot be read: {error}.") from None
+            raise DataError(f"{path} cannot be read as a history written by edunn: {error}.") from None
 
     def save_csv(self, path: str | Path) -> None:
-        """The rows as CSV, for a spreadsheet."""
+        """Writes the rows as CSV, for a spreadsheet."""
         write_atomically(path, self.table().csv())

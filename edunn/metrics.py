@@ -1,4 +1,4 @@
-"""What predictions are worth, class by class: confusion counts, recall and precision."""
+"""Metrics of predictions, class by class: confusion counts, recall, precision and accuracy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from . import errors
 
 
 def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequence[int]) -> Tensor:
-    """How often class i was taken for class j: (classes, classes) int64, a row a true class, a column a predicted one.
+    """Counts the samples of class i predicted as class j: (classes, classes) int64, true classes by predicted ones.
 
-    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal is what was right, and the sum is N.
+    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal counts the right predictions, and the sum is N.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequen
     """
     if targets.ndim != 1 or predictions.shape != targets.shape:
         raise errors.ShapeError(
-            f"Expected targets and predictions of one shape (samples,); "
-            f"got {errors.shape(targets)} and {errors.shape(predictions)}."
+            f"Targets and predictions must have one shape (samples,); "
+            f"theirs are {errors.shape(targets)} and {errors.shape(predictions)}."
         )
     values = tuple(range(classes)) if isinstance(classes, int) else tuple(classes)
     true, predicted = label_indices(targets, values), label_indices(predictions, values)
@@ -33,7 +33,7 @@ def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequen
 
 
 def label_indices(labels: Tensor, values: Sequence[int]) -> Tensor:
-    """The place of each label among `values`, of the labels' shape; a label that is none of them is refused."""
+    """Returns the index of each label in `values`, of the labels' shape. Raises a LabelError for any other label."""
     indices = torch.full(labels.shape, -1, dtype=torch.int64, device=labels.device)
     for index, value in enumerate(values):
         indices[labels == value] = index
@@ -41,22 +41,22 @@ def label_indices(labels: Tensor, values: Sequence[int]) -> Tensor:
         where = int((indices < 0).flatten().nonzero()[0])
         known = ", ".join(map(str, values)) if len(values) <= 4 else f"{values[0]}, {values[1]}, …, {values[-1]}"
         raise errors.LabelError(
-            f"Expected labels {known}; got {float(labels.flatten()[where]):g} at index {where}. "
+            f"The label at index {where} is {float(labels.flatten()[where]):g}; known are {known}. "
             f"Labels −1 and +1 become indices with (labels > 0).long(), and 0 and 1 become signs with 2 * labels - 1."
         )
     return indices
 
 
 def recall(counts: Tensor) -> Tensor:
-    """Of the samples of each class, the share that was found: (classes,), counts_ii / Σ_j counts_ij.
+    """Returns the share of each class's samples that were predicted as it: (classes,), counts_ii / Σ_j counts_ij.
 
-    nan for a class without samples: there was nothing to find.
+    nan for a class without samples.
     """
     return counts.diagonal().double() / counts.sum(1)
 
 
 def precision(counts: Tensor) -> Tensor:
-    """Of the samples called each class, the share that is of it: (classes,), counts_jj / Σ_i counts_ij.
+    """Returns the share of each class's predictions that are right: (classes,), counts_jj / Σ_i counts_ij.
 
     nan for a class that was never predicted.
     """
@@ -64,5 +64,5 @@ def precision(counts: Tensor) -> Tensor:
 
 
 def accuracy(counts: Tensor) -> float:
-    """The share of all samples that was right: the diagonal over the sum; nan for no samples."""
+    """Returns the share of right predictions: the diagonal over the sum; nan for no samples."""
     return float(counts.diagonal().sum().double() / counts.sum())

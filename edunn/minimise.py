@@ -8,10 +8,9 @@ point, `tested` the one that was looked at.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ import torch
 from .errors import ConfigError, check_count, check_number
 from .graph import Expression, parse
 from .graph.expressions import check_values
+from .results import Record, Table
 
 Point = dict[str, float]
 Function = Callable[..., Any]
@@ -29,8 +29,8 @@ DELTA = (2.0**-52) ** CENTRAL_POWER  # 6.1e-6
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-@dataclass(frozen=True)
-class Minimum:
+@dataclass(frozen=True, repr=False)
+class Minimum(Record):
     """Where a descent ended, and why.
 
     at, value : the last accepted point, and f there
@@ -42,7 +42,7 @@ class Minimum:
     warnings : what a reader should not miss
     """
 
-    text: str
+    expression: str
     at: Point
     tested: Point
     value: float
@@ -52,21 +52,15 @@ class Minimum:
     tolerance: float
     gradient: str
     delta: float | None
-    path: tuple[tuple[float, ...], ...]
+    path: tuple[tuple[float, ...], ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
     @property
     def converged(self) -> bool:
         return self.stopped == "tolerance"
 
-    def as_dict(self) -> dict[str, Any]:
-        names = ("at", "tested", "value", "steps", "stopped", "rate", "tolerance", "gradient", "delta", "warnings")
-        return {"expression": self.text, **{name: getattr(self, name) for name in names}}
-
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """Where it ended and why, in a few lines."""
         reasons = {
             "tolerance": f"f changed by less than the tolerance {self.tolerance:g}",
             "steps": "no more steps were allowed: raise --steps, or the rate",
@@ -74,11 +68,11 @@ class Minimum:
         }
         point = ", ".join(f"{name} = {value:.10g}" for name, value in self.at.items())
         lines = [
-            f"f = {self.text}",
+            f"f = {self.expression}",
             f"{point}    f = {self.value:.10g}",
             f"stopped after {self.steps} steps: {reasons[self.stopped]} (gradient: {self.gradient})",
         ]
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+        return Table(note="\n".join([*lines, *(f"warning: {text}" for text in self.warnings)]))
 
 
 def minimise(
@@ -267,52 +261,34 @@ def delta_warnings(f: Expression | Function, point: Point, delta: float | None) 
     return ()
 
 
-@dataclass(frozen=True)
-class StepStudy:
+@dataclass(frozen=True, repr=False)
+class StepStudy(Record):
     """The error of forward and central differences against δ, in float32 and float64: two V-curves each.
 
     name, point, true : ∂f/∂name at the point, by autograd in float64
     deltas : from 1e-1 to 1e-16
     errors : for "forward float64", "central float32", …: the relative error at each delta
-    best : for each curve the delta with the least error, and that error
+    best : for each curve the `delta` with the least error, and that `error`
     theory : what truncation and rounding would cost, relative to the derivative
     """
 
-    text: str
+    expression: str
     name: str
     point: Point
     true: float
     deltas: tuple[float, ...]
     errors: dict[str, tuple[float, ...]]
-    best: dict[str, tuple[float, float]]
-    theory: dict[str, tuple[float, ...]]
+    best: dict[str, dict[str, float]]
+    theory: dict[str, tuple[float, ...]] = field(repr=False)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "expression": self.text,
-            "name": self.name,
-            "point": self.point,
-            "true": self.true,
-            "deltas": list(self.deltas),
-            "errors": {key: list(values) for key, values in self.errors.items()},
-            "best": {key: {"delta": delta, "error": error} for key, (delta, error) in self.best.items()},
-        }
-
-    def __str__(self) -> str:
-        keys = list(self.errors)
+    def table(self) -> Table:
+        """One row a whole power of ten, a column a rule and dtype, and the best of each below."""
         where = ", ".join(f"{name} = {value:g}" for name, value in self.point.items())
-        lines = [
-            f"d/d{self.name} of {self.text} at {where}: {self.true:.10g}; relative error of differences",
-            "delta   " + "  ".join(f"{key:>16}" for key in keys),
-        ]
-        for i, delta in enumerate(self.deltas):
-            if i % 4 == 0:  # the whole powers of ten
-                lines.append(f"{delta:<8.0e}" + "  ".join(f"{self.errors[key][i]:>16.1e}" for key in keys))
-        lines += [f"best {key}: delta {delta:.0e}, error {error:.0e}" for key, (delta, error) in self.best.items()]
-        return "\n".join(lines)
+        title = f"d/d{self.name} of {self.expression} at {where}: {self.true:.10g}; relative error of differences"
+        best = [f"best {key}: delta {b['delta']:.0e}, error {b['error']:.0e}" for key, b in self.best.items()]
+        rows = [(delta, *errors) for delta, *errors in zip(self.deltas, *self.errors.values(), strict=True)][::4]
+        formats = dict.fromkeys(self.errors, ".1e") | {"delta": ".0e"}
+        return Table(("delta", *self.errors), rows, "\n".join(best), title, formats)
 
 
 def step_study(function: str | Expression | Function, point: Mapping[str, float], name: str | None = None) -> StepStudy:
@@ -335,7 +311,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
     best = {}
     for key, values in errors.items():
         error, delta = min(zip(values, deltas, strict=True))
-        best[key] = (delta, error)
+        best[key] = {"delta": delta, "error": error}
     text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
     return StepStudy(text, name, at, true, deltas, errors, best, theory_of(f, at, name, deltas, scale))
 

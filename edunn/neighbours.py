@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from . import errors
+from .models import Model
+from .runtime.reprs import ArgumentRepr
 from .runtime.threads import share_out, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
@@ -32,7 +34,7 @@ METRICS = ("l2", "l1", "cosine")
 WEIGHTS = ("uniform", "distance")
 
 
-class NearestNeighbours:
+class NearestNeighbours(ArgumentRepr):
     """Predicts the class that most of the k nearest training samples have.
 
     The search has two passes. The first computes rough distances in float32 (float64 for float64 features), all at once
@@ -369,7 +371,7 @@ def tally(distances: Tensor, labels: Tensor, classes: int, weights: Tensor | Non
     return votes, nearest.scatter_reduce_(1, labels, distances.double(), "amin")
 
 
-class Voters(torch.nn.Module):
+class Voters(Model):
     """Nearest neighbours as a model: scores are votes, and the training samples are its state.
 
     `model(features)` gives (samples, classes): the votes of each class, less a hair for each class that loses a tie, so
@@ -378,8 +380,7 @@ class Voters(torch.nn.Module):
     features (samples, features), targets (samples,), class indices
     """
 
-    metric = "accuracy"
-    one_output = False
+    predicts = "classes"
     features: Tensor
     targets: Tensor
     chosen: Tensor
@@ -410,20 +411,6 @@ class Voters(torch.nn.Module):
         best = scores.gather(1, winner)
         lost = (scores >= best).scatter(1, winner, False)
         return torch.where(lost, torch.nextafter(best, best.new_tensor(-torch.inf)), scores)
-
-    def predict(self, features: Tensor) -> Tensor:
-        """Returns the class of each sample."""
-        return self.decide(self(features))
-
-    def decide(self, scores: Tensor) -> Tensor:
-        """Returns the class of the largest score."""
-        return scores.argmax(-1)
-
-    def rate(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Returns the share of right predictions."""
-        decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, class_axis=False)
-        return (decided == targets).double().mean()
 
 
 def by_two_loops(queries: Tensor, features: Tensor) -> Tensor:

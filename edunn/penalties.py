@@ -8,15 +8,19 @@ penalised unless `bias=True`: a bias only shifts the scores.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from . import differences
 from .errors import ConfigError, check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Penalty(nn.Module):
+class Penalty(ArgumentRepr, nn.Module):
     """strength · R(weight), its gradient, and how descent applies it.
 
     Parameters
@@ -24,6 +28,9 @@ class Penalty(nn.Module):
     strength : λ ≥ 0, a number or a tensor of shape `runs`
     bias : penalise biases as well
     """
+
+    convex: bool | None = None  # in the weights; None: not declared
+    quadratic: bool = False  # a constant times Σ w²: along a plane of weights it is a quadratic form
 
     def __init__(self, strength: float | Tensor, bias: bool = False) -> None:
         super().__init__()
@@ -46,6 +53,10 @@ class Penalty(nn.Module):
         """d penalty / d weight, of the weight's shape; a subgradient at kinks."""
         raise NotImplementedError
 
+    def curvature(self, weight: Tensor) -> Tensor:
+        """The second derivative in each entry, of the weight's shape: by differences, where there is no formula."""
+        return differences.derivative(self.gradient, weight)
+
     def measure(self, weight: Tensor) -> Tensor:
         """The contribution of each entry to R, of the weight's shape."""
         raise NotImplementedError
@@ -66,15 +77,18 @@ class Penalty(nn.Module):
     def value(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Returns the penalty of a whole model, summed over the penalised parameters, of shape `runs`.
 
-        A model's weight is (*runs, outputs, features) and its bias (*runs, outputs): the leading axes are the runs.
+        A weight is (*runs, outputs, features) and a bias (*runs, outputs): the axes in front that all parameters have
+        are the runs. A convolution's weight has four axes, and the bias beside it shows that none of them are runs.
         """
-        total: Tensor | None = None
-        for name, parameter in self.penalised(parameters).items():
-            runs = parameter.ndim - (2 if name.rpartition(".")[2] == "weight" else 1)
-            part = self.strength * self.measure(parameter).flatten(max(runs, 0)).sum(-1)
-            total = part if total is None else total + part
-        assert total is not None
-        return total
+        concerned = self.penalised(parameters)
+        if not concerned:
+            raise ConfigError(
+                f"{type(self).__name__} is for parameters called weight; the model has {', '.join(parameters)}. "
+                f"Rename what it is to reach, or train without the penalty."
+            )
+        runs = min(p.ndim - (2 if name.rpartition(".")[2] == "weight" else 1) for name, p in parameters.items())
+        parts = [self.strength * self.measure(p).flatten(max(runs, 0)).sum(-1) for p in concerned.values()]
+        return sum(parts[1:], parts[0])
 
     @torch.no_grad()
     def gradients(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -99,6 +113,9 @@ class L2(Penalty):
     Learning, §7.1.1.
     """
 
+    convex = True
+    quadratic = True
+
     def __init__(self, strength: float | Tensor, half: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.factor = 0.5 if half else 1.0
@@ -108,6 +125,9 @@ class L2(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * 2 * self.factor * weight
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return self.strength_along(weight) * 2 * self.factor * torch.ones_like(weight)
 
 
 class L1(Penalty):
@@ -122,6 +142,8 @@ class L1(Penalty):
     See Hastie, Tibshirani & Wainwright, Statistical Learning with Sparsity, §5.3.
     """
 
+    convex = True
+
     def __init__(self, strength: float | Tensor, proximal: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.proximal = proximal
@@ -131,6 +153,9 @@ class L1(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * torch.sign(weight)
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return torch.zeros_like(weight)
 
     @property
     def followed(self) -> Penalty | None:
@@ -153,6 +178,8 @@ class ElasticNet(Penalty):
     scikit-learn: `SGDClassifier(penalty="elasticnet")` has alpha · (l1_ratio Σ|w| + ½(1 − l1_ratio) Σw²).
     """
 
+    convex = True
+
     def __init__(self, strength: float | Tensor, beta: float = 1.0, proximal: bool = False, bias: bool = False) -> None:
         super().__init__(strength, bias)
         self.beta = check_number("beta", beta, 0)
@@ -164,6 +191,9 @@ class ElasticNet(Penalty):
 
     def gradient(self, weight: Tensor) -> Tensor:
         return self.strength_along(weight) * (2 * self.beta * weight + torch.sign(weight))
+
+    def curvature(self, weight: Tensor) -> Tensor:
+        return self.strength_along(weight) * 2 * self.beta * torch.ones_like(weight)
 
     @property
     def followed(self) -> Penalty | None:
@@ -188,6 +218,8 @@ class MaxNorm(Penalty):
     See Srivastava et al. 2014, Dropout, JMLR 15, §5.1.
     """
 
+    convex = True
+
     def __init__(self, limit: float) -> None:
         super().__init__(0.0)
         self.limit = check_number("limit", limit, 0, open_ends="low")
@@ -196,6 +228,9 @@ class MaxNorm(Penalty):
         return torch.zeros_like(weight)
 
     def gradient(self, weight: Tensor) -> Tensor:
+        return torch.zeros_like(weight)
+
+    def curvature(self, weight: Tensor) -> Tensor:
         return torch.zeros_like(weight)
 
     @property
@@ -228,3 +263,8 @@ def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:
 
 
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2, "l1": L1, "elastic-net": ElasticNet, "max-norm": MaxNorm}
+
+
+def named(name: str, *given: Any, **options: Any) -> Penalty:
+    """Returns the penalty of that name: `named("ridge", strength=0.1)`, or `named("ridge", 0.1)`."""
+    return names.create(name, PENALTIES, "penalty", *given, **options)

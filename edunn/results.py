@@ -1,16 +1,19 @@
-"""What every result shares: a table that prints as text, HTML, Markdown and CSV."""
+"""How results print: a `Table` as text, HTML, Markdown and CSV, and a `Record`, which prints as its table."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ROWS = 20  # of a table as text or HTML; the middle of a longer one is left out
+MOST_LINES = 15  # of a record at a prompt
+NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what stands in a column of numbers where there is none
 
 
 @dataclass(frozen=True)
@@ -19,53 +22,63 @@ class Table:
 
     Parameters
     ----------
-    columns : the column names
+    columns : the column names; none for a result that is only a sentence
     rows : one sequence a row, as long as `columns`; None is an empty cell
-    note : a sentence below the table, or ""
+    note : a sentence or a few lines below the table, or ""
+    title : a line above it, or ""
+    formats : column name -> format of its numbers, such as ".1e"
     """
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Any]] = ()
     note: str = ""
+    title: str = ""
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Sequence[dict[str, Any]], columns: Sequence[str], note: str = "") -> Table:
+    def of(cls, records: Sequence[Mapping[str, Any]], columns: Sequence[str], note: str = "") -> Table:
         """One row a dictionary; a key that is missing is an empty cell."""
-        return cls(tuple(columns), tuple(tuple(record.get(name) for name in columns) for record in records), note)
+        return cls(columns, [[record.get(name) for name in columns] for record in records], note)
 
-    def text(self, most: int = MOST_ROWS) -> str:
+    def cells(self, rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+        """The rows as text, each number in its column's format."""
+        formats = [self.formats.get(name, "") for name in self.columns]
+        return [[cell(value, form) for value, form in zip(row, formats, strict=True)] for row in rows]
+
+    def text(self, most: int | None = MOST_ROWS) -> str:
         """Aligned columns: numbers to the right, words to the left; at most `most` rows."""
-        shown, skipped = ends(self.rows, most)
-        cells = [[cell(value) for value in row] for row in shown]
-        heads = [*self.columns]
-        widths = [max(len(heads[i]), *(len(row[i]) for row in cells), 1) for i in range(len(heads))]
-        words = [any(isinstance(row[i], str) for row in self.rows) for i in range(len(heads))]
-
-        def line(row: Sequence[str]) -> str:
-            pairs = zip(row, widths, words, strict=True)
-            return "  ".join(c.ljust(width) if word else c.rjust(width) for c, width, word in pairs).rstrip()
-
-        lines = [line(row) for row in cells]
+        rows, skipped = ends(self.rows, most)
+        columns = list(zip(self.columns, *self.cells(rows), strict=True))
+        aligned = []
+        for name, *column in columns:
+            width = max(map(len, (name, *column)))
+            aligned.append([f"{c:>{width}}" if numeric(column) else f"{c:<{width}}" for c in (name, *column)])
+        lines = ["  ".join(line).rstrip() for line in zip(*aligned, strict=True)]
         if skipped:
-            lines.insert(len(lines) // 2, f"… {skipped} more …")
-        return "\n".join([line(heads), *lines, *([self.note] if self.note else [])])
+            lines.insert(1 + len(rows) // 2, f"… {skipped} more …")
+        return "\n".join([*filter(None, [self.title]), *lines, *filter(None, [self.note])])
 
     __str__ = text
 
-    def html(self, most: int = MOST_ROWS) -> str:
+    def html(self, most: int | None = MOST_ROWS) -> str:
         """The same as an HTML table, every cell escaped."""
-        shown, skipped = ends(self.rows, most)
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell(v))}</td>" for v in row) + "</tr>" for row in shown)
+        rows, skipped = ends(self.rows, most)
+        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        tagged = [("th", self.columns), *(("td", row) for row in self.cells(rows))]
+        lines = ["".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row) for tag, row in tagged]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        table = f"<table>{title}{body}</table>" if self.columns else ""
         left_out = f"<p>{skipped} rows in the middle left out.</p>" if skipped else ""
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"<table><tr>{head}</tr>{body}</table>{left_out}{note}"
+        note = f"<p>{html.escape(self.note)}</p>".replace("\n", "<br>") if self.note else ""
+        return table + left_out + note
 
     def markdown(self) -> str:
-        """The same as a Markdown table, all rows."""
-        rows = [[cell(value).replace("|", "\\|") for value in row] for row in self.rows]
-        lines = [[*self.columns], ["---"] * len(self.columns), *rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        """The same as a Markdown table, all rows, numbers to the right."""
+        columns = list(zip(self.columns, *self.cells(self.rows), strict=True))
+        marked = [(name, "---:" if numeric(column) else "---", *column) for name, *column in columns]
+        lines = [f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |" for line in zip(*marked, strict=True)]
+        title, note = [f"**{self.title}**", ""] if self.title else [], ["", self.note] if self.note else []
+        return "\n".join([*title, *lines, *note])
 
     def csv(self) -> str:
         """The same as CSV, all rows and all digits; a missing cell is empty."""
@@ -76,19 +89,62 @@ class Table:
         return text.getvalue()
 
 
-def ends(rows: Sequence[Any], most: int) -> tuple[list[Any], int]:
+class Record:
+    """A result that prints as its table, as HTML in a notebook, and in at most 15 lines at a prompt.
+
+    A subclass is a dataclass with `repr=False`, and gives `table()`. Printing computes nothing.
+    """
+
+    def table(self) -> Table:
+        """One row of the fields, if a subclass gives nothing better."""
+        fields = self.as_dict()
+        return Table(list(fields), [list(fields.values())])
+
+    def __str__(self) -> str:
+        return self.table().text()
+
+    def __repr__(self) -> str:
+        lines, skipped = ends(str(self).splitlines(), MOST_LINES - 1)
+        if skipped:
+            lines.insert(len(lines) // 2, f"… {skipped} more lines …")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, for JSON, without those that are not shown (`repr=False`: tensors, long paths)."""
+        return {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr}  # type: ignore[arg-type]
+
+
+def as_json(value: Any) -> Any:
+    """A record as a dictionary, also inside lists and dictionaries."""
+    if isinstance(value, Record):
+        return value.as_dict()
+    if isinstance(value, Mapping):
+        return {key: as_json(one) for key, one in value.items()}
+    return [as_json(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def ends(rows: Sequence[Any], most: int | None) -> tuple[list[Any], int]:
     """The first and the last rows of a long table, and how many lie between."""
-    if len(rows) <= most:
+    if most is None or len(rows) <= most:
         return list(rows), 0
     return [*rows[: most // 2], *rows[-(most // 2) :]], len(rows) - most // 2 * 2
 
 
-def cell(value: Any) -> str:
+def numeric(column: Sequence[str]) -> bool:
+    """Whether every cell that is not empty is a number: such columns stand to the right."""
+    return all(text.lstrip("+-−")[:1].isdigit() or text in NO_NUMBER for text in column)
+
+
+def cell(value: Any, form: str = "") -> str:
     """A value as a table shows it: whole numbers without a point, others to six digits, None as nothing."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return (
-        str(int(value)) if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e9 else f"{value:.6g}"
-    )
+    if form:
+        return format(value, form)
+    whole = math.isfinite(value) and float(value).is_integer() and abs(value) < 1e9
+    return str(int(value)) if whole else f"{value:.6g}"

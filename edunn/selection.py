@@ -1,4 +1,4 @@
-"""Cross-validation and grid search: choices made on data that was not trained on, and never on the test part.
+"""Cross-validation and grid search: settings are chosen on data held out from training, never on the test part.
 
 def trial(train, validation, rate, strength):            # trains on one part, returns the score on the other
     model = SoftmaxClassifier(train.features.shape[1], 10)
@@ -24,18 +24,19 @@ from torch import Tensor
 
 from . import errors
 from .neighbours import NearestNeighbours
+from .results import Record, Table
 from .runtime.devices import generator
 
 
 def folds(samples: Any, count: int = 5, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
-    """`count` pairs (rest, part) of row indices: each sample is in exactly one part, and parts differ by one at most.
+    """Returns `count` pairs (rest, part) of row indices. Each sample is in one part; part sizes differ by at most one.
 
-    Where the targets are classes every part has its share of each: the samples of a class are shuffled and dealt out
+    Where the targets are classes, each part has its share of every class: the samples of a class are shuffled and dealt
     like cards, one class after the other. The same seed gives the same folds on every device.
     """
     total = len(samples)
     if not 2 <= count <= total:
-        raise errors.ConfigError(f"Expected from 2 folds to as many as there are samples, {total}; got {count}.")
+        raise errors.ConfigError(f"{total} samples can be split into 2 to {total} folds; got {count}.")
     order = torch.randperm(total, generator=generator(seed, int.from_bytes(b"folds", "big")))
     targets = getattr(samples, "targets", None)
     if targets is not None and not targets.dtype.is_floating_point:
@@ -61,9 +62,9 @@ class Trial:
         return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
 
-@dataclass(frozen=True)
-class Search:
-    """All trials in the order of the grid. The largest mean is chosen; of equal ones the first; nan never is."""
+@dataclass(frozen=True, repr=False)
+class Search(Record):
+    """All trials, in the order of the grid. The largest mean is chosen, of equal ones the first; never nan."""
 
     trials: tuple[Trial, ...]
 
@@ -88,30 +89,17 @@ class Search:
             for i, trial in enumerate(self.trials)
         ]
 
-    def __str__(self) -> str:
-        names = list(self.trials[0].settings)
-        cells = [[*names, "mean", "spread", ""]]
-        for i, trial in enumerate(self.trials):
-            mark = "← chosen" if i == self.chosen else ""
-            values = [f"{v:g}" if isinstance(v, float) else str(v) for v in trial.settings.values()]
-            cells.append([*values, f"{trial.mean:.4f}", f"{trial.spread:.4f}", mark])
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)]
-        return "\n".join(
-            "  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in cells
-        )
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in (*self.trials[0].settings, "mean", "spread"))
-        body = ""
-        for i, trial in enumerate(self.trials):
-            values = "".join(f"<td>{v}</td>" for v in trial.settings.values())
-            style = ' style="font-weight: bold"' if i == self.chosen else ""
-            body += f"<tr{style}>{values}<td>{trial.mean:.4f}</td><td>{trial.spread:.4f}</td></tr>"
-        return f"<table><tr>{head}</tr>{body}</table>"
+    def table(self) -> Table:
+        """One row a trial: its settings, the mean and spread of its scores, and a mark on the chosen one."""
+        rows = [
+            [*trial.settings.values(), trial.mean, trial.spread, "← chosen" if i == self.chosen else ""]
+            for i, trial in enumerate(self.trials)
+        ]
+        return Table([*self.trials[0].settings, "mean", "spread", ""], rows, formats={"mean": ".4f", "spread": ".4f"})
 
 
 def cross_validate(trial: Callable[..., float], samples: Any, count: int = 5, seed: int = 0, **settings: Any) -> Trial:
-    """trial(rest, part, **settings) for every fold; all settings that are compared should have the same folds."""
+    """Runs trial(rest, part, **settings) for every fold. Compare settings on the same folds: with the same seed."""
     scores = [float(trial(samples[rest], samples[part], **settings)) for rest, part in folds(samples, count, seed)]
     return Trial(settings, tuple(scores))
 
@@ -124,7 +112,7 @@ def grid_search(
     validation: Any = None,
     seed: int = 0,
 ) -> Search:
-    """Every combination of the grid's values, by cross-validation, or on a validation part if one is given.
+    """Tries every combination of the grid's values, by cross-validation, or on a validation part if one is given.
 
     Parameters
     ----------
@@ -133,7 +121,7 @@ def grid_search(
     folds, seed : the same folds for every combination
     """
     if not grid or not all(len(values) for values in grid.values()):
-        raise errors.ConfigError("Expected at least one value for each setting of the grid; got none.")
+        raise errors.ConfigError("The grid is empty. Give at least one value for each setting.")
     trials = []
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
@@ -153,9 +141,9 @@ def choose_k(
     validation: Any = None,
     weights: str = "uniform",
 ) -> Search:
-    """Finds how many neighbours should vote. They are searched once a fold, for the largest k; the rest is counting."""
+    """Chooses how many neighbours vote. They are searched once a fold, for the largest k; smaller k reuse them."""
     if not ks or min(ks) < 1:
-        raise errors.ConfigError(f"Expected values of k of 1 or more; got {list(ks)}.")
+        raise errors.ConfigError(f"k must be 1 or more; got {list(ks)}.")
     if validation is not None:
         parts = [(samples, validation)]
     else:

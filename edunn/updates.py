@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import check_number
+from .errors import ConfigError, check_number
+from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.reprs import ArgumentRepr
 
 
-class Rule:
+class Rule(ArgumentRepr):
     """Base of the update rules: a few state tensors for each parameter, and the step that all rules share.
 
     A rule of one's own overrides `direction`; one with a memory names its tensors in `buffers`.
@@ -37,8 +40,11 @@ class Rule:
         raise NotImplementedError
 
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
-        """Returns the optimiser of torch that takes the same steps."""
-        raise NotImplementedError
+        """Returns the optimiser of torch that takes the same steps, for `by="autograd"` and `descent.lockstep`."""
+        raise ConfigError(
+            f"{type(self).__name__} names no optimiser of torch. Give it a method twin(parameters, rate), or train "
+            f'with by="fast" or by="hand".'
+        )
 
     limit = ""  # `stability` over the largest curvature, as a formula
 
@@ -208,7 +214,7 @@ class AdamW(Adam):
         return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
 
 
-class Schedule:
+class Schedule(ArgumentRepr):
     """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
 
     `epoch` is 0 at the start and fractional within an epoch.
@@ -218,6 +224,12 @@ class Schedule:
 
     def __call__(self, epoch: float, epochs: float) -> float:
         raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 class Constant(Schedule):
@@ -295,3 +307,13 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "linear": LinearDecay,
     "inverse-time": InverseTimeDecay,
 }
+
+
+def named(name: str, **options: Any) -> Rule:
+    """Returns the update rule of that name: `named("adam", beta1=0.8)`."""
+    return names.create(name, RULES, "rule", **options)
+
+
+def named_schedule(name: str, **options: Any) -> Schedule:
+    """Returns the schedule of that name: `named_schedule("step", every=5)`."""
+    return names.create(name, SCHEDULES, "schedule", **options)

@@ -15,7 +15,7 @@ from typing import Any
 from documentation import conventions, parts, pictures
 
 from edunn import lessons
-from edunn.exercises import blanks
+from edunn.exercises import EXERCISES
 from edunn.figures import save
 from edunn.lessons import Lesson, Row
 from edunn.lessons.engine import shown
@@ -80,7 +80,7 @@ def page(every: dict[str, Lesson]) -> str:
     for lesson in every.values():
         lines += [f"## {lesson.name}\n", f"**{lesson.question}** (lecture {lesson.lecture})\n",
                   f"```text\n{lesson.derivation}\n```\n"]  # fmt: skip
-        mine = [e.name for e in blanks.EXERCISES.values() if e.lesson == lesson.name]
+        mine = [e.name for e in EXERCISES.values() if e.lesson == lesson.name]
         if mine:
             lines.append("Exercises: " + ", ".join(f"`edunn exercise {name}`" for name in mine) + "\n")
         lines += [f"![{name.replace('_', ' ')}](images/lessons/{name}.png)\n" for name in lesson.figures]
@@ -104,7 +104,7 @@ def index(every: dict[str, Lesson]) -> str:
              "| lesson | lecture | the question it answers |", "| --- | --- | --- |"]  # fmt: skip
     lines += [f"| [{k.name}](lessons.md#{k.name}) | {k.lecture} | {cell(k.question)} |" for k in every.values()]
     lines += ["", "## Exercises\n", "| exercise | formula |", "| --- | --- |"]
-    lines += [f"| `{e.name}` | {cell(e.formula)} |" for e in blanks.EXERCISES.values()]
+    lines += [f"| `{e.name}` | {cell(e.formula)} |" for e in EXERCISES.values()]
     return "\n".join(lines) + "\n"
 
 

@@ -172,7 +172,8 @@ def test_a_held_mask_stays_and_refuses_another_shape():
         (lambda: Chain(nn.Linear(2, 2)), "Linear has no input_gradient"),
         (lambda: TwoLayerNet(3, 2, activation="rely"), "Did you mean 'relu'"),
         (lambda: TwoLayerNet(3, 2, scale="glorot"), "number or one of auto, xavier, kaiming; got 'glorot'"),
-        (lambda: TwoLayerNet(3, 2, labels="words"), "classes, bits, signs or real; got 'words'"),
+        (lambda: TwoLayerNet(64, 100, 10), r"the hidden one by name: TwoLayerNet\(64, 10, hidden=100\)"),
+        (lambda: TwoLayerNet(3, 2, predicts="words"), "predicts is one of real, bits, signs, classes; got 'words'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -269,9 +270,9 @@ def test_prediction_is_without_dropout_and_leaves_the_mode():
     torch.testing.assert_close(model.probabilities(features).sum(-1), torch.ones(5))
     labels = model.predict(features)
     assert float(model.score(features, labels)) == 1
-    signs = TwoLayerNet(4, 1, labels="signs")
+    signs = TwoLayerNet(4, 1, predicts="signs")
     assert set(signs.predict(features).tolist()) <= {-1, 1}
-    real = TwoLayerNet(4, 1, labels="real")
+    real = TwoLayerNet(4, 1, predicts="real")
     assert real.metric == "r2"
     with torch.no_grad():
         assert float(real.score(features, real(features))) == 1

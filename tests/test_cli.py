@@ -279,7 +279,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
     ("argv", "message"),
     [
         (["train"], "Expected a config file"),
-        (["train", "nowhere.toml"], "there is no nowhere.toml"),
+        (["train", "nowhere.toml"], "There is no config file nowhere.toml"),
         (["train", "{softmax}", "--set", "train.rat=1"], "Did you mean 'rate'?"),
         (["train", "{softmax}", "--set", "loss.kind=cross-entrpy"], "Did you mean 'cross-entropy'?"),
         (["train", "{softmax}", "--set", "loss.smoothing=0.1"], "Unknown config key loss.smoothing"),
@@ -289,14 +289,17 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs as a whole number of 1 or more"),
         (["train", "{softmax}", "--set", "loss=hinge"], "two classes; the data has 10"),
         (["train", "{moons}", "--set", "loss=zero-one"], "no useful gradient"),
-        (["train", "{moons}", "--set", "model.labels=signs"], "Unknown config key model.labels"),
+        (["train", "{moons}", "--set", "model.predicts=signs"], "Unknown config key model.predicts"),
         (["train", "{moons}", "--set", "model.outputs=5"], "Unknown config key model.outputs"),
-        (["train", "{moons}", "--set", "model.scale=large"], "Expected model.scale as a number; got 'large'"),
-        (["train", "{softmax}", "--set", "penalty.strength=true"], "Expected penalty.strength as a number; got True"),
-        (["train", "{softmax}", "--set", "loss.label_smoothing=abc"], "Expected loss.label_smoothing as a number"),
-        (["train", "{softmax}", "--set", "run.name=../elsewhere"], "Expected run.name as the name of a folder"),
+        (["train", "{moons}", "--set", "model.scale=large"], "model.scale must be a number; got 'large'"),
+        (["train", "{softmax}", "--set", "penalty.strength=true"], "penalty.strength must be a number; got True"),
+        (["train", "{softmax}", "--set", "loss.label_smoothing=abc"], "loss.label_smoothing must be a number"),
+        (["train", "{softmax}", "--set", "run.name=../elsewhere"], "run.name becomes the name of a folder"),
         (["train", "{softmax}", "--set", "train.tolerance=-1"], "Expected a tolerance of 0 or more"),
-        (["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"], "Expected --by hand beside --resume"),
+        (
+            ["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"],
+            "A run by autograd keeps no checkpoint",
+        ),
         (["train", "{softmax}", "--set", "model=linear-regression"], "takes one score a class"),
         (["train", "{softmax}", "--set", "data.validaton=0.2"], "validaton"),
         (["train", "{softmax}", "--set", "data.name=digit"], "Did you mean 'digits'?"),
@@ -305,7 +308,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--dtype", "float16"], "Expected a dtype float32 or float64"),
         (["train", "{line}", "--set", "model.weight=[[1, 2]]"], "Expected model.weight of shape (1, 1)"),
         (["train", "{line}", "--set", "loss=cross-entropy"], "is for classes; the target is real"),
-        (["train", "--resume", "nowhere"], "Expected config.toml in nowhere"),
+        (["train", "--resume", "nowhere"], "nowhere has no config.toml"),
         (["train", "{softmax}", "--resume"], "Expected --out DIR beside --resume"),
         (["train", "{softmax}", "--colour"], "unrecognized arguments: --colour"),
         (["predict", "nowhere", "new.csv"], "Expected the folder of a run at nowhere"),
@@ -355,7 +358,7 @@ def test_a_folder_with_files_is_not_written_over(elsewhere: Path, capsys: Captur
     (elsewhere / "mine" / "thesis.txt").write_text("draft")
     code, _, err = edunn("train", CONFIGS / "line_regression.toml", "--out", "mine", capsys=capsys)
     assert code == 2
-    assert "Expected an empty or new folder" in err
+    assert "holds files and is not overwritten" in err
     assert [p.name for p in (elsewhere / "mine").iterdir()] == ["thesis.txt"]
 
 

@@ -56,7 +56,7 @@ def test_features_of_a_folder(capsys, pictures, tmp_path):
 WRONG = {
     "kind": (["--kind", "hgo"], "Did you mean 'hog'"),
     "option": (["--set", "bin=3"], "Did you mean 'bins'"),
-    "set": (["--set", "bins"], "Expected an override"),
+    "set": (["--set", "bins"], "An override is written KEY=VALUE"),
     "out": (["--out", "f.csv"], "ends in .npz"),
     "folder": (["--out", "nowhere/f.npz"], "there is no nowhere"),
     "device": (["--device", "gpu"], "Unknown device 'gpu'"),

@@ -11,7 +11,7 @@ import torch
 import edunn
 from edunn.data import Samples
 from edunn.descent import Descent
-from edunn.descent.fast import Captured
+from edunn.descent.fast import CudaGraphSteps
 from edunn.experiment import train
 from edunn.losses import LOSSES, SquaredError
 from edunn.runtime.rows import Rows
@@ -74,14 +74,14 @@ def test_a_run_takes_the_same_batches_and_the_same_steps(rule: str) -> None:
 def test_a_recorded_block_takes_the_steps_of_the_readable_loop(rule: str, batch_size: int) -> None:
     samples = edunn.data.TOYS["blobs"](samples=200).to("cuda")
     weights = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         model = edunn.models.SoftmaxClassifier(2, 3, scale=0.1, dtype=torch.float64).cuda()
         loops = {"epochs": 4, "snapshots": 7, "schedule": edunn.updates.SCHEDULES["cosine"]()}
         penalty, step = edunn.penalties.L2(0.01), edunn.updates.RULES[rule]()
         run = Descent(
             model, edunn.losses.CrossEntropy(), samples, 0.05, batch_size, penalty=penalty, rule=step, **loops
         )
-        assert isinstance(run.stepper(by), Captured) == (by == "hand")
+        assert isinstance(run.stepper(by), CudaGraphSteps) == (by == "fast")
         history = run.go(by)
         weights.append([model.weight.detach()] + [kept["weight"] for _, kept in history.snapshots])
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-11, atol=1e-12)
@@ -93,9 +93,9 @@ def test_a_stack_of_runs_there_is_each_of_them_alone() -> None:
     base = Descent(model, edunn.losses.CrossEntropy(), samples, 0.05, 32, epochs=4, penalty=edunn.penalties.L2(0.01))
     runs = [edunn.descent.stack.vary(base, rate=rate, strength=s) for rate in (0.01, 0.1) for s in (0.0, 0.1)]
     alone = copy.deepcopy(runs)
-    edunn.descent.stack.together(runs)
+    edunn.descent.stack.train_together(runs)
     for run, other in zip(runs, alone, strict=True):
-        other.go("plain")
+        other.go("hand")
         torch.testing.assert_close(run.model.weight, other.model.weight, rtol=1e-11, atol=1e-12)
 
 

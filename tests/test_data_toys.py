@@ -237,8 +237,8 @@ def test_load_hands_options_on() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("digts", {}, DataError, "'digts' is neither .*. Did you mean 'digits'"),
-        ("", {}, DataError, "neither the name of a data set nor a path"),
+        ("digts", {}, DataError, "'digts' is neither a data set's name nor the path of one. Did you mean 'digits'"),
+        ("", {}, DataError, "'' is neither a data set's name"),
         ("nowhere.csv", {}, DataError, "at 'nowhere.csv' there is nothing"),
         ("no/where", {}, DataError, "there is nothing"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edunn import data as edunn_data
 from edunn.data import Samples
-from edunn.descent import ByHand, Descent, Progress, descend
+from edunn.descent import ByHand, Descent, Loop, Progress, descend
 from edunn.descent.lockstep import lockstep
 from edunn.errors import ConfigError, DataError, DtypeError, EdunnError, GradientError, LabelError, ShapeError
 from edunn.history import History
@@ -82,14 +82,15 @@ def assert_same_bits(first: torch.nn.Module, second: torch.nn.Module) -> None:
 
 
 class Watcher(LinearRegression):
-    """Notes the batches that it is given gradients for: the only feature of a sample is its number."""
+    """Notes the batches that it trains on: the only feature of a sample is its number."""
 
     def __init__(self) -> None:
         super().__init__(1, dtype=torch.float64)
         self.batches: list[list[int]] = []
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        self.batches.append(features[:, 0].int().tolist())
+        if self.training:  # the check before the first step is not
+            self.batches.append(features[:, 0].int().tolist())
         return super().gradients(features, upstream)
 
 
@@ -155,6 +156,24 @@ def test_the_partial_batch_is_divided_by_its_own_size() -> None:
             bx, by = x.numpy()[rows], y.numpy()[rows]
             w -= 0.1 * 2 / len(rows) * np.sum((w * bx - by) * bx)
     assert model.weight.item() == pytest.approx(w, rel=1e-13)
+
+
+@pytest.mark.parametrize("limits", [{}, {"snapshots": 5}, {"steps": 9}, {"steps": 9, "snapshots": 2}], ids=str)
+@pytest.mark.parametrize("block", [1, 3, 16])
+@pytest.mark.parametrize("batch_size", [None, 1, 4, 5, 22])
+def test_blocks_are_the_batches_of_the_epoch(batch_size: int | None, block: int, limits: dict[str, int]) -> None:
+    """Whatever a stepper takes at once: the same batches in their order, and a block ends where a snapshot is due."""
+    run = Descent(Watcher(), SquaredError(), numbered(23), 1e-9, batch_size, seed=3, **limits)  # type: ignore[arg-type]
+    loop = Loop(run, "hand")
+    loop.stepper.block = block
+    expected = [features[:, 0].tolist() for features, _ in run.batches(0)][: limits.get("steps")]
+    found, ends = [], []
+    for features, targets in loop.blocks():
+        assert torch.equal(features[..., 0], targets)
+        found += features[..., 0].tolist()
+        ends.append(len(found))
+    assert found == expected
+    assert set(range(5, len(found), 5)) <= set(ends) or limits.get("snapshots") != 5
 
 
 @pytest.mark.parametrize(
@@ -783,7 +802,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     ),
     "patience without validation": ({"patience": 3}, ConfigError, "a validation part to stop by patience"),
     "tolerance without evaluation": ({"tolerance": 0.1, "evaluate": 0}, ConfigError, "evaluate of 1 or more to stop"),
-    "by luck": ({"by": "luck"}, ConfigError, "by='hand', 'plain' or 'autograd'; got 'luck'"),
+    "by luck": ({"by": "luck"}, ConfigError, "by is 'fast', 'hand' or 'autograd'; got 'luck'"),
     "no samples": ({"data": three_classes()[:0]}, DataError, "at least one training sample; got none"),
     "no targets": ({"data": Samples(randn(5, 4))}, DataError, "samples with targets"),
     "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "samples with targets"),
@@ -821,7 +840,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "another dtype": (
         {"data": three_classes().to(dtype=torch.float32)},
         DtypeError,
-        r"features are torch\.float32 and the weights torch\.float64",
+        r"features are torch\.float32 on cpu, and the model is torch\.float64",
     ),
     "a loss of one score for many": (
         {"loss": BinaryCrossEntropy()},

@@ -75,7 +75,7 @@ class TestPlantedInAModel:
         assert not certificate.passed
         return {(one.term, one.parameter): one.names for one in diagnosis.explain(certificate)}
 
-    def test_a_slip_in_the_loss_is_named_in_every_row_that_it_spoils(self):
+    def test_a_mistake_in_the_loss_is_named_in_every_row_that_it_spoils(self):
         class Wrong(losses.CrossEntropy):
             def pointwise_gradient(self, scores, targets):
                 return torch.softmax(scores, -1) - self.distribution(scores, targets).roll(1, -1)
@@ -84,7 +84,7 @@ class TestPlantedInAModel:
         assert set(found) >= {("loss", "scores"), ("data", "weight"), ("data", "bias"), ("total", "weight")}
         assert {names[0] for names in found.values()} == {"off by one class"}
 
-    def test_a_slip_in_the_model(self):
+    def test_a_mistake_in_the_model(self):
         class Wrong(models.SoftmaxClassifier):
             def gradients(self, features, upstream):
                 return {**super().gradients(features, upstream), "bias": upstream.sum().expand(3)}
@@ -94,7 +94,7 @@ class TestPlantedInAModel:
         assert found.keys() == {("data", "bias")}
         assert found["data", "bias"][0] in ("bias summed over everything", "zero")
 
-    def test_a_slip_in_the_penalty_shows_in_its_own_term_and_in_the_total(self):
+    def test_a_mistake_in_the_penalty_shows_in_its_own_term_and_in_the_total(self):
         class Wrong(penalties.L2):
             def gradient(self, weight):
                 return self.strength * weight
@@ -135,7 +135,7 @@ def test_every_mistake_of_the_table_says_what_it_is_and_where():
 
 def test_several_explanations_are_listed_and_the_likeliest_comes_first():
     # with one class score and N = 2, "1/N forgotten" and "a factor 2 too many" give the same gradient
-    scene = diagnosis.Scene("loss", "scores", torch.tensor([2.0, 4.0]), torch.tensor([1.0, 2.0]), samples=2)
-    found = diagnosis.diagnose(scene)
+    wrong = diagnosis.WrongGradient("loss", "scores", torch.tensor([2.0, 4.0]), torch.tensor([1.0, 2.0]), samples=2)
+    found = diagnosis.diagnose(wrong)
     assert found.names[:2] == ("1/N forgotten", "factor 2 too many")
     assert "; or: " in str(found)

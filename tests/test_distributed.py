@@ -17,9 +17,10 @@ from torch import Tensor
 
 from edunn import landscape
 from edunn.data import Samples
-from edunn.descent import ByHand, Descent, Progress, descend
+from edunn.descent import ByHand, Descent, Loop, Progress, descend
 from edunn.errors import ConfigError, RunError
-from edunn.experiment import RunFolder
+from edunn.experiment import RunFolder, share
+from edunn.experiment.sharing import SharedStep
 from edunn.history import History
 from edunn.landscape import Surface, directions
 from edunn.losses import (
@@ -36,7 +37,7 @@ from edunn.losses import (
 from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.runtime import devices
-from edunn.runtime.processes import Alone, Place, Ranks, ranks, seconds_of
+from edunn.runtime.processes import OneProcess, Place, Processes, ranks, seconds_of
 from edunn.updates import RULES, SCHEDULES, CosineDecay, Momentum
 
 T = TypeVar("T")
@@ -58,14 +59,14 @@ class Meeting:
         values.copy_(total)
 
 
-class Threaded(Ranks):
+class Threaded(Processes):
     """A rank whose sums are made in a `Meeting`: all else is what it is over gloo."""
 
     def __init__(self, rank: int, meeting: Meeting) -> None:
         self.place, self.meeting = Place(rank, len(meeting.brought)), meeting
-        self.crew, self.split = self, self.split_up
+        self.split = self.split_up
         self.size, self.rows = 0, slice(0, 0)
-        self.working = self.called = self.stopping = False
+        self.working = self.interrupted = self.stopping = False
         self.buffer = None
 
     def total(self, values: Tensor) -> Tensor:
@@ -117,11 +118,11 @@ def alone_and_together(
 ) -> tuple[tuple[Any, History], list[tuple[Any, History]]]:
     """The same run by one process and by several: model and history of each."""
 
-    def run(crew: Any = None) -> tuple[Any, History]:
+    def run(here: OneProcess) -> tuple[Any, History]:
         own, rest = copy.deepcopy(model), copy.deepcopy(options)
-        return own, descend(own, copy.deepcopy(loss), part, crew=crew, **rest)
+        return own, descend(own, copy.deepcopy(loss), part, loop=share(here), **rest)
 
-    return run(), on_each(world, run)
+    return run(OneProcess()), on_each(world, run)
 
 
 def assert_same_run(alone: tuple[Any, History], together: list[tuple[Any, History]], **close: float) -> None:
@@ -149,8 +150,8 @@ LOSSES = {
     "squared": (LinearRegression(4, dtype=torch.float64), SquaredError(), "real"),
     "absolute": (LinearRegression(4, dtype=torch.float64), AbsoluteError(), "real"),
     "bce": (LogisticRegression(4, dtype=torch.float64), BinaryCrossEntropy(), "bits"),
-    "logistic": (LogisticRegression(4, labels="signs", dtype=torch.float64), Logistic(), "signs"),
-    "hinge": (LinearSVM(4, 1, labels="signs", dtype=torch.float64), Hinge(), "signs"),
+    "logistic": (LogisticRegression(4, predicts="signs", dtype=torch.float64), Logistic(), "signs"),
+    "hinge": (LinearSVM(4, 1, predicts="signs", dtype=torch.float64), Hinge(), "signs"),
 }
 
 
@@ -192,12 +193,12 @@ def test_every_penalty_counts_once(penalty: Penalty) -> None:
 )
 def test_layers_that_see_a_whole_batch(extra: dict[str, Any], batch_size: int | None) -> None:
     """Statistics, the running ones too, are those of the whole batch, and masks are rows of the whole batch's mask."""
-    net = TwoLayerNet(4, 6, 3, seed=3, dtype=torch.float64, **extra)
+    net = TwoLayerNet(4, 3, hidden=6, seed=3, dtype=torch.float64, **extra)
     options = {"rate": 0.05, "epochs": 4, "batch_size": batch_size, "penalty": L2(1e-3)}
     # a batch of 3 has a variance near 0 now and then, and what is divided by it loses digits
     close = {"rtol": 1e-9, "atol": 1e-11} if batch_size == 3 else CLOSE
     alone, together = alone_and_together(4, net, CrossEntropy(), samples("classes"), **options)
-    assert all(getattr(layer, "crew", None) is None for model, _ in together for layer in model.modules())
+    assert all(getattr(layer, "shared", None) is None for model, _ in together for layer in model.modules())
     assert_same_run(alone, together, **close)
 
 
@@ -230,12 +231,12 @@ def test_goes_on_to_the_same_bits() -> None:
     part = samples("classes")
     options = {"rate": 0.3, "batch_size": 10, "schedule": CosineDecay(), "epochs": 6}
 
-    def whole(crew: Threaded) -> Any:
+    def whole(here: Threaded) -> Any:
         model = copy.deepcopy(SOFTMAX)
-        descend(model, CrossEntropy(), part, rule=Momentum(), crew=crew, **options)
+        descend(model, CrossEntropy(), part, rule=Momentum(), loop=share(here), **options)
         return model
 
-    def broken(crew: Threaded) -> Any:
+    def broken(here: Threaded) -> Any:
         model, rule, kept = copy.deepcopy(SOFTMAX), Momentum(), {}
 
         def stop(at: Progress) -> None:
@@ -243,8 +244,8 @@ def test_goes_on_to_the_same_bits() -> None:
                 kept.update(at=copy.deepcopy(at))
                 raise KeyboardInterrupt
 
-        descend(model, CrossEntropy(), part, rule=rule, crew=crew, after_epoch=stop, **options)
-        descend(model, CrossEntropy(), part, rule=rule, crew=crew, progress=kept["at"], **options)
+        descend(model, CrossEntropy(), part, rule=rule, loop=share(here), after_epoch=stop, **options)
+        descend(model, CrossEntropy(), part, rule=rule, loop=share(here), progress=kept["at"], **options)
         return model
 
     for one, other in zip(on_each(2, whole), on_each(2, broken), strict=True):
@@ -254,14 +255,14 @@ def test_goes_on_to_the_same_bits() -> None:
 
 @pytest.mark.parametrize("batch_size", [None, 10, 1], ids=["full", "mini", "single"])
 def test_an_interrupt_of_one_ends_all_at_one_step(batch_size: int | None) -> None:
-    def run(crew: Threaded) -> tuple[Any, History]:
+    def run(here: Threaded) -> tuple[Any, History]:
         def call(at: Progress) -> None:
-            if at.epoch == 2 and crew.place.rank == 1:
-                crew.called = True  # what the signal handler does
+            if at.epoch == 2 and here.place.rank == 1:
+                here.interrupted = True  # what the signal handler does
 
         model = copy.deepcopy(SOFTMAX)
         options = {"rate": 0.1, "batch_size": batch_size, "epochs": 50, "after_epoch": call}
-        return model, descend(model, CrossEntropy(), samples("classes"), crew=crew, **options)
+        return model, descend(model, CrossEntropy(), samples("classes"), loop=share(here), **options)
 
     (first, history), (second, other) = on_each(2, run)
     assert history.status == other.status == "interrupted"
@@ -272,21 +273,29 @@ def test_an_interrupt_of_one_ends_all_at_one_step(batch_size: int | None) -> Non
 
 
 def test_torch_optim_is_for_one_process() -> None:
-    with pytest.raises(ConfigError, match="Expected by='hand' for a run of several processes"):
+    with pytest.raises(ConfigError, match="A run of several processes is by='fast' or by='hand'"):
         on_each(
-            2, lambda crew: descend(SOFTMAX, CrossEntropy(), samples("classes"), rate=0.1, by="autograd", crew=crew)
+            2,
+            lambda here: descend(
+                SOFTMAX, CrossEntropy(), samples("classes"), rate=0.1, by="autograd", loop=share(here)
+            ),
         )
 
 
-def test_a_single_sample_takes_the_quick_steps_and_a_batch_is_shared() -> None:
-    crew = Threaded(0, Meeting(1))
-    made = {size: Descent(SOFTMAX, CrossEntropy(), samples("classes"), 0.1, size, crew=crew) for size in (1, 10)}
-    assert made[1].sharing is None
-    assert not isinstance(made[1].stepper("hand"), ByHand)
-    assert made[10].sharing is crew
-    stepper = made[10].stepper("hand")
-    assert isinstance(stepper, ByHand)
-    assert stepper.crew is crew
+def test_a_single_sample_takes_the_fast_steps_and_a_batch_is_shared() -> None:
+    loop = share(Threaded(0, Meeting(1)))
+    made = {size: Descent(SOFTMAX, CrossEntropy(), samples("classes"), 0.1, size, loop=loop) for size in (1, 10)}
+    assert not isinstance(made[1].stepper("fast"), ByHand)
+    assert type(made[1].stepper("hand")) is ByHand
+    for by in ("fast", "hand"):
+        assert type(made[10].stepper(by)) is SharedStep
+
+
+def test_a_shared_run_is_in_full_precision() -> None:
+    model, part = SoftmaxClassifier(4, 3), samples("classes").to(dtype=torch.float32)
+    run = Descent(model, CrossEntropy(), part, 0.1, 10, precision="bf16", loop=share(Threaded(0, Meeting(1))))
+    with pytest.raises(ConfigError, match="Precision 'bf16' is for one process"):
+        run.stepper("fast")
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------
@@ -330,11 +339,11 @@ def test_places_that_cannot_be(environment: dict[str, str], message: str) -> Non
 
 def test_alone_is_what_a_plain_python_gets() -> None:
     here = ranks()
-    assert type(here) is Alone
-    assert here.crew is None
+    assert type(here) is OneProcess
+    assert share(here) is Loop
     assert here.leads
     assert here.lead(lambda: 3) == here.each(lambda: 3) == 3
-    assert here.collected(lambda: "a") == ["a"]
+    assert here.collect(lambda: "a") == ["a"]
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "nan", "inf", "soon"])
@@ -382,10 +391,10 @@ def test_what_a_killed_start_leaves_is_nothing(tmp_path: Path) -> None:
     folder.write(".config.toml.17.part", "half a conf")
     assert not folder.begun()
     folder.check_free(leftovers=True)
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free()
     folder.write("notes.txt", "mine")
-    with pytest.raises(RunError, match="Expected an empty or new folder"):
+    with pytest.raises(RunError, match="holds files and is not overwritten"):
         folder.check_free(leftovers=True)
     folder.write("config.toml", "")
     with pytest.raises(RunError, match="edunn train --resume"):
@@ -412,7 +421,7 @@ def over_a_plane(model: Any, loss: Loss, **options: Any) -> Callable[[Any], Surf
     )
 
 
-NET = TwoLayerNet(4, 5, 3, activation="tanh", seed=1, dtype=torch.float64)
+NET = TwoLayerNet(4, 3, hidden=5, activation="tanh", seed=1, dtype=torch.float64)
 SURFACES = {
     "direct, factored": one_feature(BinaryCrossEntropy(), "bits", method="direct"),
     "direct, plain": one_feature(Hinge(), "signs", method="direct"),
@@ -430,10 +439,10 @@ SURFACES = {
 @pytest.mark.parametrize("name", SURFACES)
 def test_surfaces(name: str) -> None:
     make = SURFACES[name]
-    alone = make(Alone.split)
+    alone = make(OneProcess.split)
 
-    def read(crew: Threaded) -> tuple[Surface, dict[str, Any]]:
-        surface = make(crew.split)
+    def read(here: Threaded) -> tuple[Surface, dict[str, Any]]:
+        surface = make(here.split)
         return surface, surface.basins(0.1, 40).summary()
 
     # plateaus and curvature are cached properties, whose one lock threads would wait for: see test_torchrun.py
@@ -448,5 +457,5 @@ def test_fewer_rows_than_ranks_are_not_shared() -> None:
     make = lambda split: landscape.grid(  # noqa: E731
         part.features[:, 0], part.targets, BinaryCrossEntropy(), (-1, 1, 2), (-1, 1, 9), split=split
     )
-    for surface in on_each(3, lambda crew: make(crew.split)):
-        assert torch.equal(surface.values, make(Alone.split).values)
+    for surface in on_each(3, lambda here: make(here.split)):
+        assert torch.equal(surface.values, make(OneProcess.split).values)

@@ -14,7 +14,7 @@ from documentation import parts, pictures
 
 from edunn import lessons
 from edunn.cli import COMMANDS
-from edunn.exercises.blanks import EXERCISES
+from edunn.exercises import EXERCISES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

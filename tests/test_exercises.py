@@ -1,4 +1,4 @@
-"""Exercises: cut from the source as it stands, unfinished as they come, right with the package's own code."""
+"""Exercises: cut from the package's source, unfinished as written, right with the package's own code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from edunn import cli, exercises, lessons
 from edunn.errors import ConfigError, EdunnError
-from edunn.exercises import blanks
+from edunn.exercises import EXERCISES, cut, write_blank
 
 Capture = pytest.CaptureFixture[str]
-every = pytest.mark.parametrize("name", blanks.EXERCISES)
+every = pytest.mark.parametrize("name", EXERCISES)
 
 
 def graded(path: Path) -> exercises.Grade:
@@ -25,26 +25,27 @@ def graded(path: Path) -> exercises.Grade:
 
 
 @every
-def test_unfinished_as_it_comes_and_right_with_the_package_s_code(name: str, tmp_path: Path) -> None:
+def test_unfinished_as_written_and_right_with_the_package_s_code(name: str, tmp_path: Path) -> None:
     blank, solved = tmp_path / "blank.py", tmp_path / "solved.py"
-    blank.write_text(blanks.text(name), encoding="utf-8")
-    solved.write_text(blanks.text(name, solution=True), encoding="utf-8")
+    blank.write_text(write_blank(name), encoding="utf-8")
+    solved.write_text(write_blank(name, solution=True), encoding="utf-8")
     with pytest.raises(exercises.Unfinished, match="fill in the blanks"):
         graded(blank)
-    assert graded(solved).status == "right", graded(solved).message
+    grade = graded(solved)
+    assert (grade.task, grade.status) == (name, "right"), grade.message
 
 
 @every
 def test_no_solution_in_sight(name: str) -> None:
     """No right-hand side of the source stands in the student's file, and no comment of it."""
-    exercise, student = blanks.EXERCISES[name], blanks.text(name)
-    for piece in exercise.pieces:
+    exercise, student = EXERCISES[name], write_blank(name)
+    for piece in (function for one in exercise.cut for function in one.functions):
         source = textwrap.dedent(inspect.getsource(piece))
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Assign | ast.Return | ast.AugAssign) and node.value is not None:
                 said = ast.unparse(node.value)
                 assert len(said) < 4 or f"= {said}" not in student.replace("self.", "")
-                assert f"return {said}\n" not in student.partition("class Graded")[0]
+                assert f"return {said}\n" not in student.partition("class HandIn")[0]
         for line in source.splitlines():
             if line.strip().startswith("#"):
                 assert line.strip() not in student
@@ -52,19 +53,20 @@ def test_no_solution_in_sight(name: str) -> None:
 
 @every
 def test_the_solution_is_the_source(name: str) -> None:
-    exercise, solved = blanks.EXERCISES[name], blanks.text(name, solution=True)
-    for piece in exercise.pieces:
+    exercise, solved = EXERCISES[name], write_blank(name, solution=True)
+    for piece in (function for one in exercise.cut for function in one.functions):
         for line in textwrap.dedent(inspect.getsource(piece)).splitlines():
             assert line in solved
 
 
 @every
 def test_each_names_its_formula_its_file_and_a_lesson_that_exists(name: str) -> None:
-    exercise = blanks.EXERCISES[name]
-    student = blanks.text(name)
+    exercise = EXERCISES[name]
+    student = write_blank(name)
     assert exercise.formula in student
-    assert exercise.source_file in student
-    assert (Path(__file__).parent.parent / exercise.source_file).is_file()
+    for one in exercise.cut:
+        assert one.file in student
+        assert (Path(__file__).parent.parent / one.file).is_file()
     assert exercise.lesson == "" or exercise.lesson in lessons.lessons()
     assert max(map(len, student.splitlines())) <= 120
 
@@ -78,7 +80,7 @@ def test_each_names_its_formula_its_file_and_a_lesson_that_exists(name: str) -> 
     ],
 )
 def test_a_wrong_answer_is_wrong(name: str, filled: str, says: str, tmp_path: Path) -> None:
-    text = blanks.text(name)
+    text = write_blank(name)
     lines = [line for line in text.splitlines() if "raise NotImplementedError" not in line and " = ..." not in line]
     path = tmp_path / "mine.py"
     path.write_text("\n".join(lines).replace("return ...", f"return {filled}"), encoding="utf-8")
@@ -95,7 +97,7 @@ def test_blanks_keep_loops_and_names() -> None:
         if k == y:
             total += k * y
     return total"""
-    assert blanks.blanked(source).splitlines() == [
+    assert cut.blank_out(source).splitlines() == [
         "def f(x: int, y: int = 2) -> int:",
         '    """What it does."""',
         '    raise NotImplementedError("fill in the blanks, then delete this line")',
@@ -108,8 +110,8 @@ def test_blanks_keep_loops_and_names() -> None:
 
 
 def test_an_unknown_exercise_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"Expected an exercise; got 'hing'\. Did you mean 'hinge'"):
-        blanks.text("hing")
+    with pytest.raises(ConfigError, match=r"Unknown exercise 'hing'\. Did you mean 'hinge'"):
+        write_blank("hing")
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def test_an_unknown_exercise_names_the_nearest() -> None:
 def test_list(capsys: Capture) -> None:
     assert cli.main(["exercise", "--list", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["exercises"]
-    assert len(told) >= 12
+    assert {"hinge", "dropout", "softmax-classifier", "adam", "numeric-gradient"} <= {one["name"] for one in told}
     assert all(list(one) == ["name", "lesson", "formula"] for one in told)
 
 
@@ -129,8 +131,8 @@ def test_written_graded_solved(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["check", str(mine)]) == 1
     assert cli.main(["exercise", "cross-entropy", "--solution", "--out", str(solved), "--quiet"]) == 0
     assert cli.main(["check", str(solved)]) == 0
-    assert cli.main(["exercise", "cross-entropy", "--out", str(mine)]) == 2  # it may hold somebody's work
-    assert "Expected a file that is not there yet" in capsys.readouterr().err
+    assert cli.main(["exercise", "cross-entropy", "--out", str(mine)]) == 2
+    assert "exists and is not overwritten" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["nothing-such"], ["l2", "--out", "no/such/folder/l2.py"]])
@@ -138,7 +140,24 @@ def test_what_cannot_be_asked_for(words: list[str], capsys: Capture) -> None:
     assert cli.main(["exercise", *words]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("edunn: Expected ")
+    assert captured.err.startswith("edunn: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["--template", "hinge"], "edunn exercise hinge --out mine.py"),
+        (["--template", "hinge", "--out", "h.py"], "edunn exercise hinge --out h.py"),
+        (["--template", "list"], "edunn exercise --list"),
+        (["--template"], "edunn exercise NAME --out mine.py"),
+        (["mine.py", "--template", "l2"], "edunn exercise l2 --out mine.py"),
+    ],
+    ids=["a name", "with --out", "the list", "without a name", "beside a target"],
+)
+def test_check_writes_no_blank_and_says_what_does(words: list[str], command: str, capsys: Capture) -> None:
+    assert cli.main(["check", *words]) == 2
+    assert capsys.readouterr().err == f"edunn: edunn check only grades. The blank is written by: {command}\n"
 
 
 def test_errors_are_the_package_s() -> None:

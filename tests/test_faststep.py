@@ -1,4 +1,4 @@
-"""The quick steps against the readable ones: the same weights and recorded losses, for every loss, penalty and rule."""
+"""The fast steps against the readable ones: the same weights and recorded losses, for every loss, penalty and rule."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from torch import Tensor
 
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, descend
-from edunn.descent.fast import PRECISIONS, Captured, FastStep, Singles, Thin, value_and_upstream
+from edunn.descent.fast import (
+    PRECISIONS,
+    CudaGraphSteps,
+    FastStep,
+    FewOutputsStep,
+    SingleSampleSteps,
+    value_and_upstream,
+)
 from edunn.descent.fast.products import WIDE, Products
-from edunn.descent.fast.singles import BLOCK, coefficients
+from edunn.descent.fast.single_samples import BLOCK, coefficients
 from edunn.differences import relative_error
 from edunn.errors import ConfigError
 from edunn.history import History
@@ -66,7 +73,7 @@ def task(loss: Loss, dtype: torch.dtype = torch.float64) -> tuple[LinearModel, S
 def both_ways(loss: Loss, dtype: torch.dtype = torch.float64, **options: Any) -> list[tuple[LinearModel, History]]:
     """The same run by the readable step and by the quick one."""
     results = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         model, samples = task(loss, dtype)
         given = {"rate": 0.02, "epochs": 4, "snapshots": 50} | copy.deepcopy(options)
         results.append((model, Descent(model, loss, samples, **given).go(by)))
@@ -138,7 +145,7 @@ def test_float32_and_a_schedule(rule: Rule, batch_size: int | None) -> None:
 def test_without_a_bias(batch_size: int | None) -> None:
     _, samples = task(CrossEntropy())
     models = [SoftmaxClassifier(5, 3, bias=False, dtype=torch.float64) for _ in range(2)]
-    for model, by in zip(models, ("plain", "hand"), strict=True):
+    for model, by in zip(models, ("hand", "fast"), strict=True):
         Descent(model, CrossEntropy(), samples, rate=0.1, batch_size=batch_size, epochs=3).go(by)
     torch.testing.assert_close(models[1].weight, models[0].weight, **TOLERANCES[torch.float64])
 
@@ -167,7 +174,7 @@ def test_a_rate_beyond_all_numbers_diverges_without_a_warning(rule: Rule) -> Non
 
 def test_a_strength_changed_while_training() -> None:
     weights = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         model, samples = task(CrossEntropy())
         penalty = L2(0.5)
 
@@ -190,7 +197,7 @@ class Custom(SoftmaxClassifier):
     ("model", "batch_size", "rule", "penalty", "stepper"),
     [
         (SoftmaxClassifier, 16, GradientDescent(), None, FastStep),
-        (SoftmaxClassifier, 1, GradientDescent(), L2(0.1), Singles),
+        (SoftmaxClassifier, 1, GradientDescent(), L2(0.1), SingleSampleSteps),
         (SoftmaxClassifier, 1, RULES["adam"](), None, FastStep),
         (SoftmaxClassifier, 1, GradientDescent(), L1(0.1), FastStep),
         (Custom, 16, GradientDescent(), None, ByHand),
@@ -201,8 +208,8 @@ def test_who_takes_the_steps(model: Any, batch_size: int, rule: Rule, penalty: P
     samples = task(CrossEntropy())[1]
     made = model(5, 3, dtype=torch.float64)
     run = Descent(made, CrossEntropy(), samples, 0.1, batch_size, rule=rule, penalty=penalty)
-    assert type(run.stepper("hand")) is stepper
-    assert type(run.stepper("plain")) is ByHand
+    assert type(run.stepper("fast")) is stepper
+    assert type(run.stepper("hand")) is ByHand
 
 
 # --- the pieces --------------------------------------------------------------------------------------------------
@@ -245,14 +252,14 @@ def test_coefficients_replay_the_rule(rule: Rule) -> None:
 def test_rounds_settle_long_before_the_block_ends(schedule: Schedule | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the speed rests on: upstreams are asked for a few times a block, not once a step."""
     asked = 0
-    upstream = Singles.upstream
+    upstream = SingleSampleSteps.upstream
 
-    def counted(self: Singles, scores: Tensor, targets: Tensor) -> Tensor:
+    def counted(self: SingleSampleSteps, scores: Tensor, targets: Tensor) -> Tensor:
         nonlocal asked
         asked += 1
         return upstream(self, scores, targets)
 
-    monkeypatch.setattr(Singles, "upstream", counted)
+    monkeypatch.setattr(SingleSampleSteps, "upstream", counted)
     options = {} if schedule is None else {"schedule": schedule}
     model, samples = task(CrossEntropy())
     Descent(model, CrossEntropy(), samples, rate=0.01, batch_size=1, epochs=5, **options).go()  # type: ignore[arg-type]
@@ -276,7 +283,7 @@ def test_a_thin_weight_is_kept_in_blocks_of_features(rule: str, outputs: int, mo
     width = WIDE
     features, bits = randn(40, width), torch.arange(40) % 2
     weights = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         loss: Loss = CrossEntropy() if outputs > 1 else BinaryCrossEntropy()
         model: LinearModel = (
             SoftmaxClassifier(width, outputs, dtype=torch.float64)
@@ -286,8 +293,8 @@ def test_a_thin_weight_is_kept_in_blocks_of_features(rule: str, outputs: int, mo
         samples = Samples(features, bits if outputs > 1 else bits.double())
         run = Descent(model, loss, samples, 0.01, 16, epochs=3, penalty=L2(0.1), rule=RULES[rule]())
         stepper = run.stepper(by)
-        if by == "hand":
-            assert isinstance(stepper, Thin if rule == "gradient-descent" else FastStep)
+        if by == "fast":
+            assert isinstance(stepper, FewOutputsStep if rule == "gradient-descent" else FastStep)
             assert Products(model.weight.detach()).thin
         run.go(by)
         weights.append(model.weight.detach())
@@ -314,12 +321,12 @@ def test_both_products_however_they_are_cut(
         torch.testing.assert_close(found, wanted, **same)
 
 
-def test_snapshots_and_the_model_are_settled_inside_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshots_and_the_model_are_written_back_inside_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A weight kept in blocks is written back before anybody looks: at snapshots and after each epoch."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     samples = Samples(randn(40, WIDE), torch.arange(40) % 3)
     seen: list[list[Tensor]] = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         model = SoftmaxClassifier(WIDE, 3, dtype=torch.float64)
         epochs: list[Tensor] = []
         run = Descent(model, CrossEntropy(), samples, 0.1, 16, epochs=3, snapshots=2)
@@ -329,13 +336,13 @@ def test_snapshots_and_the_model_are_settled_inside_an_epoch(monkeypatch: pytest
 
 
 @pytest.fixture
-def captured(monkeypatch: pytest.MonkeyPatch) -> None:
+def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of steps without a GPU: the same bookkeeping, with the block itself in the place of its recording."""
-    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one, _: one.folds))
-    monkeypatch.setattr(Singles, "applies", staticmethod(lambda *_: False))
+    monkeypatch.setattr(CudaGraphSteps, "applies", staticmethod(lambda one, _: one.folds))
+    monkeypatch.setattr(SingleSampleSteps, "applies", staticmethod(lambda *_: False))
 
 
-@pytest.mark.usefixtures("captured")
+@pytest.mark.usefixtures("graphs")
 @pytest.mark.parametrize("batch_size", [5, 1])
 @pytest.mark.parametrize("rule", [GradientDescent(), Momentum()], ids=lambda r: type(r).__name__)
 def test_blocks_of_steps(rule: Rule, batch_size: int) -> None:
@@ -343,17 +350,17 @@ def test_blocks_of_steps(rule: Rule, batch_size: int) -> None:
     options: dict[str, Any] = {"schedule": CosineDecay(), "rule": rule, "penalty": L2(0.01), "batch_size": batch_size}
     model, samples = task(CrossEntropy())
     stepper = Descent(model, CrossEntropy(), samples, 0.1, batch_size, epochs=1, penalty=L2(0.01), rule=rule).stepper(
-        "hand"
+        "fast"
     )
-    assert isinstance(stepper, Captured)
+    assert isinstance(stepper, CudaGraphSteps)
     assert_same_run(both_ways(CrossEntropy(), snapshots=7, **options))
     assert_same_run(both_ways(CrossEntropy(), epochs=None, steps=90, snapshots=None, **options))
 
 
-@pytest.mark.usefixtures("captured")
+@pytest.mark.usefixtures("graphs")
 def test_a_block_sees_a_strength_changed_while_training() -> None:
     weights = []
-    for by in ("plain", "hand"):
+    for by in ("hand", "fast"):
         model, samples = task(CrossEntropy())
         penalty = L2(0.01)
 
@@ -378,34 +385,36 @@ class Interrupting(Schedule):
         return 1.0
 
 
-@pytest.mark.usefixtures("captured")
-@pytest.mark.parametrize("width", [4, WIDE], ids=["captured", "thin"])
+@pytest.mark.usefixtures("graphs")
+@pytest.mark.parametrize("width", [4, WIDE], ids=["a graph", "few outputs"])
 def test_an_interrupt_inside_an_epoch_leaves_the_weights_of_the_steps_taken(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Interrupted before step 15, in the second epoch: steps one by one have taken 14, a block of 10 is not begun."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     samples = Samples(randn(40, width), torch.arange(40) % 3)
-    found = []
-    for by in ("plain", "hand"):
-        model = SoftmaxClassifier(width, 3, dtype=torch.float64)
+    taken = {"hand": 14, "fast": 14 if width == WIDE else 10}
+    for by, steps in taken.items():
+        model, other = (SoftmaxClassifier(width, 3, dtype=torch.float64) for _ in range(2))
         run = Descent(model, CrossEntropy(), samples, 0.01, 4, epochs=5, schedule=Interrupting(after=15))
-        if by == "hand":
-            assert isinstance(run.stepper(by), Thin if width == WIDE else Captured)
+        if by == "fast":
+            assert isinstance(run.stepper(by), FewOutputsStep if width == WIDE else CudaGraphSteps)
         history = run.go(by)
-        assert (history.status, history.steps) == ("interrupted", 14)  # the record of an epoch asks once
-        found.append({name: p.detach() for name, p in model.named_parameters()})
-    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-14)
+        assert (history.status, history.steps) == ("interrupted", steps)  # the record of an epoch asks once
+        Descent(other, CrossEntropy(), samples, 0.01, 4, steps=steps).go("hand")
+        found, expected = dict(model.named_parameters()), dict(other.named_parameters())
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.usefixtures("captured")
+@pytest.mark.usefixtures("graphs")
 def test_the_steps_of_a_recording_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU a block is run once before it is recorded, and once to be recorded; a replay counts nothing."""
 
-    def record(self: Captured) -> Any:
+    def record(self: CudaGraphSteps) -> Any:
         self.one.rule.steps += 2 * self.block
         return lambda: self.values.zero_()
 
-    monkeypatch.setattr(Captured, "record", record)
+    monkeypatch.setattr(CudaGraphSteps, "record", record)
     model, samples = task(CrossEntropy())
     run = Descent(model, CrossEntropy(), samples, 0.1, 1, epochs=2)
     history = run.go()
@@ -415,7 +424,7 @@ def test_the_steps_of_a_recording_do_not_count(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(("batch", "worth"), [(256, True), (5461, True), (5462, False)])
 def test_a_block_of_large_batches_is_not_worth_its_memory(batch: int, worth: bool) -> None:
     weight: Any = SimpleNamespace(is_cuda=True, shape=(10, 768), element_size=lambda: 4)
-    assert Captured.applies(cast(FastStep, SimpleNamespace(weight=weight, folds=True)), batch) == worth
+    assert CudaGraphSteps.applies(cast(FastStep, SimpleNamespace(weight=weight, folds=True)), batch) == worth
 
 
 @BATCHES
@@ -450,8 +459,8 @@ def test_bfloat16_products_are_those_of_rounded_factors() -> None:
         ({"precision": "bf17"}, "Expected precision full, tf32, bf16; got 'bf17'. Did you mean 'bf16'?"),
         ({"precision": "tf32"}, "Expected float32 on a CUDA device for precision 'tf32'"),
         ({"precision": "bf16", "dtype": torch.float64}, "Expected float32 for precision 'bf16'"),
-        ({"precision": "bf16", "by": "plain"}, "Expected by='hand' in one process for precision 'bf16'"),
-        ({"precision": "bf16", "model": TwoLayerNet(5, 4, 3)}, "Expected a linear model for precision 'bf16'"),
+        ({"precision": "bf16", "by": "hand"}, "Precision 'bf16' is for by='fast' in one process"),
+        ({"precision": "bf16", "model": TwoLayerNet(5, 3, hidden=4)}, "Expected a linear model for precision 'bf16'"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )

@@ -23,6 +23,7 @@ from torch import Tensor
 from edunn import descent, figures, graph, landscape, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
 from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
+from edunn.features.hog import orientation_strengths
 from edunn.features.patches import learn
 from edunn.figures import style
 from edunn.history import History
@@ -123,7 +124,7 @@ def test_loss_curves_of_one_column(run: History) -> None:
     lines = curves(figures.loss_curves(run, column="penalty", log=False))
     assert set(lines) == {"penalty"}
     np.testing.assert_array_equal(lines["penalty"][1], run["penalty"])
-    with pytest.raises(ConfigError, match=r"got 'penalti'\. Did you mean 'penalty'\?"):
+    with pytest.raises(ConfigError, match=r"no column 'penalti'\. Did you mean 'penalty'\?"):
         figures.loss_curves(run, column="penalti")
 
 
@@ -143,7 +144,7 @@ def test_accuracy_curves_hold_the_historys_numbers(run: History, converging: His
     np.testing.assert_array_equal(curves(axes)["validation"][1], run["validation_accuracy"])
     axes = figures.accuracy_curves({"slow": converging, "same": converging})
     np.testing.assert_array_equal(curves(axes)["slow"][1], converging["r2"])
-    with pytest.raises(ConfigError, match="one metric; got accuracy, r2"):
+    with pytest.raises(ConfigError, match="several metrics: accuracy, r2"):
         figures.accuracy_curves({"a": run, "b": converging})
 
 
@@ -217,6 +218,17 @@ def test_fitted_line_and_its_equation() -> None:
     residuals = next(c for c in axes.collections if c.get_label() == "residuals").get_segments()
     np.testing.assert_allclose([s[0, 1] for s in residuals], 2 * samples.features[:, 0] - 3.5, rtol=1e-14)
     np.testing.assert_array_equal([s[1, 1] for s in residuals], samples.targets)
+
+
+def test_a_net_of_one_feature_is_drawn_as_a_curve() -> None:
+    x = torch.linspace(-2, 2, 40, dtype=torch.float64)
+    model = models.TwoLayerNet(1, 1, hidden=8, activation="tanh", predicts="real", **DOUBLE)
+    axes = figures.fitted_line(model, Samples(x.unsqueeze(1), x**2))
+    (curve,) = axes.lines
+    assert curve.get_label() == "prediction"
+    drawn = torch.as_tensor(np.asarray(curve.get_xdata()))
+    torch.testing.assert_close(torch.as_tensor(np.asarray(curve.get_ydata())), model.predict(drawn.unsqueeze(1)))
+    assert axes.get_title(loc="left").startswith("The fitted curve: R² = ")
 
 
 def test_fitted_line_in_the_samples_own_units() -> None:
@@ -360,7 +372,7 @@ def test_regions_without_targets_and_with_weights_that_are_not_finite() -> None:
 
 def test_regions_refuse_labels_that_cannot_match() -> None:
     model, samples = trained("signs")
-    with pytest.raises(LabelError, match="got both −1 and 0"):
+    with pytest.raises(LabelError, match="hold both −1 and 0"):
         figures.decision_regions(model, TOYS["moons"](samples=100))
     with pytest.raises(LabelError, match="A regression is drawn by fitted_line"):
         figures.decision_regions(models.LinearRegression(2, **DOUBLE), replace(samples, classes=None,
@@ -376,9 +388,9 @@ def test_regions_refuse_labels_that_cannot_match() -> None:
 def test_confusion_matrix_texts_are_the_counts(classes: int) -> None:
     generator = torch.Generator().manual_seed(0)
     targets, predictions = torch.randint(classes, (2, 400), generator=generator)
-    axes = figures.confusion_matrix(targets, predictions)
-    draw(axes)
     counts = metrics.confusion_counts(targets, predictions, classes).numpy()
+    axes = figures.confusion_matrix(counts)
+    draw(axes)
     texts = np.array([text.get_text() for text in axes.texts]).reshape(classes, classes)
     for row, column in np.ndindex(classes, classes):
         count, *share = texts[row, column].split("\n")
@@ -392,15 +404,18 @@ def test_confusion_matrix_texts_are_the_counts(classes: int) -> None:
 
 def test_confusion_matrix_of_signs_and_names() -> None:
     targets, predictions = torch.tensor([-1, -1, 1.0]), torch.tensor([-1, 1, 1])
-    axes = figures.confusion_matrix(targets, predictions)
+    counts = metrics.confusion_counts(targets, predictions, (-1, 1))
+    axes = figures.confusion_matrix(counts, ("−1", "+1"))
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["−1", "+1"]
     assert [text.get_text() for text in axes.texts] == ["1\n50 %", "1\n50 %", "0", "1\n100 %"]
-    axes = figures.confusion_matrix(targets, predictions, ("a name that is far too long for a tick and $ goes on", "b"))
+    axes = figures.confusion_matrix(counts, ("a name that is far too long for a tick and $ goes on", "b"))
     draw(axes)
     assert max(len(line) for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")) < 30
-    with pytest.raises(LabelError, match="name for each of the 2 classes; got 3"):
-        figures.confusion_matrix(targets, predictions, ("a", "b", "c"))
-    assert len(figures.confusion_matrix([0, 1], [1, 1], ("a", "b", "never")).texts) == 9
+    with pytest.raises(LabelError, match="3 names for 2 classes"):
+        figures.confusion_matrix(counts, ("a", "b", "c"))
+    with pytest.raises(ShapeError, match=r"have \(2, 3\)"):
+        figures.confusion_matrix(torch.zeros(2, 3))
+    assert "0 of 0 right (–)" in figures.confusion_matrix(torch.zeros(2, 2)).get_title(loc="left")
 
 
 # Images
@@ -450,7 +465,7 @@ def test_image_grid() -> None:
     np.testing.assert_array_equal(axes.images[2].get_array(), part[2].reshape(8, 8))
     with pytest.raises(ShapeError, match="Rows of features need shape"):
         figures.image_grid(part)
-    with pytest.raises(ShapeError, match="title for each of the 3 images; got 1"):
+    with pytest.raises(ShapeError, match="1 titles for 3 images"):
         figures.image_grid(part, ["one"], shape=(8, 8))
 
 
@@ -472,7 +487,7 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "accuracy_curves": lambda ax, run: figures.accuracy_curves(run, ax=ax),
     "fitted_line": lambda ax, run: figures.fitted_line(*line_model(), ax=ax),
     "decision_regions": lambda ax, run: figures.decision_regions(*trained("moons"), ax=ax),
-    "confusion_matrix": lambda ax, run: figures.confusion_matrix([0, 1, 2], [0, 1, 1], ax=ax),
+    "confusion_matrix": lambda ax, run: figures.confusion_matrix(torch.eye(3), ax=ax),
     "templates": lambda ax, run: figures.templates(torch.eye(5, 16), (4, 4), ax=ax),
     "image_grid": lambda ax, run: figures.image_grid(torch.rand(5, 4, 4), list("abcde"), ax=ax),
     "computation_graph": lambda ax, run: figures.computation_graph(
@@ -486,10 +501,12 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "cuts": lambda ax, run: figures.cuts(bowl(), ax=ax, at=(0.0,)),
     "gradient_field": lambda ax, run: figures.gradient_field(bowl(), ax=ax),
     "basin_map": lambda ax, run: figures.basin_map(bowl(), bowl().basins(rate=0.1, steps=50), ax=ax),
-    "hog_glyphs": lambda ax, run: figures.hog_glyphs(shapes(12).features[0], ax=ax),
+    "hog_glyphs": lambda ax, run: figures.hog_glyphs(
+        shapes(12).features[0], orientation_strengths(shapes(12).features[0]), ax=ax
+    ),
     "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
     "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
-    "loss_against_score": lambda ax, run: figures.loss_against_score(ax=ax),
+    "loss_against_score": lambda ax, run: figures.loss_against_score({"softmax": losses.CrossEntropy()}, ax=ax),
     "sweep_map": lambda ax, run: figures.sweep_map(
         {"train.rate": [0.1, 1.0]}, [({"train.rate": 0.1}, 0.5), ({"train.rate": 1.0}, 0.7)], ax=ax
     ),
@@ -497,8 +514,8 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
 
 
 def test_every_figure_is_in_the_table() -> None:
-    # surface_3d wants 3-D axes and comparison makes four: tests/test_landscape_cli.py
-    assert {*EVERY, "save", "surface_3d", "comparison"} == set(figures.__all__)
+    # surface_3d wants 3-D axes, and comparison and report_figures make several: tests/test_landscape_cli.py
+    assert {*EVERY, "save", "surface_3d", "comparison", "report_figures"} == set(figures.__all__)
 
 
 @pytest.fixture
@@ -538,7 +555,7 @@ def test_on_given_axes(name: str, run: History) -> None:
 
 def test_no_window_and_no_pyplot() -> None:
     code = (
-        "import sys, torch\nfrom edunn import figures\nfigures.confusion_matrix([0, 1], [1, 1])._repr_png_()\n"
+        "import sys, torch\nfrom edunn import figures\nfigures.confusion_matrix([[0, 1], [0, 1]])._repr_png_()\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
@@ -551,7 +568,7 @@ def test_no_window_and_no_pyplot() -> None:
 @pytest.mark.usefixtures("untouched")
 def test_save_writes_the_same_bytes_twice(suffix: str, tmp_path: Path) -> None:
     first, second = (
-        figures.save(figures.confusion_matrix([0, 1], [1, 1]), tmp_path / f"{name}.{suffix}") for name in "ab"
+        figures.save(figures.confusion_matrix([[0, 1], [0, 1]]), tmp_path / f"{name}.{suffix}") for name in "ab"
     )
     start = {"png": b"\x89PNG", "svg": b"<?xml", "PDF": b"%PDF"}[suffix]
     assert first.read_bytes().startswith(start)
@@ -562,7 +579,7 @@ def test_save_writes_the_same_bytes_twice(suffix: str, tmp_path: Path) -> None:
 def test_save_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "figure.png"
     path.write_bytes(b"old")
-    axes = figures.confusion_matrix([0, 1], [1, 1])
+    axes = figures.confusion_matrix([[0, 1], [0, 1]])
 
     def full(*_: object) -> None:
         raise OSError("No space left on device")
@@ -575,7 +592,7 @@ def test_save_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pyt
 
 
 def test_save_refuses_paths_it_cannot_write(tmp_path: Path) -> None:
-    axes = figures.confusion_matrix([0, 1], [1, 1])
+    axes = figures.confusion_matrix([[0, 1], [0, 1]])
     with pytest.raises(ConfigError, match=r"ends in \.png, \.svg, \.pdf; got 'figure.jpg'"):
         figures.save(axes, tmp_path / "figure.jpg")
     with pytest.raises(ConfigError, match="Make it first"):

@@ -8,20 +8,25 @@ import torch
 from edunn import figures
 from edunn.errors import ConfigError, ShapeError
 from edunn.features import patches
+from edunn.features.hog import orientation_strengths
+from edunn.losses import CrossEntropy, MulticlassHinge
+
+BOTH = {"SVM": MulticlassHinge(), "softmax": CrossEntropy()}
 
 
 def test_glyphs_lie_along_the_edge():
     """A step from dark to bright to the right has a vertical edge: the strokes stand upright."""
     image = np.zeros((16, 16, 3), np.uint8)
     image[:, 9:] = 255
-    ax = figures.hog_glyphs(image, orientations=8)
+    ax = figures.hog_glyphs(image, orientation_strengths(image, orientations=8))
     strokes = ax.collections[0].get_segments()
     assert len(strokes) == 2  # of four cells the two on the right see the step
     for (x0, y0), (x1, y1) in strokes:
         # the first bin's middle is 11.25° off the axis
         assert abs(abs(np.degrees(np.arctan2(y1 - y0, x1 - x0))) - 90) == pytest.approx(11.25)
         assert 8 <= (x0 + x1) / 2 <= 16
-    flat = figures.hog_glyphs(np.full((16, 16), 9, np.uint8))
+    grey = np.full((16, 16), 9, np.uint8)
+    flat = figures.hog_glyphs(grey, orientation_strengths(grey[..., None]))
     assert flat.collections[0].get_segments() == []
 
 
@@ -42,7 +47,7 @@ def test_strength_curves_mark_the_best():
 
 def test_the_hinge_goes_flat_and_cross_entropy_does_not():
     """The lecture's first image: 3.2, 5.1, −1.7 with class 0 true: a hinge of 2.9, and 2.04 of surprise."""
-    ax = figures.loss_against_score()
+    ax = figures.loss_against_score(BOTH)
     hinge, entropy = (line.get_ydata() for line in (ax.lines[0], ax.lines[2]))
     assert ax.lines[1].get_ydata()[0] == pytest.approx(2.9)
     assert ax.lines[3].get_ydata()[0] == pytest.approx(2.0403551528)
@@ -53,21 +58,21 @@ def test_the_hinge_goes_flat_and_cross_entropy_does_not():
 @pytest.mark.parametrize(
     ("draw", "error"),
     [
-        (lambda: figures.hog_glyphs(np.zeros((2, 16, 16, 3))), ShapeError),
+        (lambda: figures.hog_glyphs(np.zeros((2, 16, 16, 3)), np.zeros((9, 2, 2))), ShapeError),
         (lambda: figures.strength_curves([1, 2], [1], [1, 2]), ShapeError),
         (lambda: figures.strength_curves([], [], []), ShapeError),
         (lambda: figures.strength_curves([-1], [1], [1]), ConfigError),
-        (lambda: figures.loss_against_score(target=3), ConfigError),
+        (lambda: figures.loss_against_score(BOTH, target=3), ConfigError),
     ],
     ids=["a batch", "lengths", "none", "negative", "target"],
 )
 def test_what_cannot_be_drawn_is_refused(draw, error):
-    with pytest.raises(error, match=r"^Expected"):
+    with pytest.raises(error, match=r"one image|as many scores|0 or more|classes 0 to 2"):
         draw()
 
 
 def test_settings_stay_and_files_are_written(tmp_path):
     before = dict(matplotlib.rcParams)
-    figures.save(figures.loss_against_score(), tmp_path / "loss.png")
+    figures.save(figures.loss_against_score(BOTH), tmp_path / "loss.png")
     assert (tmp_path / "loss.png").stat().st_size > 5000
     assert dict(matplotlib.rcParams) == before

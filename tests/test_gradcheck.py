@@ -13,7 +13,7 @@ from torch import Tensor
 from edunn import activations, gradcheck, layers, losses, models, penalties
 from edunn.cli import main
 from edunn.errors import DataError
-from edunn.gradcheck import Subject, witnesses
+from edunn.gradcheck import Claim, witnesses
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def samples(count: int = 9, features: int = 3, classes: int = 4, dtype: torch.dt
     )
 
 
-def scalar(value, gradient, point: list[float]) -> Subject:
-    return Subject(
+def scalar(value, gradient, point: list[float]) -> Claim:
+    return Claim(
         "f", lambda p: value(p["x"]), lambda p: {"x": gradient(p["x"])}, {"x": torch.tensor(point, dtype=torch.float64)}
     )
 
@@ -151,8 +151,8 @@ class TestPlantedMistakes:
             wrong[4321] += 0.1
             return wrong
 
-        subject = Subject("f", lambda p: (p["x"] ** 2).sum(), lambda p: {"x": gradient(p["x"])}, {"x": x})
-        (row,) = gradcheck.check(subject)
+        claim = Claim("f", lambda p: (p["x"] ** 2).sum(), lambda p: {"x": gradient(p["x"])}, {"x": x})
+        (row,) = gradcheck.check(claim)
         assert row.hand_vs_numeric > 1e-3
         assert "400 of 5000 entries" in row.note
 
@@ -193,6 +193,16 @@ class TestCertify:
         assert not model.weight.any()
         assert model.weight.dtype == torch.float32
         assert penalty.strength == 1e-4
+
+    def test_dropout_keeps_one_mask_and_the_caller_s_is_left_alone(self):
+        model = models.TwoLayerNet(3, 4, hidden=8, dropout=0.5, dtype=torch.float64)
+        model(samples(2).features)  # a mask of another batch
+        (dropout,) = (layer for layer in model.modules() if isinstance(layer, layers.Dropout))
+        before = dropout.mask.clone()
+        certificate = gradcheck.certify(model, losses.CrossEntropy(), samples())
+        assert certificate.passed, str(certificate)
+        assert not dropout.held
+        assert torch.equal(dropout.mask, before)
 
     def test_terms_stand_apart(self):
         certificate = gradcheck.certify(
@@ -244,7 +254,7 @@ def test_the_reading_of_a_relative_error(error, says):
     assert says in gradcheck.reading(error)
 
 
-class TestThings:
+class TestComponents:
     """One thing at a time, one's own included."""
 
     def test_a_plain_function_of_two_names(self):
@@ -266,6 +276,7 @@ class TestThings:
         assert gradcheck.certify_activation(activations.Tanh(), scores).passed
         assert gradcheck.certify_penalty(penalties.ElasticNet(1e-4), scores).passed
         assert gradcheck.certify_layer(layers.Linear(3, 2), torch.ones(4, 3)).passed
+        assert gradcheck.certify_layer(layers.Dropout(0.5), torch.ones(4, 3)).passed
 
     def test_ones_own_that_are_wrong(self):
         class Cube(activations.Activation):
@@ -294,13 +305,13 @@ class TestParity:
         assert len(found.rows) >= 200
 
     def test_a_difference_is_seen_and_named(self):
-        subject = scalar(lambda x: (x**2).sum(), lambda x: 2 * x, [1.0, 2.0])
+        claim = scalar(lambda x: (x**2).sum(), lambda x: 2 * x, [1.0, 2.0])
         tampered = scalar(lambda x: (x**2).sum(), lambda x: 2 * x + 1e-9, [1.0, 2.0])
-        row = gradcheck.parity.compare(subject, tampered, "float64")
+        row = gradcheck.parity.compare(claim, tampered, "float64")
         assert row.value == 0
         assert row.gradient == pytest.approx(2.5e-10)
         assert not row.passed
-        assert gradcheck.parity.compare(subject, tampered, "float32").passed
+        assert gradcheck.parity.compare(claim, tampered, "float32").passed
         report = gradcheck.parity.Parity("cuda", (row,))
         assert "DIFFERS" in str(report)
         assert report.as_dict()["passed"] is False
@@ -355,4 +366,5 @@ class TestTheCommand:
         assert main(["check", *arguments]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err.startswith("edunn: Expected")
+        assert captured.err.startswith("edunn: ")
+        assert captured.err.count("\n") == 1

@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from edunn import cli, differences, exercises, neighbours
-from edunn.exercises import FUNCTIONS
+from edunn.exercises import EXERCISES, FunctionExercise
+from edunn.exercises.table.functions import EditedSource, edit
 from edunn.features import hog, hue_histogram, loops
 
+FUNCTIONS = {name: one for name, one in EXERCISES.items() if isinstance(one, FunctionExercise)}
 Capture = pytest.CaptureFixture[str]
 HEAD = "import math\n\nimport numpy as np\n\n"
 STEPS = """def {name}(start, gradients, rate):
@@ -100,6 +102,15 @@ def hue_histogram(image, bins):
         g[at] = (function(point + e) - function(point - e)) / (2 * step)
     return g
 """,
+    "numeric-gradient": """def numeric_gradient(function, point):
+    g, h = np.zeros_like(point), 1e-3
+    for at in np.ndindex(point.shape):
+        e = np.zeros_like(point)
+        e[at] = h
+        near, far = function(point + e) - function(point - e), function(point + 2 * e) - function(point - 2 * e)
+        g[at] = (8 * near - far) / (12 * h)
+    return g
+""",
 }
 
 # task, what is replaced in the right text, by what, and the name that is expected
@@ -166,6 +177,10 @@ WRONG = [
      "(function(point + e) - function(point)) / step", "one-sided"),
     ("two-point-gradient", "point - e", "point - 2 * e", "lopsided"),
     ("two-point-gradient", "e = np.zeros_like(point)", "e = np.full_like(point, step)", "all entries moved at once"),
+    ("numeric-gradient", "(12 * h)", "12", "not divided"),
+    ("numeric-gradient", "(12 * h)", "(12 * h**2)", "1/h twice"),
+    ("numeric-gradient", "8 * near - far", "far - 8 * near", "wrong sign"),
+    ("numeric-gradient", "e[at] = h", "e[:] = h", None),
 ]  # fmt: skip
 
 
@@ -210,23 +225,35 @@ def test_two_mistakes_or_more_of_every_function_are_named() -> None:
 def test_every_mistake_of_the_table_can_be_told_from_the_right_answer_and_from_the_others(task: str) -> None:
     """Each edit stands in the source (it raises otherwise), changes some case, and no two give the same everywhere."""
     own = FUNCTIONS[task]
-    found: dict[str, str] = {}
-    for slip in own.slips:
-        answers = []
-        for arguments in own.cases(3).values():
+    cases = own.cases(3).values()
+
+    def answers(function: Any) -> str:
+        found = []
+        for arguments in cases:
             try:
-                answers.append(repr(own.answer(own.edited(slip), arguments).double().tolist()))
+                found.append(repr(own.answer(function, arguments).double().tolist()))
             except (RuntimeError, TypeError, ValueError) as error:
-                answers.append(type(error).__name__)
-        found[slip.name] = "; ".join(answers)
-    right = "; ".join(repr(own.right(arguments).double().tolist()) for arguments in own.cases(3).values())
-    assert len({right, *found.values()}) == 1 + len(own.slips)
+                found.append(type(error).__name__)
+        return "; ".join(found)
+
+    planted = {}
+    for mistake in own.mistakes:
+        assert isinstance(mistake.gives, EditedSource)
+        planted[mistake.name] = answers(own.cut[0].edit(mistake.gives.edits))
+    assert len({answers(own.reference), *planted.values()}) == 1 + len(own.mistakes)
+
+
+def test_the_source_that_is_edited_is_the_reference() -> None:
+    for own in FUNCTIONS.values():
+        for arguments in own.cases(5).values():
+            assert torch.equal(own.answer(own.cut[0].edit(()), arguments), own.answer(own.reference, arguments))
 
 
 def test_a_source_that_has_changed_says_which_mistake_no_longer_fits() -> None:
-    task = FUNCTIONS["adam"]
+    mistake = edit("s", "", ("nothing like it", ""))
+    assert isinstance(mistake.gives, EditedSource)
     with pytest.raises(LookupError, match="does not stand in the package's source any more"):
-        task.edited(exercises.functions.Slip("s", "", (("nothing like it", ""),)))
+        FUNCTIONS["adam"].cut[0].edit(mistake.gives.edits)
 
 
 # ---- the package's plain forms against its fast ones ----------------------------------------------------------------
@@ -388,21 +415,21 @@ def test_twice_the_answer_is_named_for_every_function(tmp_path: Path) -> None:
     assert grade.mistakes[0].names == ("factor 2",)
 
 
-@pytest.mark.parametrize("task", FUNCTIONS)
-def test_a_blank_template_is_unfinished(task: str, tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(exercises.template(task), encoding="utf-8")
-    assert max(map(len, exercises.template(task).splitlines())) <= 120
-    (found,) = exercises.load(path)
-    assert found.task is FUNCTIONS[task]
-    with pytest.raises(exercises.Unfinished):
-        exercises.grade(found)
+def test_a_numeric_gradient_beside_a_derived_one_is_its_check_and_no_hand_in(tmp_path: Path) -> None:
+    text = """class Hinge:
+    def value(self, scores, targets):
+        return np.maximum(0, 1 - targets * scores).mean()
+
+    def gradient(self, scores, targets):
+        return -targets * (targets * scores < 1) / len(scores)
+
+
+"""
+    assert graded(tmp_path, text + RIGHT["numeric-gradient"]).task == "hinge"
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "mine.py"
-    assert cli.main(["check", "--template", "knn-vote", "--out", str(path)]) == 0
-    capsys.readouterr()
     path.write_text(HEAD + RIGHT["adam"].replace("**t", ""), encoding="utf-8")
     assert cli.main(["check", str(path), "--json", "--quiet"]) == 1
     (told,) = json.loads(capsys.readouterr().out)["handins"]
@@ -415,12 +442,3 @@ def test_on_the_command_line(tmp_path: Path, capsys: Capture) -> None:
     assert "mine.py, adam (adam): wrong" in out
     assert "case five steps: relative error" in out
     assert "probably (t stays 1): the bias correction divides by 1 − β at every step" in out
-
-
-def test_the_list_of_templates_holds_both_kinds(capsys: Capture) -> None:
-    assert cli.main(["check", "--template", "list", "--json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert set(told["tasks"]) == set(exercises.TASKS) | set(FUNCTIONS)
-    assert not set(exercises.TASKS) & set(FUNCTIONS)
-    assert cli.main(["check", "--template", "knn-votes"]) == 2
-    assert "Did you mean 'knn-vote'" in capsys.readouterr().err

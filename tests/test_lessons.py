@@ -317,8 +317,8 @@ def test_a_row_that_does_not_come_out_says_so() -> None:
 
 def test_tables_in_three_formats() -> None:
     table = Table("T", ("a", "b|c"), ([1.0, "x"], [0.1, None]), "said")
-    assert table.text().splitlines() == ["T", "  a  b|c", "  1    x", "0.1    –", "said"]
-    assert table.markdown().splitlines()[2:6] == ["| a | b\\|c |", "| ---: | ---: |", "| 1 | x |", "| 0.1 | – |"]
+    assert table.text().splitlines() == ["T", "  a  b|c", "  1  x", "0.1  –", "said"]
+    assert table.markdown().splitlines()[2:6] == ["| a | b\\|c |", "| ---: | --- |", "| 1 | x |", "| 0.1 | – |"]
     assert table.csv() == "a,b|c\n1,x\n0.1,"
     with pytest.raises(ConfigError, match="Expected a format text, markdown, csv; got 'html'"):
         table.written("html")
@@ -333,7 +333,7 @@ def test_a_lesson_asks_derives_and_shows(lesson: Lesson) -> None:
 
 
 def test_an_unknown_lesson_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"Expected a lesson; got 'softmaxx'\. Did you mean 'softmax'"):
+    with pytest.raises(ConfigError, match=r"Unknown lesson 'softmaxx'\. Did you mean 'softmax'"):
         lessons.get("softmaxx")
 
 
@@ -391,7 +391,7 @@ def test_a_step_table_is_what_torch_does(model: Any, loss: Any, samples: Samples
 def test_a_step_table_of_a_net_has_all_layers_and_is_autograd_s() -> None:
     """Each sample's own gradients, the columns in one order though backpropagation finds them from the top down."""
     samples = toys.blobs(5)
-    net = TwoLayerNet(2, 3, 3, seed=1).double()
+    net = TwoLayerNet(2, 3, hidden=3, seed=1).double()
     (step,) = lessons.steps(net, CrossEntropy(), samples, rate=0.1, count=1)
     names = list(step.start)
     assert len(names) == sum(p.numel() for p in net.parameters())
@@ -406,7 +406,7 @@ def test_a_step_table_of_a_net_has_all_layers_and_is_autograd_s() -> None:
 
 
 def test_no_step_table_where_samples_have_no_gradient_of_their_own() -> None:
-    net = TwoLayerNet(2, 3, 3, dropout=0.5).double()
+    net = TwoLayerNet(2, 3, hidden=3, dropout=0.5).double()
     with pytest.raises(ConfigError, match="Expected a model in which each sample has a gradient of its own"):
         lessons.steps(net, CrossEntropy(), toys.blobs(5), rate=0.1)
 
@@ -577,7 +577,7 @@ def test_neighbours_take_no_steps(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["sofmax"], "edunn: Expected a lesson; got 'sofmax'. Did you mean 'softmax'?"),
+        (["sofmax"], "edunn: Unknown lesson 'sofmax'. Did you mean 'softmax'?"),
         ([], "edunn: Expected a lesson's name, all, or --list."),
         (["steps"], "edunn: Expected a config file"),
         (["softmax", "x.toml"], "edunn: Expected one lesson's name; got 'softmax' and 'x.toml'."),

@@ -62,14 +62,14 @@ def test_no_samples() -> None:
 
 
 def test_wrong_labels_are_refused() -> None:
-    with pytest.raises(LabelError, match=r"Expected labels 0, 1; got -1 at index 2\. .*become indices"):
+    with pytest.raises(LabelError, match=r"label at index 2 is -1; known are 0, 1\. .*become indices"):
         metrics.confusion_counts(torch.tensor([0, 1, -1]), torch.tensor([0, 1, 1]), 2)
-    with pytest.raises(LabelError, match=r"Expected labels 0, 1, …, 9; got 10 at index 0"):
+    with pytest.raises(LabelError, match=r"label at index 0 is 10; known are 0, 1, …, 9"):
         metrics.confusion_counts(torch.tensor([10]), torch.tensor([1]), 10)
-    with pytest.raises(LabelError, match=r"got 0\.5 at index 1"):
+    with pytest.raises(LabelError, match=r"label at index 1 is 0\.5"):
         metrics.confusion_counts(torch.tensor([0.0, 0.5]), torch.tensor([0, 1]), 2)
 
 
 def test_wrong_shapes_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"one shape \(samples,\); got \(3,\) and \(3, 1\)"):
+    with pytest.raises(ShapeError, match=r"one shape \(samples,\); theirs are \(3,\) and \(3, 1\)"):
         metrics.confusion_counts(torch.zeros(3), torch.zeros(3, 1), 2)

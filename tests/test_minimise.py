@@ -115,13 +115,13 @@ class TestTheStepStudy:
         central = dict(zip(study.deltas, study.errors["central float64"], strict=True))
         assert forward[1e-3] / forward[1e-4] == pytest.approx(10, rel=0.05)  # truncation is proportional to delta
         assert central[1e-2] / central[1e-3] == pytest.approx(100, rel=0.05)  # to its square
-        assert central[1e-15] > 1e3 * study.best["central float64"][1]  # on the left rounding grows again
+        assert central[1e-15] > 1e3 * study.best["central float64"]["error"]  # on the left rounding grows again
 
     def test_the_best_steps_are_where_theory_puts_them(self):
         study = step_study("exp(sin(3*x))", {"x": 0.7})
-        assert 1e-9 < study.best["forward float64"][0] < 1e-7  # about the square root of 2^-52
-        assert 1e-7 < study.best["central float64"][0] < 1e-4  # about its cube root
-        assert study.best["central float32"][1] > 1e-7  # float32 never gives more
+        assert 1e-9 < study.best["forward float64"]["delta"] < 1e-7  # about the square root of 2^-52
+        assert 1e-7 < study.best["central float64"]["delta"] < 1e-4  # about its cube root
+        assert study.best["central float32"]["error"] > 1e-7  # float32 never gives more
 
     def test_truncation_follows_the_theory(self):
         study = step_study("exp(sin(3*x))", {"x": 0.7})

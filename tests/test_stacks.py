@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from typing import Any
 
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from edunn.data import Samples
-from edunn.descent import Descent, stack
-from edunn.descent.fast import Captured, FastStep
-from edunn.descent.stack import together, vary
+from edunn.descent import Descent, Loop, stack
+from edunn.descent.fast import CudaGraphSteps, FastStep
+from edunn.descent.stack import train_together, vary
 from edunn.errors import ConfigError
 from edunn.history import History
 from edunn.losses import (
@@ -68,7 +67,7 @@ def twins(runs: list[Descent]) -> list[Descent]:
 def assert_each_as_alone(runs: list[Descent], dtype: torch.dtype = torch.float64, **options: Any) -> list[History]:
     """Trains together, then one after another, and compares all that is kept."""
     alone = twins(runs)
-    found, expected = together(runs, **options), [run.go() for run in alone]
+    found, expected = train_together(runs, **options), [run.go() for run in alone]
     for run, twin, history, other in zip(runs, alone, found, expected, strict=True):
         torch.testing.assert_close(
             dict(run.model.named_parameters()), dict(twin.model.named_parameters()), **SAME[dtype], equal_nan=True
@@ -158,7 +157,7 @@ def test_float32(rule: str) -> None:
 @pytest.mark.parametrize("rule", ["gradient-descent", "momentum"])
 def test_blocks_of_steps_as_on_a_gpu(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the runs diverges, so that the block is recorded anew for the others."""
-    monkeypatch.setattr(Captured, "applies", staticmethod(lambda one, _: one.folds))
+    monkeypatch.setattr(CudaGraphSteps, "applies", staticmethod(lambda one, _: one.folds))
     run = base(SquaredError(classes=True), rule=RULES[rule](), batch_size=2, epochs=4, schedule=SCHEDULES["cosine"]())
     histories = assert_each_as_alone([vary(run, rate=rate) for rate in (0.001, 0.01, 1e30)])
     assert [history.status for history in histories] == ["finished", "finished", "diverged"]
@@ -231,7 +230,7 @@ def test_an_interruption_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) ->
         return step(self, *given)
 
     monkeypatch.setattr(FastStep, "step", interrupted)
-    histories = together(runs)
+    histories = train_together(runs)
     assert [(history.status, history.epochs, history.steps) for history in histories] == [("interrupted", 2, 7)] * 6
 
 
@@ -257,47 +256,27 @@ def test_what_differs_in_more_goes_into_stacks_of_its_own(stacked: list[int]) ->
     assert sorted(stacked) == [2, 3]  # and the sixth alone
 
 
-class Two:
-    """A crew of two processes as a run sees it: half of the rows are its own, and the other half does the same."""
+class Counting(Loop):
+    """A loop of its own: it counts its epochs."""
 
-    share = 0.5
-    size, rows = 0, slice(0, 0)
+    epochs = 0
 
-    def part(self, samples: int) -> slice:
-        return slice(0, -(-samples // 2))
-
-    def meet(self, samples: int) -> None:
-        self.size, self.rows = samples, self.part(samples)
-
-    def total(self, values: Tensor) -> Tensor:
-        return values.mul_(2)
-
-    def reduce(self, value: Tensor, gradients: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        return 2 * value, {name: 2 * gradient for name, gradient in gradients.items()}
-
-    def gathered(self, own: Tensor, samples: int) -> Tensor:
-        return torch.cat([own, own])[:samples]
-
-    def agreed(self, numbers: Any) -> list[float]:
-        return list(numbers)
-
-    def heed(self) -> None: ...
-
-    def watch(self) -> Any:
-        return contextlib.nullcontext()
+    def run_epoch(self) -> list[list[float]]:
+        Counting.epochs += 1
+        return super().run_epoch()
 
 
-def test_runs_that_processes_share_train_one_after_another(stacked: list[int]) -> None:
-    """Each step of theirs is an exchange; a stack would take its own rows for the whole batch."""
-    run = base(crew=Two())
-    runs = [vary(run, rate=rate) for rate in (0.1, 0.2)]
-    assert_each_as_alone(runs)
+def test_runs_with_a_loop_of_their_own_train_one_after_another(stacked: list[int]) -> None:
+    """A run that several processes share is one: a stack would take its own rows for the whole batch."""
+    run = base(loop=Counting)
+    assert_each_as_alone([vary(run, rate=rate) for rate in (0.1, 0.2)])
     assert stacked == []
+    assert Counting.epochs == 2 * 2 * 4
 
 
 def test_a_net_trains_alone_beside_a_stack(stacked: list[int]) -> None:
     run = base()
-    net = TwoLayerNet(4, 5, 3, dtype=torch.float64)
+    net = TwoLayerNet(4, 3, hidden=5, dtype=torch.float64)
     nets = [vary(run, model=net, rate=rate) for rate in (0.1, 0.2)]
     assert_each_as_alone([nets[0], *grid(run), nets[1]])
     assert stacked == [6]
@@ -305,7 +284,7 @@ def test_a_net_trains_alone_beside_a_stack(stacked: list[int]) -> None:
 
 def test_models_own_their_weights_afterwards() -> None:
     runs = grid(base())
-    together(runs)
+    train_together(runs)
     kept = runs[1].model.weight.detach().clone()
     with torch.no_grad():
         runs[0].model.weight.zero_()
@@ -317,7 +296,7 @@ def test_models_own_their_weights_afterwards() -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
-    together(grid(base()), after_epoch=lambda going, ended: told.append((going, ended)))
+    train_together(grid(base()), after_epoch=lambda going, ended: told.append((going, ended)))
     assert told == [(6, 0), (6, 0), (6, 0), (0, 6)]
 
 
@@ -349,5 +328,5 @@ def test_vary_leaves_the_run_as_it_was() -> None:
 
 def test_a_shared_model_is_refused() -> None:
     run = base()
-    with pytest.raises(ConfigError, match="Expected a model of its own for each run; two share one"):
-        together([run, run])
+    with pytest.raises(ConfigError, match="Two runs share one model; each needs its own"):
+        train_together([run, run])

@@ -22,7 +22,7 @@ from edunn.cli import main
 from edunn.data import Dataset, Samples, write_shards
 from edunn.descent import Descent, draw
 from edunn.descent.stability import stable_rate
-from edunn.descent.stack import together, vary
+from edunn.descent.stack import train_together, vary
 from edunn.losses import CrossEntropy, SquaredError
 from edunn.models import LinearRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.runtime import prefetch
@@ -115,7 +115,7 @@ def test_bytes_that_stay_bytes_give_the_same_weights(tmp_path: Path, kind: str) 
 
 
 def test_only_images_stay_bytes(tmp_path: Path) -> None:
-    with pytest.raises(errors.ConfigError, match=r"Expected images for data\.dtype = 'uint8'"):
+    with pytest.raises(errors.ConfigError, match=r"data\.dtype = 'uint8' is for images"):
         trained(tmp_path, "here", 'name = "digits"\ndtype = "uint8"')
 
 
@@ -194,7 +194,7 @@ def test_stacks(seeds: tuple[int, ...]) -> None:
     for train in (whole, stored(whole)):
         base = Descent(SoftmaxClassifier(2, 3, dtype=torch.float64), CrossEntropy(), train, 0.1, 7, epochs=3)
         runs = [vary(base, rate=0.1 * (1 + i), seed=seed) for i, seed in enumerate(seeds)]
-        together(runs)
+        train_together(runs)
         weights.append([run.model.weight.detach() for run in runs])
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 
@@ -240,7 +240,7 @@ def test_pictures_show_some_of_a_large_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ('kind = "neighbours"', "Expected a model that is trained"),
+        ('kind = "neighbours"', "Nearest neighbours need all features in memory"),
         ('kind = "softmax"\n[features]\nkind = "patches"', "Features that learn"),
         ('kind = "softmax"\n[train]\nbatch_size = "full"', None),
     ],

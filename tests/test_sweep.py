@@ -165,7 +165,9 @@ def test_neighbours_are_not_trained(path: Path) -> None:
 def test_a_folder_with_files_is_refused(path: Path) -> None:
     (path.parent / "sweep").mkdir()
     (path.parent / "sweep" / "mine.txt").touch()
-    with pytest.raises(RunError, match=r"holds files\. Choose another with --out\.$"):  # a sweep is not resumed
+    with pytest.raises(
+        RunError, match=r"holds files and is not overwritten\. Choose another with --out\.$"
+    ):  # a sweep is not resumed
         swept(path, RATES)
 
 
@@ -194,7 +196,7 @@ def test_axes_are_read(texts: list[str], expected: dict[str, list[str]]) -> None
         (["--over", "train.rate=1,1"], "Expected each value once; got 'train.rate=1,1'."),
         (["--over", "train.rate=1", "--over", "train.rate=2"], "Expected each key once; got --over train.rate=… twice"),
         (["--over", "train.rat=1,2"], "Unknown config key train.rat. Did you mean 'rate'?"),
-        (["--over", "train.rate=fast,1"], "Expected train.rate as a number; got 'fast'."),
+        (["--over", "train.rate=fast,1"], "train.rate must be a number; got 'fast'."),
         (["--over", "loss=hinge,hing"], "Did you mean 'hinge'?"),
         (["--over", "data.validation=0,0.2"], "Expected data.validation above 0"),
     ],

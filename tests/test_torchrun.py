@@ -34,19 +34,19 @@ pytestmark = pytest.mark.skipif(
 BLOW = """
 import importlib, os, signal, sys, time
 from edunn.cli import main
-from edunn.runtime.processes import Ranks
+from edunn.runtime.processes import Processes
 importlib.import_module("edunn.experiment.train").CHECKPOINT_EVERY = 0.0
 stamp, blow, *arguments = sys.argv[1:]
-met, count = Ranks.meet, 0
-def meet(self, samples):
+begin, count = Processes.begin_batch, 0
+def begin_batch(self, samples):
     global count
     count += 1
     if count == 50 and self.place.rank == 1 and not os.path.exists(stamp):
         with open(stamp, "w") as file:
             file.write(str(time.time()))
         os.kill(os.getpid(), int(blow))
-    met(self, samples)
-Ranks.meet = meet
+    begin(self, samples)
+Processes.begin_batch = begin_batch
 if __name__ == "__main__":
     sys.exit(main(arguments))
 """

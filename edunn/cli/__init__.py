@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code. Errors are one line on stderr, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    return ranks.main(argv, run) if ranks.several(os.environ) else run(argv)
+    return ranks.main(argv, run, COMMANDS) if ranks.several(os.environ) else run(argv)
 
 
 def run(argv: list[str]) -> int:
@@ -95,9 +95,17 @@ def run_command(name: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("edunn: interrupted", file=sys.stderr)
         return 130
-    except MemoryError:
-        print("edunn: Expected room in memory for this; there was too little. Ask for fewer points.", file=sys.stderr)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print("edunn: Out of memory. Ask for fewer samples, points or outputs.", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output went away: `edunn … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out: Python's own, or torch's, which is a RuntimeError with a text."""
+    words = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(said in str(error) for said in words)

@@ -1,12 +1,12 @@
-"""Hold hand-derived gradients against autograd and finite differences, and name the mistake.
+"""Check hand-derived gradients against autograd and finite differences, and name the mistake.
 
   edunn check                      every activation, loss, penalty, layer and model of this package, in float64
   edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
   edunn check FOLDER               every hand-in of a folder, each in a process of its own, to grade with
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
-  edunn check --template TASK      a file for a student, with the gradient, or the function, left blank
 
-A function without a gradient (an update rule, a histogram, a vote) is held against the package's own, case by case.
+A function without a gradient (an update rule, a histogram, a vote) is compared with the package's own, case by case.
+`edunn exercise NAME --out FILE.py` writes a file to fill in.
 
 The code in a hand-in is executed, with your rights: grade strangers' files in a container.
 Exit 0: all right; 1: something is wrong; 2: the input is wrong.
@@ -15,18 +15,17 @@ Exit 0: all right; 1: something is wrong; 2: the input is wrong.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from .common import add_common, emit, note
 
-EXAMPLE = "edunn check --template cross-entropy --out mine.py && edunn check mine.py"
+EXAMPLE = "edunn exercise cross-entropy --out mine.py && edunn check mine.py"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", help="FILE.py, FILE.py:NAME, a folder of them, or CONFIG.toml")
-    parser.add_argument("--template", metavar="TASK", help="write a student's file; 'list' names the tasks")
+    parser.add_argument("--template", nargs="?", const="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
@@ -34,19 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
     )
-    add_common(parser, out="a file: the template, or the result as JSON")
+    add_common(parser, out="a file for the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a certificate, a lock step, grades or a template: 0 where all is right, 1 where something is wrong."""
+    """Prints a certificate, a lock step or grades: 0 where all is right, 1 where something is wrong."""
     from ..errors import ConfigError
 
     if not 0 < args.time_limit < float("inf") or args.memory_limit <= 0 or args.jobs < 1:
-        raise ConfigError("Expected --time-limit, --memory-limit and --jobs above 0, and finite.")
+        raise ConfigError("--time-limit, --memory-limit and --jobs are finite and above 0.")
     if args.template is not None:
-        if args.target is not None:
-            raise ConfigError("Expected --template TASK or something to check; got both.")
-        return write_template(args)
+        words = "--list" if args.template == "list" else f"{args.template} --out {args.out or 'mine.py'}"
+        raise ConfigError(f"edunn check only grades. The blank is written by: edunn exercise {words}")
     if args.target is None:
         return check_package(args)
     path, _, name = args.target.partition(".py:")
@@ -58,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
         return check_handins(args, args.target, "")
     if args.target.endswith(".toml"):
         return check_config(args)
-    raise ConfigError(f"Expected FILE.py, FILE.py:NAME, a folder or CONFIG.toml to check; got {args.target!r}.")
+    raise ConfigError(f"{args.target!r} cannot be checked. Name FILE.py, FILE.py:NAME, a folder or CONFIG.toml.")
 
 
 def check_package(args: argparse.Namespace) -> int:
-    """Everything that this package derived by hand; with a device, the parity report beside it."""
+    """Checks everything that this package derived by hand; with a device, also that it computes the same there."""
     from ..gradcheck import everything
     from ..runtime import devices
 
@@ -84,7 +82,7 @@ def check_package(args: argparse.Namespace) -> int:
 
 
 def check_config(args: argparse.Namespace) -> int:
-    """The config's run by hand and by torch.optim, in lock step, and beside other conventions."""
+    """Takes the config's run by hand and by torch.optim, in lock step, and beside other conventions."""
     from ..descent.conventions import conventions
     from ..descent.lockstep import lockstep
     from ..errors import ConfigError
@@ -92,7 +90,7 @@ def check_config(args: argparse.Namespace) -> int:
     from ..experiment.build import prepare
 
     if args.steps < 1:
-        raise ConfigError(f"Expected --steps of 1 or more; got {args.steps}.")
+        raise ConfigError(f"--steps is 1 or more; got {args.steps}.")
     # float64 unless asked for: what float32 rounds away after 200 steps is no disagreement
     given = [f'run.dtype="{args.dtype or "float64"}"', f'run.device="{args.device or "cpu"}"']
     given += [f"run.seed={args.seed}"] if args.seed is not None else []
@@ -115,14 +113,18 @@ def check_config(args: argparse.Namespace) -> int:
 
 
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
-    """A file (name is "" or a NAME in it) or a folder (None)."""
+    """Grades a file (name is "" or a NAME in it) or a folder (None)."""
     from ..errors import ConfigError
-    from ..exercises.grading import ending_all, grade_file, grade_folder
+    from ..exercises.processes import end_all_on_signal, grade_file, grade_folder
+    from ..exercises.report import describe
+
+    def report(found: list[dict[str, Any]]) -> None:
+        note(args, "\n".join(f"{Path(one['file']).name}: {one['status']}" for one in found))
 
     seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
-    with ending_all():
+    with end_all_on_signal():
         if name is None:
-            several = grade_folder(path, seed, *limits, args.jobs, after_each=lambda found: note(args, headline(found)))
+            several = grade_folder(path, seed, *limits, args.jobs, after_each=report)
         else:
             several = grade_file(path, name, seed, *limits)
         if name and several[0]["status"] == "missing":
@@ -132,73 +134,8 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     for one in several:
         counts[one["status"]] = counts.get(one["status"], 0) + 1
     result = {"passed": passed, "counts": counts, "handins": several}
-    finish(args, result, "\n\n".join(described(one) for one in several))
+    finish(args, result, "\n\n".join(describe(one) for one in several))
     return 0 if passed else 1
-
-
-def headline(found: list[dict[str, Any]]) -> str:
-    return "\n".join(f"{Path(one['file']).name}: {one['status']}" for one in found)
-
-
-def described(one: dict[str, Any]) -> str:
-    """One hand-in for a reader."""
-    title = Path(one["file"]).name + (f", {one['name']}" if one["name"] else "")
-    task = f" ({one['task']})" if one["task"] else ""
-    lines = [f"{title}{task}: {one['status']}"]
-    for row in one["rows"]:
-        of_function = "hand_vs_package" in row
-        error = row["hand_vs_package" if of_function else "hand_vs_numeric"]
-        shown = "" if error is None else f": relative error {error:.1e}"
-        extra = f" ({row['note']})" if row["note"] else ""
-        what = "case" if of_function else "gradient in"
-        lines.append(f"  {what} {row['parameter']}{shown}, {'right' if row['passed'] else 'WRONG'}{extra}")
-    for mistake in one["mistakes"]:
-        for k, said in enumerate(mistake["mistakes"]):
-            lines.append(f"  {'probably' if k == 0 else 'or'} ({of_what(mistake, said)}): {said['says']}")
-        if not mistake["mistakes"] and mistake["worst"]:
-            what = "" if mistake["term"] == "case" else "the gradient in "
-            lines.append(f"  no known mistake gives {what}{mistake['parameter']}; where it differs most:")
-            lines += [
-                f"    {e['index']}: yours {number(e['hand'])}, right {number(e['right'])}" for e in mistake["worst"]
-            ]
-    if not one["mistakes"] and not one["passed"]:
-        lines.append(f"  {one['message']}")
-    return "\n".join([*lines, *(f"  note: {text}" for text in one["notes"])])
-
-
-def of_what(mistake: dict[str, Any], said: dict[str, str]) -> str:
-    """What a mistake is said of: the argument of a gradient; a mistake in a function by its name."""
-    return said["name"] if mistake["term"] == "case" else str(mistake["parameter"])
-
-
-def number(value: float | None) -> str:
-    """A number out of JSON, where one that is not finite is null."""
-    return "not finite" if value is None else f"{value:.6g}"
-
-
-def write_template(args: argparse.Namespace) -> int:
-    """A student's file, to --out or to stdout."""
-    from ..errors import ConfigError
-    from ..exercises import FUNCTIONS, TASKS, template
-
-    if args.template == "list":
-        formulas = {name: task.formula for name, task in TASKS.items()}
-        formulas |= {name: task.formula for name, task in FUNCTIONS.items()}
-        lines = [f"{name:<26} {formula.replace(chr(10), ' ')}" for name, formula in formulas.items()]
-        emit(args, {"tasks": list(formulas)}, "\n".join(lines))
-        return 0
-    text = template(args.template)
-    if args.out:
-        path = Path(args.out)
-        if path.exists():
-            raise ConfigError(f"Expected a file that is not there yet; {path} is. It may hold somebody's work.")
-        write(path, text)
-        note(args, f"wrote {path}; fill in the blank, then: edunn check {path}")
-    if args.json:
-        emit(args, {"task": args.template, "path": args.out, "text": text}, "")
-    elif not args.out:
-        sys.stdout.write(text)
-    return 0
 
 
 def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
@@ -206,17 +143,12 @@ def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     if args.out:
         import json
 
+        from ..errors import ConfigError
         from ..runtime.files import strict
 
-        write(Path(args.out), json.dumps(strict(result), allow_nan=False, indent=1) + "\n")
+        try:
+            Path(args.out).write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{args.out} cannot be written: {error.strerror}. Choose another --out.") from None
         note(args, f"wrote {args.out}")
     emit(args, result, text)
-
-
-def write(path: Path, text: str) -> None:
-    from ..errors import ConfigError
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"Expected a path to write to; {path}: {error.strerror}.") from None

@@ -1,4 +1,4 @@
-"""Options that every command shares, and how results leave: results to stdout, progress and notes to stderr."""
+"""Options that every command shares, and its output: results go to stdout, progress and notes to stderr."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ..errors import ConfigError
 
 
 def add_common(parser: argparse.ArgumentParser, out: str = "folder for the results", device: bool = True) -> None:
-    """--json, --out, --quiet, and where something is computed --device, --dtype, --seed."""
+    """Adds --json, --out and --quiet; with `device` also --device, --dtype and --seed."""
     parser.add_argument("--json", action="store_true", help="print one strict JSON object and nothing else on stdout")
     parser.add_argument("--out", metavar="PATH", help=out)
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     if device:
         parser.add_argument("--device", default=None, help="auto, cpu or cuda (default: auto)")
         parser.add_argument("--dtype", default=None, help="float32 or float64")
-        parser.add_argument("--seed", type=int, default=None, help="of everything random (default: 0)")
+        parser.add_argument("--seed", type=int, default=None, help="seed of all random numbers (default: 0)")
 
 
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
-    """The result: the object as strict JSON with --json, else the text."""
+    """Prints the result: the object as strict JSON with --json, else the text."""
     from ..runtime.files import strict
 
     print(json.dumps(strict(result), allow_nan=False) if args.json else text)
 
 
 def note(args: argparse.Namespace, text: str) -> None:
-    """A line for the reader beside the result, on stderr."""
+    """Prints a line on stderr, unless --quiet."""
     if not args.quiet:
         print(text, file=sys.stderr)
 
 
 def show_progress(args: argparse.Namespace) -> bool:
-    """A progress bar is for a person who watches: not with --quiet, not into a pipe or file."""
+    """Returns whether to show a progress bar: on a terminal, and not with --quiet."""
     return not args.quiet and sys.stderr.isatty()
 
 
 def parse_number(text: str, name: str) -> float:
-    """A number from the command line, or a sentence."""
+    """Returns a number from the command line. Raises ConfigError if the text is none."""
     try:
         return float(text)
     except ValueError:
@@ -49,10 +49,10 @@ def parse_number(text: str, name: str) -> float:
 
 
 def out_folder(path: str) -> Path:
-    """The folder that --out names, made if it is not there."""
+    """Returns the folder that --out names, and makes it if needed."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"Expected a folder for --out; {path}: {error.strerror}. Name another one.") from None
+        raise ConfigError(f"--out {path} is no folder that can be made: {error.strerror}. Choose another.") from None
     return folder

@@ -101,9 +101,10 @@ def get(args: argparse.Namespace) -> int:
 
     from ..data import cifar10
     from ..data.download import download
+    from ..runtime.names import find
 
-    if args.what != "cifar10":
-        raise ConfigError(f"Expected edunn data get cifar10; got {args.what!r}. It is the one set that can be had.")
+    if find(args.what or "", ["cifar10"], "data set") is None:
+        raise ConfigError(f"Only cifar10 can be downloaded; got {args.what!r}. Use edunn data get cifar10.")
     archive, place = cifar10.BINARY, store()
     bar = tqdm(total=archive.size, unit="B", unit_scale=True, disable=not show_progress(args), leave=False)
 

@@ -102,7 +102,7 @@ def draw(runs: dict[str, LoadedRun], folder: Any) -> list[str]:
     drawn = [figures.save(figures.accuracy_curves(histories), folder.file("figures/accuracy.png"))]
     for name, finished in runs.items():
         drawn.append(figures.save(figures.loss_curves(finished.history), folder.file(f"figures/{name}_loss.png")))
-        axes = figures.templates(finished.model.weight.detach(), (8, 8), classes=finished.classes)
+        axes = figures.templates(finished.model.get_parameter("weight").detach(), (8, 8), classes=finished.classes)
         drawn.append(figures.save(axes, folder.file(f"figures/{name}_templates.png")))
     return [str(path) for path in drawn]
 

@@ -24,32 +24,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the exercises, or writes one to --out, and to stdout without it."""
+    """Lists the exercises, or writes one to --out, or else to stdout."""
     from ..errors import ConfigError
-    from ..exercises import blanks
+    from ..exercises import EXERCISES, named, write_blank
     from ..runtime.files import write_atomically
 
     if args.list:
-        every = blanks.EXERCISES.values()
-        told = [{"name": e.name, "lesson": e.lesson, "formula": e.formula.replace("\n", " ")} for e in every]
-        emit(args, {"exercises": told}, "\n".join(f"{e['name']:<22} {e['formula']}" for e in told))
+        rows = [
+            {"name": e.name, "lesson": e.lesson, "formula": e.formula.replace("\n", " ")} for e in EXERCISES.values()
+        ]
+        emit(args, {"exercises": rows}, "\n".join(f"{row['name']:<24} {row['formula']}" for row in rows))
         return 0
     if args.name is None:
-        raise ConfigError("Expected an exercise's name, or --list.")
-    text = blanks.text(args.name, args.solution)
+        raise ConfigError("Which exercise? Name one; edunn exercise --list shows them all.")
+    name = named(args.name).name
+    text = write_blank(name, args.solution)
     if args.out:
         path = Path(args.out)
         if path.exists():
-            raise ConfigError(f"Expected a file that is not there yet; {path} is. It may hold somebody's work.")
+            raise ConfigError(f"{path} exists and is not overwritten. Choose another --out.")
         try:
             write_atomically(path, text)
         except OSError as error:
-            raise ConfigError(f"Expected a path to write to; {path}: {error.strerror}.") from None
-        note(
-            args, f"wrote {path}; " + ("check it" if args.solution else "fill in the blanks") + f": edunn check {path}"
-        )
+            raise ConfigError(f"{path} cannot be written: {error.strerror}. Choose another --out.") from None
+        next_move = "check it" if args.solution else "fill in the blanks"
+        note(args, f"wrote {path}; {next_move}: edunn check {path}")
     if args.json:
-        emit(args, {"exercise": args.name, "solution": args.solution, "path": args.out, "text": text}, "")
+        emit(args, {"exercise": name, "solution": args.solution, "path": args.out, "text": text}, "")
     elif not args.out:
         sys.stdout.write(text)
     return 0

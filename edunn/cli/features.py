@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"Expected a folder to write into; there is no {out.parent}.")
     options = nested(dict(split_override(text) for text in args.set))
-    combination(args.kind, options)  # a misspelt option should not wait for 30,000 images
+    args.kind = combination(args.kind, options).name  # a misspelt option should not wait for 30,000 images
     device = devices.device(args.device or "auto")
     dtype = devices.dtype(args.dtype or "float32")
     if args.seed is not None and "patches" in args.kind.split(","):

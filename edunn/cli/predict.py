@@ -6,8 +6,6 @@ Where the data has the target as well, also the score and the confusion matrix.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     samples = finished.read(args.data)
     predictions = finished.predict(samples)
     if args.out:
-        write_atomically(args.out, as_csv(samples, predictions))
+        write_atomically(args.out, predictions.table().csv())
     emit(args, as_json(finished, samples, predictions, args.out), as_text(finished, samples, predictions, args.out))
     return 0
 
@@ -67,42 +65,13 @@ def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | N
     return counts
 
 
-def as_csv(samples: Samples, predictions: Predictions) -> str:
-    """One row a sample: the image's file, the prediction, then a probability a class, where there are such."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header(samples, predictions))
-    writer.writerows(rows(samples, predictions))
-    return text.getvalue()
-
-
-def header(samples: Samples, predictions: Predictions) -> list[str]:
-    named = ["file"] if samples.names is not None else []
-    shares = [] if predictions.probabilities is None else [f"p({name})" for name in predictions.classes or ()]
-    return [*named, "prediction", *shares]
-
-
-def rows(samples: Samples, predictions: Predictions, most: int | None = None) -> list[list[Any]]:
-    columns: list[list[Any]] = [] if samples.names is None else [list(samples.names[:most])]
-    columns.append(list(predictions.labels[:most]))
-    if predictions.probabilities is not None:
-        columns += predictions.probabilities[:most].T.tolist()
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
-    """The first predictions, and how right they are where that is known."""
-    shown = 20
-    lines = [
-        header(samples, predictions),
-        *([str(v) if isinstance(v, str) else f"{v:.4g}" for v in row] for row in rows(samples, predictions, shown)),
-    ]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    text = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
-    if len(predictions) > shown:
-        text.append(
-            f"… {len(predictions) - shown} more" + ("" if out else "; all of them with --out FILE.csv or --json")
-        )
+    """The first and last predictions, and how right they are where that is known."""
+    from ..results import MOST_ROWS
+
+    text = [str(predictions)]
+    if len(predictions) > MOST_ROWS and not out:
+        text.append("all of them with --out FILE.csv or --json")
     if predictions.score is not None:
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
     counts = confusion(samples, predictions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 SHARED = ("train", "sweep", "landscape")
@@ -20,22 +20,21 @@ def several(environment: Mapping[str, str]) -> bool:
     return "RANK" in environment and environment.get("WORLD_SIZE", "1") != "1"
 
 
-def main(argv: list[str], run: Callable[[list[str]], int]) -> int:
+def main(argv: list[str], run: Callable[[list[str]], int], commands: Iterable[str]) -> int:
     """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
     from ..errors import EdunnError
-    from ..runtime.processes import Ranks, ranks
-    from . import COMMANDS
+    from ..runtime.processes import Processes, ranks
 
     try:
         others = ranks()
     except EdunnError as error:
         print(f"edunn: {error}", file=sys.stderr)
         return 2
-    assert isinstance(others, Ranks)
+    assert isinstance(others, Processes)
     shared = bool(argv) and argv[0] in SHARED
     try:
         if others.leads:
-            if argv and argv[0] in COMMANDS and not shared:
+            if argv and argv[0] in commands and not shared:
                 print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
             code = others.over(answer(run, argv))
         else:
@@ -61,23 +60,23 @@ def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
 
 
 def together(command: Any, args: Any) -> int:
-    """One shared command. What fails in one process is told to all: rank 0 prints it, and all of them end alike."""
+    """Runs one shared command. An error of one process is shared: rank 0 prints it, and all of them end alike."""
     from ..errors import EdunnError, LostError
-    from ..runtime.processes import AtWork, Ranks, ranks
+    from ..runtime.processes import LocalError, Processes, ranks
 
     others = ranks()
-    assert isinstance(others, Ranks)
+    assert isinstance(others, Processes)
     try:
         code: int = command.run(args)
         return code
     except (EdunnError, MemoryError) as error:
-        told = others.told(error)
-        if isinstance(told, LostError | AtWork):
+        shared = others.share_error(error)
+        if isinstance(shared, LostError | LocalError):
             if others.first("trouble"):
-                print(f"edunn: {told}", file=sys.__stderr__, flush=True)
-            os._exit(1 if isinstance(told, LostError) else 2)  # nobody is left to agree with about the code
-        raise told from None
-    except KeyboardInterrupt:  # outside a loop, where nothing is to be saved: see `distributed.Ranks.watch`
+                print(f"edunn: {shared}", file=sys.__stderr__, flush=True)
+            os._exit(1 if isinstance(shared, LostError) else 2)  # no process is left to agree with about the code
+        raise shared from None
+    except KeyboardInterrupt:  # outside a loop, where nothing is to be saved: see `Processes.delay_interrupts`
         if others.first("interrupted"):
             print("edunn: interrupted", file=sys.__stderr__, flush=True)
         os._exit(130)

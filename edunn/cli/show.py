@@ -39,18 +39,14 @@ def named(paths: list[str]) -> dict[str, str]:
 
 def side_by_side(runs: dict[str, LoadedRun]) -> str:
     """One line a run: how it ended, and its losses and scores."""
-    from ..results import cell
+    from ..results import Table
 
-    columns = ["run", "status", "epochs", "seconds", "train_loss"]
+    columns = ["status", "epochs", "seconds", "train_loss"]
     metrics = {r.model.metric for r in runs.values()}
     columns += [f"{part}_{metric}" for metric in sorted(metrics) for part in ("train", "validation", "test")]
-    lines = [columns]
-    for name, finished in runs.items():
-        row = [finished.summary.get(column) for column in columns[1:]]
-        lines.append([name, *(value if isinstance(value, str) else cell(value) for value in row)])
-    keep = [i for i in range(len(columns)) if any(line[i] for line in lines[1:])]
-    widths = [max(len(line[i]) for line in lines) for i in keep]
-    return "\n".join("  ".join(line[i].ljust(w) for i, w in zip(keep, widths, strict=True)).rstrip() for line in lines)
+    records = [{**finished.summary, "run": name} for name, finished in runs.items()]
+    known = [name for name in columns if any(record.get(name) is not None for record in records)]
+    return Table.of(records, ["run", *known]).text(most=None)
 
 
 def draw(runs: dict[str, LoadedRun], out: Path) -> list[str]:

@@ -29,7 +29,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="go on with the run in DIR; beside a config, with the one in --out, or start it there if there is none",
     )
-    parser.add_argument("--by", choices=("hand", "autograd"), default="hand", help="whose gradients and steps")
+    parser.add_argument(
+        "--by",
+        choices=("fast", "hand", "autograd"),
+        help="whose steps: ours for speed (default), ours as they are written by hand, or torch's",
+    )
     add_common(parser, "folder for the run (default: runs/<name>-<time>)")
 
 
@@ -57,12 +61,12 @@ def trained(args: argparse.Namespace) -> LoadedRun:
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
-    if args.resume and args.by != "hand":
-        raise ConfigError("Expected --by hand beside --resume: a run by autograd keeps no checkpoint.")
+    if args.resume and args.by == "autograd":
+        raise ConfigError("A run by autograd keeps no checkpoint to resume. Leave out --by, or --resume.")
     if isinstance(args.resume, str):
         if args.config or args.out:
             raise ConfigError("Expected --resume DIR alone, or CONFIG --out DIR --resume; got DIR beside them.")
-        return experiment.resume(args.resume, overrides=overrides, **options)
+        return experiment.resume(args.resume, overrides=overrides, by=args.by, **options)
     if args.config is None:
         raise ConfigError("Expected a config file, or --resume DIR. configs/digits_softmax.toml is one to start from.")
     config = configs.load(args.config, overrides)
@@ -70,8 +74,9 @@ def trained(args: argparse.Namespace) -> LoadedRun:
         if not args.out:
             raise ConfigError("Expected --out DIR beside --resume: the folder that the run is in, or shall be.")
         if processes.lead(experiment.RunFolder(args.out).begun):
-            return experiment.resume(args.out, config, **options)
-    return experiment.train(config, args.out, by=args.by, command=sys.argv, again=bool(args.resume), **options)
+            return experiment.resume(args.out, config, by=args.by, **options)
+    by, again = args.by or "fast", bool(args.resume)
+    return experiment.train(config, args.out, by=by, command=sys.argv, again=again, **options)
 
 
 def report(finished: LoadedRun) -> str:
@@ -83,10 +88,9 @@ def report(finished: LoadedRun) -> str:
             lines.append(
                 f"  {part:<11} loss {summary[f'{part}_loss']:<12.6g} {metric} {summary[f'{part}_{metric}']:.4f}"
             )
-    if metric == "r2" and finished.model.weight.numel() <= 8:
-        lines.append(f"  weight      {finished.model.weight.squeeze().tolist()}")
-        if finished.model.bias is not None:
-            lines.append(f"  bias        {finished.model.bias.squeeze().tolist()}")
+    parameters = dict(finished.model.named_parameters())
+    if metric == "r2" and sum(parameter.numel() for parameter in parameters.values()) <= 9:
+        lines += [f"  {name:<11} {parameter.squeeze().tolist()}" for name, parameter in parameters.items()]
     lines.append(f"  run         {summary['run_dir']}")
     lines.append(f"  pictures    {len(summary['figures'])} in {Path(summary['run_dir']) / 'figures'}")
     return "\n".join(lines)

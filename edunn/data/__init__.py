@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import inspect
+import os
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, DataError, nearest
+from ..runtime.names import find, suggest
+from ..runtime.options import hints_of, options_of, typed
 from . import files
 from .cifar10 import is_cifar10, load_kept, read_cifar10
 from .digit_images import digits
@@ -71,6 +73,7 @@ SOURCES = (
     Source("spirals", "arms of a spiral, 3 classes", 300, 2),
     Source("above-curve", "above or below a sine or a parabola, 2 classes", 300, 2),
 )
+NAMES = (*(source.name for source in SOURCES), "cifar10")
 
 
 def load(
@@ -80,7 +83,7 @@ def load(
 
     A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
     a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
-    `./digits` for a folder of that name.
+    `./digits` for a folder of that name. Other spellings of a name ("make_moons") come after paths.
 
     Parameters
     ----------
@@ -89,6 +92,8 @@ def load(
         (see `read_table`), `size` of images, `targets` of a .npy file (see `read_npy`), `verify` of shards
     """
     name = fspath(name_or_path)
+    if name not in NAMES and not os.path.exists(name):
+        name = find(name, NAMES, "data set") or name
     made: dict[str, Callable[..., Samples]] = {"shapes": shapes, **TOYS}
     if name == "digits":
         return _call(digits, name, options)
@@ -122,16 +127,16 @@ def load(
         )
     if path.suffix or len(path.parts) > 1 or path.exists():
         files.existing(path, "data")
-    raise DataError(
-        f"{name!r} is neither the name of a data set nor a path. {nearest(name, [source.name for source in SOURCES])}"
-    )
+    raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
 
 
 def _call(function: Callable[..., Any], name: str, options: dict[str, Any], *given: Any, **also: Any) -> Any:
     """Calls the function behind a source; an option that it does not have is named, with those it has."""
-    known = [key for key in list(inspect.signature(function).parameters)[len(given) :] if key != "progress"]
+    known = [key for key in options_of(function)[len(given) :] if key != "progress"]
     for key in options:
         if key not in known:
             hint = nearest(key, known) if known else "It takes none."
             raise ConfigError(f"Unknown option {key!r} for the data {name!r}. {hint}")
+    hints = hints_of(function)
+    options = {key: typed(value, hints[key], f"data.{key}") for key, value in options.items()}
     return function(*given, **options, **also)

@@ -8,20 +8,23 @@ descent), and `batch_size=1` takes one at a time (single; stochastic, or online,
 from ..penalties import add_penalty, constrain
 from .batches import draw
 from .checks import check_options, check_part
+from .journal import Ending, Journal, Progress
 from .lockstep import Lockstep, lockstep
-from .loop import Descent, descend, evaluate, is_linear, restore
-from .progress import Ending, Progress
+from .loop import Descent, Loop, descend, evaluate, scores_of
+from .options import Options
 from .stability import largest_curvature, stable_rate
-from .stack import Stack, grouped, together, vary
-from .steppers import ByAutograd, ByHand, Gradients, Stepper
+from .stack import Stack, group_by_kind, train_together, vary
+from .steppers import ByAutograd, ByHand, Stepper
 
 __all__ = [
     "ByAutograd",
     "ByHand",
     "Descent",
     "Ending",
-    "Gradients",
+    "Journal",
     "Lockstep",
+    "Loop",
+    "Options",
     "Progress",
     "Stack",
     "Stepper",
@@ -32,12 +35,11 @@ __all__ = [
     "descend",
     "draw",
     "evaluate",
-    "grouped",
-    "is_linear",
+    "group_by_kind",
     "largest_curvature",
     "lockstep",
-    "restore",
+    "scores_of",
     "stable_rate",
-    "together",
+    "train_together",
     "vary",
 ]

@@ -1,8 +1,8 @@
-"""The batches of an epoch: the samples at a list of indices, wherever the samples are."""
+"""The batches of an epoch: an order of the samples cut into blocks, and the samples at those indices."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 import torch
@@ -16,6 +16,28 @@ from ..runtime.rows import Rows, room
 LARGEST = 512 << 20  # bytes of a batch that is read from files: the background holds three of them
 
 
+def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], slice]) -> list[Tensor]:
+    """Cuts an order of the samples into blocks of batches.
+
+    Parameters
+    ----------
+    order : the samples in the order of the epoch, (samples,), or (runs, samples) where each run has its own
+    batch : samples of a batch; a last one that is smaller has a block of its own
+    sizes : batches of each block
+    own : the part of a batch of so many samples that is wanted
+
+    Returns
+    -------
+    The indices of each block, (steps, samples) or (steps, runs, samples).
+    """
+    alike = min(sum(sizes), order.shape[-1] // batch)  # batches of full size
+    batches = order[..., : alike * batch].unflatten(-1, (alike, batch)).movedim(-2, 0)[..., own(batch)]
+    if sum(sizes) == alike:
+        return list(batches.split(list(sizes)))
+    last = order[..., alike * batch :]
+    return [*batches.split(list(sizes[:-1])), last[..., own(last.shape[-1])].unsqueeze(0)]
+
+
 def draw(
     train: Samples, indices: Sequence[Tensor], reuse: bool = False, ahead: bool = True
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
@@ -23,9 +45,8 @@ def draw(
 
     Parameters
     ----------
-    indices : int64, on the device of the features: (samples,), or (runs, samples) for a stack whose runs see batches of
-        their own, which gives features (runs, samples, features). The first is the largest.
-    reuse : a batch lasts until the next one is asked for; else each has memory of its own
+    indices : int64, on the device of the features, (…, samples): the features at them are (…, samples, features)
+    reuse : what is drawn lasts until the next is asked for; else each has memory of its own
     ahead : read features that are not in memory in the background
     """
     features, targets = train.features, train.targets
@@ -37,11 +58,11 @@ def draw(
                 batch = batch if reuse else batch.clone()
                 yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
         return
-    into = None
+    into, largest = None, max((len(rows) for rows in flat), default=0)
     every = targets.index_select(0, torch.cat(flat)).split([len(rows) for rows in flat])
     for index, rows, true in zip(indices, flat, every, strict=True):
         if into is None or not reuse:
-            into = room(len(rows), features.shape[1], features.dtype, features.device)
+            into = room(largest if reuse else len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
             batch, true = batch.view(*index.shape, batch.shape[-1]), true.view(index.shape)
@@ -52,11 +73,11 @@ def targets_at(targets: Tensor, index: Tensor) -> Tensor:
     return targets.index_select(0, index.reshape(-1)).view(index.shape)
 
 
-def whole(train: Samples) -> tuple[Tensor, Tensor]:
-    """All samples as they lie, for a full batch."""
+def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    """All samples in their own order, for a full batch; or those at a slice."""
     assert train.targets is not None
-    features = train.features
-    return features.loaded() if isinstance(features, Rows) else features, train.targets
+    features = train.features if rows == slice(None) else train.features[rows]
+    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows]
 
 
 def check_batch(train: Samples, batch: int) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import errors
 from ..data import Samples
 from ..losses import Loss
-from ..models import evaluating
+from ..models import Model, check_gradients, evaluating
 from ..runtime.rows import check_finite
 from .fast import PRECISIONS
 
 
 @torch.no_grad()
-def check_part(model: Any, loss: Loss, part: Samples) -> None:
+def check_part(model: Model, loss: Loss, part: Samples) -> None:
     """Everything a step would trip over, checked on the whole part before the first step."""
     if part.targets is None:
         raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
     check_finite(part.features)
+    check_same_place(model, part.features)
     with evaluating(model):
         scores = model(next(iter(part[:1].features.split(1))))
     shape, axis = list(scores.shape), scores.ndim - 1 - loss.class_axis
@@ -32,6 +34,29 @@ def check_part(model: Any, loss: Loss, part: Samples) -> None:
     shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
     loss.check(scores.expand(shape), part.targets)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
+
+
+def check_same_place(model: Model, features: Tensor) -> None:
+    """Features share the parameters' dtype and device: torch's own message names neither."""
+    first = next(model.parameters(), None)
+    if first is None:
+        raise errors.ConfigError(f"{type(model).__name__} has no parameters to train. Assign them as nn.Parameter.")
+    if (features.dtype, features.device) != (first.dtype, first.device):
+        raise errors.DtypeError(
+            f"The features are {features.dtype} on {features.device}, and the model is {first.dtype} on "
+            f"{first.device}. Convert one: model.to(features.device, features.dtype)."
+        )
+
+
+@torch.no_grad()
+def check_hand_gradients(model: Model, loss: Loss, part: Samples) -> None:
+    """One look at the model's gradients, on two samples, so that no step trips over a name or a shape."""
+    two = part[:2]
+    assert two.targets is not None
+    features = next(iter(two.features.split(2)))
+    with evaluating(model):
+        upstream = loss.gradient(model(features), two.targets, validate=False)
+        check_gradients(model, features, upstream)
 
 
 def check_options(run: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,16 +16,18 @@ import torch
 from torch import Tensor
 
 from ..differences import relative_error
+from ..models import Model
 from ..penalties import L2
+from ..results import Record, Table
 from ..updates import Momentum, Nesterov
-from .loop import Descent
+from .options import Options
 from .steppers import ByHand
 
 Step = Callable[[Tensor, Tensor, float], None]
 
 
-@dataclass(frozen=True)
-class Convention:
+@dataclass(frozen=True, repr=False)
+class Convention(Record):
     """Another way to write the run, and how far its weights came from ours.
 
     largest : the largest relative difference of any parameter after any step
@@ -37,15 +39,13 @@ class Convention:
     largest: float
     same: bool
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A sentence."""
         verdict = "the same" if self.same else "differs"
-        return f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}"
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return Table(note=f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}")
 
 
-def conventions(run: Descent, steps: int, tolerance: float = 1e-10) -> list[Convention]:
+def conventions(run: Options, steps: int, tolerance: float = 1e-10) -> list[Convention]:
     """The conventions that concern this run, each taken beside it for so many steps."""
     found = []
     penalty = run.penalty
@@ -82,7 +82,7 @@ def conventions(run: Descent, steps: int, tolerance: float = 1e-10) -> list[Conv
 
 
 def beside(
-    run: Descent, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Any], Step]
+    run: Options, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Any], Step]
 ) -> Convention:
     """Takes our steps and the other's from the same start, and compares after each."""
     ours, theirs = copy.deepcopy(run.model), copy.deepcopy(run.model)
@@ -92,7 +92,7 @@ def beside(
     largest, step = 0.0, 0
     while step < steps:
         for features, targets in run.batches(step // run.steps_per_epoch):
-            rate = run.rate * run.schedule(step / run.steps_per_epoch, run.epochs or 1)
+            rate = run.rate_at(step / run.steps_per_epoch)
             by_hand.step(features, targets, rate)
             step_other(features, targets, rate)
             step += 1
@@ -103,7 +103,7 @@ def beside(
     return Convention(name, formula, largest, largest <= tolerance)
 
 
-def with_decay(run: Descent, decay: float, model: Any, everything: bool = False) -> Step:
+def with_decay(run: Options, decay: float, model: Model, everything: bool = False) -> Step:
     """torch.optim with `weight_decay` in place of our penalty."""
     concerned = run.penalty.penalised(dict(model.named_parameters())) if run.penalty is not None else {}
     weights = [p for name, p in model.named_parameters() if everything or name in concerned]
@@ -115,14 +115,14 @@ def with_decay(run: Descent, decay: float, model: Any, everything: bool = False)
     return by_torch(run, model, optimiser, penalised=False)
 
 
-def dampened(run: Descent, model: Any) -> Step:
+def dampened(run: Options, model: Model) -> Step:
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0, momentum=momentum, dampening=1 - momentum)
     return by_torch(run, model, optimiser, penalised=True)
 
 
-def by_torch(run: Descent, model: Any, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
+def by_torch(run: Options, model: Model, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
     """One step with autograd and this optimiser."""
 
     def step(features: Tensor, targets: Tensor, rate: float) -> None:
@@ -135,7 +135,7 @@ def by_torch(run: Descent, model: Any, optimiser: torch.optim.Optimizer, penalis
     return step
 
 
-def rate_inside(run: Descent, model: Any) -> Step:
+def rate_inside(run: Options, model: Model) -> Step:
     """v ← μ v − rate · g, w ← w + v."""
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
@@ -148,12 +148,12 @@ def rate_inside(run: Descent, model: Any) -> Step:
         with torch.no_grad():
             for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
                 velocity[name].mul_(momentum).sub_(rate * gradient)
-                parameter += velocity[name]
+                parameter.add_(velocity[name])
 
     return step
 
 
-def objective(run: Descent, model: Any, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
+def objective(run: Options, model: Model, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
     value = run.loss(model(features), targets, validate=False)
     followed = run.penalty.followed if penalised and run.penalty is not None else None
     return value if followed is None else value + followed.value(dict(model.named_parameters()))

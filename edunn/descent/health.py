@@ -16,6 +16,7 @@ from ..activations import Activation
 from ..layers import Chain
 from ..losses import Loss
 from ..models import evaluating
+from ..results import Record, Table
 
 SATURATED = 0.01  # of the steepest slope that the activation has on these samples
 VANISHING = 1e-3  # of the gradient that reaches the top
@@ -87,8 +88,8 @@ def warnings(rows: list[Layer]) -> list[str]:
     return said
 
 
-@dataclass
-class Watch:
+@dataclass(repr=False)
+class Watch(Record):
     """Looks at every layer after each epoch: give it to `descend` as `after_epoch`.
 
     `rows` holds a dictionary a layer and epoch, `warnings` the sentences of the last epoch.
@@ -105,13 +106,10 @@ class Watch:
         self.rows += [{"epoch": progress.epoch, **asdict(row)} for row in found]
         self.warnings = warnings(found)
 
-    def __str__(self) -> str:
-        head = f"{'epoch':>5}  {'layer':<12}{'mean':>10}{'spread':>10}{'gradient':>11}{'dead':>7}{'saturated':>11}"
-        lines = [head]
-        for row in self.rows:
-            dead, saturated = ("" if row[key] is None else f"{row[key]:.0%}" for key in ("dead", "saturated"))
-            lines.append(
-                f"{row['epoch']:>5}  {row['layer']:<12}{row['mean']:>10.3g}{row['spread']:>10.3g}"
-                f"{row['gradient']:>11.2e}{dead:>7}{saturated:>11}"
-            )
-        return "\n".join([*lines, *self.warnings])
+    def table(self) -> Table:
+        """One row a layer and epoch, and the warnings below."""
+        columns = ("epoch", "layer", "mean", "spread", "gradient", "dead", "saturated")
+        formats = {"mean": ".3g", "spread": ".3g", "gradient": ".2e", "dead": ".0%", "saturated": ".0%"}
+        return Table(
+            [*columns], [[row[c] for c in columns] for row in self.rows], "\n".join(self.warnings), "", formats
+        )

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import copy
-import html
 from dataclasses import dataclass
-from typing import Any
 
 from ..data import Samples
 from ..differences import relative_error
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty
+from ..results import Record, Table
 from ..updates import Constant, GradientDescent, Rule, Schedule
-from .loop import Descent
-from .progress import Progress
-from .steppers import ByAutograd, ByHand
+from .checks import check_hand_gradients
+from .options import Options
+from .steppers import ByAutograd, ByHand, MakeOptimiser
 
 
-@dataclass(frozen=True)
-class Lockstep:
-    """How far the two runs came apart.
+@dataclass(frozen=True, repr=False)
+class Lockstep(Record):
+    """How far the two runs differ.
 
-    `largest` is the largest relative difference of any parameter after any step, met at `step` in `parameter`;
-    `first` names the first step and parameter whose difference exceeded `tolerance`, None where none did.
+    `largest` is the largest relative difference of any parameter after any step, found at `step` in `parameter`;
+    `first` names the first step and parameter whose difference exceeds `tolerance`, None where none does.
     """
 
     steps: int
@@ -36,21 +36,20 @@ class Lockstep:
     def passed(self) -> bool:
         return self.first is None
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(str(self))}</p>"
-
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """A sentence."""
+        largest = f"{self.largest:.1e}"
         if self.first is None:
-            return f"{self.steps} steps, the same to {self.largest:.1e} (largest at step {self.step}, {self.parameter})"
-        step, name = self.first
-        return (
-            f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
-            f"largest {self.largest:.1e} at step {self.step}, {self.parameter}"
-        )
+            said = f"{self.steps} steps, the same to {largest} (largest at step {self.step}, {self.parameter})"
+        else:
+            step, name = self.first
+            said = f"differ from step {step} on, first in {name} by more than {self.tolerance:g}; "
+            said += f"largest {largest} at step {self.step}, {self.parameter}"
+        return Table(note=said)
 
 
 def lockstep(
-    model: Any,
+    model: Model,
     loss: Loss,
     train: Samples,
     *,
@@ -59,29 +58,34 @@ def lockstep(
     batch_size: int | None = None,
     penalty: Penalty | None = None,
     rule: Rule | None = None,
+    optimiser: MakeOptimiser | None = None,
     schedule: Schedule | None = None,
     seed: int = 0,
     tolerance: float = 1e-10,
 ) -> Lockstep:
     """Takes the same steps by hand and by autograd from the same start, and compares every parameter after each.
 
-    The options are those of `descend`; `model` and `rule` are copied and left as they are. AdaGrad, RMSprop and Adam
-    divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact implementations agree to
-    about 1e-10 only, however right both are.
+    The options are those of `descend`; `model` and `rule` are copied and left as they are. `optimiser` makes the
+    optimiser of torch that is to take the rule's steps, from the parameters (`lambda p: torch.optim.SGD(p, lr=0.1)`);
+    not given, it is the rule's `twin`. Each step sets its "lr" to the scheduled rate.
+
+    AdaGrad, RMSprop and Adam divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact
+    implementations agree to about 1e-10 only.
     """
     rule = rule or GradientDescent()
-    run = Descent(
+    run = Options(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
         schedule=schedule or Constant(), evaluate=0, seed=seed,
     )  # fmt: skip
-    first_model, second_model = copy.deepcopy(model), copy.deepcopy(model)
+    check_hand_gradients(copy.deepcopy(run.model), loss, train)
+    first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
-    by_hand.rule.reset()  # torch's optimiser starts anew as well
-    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule))
+    by_hand.rule.reset()  # torch's optimiser starts from zero as well
+    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule), optimiser)
     largest, at, where, first, step = 0.0, 0, "", None, 0
     while step < steps:
         for features, targets in run.batches(step // run.steps_per_epoch):
-            rate_now = run.rate_at(step / run.steps_per_epoch, Progress())
+            rate_now = run.rate_at(step / run.steps_per_epoch)
             by_hand.step(features, targets, rate_now)
             by_autograd.step(features, targets, rate_now)
             step += 1

@@ -1,38 +1,252 @@
-"""The loop: epochs of batches, recorded, watched for its end, and resumable after every epoch."""
+"""The loop: epochs of batches, recorded, watched for their end, and resumable after every epoch."""
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import errors
 from ..data import Samples
 from ..history import History
 from ..losses import Loss
-from ..models import MODELS, LinearModel, evaluating
+from ..models import Model, evaluating
 from ..penalties import Penalty
-from ..runtime.crew import Crew, at_work
 from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
-from .batches import check_batch, draw, whole
-from .checks import check_options, check_part
-from .fast import PRECISIONS, Captured, FastStep, Singles, Thin
-from .progress import Ending, Progress
-from .stability import stable_rate
+from .batches import cut, draw, whole
+from .checks import check_hand_gradients
+from .fast import fast_stepper, is_linear
+from .journal import Journal, Progress
+from .options import Options
 from .steppers import ByAutograd, ByHand, Stepper
+
+SINGLES = 32  # batches of one sample that are gathered together
+
+
+class Loop:
+    """Epochs of steps: each is taken, recorded, and asked whether the run ends.
+
+    This is the loop of one run. `Stack` is the same for many at once, and `experiment.sharing` for one that several
+    processes share.
+
+    `journals` are those of the runs that go on: all of them at the same epoch and step.
+    """
+
+    def __init__(self, run: Options, by: str = "fast", progress: Progress | None = None) -> None:
+        self.run, self.model, self.loss, self.penalty = run, run.model, run.loss, run.penalty
+        self.journals = [Journal(run, progress or Progress())]
+        self.stepper = self.make_stepper(by)
+
+    @property
+    def at(self) -> Progress:
+        """Where the runs are."""
+        return self.journals[0].progress
+
+    def make_stepper(self, by: str) -> Stepper:
+        """The object that takes the steps."""
+        run = self.run
+        if by not in ("fast", "hand", "autograd"):
+            raise errors.ConfigError(f"by is 'fast', 'hand' or 'autograd'; got {by!r}.")
+        if by != "autograd" and not run.checked:
+            check_hand_gradients(run.model, run.loss, run.train)
+        if run.precision != "full" and by != "fast":
+            raise errors.ConfigError(
+                f"Precision {run.precision!r} is for by='fast' in one process; the step by hand and autograd compute "
+                f"in full precision."
+            )
+        if by == "autograd":
+            if run.rule.steps:
+                raise errors.ConfigError("A run by autograd cannot go on: torch's optimiser would start from zero.")
+            return ByAutograd(run.model, run.loss, run.penalty, run.rule)
+        if by == "fast" and is_linear(run.model):
+            mini = run.batch < len(run.train)
+            return fast_stepper(run.model, run.loss, run.penalty, run.rule, run.batch, mini, run.precision)
+        return ByHand(run.model, run.loss, run.penalty, run.rule)
+
+    def go(self, after_epoch: Callable[[Loop], None] | None = None) -> list[History]:
+        """Runs to the end of every run, and returns the histories in the runs' order."""
+        journals, start = self.journals, time.perf_counter() - self.at.seconds
+        self.model.train()  # dropout and batch normalisation act differently while training
+        try:
+            self.keep_snapshots(start=True)
+            for journal in journals:
+                journal.check_ending()  # a resumed run may stand at its end
+            self.finish()
+            while self.journals:
+                self.record(self.run_epoch())
+                self.set_time(start)
+                if after_epoch is not None:
+                    after_epoch(self)
+                self.finish()
+        except KeyboardInterrupt:
+            for journal in self.journals:
+                journal.interrupt()
+            self.set_time(start)
+            self.finish()
+        return [journal.history for journal in journals]
+
+    def run_epoch(self) -> list[list[float]]:
+        """One pass over the samples; for each run, the objective of every batch before its step."""
+        losses: list[Tensor] = []
+        epoch, done = self.at.epoch, 0
+        try:
+            with closing(self.blocks()) as blocks:
+                for features, targets in blocks:
+                    steps = range(done, done + len(targets))
+                    rates = [self.rate_at(epoch + step / self.run.steps_per_epoch) for step in steps]
+                    losses.append(self.take(features, targets, rates, self.run.size(done)))
+                    done += len(steps)
+                    for journal in self.journals:
+                        journal.progress.step += len(steps)
+                    self.keep_snapshots()
+        finally:
+            self.stepper.write_back()  # also where an interrupt or an error ends the epoch
+        for journal in self.journals:
+            journal.progress.epoch += 1
+        by_run: list[list[float]] = torch.cat(losses).view(done, -1).t().tolist()  # waits for the device, here alone
+        return by_run
+
+    def take(self, features: Tensor, targets: Tensor, rates: list[Any], size: int) -> Tensor:
+        """A block of steps; `size` is that of its batches."""
+        return self.stepper.steps(features, targets, rates)
+
+    def rate_at(self, epoch: float) -> Any:
+        """The step size after so many epochs; for a stack, of shape `runs`."""
+        return self.run.rate_at(epoch, self.at.rate_factor)
+
+    # ---- batches -----------------------------------------------------------------------------------------------------
+
+    def blocks(self) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """The epoch's batches, as many at a time as the stepper takes: (steps, samples, features), (steps, samples).
+
+        They use the same memory: a block lasts until the next one is asked for.
+        """
+        run = self.run
+        if run.batch == len(run.train):
+            features, targets = whole(run.train, self.own(run.batch))
+            yield features.unsqueeze(0), targets.unsqueeze(0)
+            return
+        order = self.order().to(run.train.features.device)
+        yield from draw(run.train, cut(order, run.batch, self.block_sizes(), self.own), reuse=True)
+
+    def order(self) -> Tensor:
+        """The samples in the order of this epoch; for runs with an order each, (runs, samples)."""
+        return permutation(len(self.run.train), self.run.seed, self.at.epoch)
+
+    def own(self, samples: int) -> slice:
+        """Which of the samples of a batch this loop reads: all of them, if it shares them with no other process."""
+        return slice(None)
+
+    def block_sizes(self) -> list[int]:
+        """How many steps each block of the epoch takes.
+
+        A block ends where a snapshot is due, and the last batch, where it is smaller, has a block of its own.
+        """
+        run, step, sizes = self.run, self.at.step, list[int]()
+        most = SINGLES if self.stepper.block == run.batch == 1 else self.stepper.block
+        left = run.steps_per_epoch if run.steps is None else min(run.steps_per_epoch, run.steps - step)
+        alike = len(run.train) // run.batch
+        while left > 0:
+            size = min(most, left, alike or 1)
+            if run.snapshots:
+                size = min(size, run.snapshots - step % run.snapshots)
+            sizes.append(size)
+            left, alike, step = left - size, alike - size, step + size
+        return sizes
+
+    # ---- the record --------------------------------------------------------------------------------------------------
+
+    def record(self, losses: list[list[float]]) -> None:
+        """Adds the epoch's row to every run, which decides by it whether the run ends."""
+        rows = self.evaluate() if self.journals[0].is_due() else [None] * len(self.journals)
+        for journal, values, row in zip(self.journals, losses, rows, strict=True):
+            journal.add(values, row)
+
+    @torch.no_grad()
+    def evaluate(self) -> list[dict[str, float]]:
+        """For each run, the whole training and validation part with the weights as they are now."""
+        run, metric, count = self.run, self.model.metric, len(self.journals)
+        penalties = [0.0] * count
+        if self.penalty is not None:
+            penalties = self.penalty.value(dict(self.model.named_parameters())).expand(count).tolist()
+        with evaluating(self.model):
+            losses, metrics = self.measure(run.train)
+            rows = [
+                {"loss": loss, "penalty": penalty, "total": loss + penalty, metric: value}
+                for loss, penalty, value in zip(losses, penalties, metrics, strict=True)
+            ]
+            if run.validation is not None:
+                for row, loss, value in zip(rows, *self.measure(run.validation), strict=True):
+                    row |= {"validation_loss": loss, f"validation_{metric}": value}
+        return rows
+
+    def measure(self, part: Samples) -> tuple[list[float], list[float]]:
+        """For each run, the mean loss and the model's metric over a whole part."""
+        scores, targets = self.scores(part), part.targets
+        assert targets is not None
+        losses, metrics = self.loss(scores, targets, validate=False), self.model.score_of(scores, targets)
+        return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
+
+    def scores(self, part: Samples) -> Tensor:
+        """The scores of a whole part, computed in chunks of samples."""
+        return scores_of(self.model, part.features)
+
+    def keep_snapshots(self, start: bool = False) -> None:
+        """Keeps the weights of every run where that is due."""
+        every = self.run.snapshots
+        if every and (self.at.step == 0 if start else self.at.step % every == 0):
+            self.stepper.write_back()
+            for journal in self.journals:
+                journal.keep_snapshot()
+
+    def set_time(self, start: float) -> None:
+        for journal in self.journals:
+            journal.progress.seconds = time.perf_counter() - start
+
+    def finish(self) -> None:
+        """Closes the journals of the runs that have ended."""
+        ended = [journal for journal in self.journals if journal.ending is not None]
+        rows: list[Any] = [None] * len(self.journals)
+        if any(journal.lacks_evaluation() for journal in ended):
+            rows = self.evaluate()
+        for journal, row in zip(self.journals, rows, strict=True):
+            if journal.ending is not None:
+                journal.close(row)
+        self.journals = [journal for journal in self.journals if journal.ending is None]
+
+
+@dataclass
+class Descent(Options):
+    """The options of a run (see `descend`), and `go`, which trains."""
+
+    loop: Callable[..., Loop] = Loop
+
+    def go(
+        self,
+        by: str = "fast",
+        progress: Progress | None = None,
+        after_epoch: Callable[[Progress], None] | None = None,
+    ) -> History:
+        """Trains from the start, or from where `progress` stands, to the end."""
+        if progress is None:
+            self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
+        loop = self.loop(self, by, progress)
+        return loop.go(None if after_epoch is None else lambda loop: after_epoch(loop.at))[0]
+
+    def stepper(self, by: str = "fast") -> Stepper:
+        """The object that takes the steps."""
+        return self.loop(self, by).stepper
 
 
 def descend(
-    model: Any,
+    model: nn.Module,
     loss: Loss,
     train: Samples,
     *,
@@ -50,17 +264,17 @@ def descend(
     snapshots: int | None = None,
     seed: int = 0,
     precision: str = "full",
-    by: str = "hand",
-    crew: Crew | None = None,
+    by: str = "fast",
+    loop: Callable[..., Loop] = Loop,
     after_epoch: Callable[[Progress], None] | None = None,
     progress: Progress | None = None,
 ) -> History:
-    """Trains `model` in place and returns what was recorded.
+    """Trains `model` in place and returns its history.
 
     Parameters
     ----------
-    model : a module with `gradients(features, upstream)`. It is in training mode for the steps, in evaluation mode for
-        the evaluations, and is left in evaluation mode: as it is to be used.
+    model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
+        for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
     loss : of its scores
     train : samples on the model's device and in its dtype
     rate : the step size η in w ← w − η g
@@ -78,12 +292,11 @@ def descend(
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end
     snapshots : keep the weights every this many steps, the start included
     seed : of the batches' order
-    precision : of the products of a step: "full", as the dtype has it; "tf32" (CUDA) or "bf16", which a GPU takes many
-        times sooner and to 3 digits. For a linear model, by hand. Evaluations are always in full.
-    by : "hand", or "autograd": the same run through `torch.autograd` and `torch.optim`; "plain": by hand, and never by
-        the shortcuts of `faststep`
-    crew : the processes that share the run (`edunn.runtime.processes`), each of which calls this with the same
-        arguments: the result is that of one process, to rounding
+    precision : of the products of a step: "full", as the dtype has it; "tf32" (CUDA) or "bf16", which a GPU computes
+        many times faster and to 3 digits. For a linear model and by="fast". Evaluations are always in full.
+    by : "hand": every step is `ByHand.step`. "fast": the same steps, restated for speed where the model is linear (see
+        `descent.fast`). "autograd": the same run through `torch.autograd` and `torch.optim`.
+    loop : another loop, such as `edunn.experiment.share(…)`, which shares the run among several processes
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` or the rate (`progress.rate_factor`) while training
     progress : where to go on from, after a whole epoch, with the model and rule as they were then
@@ -96,334 +309,19 @@ def descend(
     run = Descent(
         model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
-        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, crew=crew,
+        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, loop=loop,
     )  # fmt: skip
     return run.go(by, progress, after_epoch)
 
 
-@dataclass
-class Descent:
-    """The options of a run (see `descend`), checked when they are put together, and the loop itself."""
-
-    model: Any
-    loss: Loss
-    train: Samples
-    rate: float
-    batch_size: int | None = None
-    epochs: int | None = None
-    steps: int | None = None
-    penalty: Penalty | None = None
-    rule: Rule = field(default_factory=GradientDescent)
-    schedule: Schedule = field(default_factory=Constant)
-    validation: Samples | None = None
-    tolerance: float | None = None
-    patience: int | None = None
-    evaluate: int = 1
-    snapshots: int | None = None
-    seed: int = 0
-    precision: str = "full"
-    checked: bool = False  # somebody has checked the data already, as for another run on the same
-    crew: Crew | None = None  # the processes that share the run
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        if self.precision != "full":
-            if not is_linear(self.model):
-                kind = type(self.model).__name__
-                raise errors.ConfigError(f"Expected a linear model for precision {self.precision!r}; got a {kind}.")
-            PRECISIONS[self.precision](self.model.weight)  # refuses a device or dtype that has no such products
-        samples = len(self.train)
-        self.batch = samples if self.batch_size is None else min(self.batch_size, samples)
-        check_batch(self.train, self.batch)
-        self.steps_per_epoch = -(-samples // self.batch)
-        if self.epochs is None:
-            self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
-        # the whole of the data is checked once, here, so that no step of the loop has to wait for a check
-        for part in (self.train, self.validation):
-            if part is not None and not self.checked:
-                check_part(self.model, self.loss, part)
-
-        self.share(self.crew)
-
-    def share(self, crew: Crew | None) -> None:
-        """The processes that share the run. One sample cannot be shared: of a batch of one each takes every step, and
-        only the evaluations are shared."""
-        self.crew = crew
-        self.sharing = crew if self.batch > 1 else None
-
-    def go(
-        self,
-        by: str = "hand",
-        progress: Progress | None = None,
-        after_epoch: Callable[[Progress], None] | None = None,
-    ) -> History:
-        """From the start, or from where `progress` stands, to the end."""
-        if progress is None:
-            self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
-        stepper, at = self.stepper(by), progress or Progress()
-        self.model.train()  # dropout and batch normalisation act differently while training
-        start = time.perf_counter() - at.seconds
-        if at.step == 0:
-            self.keep_snapshot(at)
-        ending = self.ending(at)  # a resumed run may have stood at its end
-        with at_work(self.model, self.sharing), contextlib.nullcontext() if self.crew is None else self.crew.watch():
-            try:
-                while ending is None:
-                    losses = self.run_epoch(stepper, at)
-                    self.record(at, losses)
-                    ending = self.ending(at)
-                    at.seconds = time.perf_counter() - start
-                    if after_epoch is not None:
-                        after_epoch(at)
-                    if self.crew is not None and ending is None:
-                        self.crew.heed()
-            except KeyboardInterrupt:
-                ending = Ending("interrupted", f"in epoch {at.epoch + 1}, after {at.epoch} whole epochs")
-        assert ending is not None
-        if ending.status == "stopped":
-            restore(self.model, at.best)
-        self.model.eval()  # from here on it is used
-        at.seconds = time.perf_counter() - start
-        return self.history(at, ending)
-
-    def stepper(self, by: str) -> Stepper | Singles:
-        """Who takes the steps. By hand, a linear model has quicker ones that come to the same."""
-        if self.precision != "full" and (by != "hand" or self.sharing is not None):
-            raise errors.ConfigError(
-                f"Expected by='hand' in one process for precision {self.precision!r}: the readable loop and autograd "
-                f"are for full precision."
-            )
-        if by == "hand" and self.sharing is None and is_linear(self.model):
-            if self.batch == 1 and self.precision == "full" and Singles.applies(self.model, self.penalty, self.rule):
-                return Singles(self.model, self.loss, self.penalty, self.rule)
-            if self.precision == "full" and Thin.applies(self.model, self.penalty, self.rule):
-                return Thin(self.model, self.loss, self.penalty, self.rule)
-            one = FastStep(self.model, self.loss, self.penalty, self.rule, self.precision)
-            return Captured(one) if self.batch < len(self.train) and Captured.applies(one, self.batch) else one
-        if by in ("hand", "plain"):
-            return ByHand(self.model, self.loss, self.penalty, self.rule, self.sharing)
-        if by == "autograd" and self.crew is not None:
-            raise errors.ConfigError("Expected by='hand' for a run of several processes; torch's optimiser has one.")
-        if by == "autograd" and self.rule.steps:
-            raise errors.ConfigError("Expected by='hand' to go on with a run: torch's optimiser would start afresh.")
-        if by == "autograd":
-            return ByAutograd(self.model, self.loss, self.penalty, self.rule)
-        raise errors.ConfigError(f"Expected by='hand', 'plain' or 'autograd'; got {by!r}.")
-
-    def ending(self, at: Progress) -> Ending | None:
-        """Whether the run ends here, and how: asked after every epoch."""
-        return (
-            self.diverged(at)
-            or self.converged(at)
-            or self.stopped(at)
-            or (Ending("finished", f"all {self.steps} steps were run") if at.step >= (self.steps or math.inf) else None)
-            or (Ending("finished", f"all {self.epochs} epochs were run") if at.epoch >= (self.epochs or 0) else None)
-        )
-
-    def run_epoch(self, stepper: Stepper | Singles, at: Progress) -> list[float]:
-        """One pass over the samples; returns the objective of each batch as it was met."""
-        if isinstance(stepper, Singles) or (isinstance(stepper, Captured) and self.batch == 1):
-            return self.run_singles(stepper, at)
-        losses: list[Tensor] = []
-        try:
-            with closing(self.batches(at.epoch, reuse=True)) as batches:
-                for features, targets in batches:
-                    if self.sharing is not None:
-                        self.sharing.meet(self.size(len(losses)))
-                    epoch = at.epoch + len(losses) / self.steps_per_epoch
-                    losses.append(stepper.step(features, targets, self.rate_at(epoch, at)))
-                    at.step += 1
-                    if self.snapshots and at.step % self.snapshots == 0:
-                        stepper.settle()
-                        self.keep_snapshot(at)
-                    if at.step == self.steps:
-                        break
-        finally:
-            stepper.settle()  # also where an interrupt or an error ends the epoch: the model is looked at afterwards
-        at.epoch += 1
-        return torch.stack(losses).tolist()  # the one place where the device is waited for
-
-    def run_singles(self, stepper: Singles | Captured, at: Progress) -> list[float]:
-        """The same pass in blocks of steps on one sample each; a block ends where a snapshot is due."""
-        features, targets = self.train.features, self.train.targets
-        assert targets is not None
-        order = permutation(len(self.train), self.seed, at.epoch).to(features.device)
-        last = len(order) if self.steps is None else min(len(order), self.steps - at.step)
-        losses: list[Tensor] = []
-        start = 0
-        while start < last:
-            size = min(stepper.block, last - start)
-            if self.snapshots:
-                size = min(size, self.snapshots - at.step % self.snapshots)
-            met = range(start, start + size)
-            rates = [self.rate_at(at.epoch + step / self.steps_per_epoch, at) for step in met]
-            index = order[start : start + size]
-            losses.append(stepper.steps(features.index_select(0, index), targets.index_select(0, index), rates))
-            start += size
-            at.step += size
-            if self.snapshots and at.step % self.snapshots == 0:
-                self.keep_snapshot(at)
-        at.epoch += 1
-        return torch.cat(losses).tolist()
-
-    def rate_at(self, epoch: float, at: Progress) -> float:
-        """The step size after so many epochs, whole ones or parts."""
-        return self.rate * self.schedule(epoch, self.epochs or 1) * at.rate_factor
-
-    def size(self, index: int) -> int:
-        """The samples of batch `index` of an epoch: the last one may be smaller."""
-        return min(self.batch, len(self.train) - index * self.batch)
-
-    def batches(self, epoch: int, reuse: bool = False) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """The batches of an epoch: slices of a fresh order of the samples; all of them as they lie for a full batch.
-
-        `reuse` gathers them all into the same memory, so that a batch lasts until the next one is asked for. Of a batch
-        that is shared, these are the rows of this process.
-        """
-        if self.batch == len(self.train):
-            yield whole(self.train if self.sharing is None else self.train[self.sharing.part(self.batch)])
-            return
-        indices = permutation(len(self.train), self.seed, epoch).to(self.train.features.device).split(self.batch)
-        if self.sharing is not None:
-            indices = tuple(index[self.sharing.part(len(index))] for index in indices)
-        yield from draw(self.train, indices, reuse)
-
-    def record(self, at: Progress, losses: list[float], evaluation: dict[str, float] | None = None) -> None:
-        """Adds the epoch's row, and notes the best epoch so far; `evaluation` where somebody has made it."""
-        row = (evaluation or self.evaluation()) if self.is_due(at) else {}
-        if self.crew is not None:  # every process decides by the same numbers, also on machines that round differently
-            numbers = self.crew.agreed([*losses, *row.values()])
-            losses, row = numbers[: len(losses)], dict(zip(row, numbers[len(losses) :], strict=True))
-        sizes = [self.size(index) for index in range(len(losses))]
-        running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
-        row = {"epoch": at.epoch, "step": at.step, "rate": self.rate_at(at.epoch - 1, at), "running": running} | row
-        at.rows.append(row)
-        finite = [math.isfinite(value) for value in (*losses, row.get("total", 0.0))]
-        if not all(finite):
-            at.bad_step = min(at.step, at.step - len(losses) + finite.index(False))
-        if row.get("validation_loss", math.inf) < at.best_loss:
-            at.best_loss, at.best_epoch = row["validation_loss"], at.epoch
-            if self.patience is not None:
-                at.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-
-    def is_due(self, at: Progress) -> bool:
-        """Whether this epoch is one that is evaluated."""
-        return bool(self.evaluate) and at.epoch % self.evaluate == 0
-
-    @torch.no_grad()
-    def evaluation(self) -> dict[str, float]:
-        """The whole training and validation part, with the weights as they are now."""
-        with evaluating(self.model):
-            data, metric = evaluate(self.model, self.loss, self.train, self.crew)
-        penalty = 0.0
-        if self.penalty is not None:
-            penalty = float(self.penalty.value(dict(self.model.named_parameters())))
-        row = {"loss": data, "penalty": penalty, "total": data + penalty, self.model.metric: metric}
-        if self.validation is not None:
-            with evaluating(self.model):
-                data, metric = evaluate(self.model, self.loss, self.validation, self.crew)
-            row |= {"validation_loss": data, f"validation_{self.model.metric}": metric}
-        return row
-
-    def diverged(self, at: Progress) -> Ending | None:
-        """A loss that was not finite, after how many steps it was met, and what rate would have served."""
-        if at.bad_step is None:
-            return None
-        steps = f"{at.bad_step} step{'s' * (at.bad_step != 1)}"
-        message = f"the loss was no longer finite after {steps} (epoch {at.epoch}) at rate {self.rate:g}"
-        return Ending("diverged", message + self.better_rate())
-
-    def grown(self, at: Progress, rows: list[dict[str, float]]) -> Ending | None:
-        """A full-batch run that ended before it overflowed, but was on its way: above the stable rate, and uphill."""
-        stable = self.stable_rate() if self.batch == len(self.train) else None
-        totals = [row["total"] for row in rows if "total" in row]
-        if stable is None or self.rate_at(at.epoch, at) <= stable or len(totals) < 2 or totals[-1] <= totals[0]:
-            return None
-        message = f"the objective grew from {totals[0]:.4g} to {totals[-1]:.4g} at rate {self.rate:g}"
-        return Ending("diverged", message + self.better_rate())
-
-    def better_rate(self) -> str:
-        """What to try instead."""
-        stable = self.stable_rate()
-        if stable is None:
-            return f"; try rate {self.rate / 10:g}" if math.isfinite(self.rate) else ""
-        if stable >= self.rate:
-            return ""
-        return f"; the largest stable rate is {stable:.4g} ({self.rule.limit} of the Hessian of the whole training set)"
-
-    def converged(self, at: Progress) -> Ending | None:
-        """The objective of the whole training set changed by less than the tolerance between two evaluations."""
-        if self.tolerance is None or not at.rows or "total" not in at.rows[-1]:
-            return None
-        totals = [row["total"] for row in at.rows[-1 - self.evaluate :] if "total" in row]
-        if len(totals) < 2 or not abs(totals[-1] - totals[-2]) < self.tolerance:
-            return None
-        change = abs(totals[-1] - totals[-2])
-        return Ending("converged", f"the objective changed by {change:.3g}, less than {self.tolerance:g}")
-
-    def stopped(self, at: Progress) -> Ending | None:
-        """The validation loss did not improve for `patience` evaluations."""
-        if self.patience is None or at.best_epoch is None or self.evaluate == 0:
-            return None
-        waited = (at.epoch - at.best_epoch) // self.evaluate
-        if waited < self.patience:
-            return None
-        return Ending(
-            "stopped",
-            f"the validation loss did not improve for {waited} evaluations; "
-            f"the weights of epoch {at.best_epoch} were put back",
-        )
-
-    def keep_snapshot(self, at: Progress) -> None:
-        if self.snapshots and (not at.snapshots or at.snapshots[-1][0] < at.step):
-            weights = {name: p.detach().cpu().clone() for name, p in self.model.named_parameters()}
-            at.snapshots.append((at.step, weights))
-
-    def stable_rate(self) -> float | None:
-        return stable_rate(self.model, self.loss, self.train.features, self.penalty, self.rule)
-
-    def history(self, at: Progress, ending: Ending, evaluation: dict[str, float] | None = None) -> History:
-        rows = [dict(row) for row in at.rows]
-        if rows and "total" not in rows[-1]:
-            rows[-1] |= evaluation or self.evaluation()
-            if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
-                ending = self.diverged(replace(at, bad_step=at.bad_step or at.step)) or ending
-        if ending.status == "finished":
-            ending = self.grown(at, rows) or ending
-        return History(
-            rows=tuple(rows),
-            status=ending.status,
-            message=ending.message,
-            steps=at.step,
-            seconds=at.seconds,
-            metric=self.model.metric,
-            stable_rate=self.stable_rate() if ending.status == "diverged" else None,
-            best_epoch=at.best_epoch,
-            snapshots=tuple(at.snapshots),
-        )
-
-
-def is_linear(model: Any) -> bool:
-    """One of the package's linear models as it is, with no verb of its own, and no stack of runs."""
-    return type(model) in MODELS.values() and isinstance(model, LinearModel) and model.weight.ndim == 2
-
-
 @torch.no_grad()
-def evaluate(
-    model: Any, loss: Loss, part: Samples, crew: Crew | None = None, chunk: int | None = None
-) -> tuple[float, float]:
-    """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples.
-
-    The processes of a crew compute the scores of their own rows and put them together: what is made of the scores
-    stands here once.
-    """
-    features = part.features if crew is None else part.features[crew.part(len(part))]
-    scores = torch.cat([model(rows) for rows in features.split(chunk or chunk_of(features))])
-    if crew is not None:
-        scores = crew.gathered(scores, len(part))
-    return float(loss(scores, part.targets, validate=False)), float(model.rate(scores, part.targets))
+def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
+    """The mean loss and the model's metric over a whole part, its scores computed in chunks of samples."""
+    scores = scores_of(model, part.features, chunk)
+    assert part.targets is not None
+    return float(loss(scores, part.targets, validate=False)), float(model.score_of(scores, part.targets))
 
 
-def restore(model: Any, state: Mapping[str, Tensor]) -> None:
-    """Puts parameters and running statistics back in place."""
-    model.load_state_dict(state)
+def scores_of(model: nn.Module, features: Any, chunk: int | None = None) -> Tensor:
+    """The scores of many samples, computed in chunks of them."""
+    return torch.cat([model(some) for some in features.split(chunk or chunk_of(features))])

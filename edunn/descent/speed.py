@@ -21,8 +21,8 @@ from ..data import Samples
 from ..losses import CrossEntropy
 from ..models import SoftmaxClassifier
 from ..penalties import L2
+from .journal import Journal, Progress
 from .loop import Descent
-from .progress import Progress
 from .stack import Stack, vary
 
 RATE, DECAY = 1e-3, 1e-4  # small enough for no run to diverge; L2 with factor 1: weight_decay is twice this
@@ -41,7 +41,7 @@ class Problem:
         source = torch.Generator().manual_seed(0)
         self.y = torch.randint(0, self.classes, (self.samples,), generator=source)
         centres = torch.randn(self.classes, self.features, generator=source) * 0.05
-        # from numpy, as data that are read: it asks for large pages, and a batch is gathered a third sooner
+        # from numpy, as data that are read: it asks for large pages, and gathering a batch takes a third less
         self.x = torch.from_numpy(np.empty((self.samples, self.features), np.float32))
         self.x.normal_(generator=source).add_(centres[self.y])
         self.part = Samples(self.x, self.y)
@@ -54,10 +54,15 @@ def run_on(problem: Problem, batch: int, steps: int | None = None) -> Descent:
     return Descent(model, CrossEntropy(), problem.part, RATE, batch, **loops)
 
 
-def epoch_of(run: Descent, by: str = "hand") -> Callable[[], Any]:
-    """An epoch of `descend`, without the evaluation that ends it."""
-    stepper = run.stepper(by)
-    return lambda: run.run_epoch(stepper, Progress())
+def epoch_of(run: Descent, by: str = "fast") -> Callable[[], list[float]]:
+    """An epoch of `descend`, without the evaluation that ends it; it returns the objective of each batch."""
+    loop = run.loop(run, by)
+
+    def epoch() -> list[float]:
+        loop.journals = [Journal(run, Progress())]  # always the first epoch, also where the steps are limited
+        return loop.run_epoch()[0]
+
+    return epoch
 
 
 def with_autograd(problem: Problem, batch: int, most: int | None = None) -> Callable[[], None]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..activations import Identity
 from ..layers import Linear, with_ones
-from ..losses import Loss, SquaredError
-from ..penalties import L2, Penalty
+from ..losses import Loss
+from ..penalties import Penalty
 from ..runtime.devices import generator
 from ..runtime.rows import Rows
 from ..updates import Rule
@@ -63,19 +62,18 @@ def stable_rate(
     the 2 (see `Rule.stability`).
     """
     factor = rule.stability()
-    if factor is None or not isinstance(model, Linear) or not isinstance(loss, SquaredError):
+    if factor is None or not isinstance(model, Linear) or loss.form != "square":
         return None
-    if not isinstance(loss.through, Identity):
-        return None
+    assert loss.curvature_bound is not None  # 2, or 1 with half=True
     if isinstance(features, Rows) and features.shape[1] + (model.bias is not None) > EXACT:
         return None  # power iteration would read the files hundreds of times
     if not all(bool(x.isfinite().all()) for x in features.split(CHUNK)):
         return None
     added = 0.0
     if penalty is not None:
-        if not isinstance(penalty, L2) or isinstance(penalty.strength, Tensor):
+        if not penalty.quadratic or isinstance(penalty.strength, Tensor):
             return None
-        added = 2 * penalty.factor * penalty.strength
+        added = float(penalty.curvature(torch.ones((), dtype=torch.float64)))
     ridge = (added, added if penalty is not None and penalty.bias else 0.0)
-    curvature = largest_curvature(features, model.bias is not None, 2 * loss.factor, ridge)
+    curvature = largest_curvature(features, model.bias is not None, loss.curvature_bound, ridge)
     return factor / curvature if curvature > 0 else None

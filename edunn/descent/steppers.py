@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty, add_penalty, constrain
-from ..runtime.crew import Crew
 from ..updates import Rule
 
-Gradients = dict[str, Tensor]
+MakeOptimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
-class Stepper(Protocol):
-    """One step on one batch: returns the objective (loss and penalty) before the update, without waiting for it."""
+class Stepper:
+    """Takes the steps of a run. A subclass needs `step`; the loop calls `steps`, with a block of batches at a time."""
 
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor: ...
+    block = 1  # batches that `steps` takes at once, at the most
 
-    def settle(self) -> None:
-        """Called before the model is looked at: a stepper may keep the parameters in a layout of its own till then."""
-        return
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+        """One step on one batch; returns the objective (loss and penalty) before the update, without waiting for it."""
+        raise NotImplementedError
+
+    def steps(self, features: Tensor, targets: Tensor, rates: Sequence[Any]) -> Tensor:
+        """One step on each batch in turn.
+
+        Parameters
+        ----------
+        features, targets : (steps, samples, features) and (steps, samples); in a stack of runs with batches of their
+            own (steps, runs, samples, …)
+        rates : one for each step
+
+        Returns
+        -------
+        The objective before each step, (steps, *runs). Read it after `write_back`.
+        """
+        if len(rates) == 1:  # without the copy
+            return self.step(features[0], targets[0], rates[0]).unsqueeze(0)
+        return torch.stack([self.step(x, y, rate) for x, y, rate in zip(features, targets, rates, strict=True)])
+
+    def write_back(self) -> None:
+        """Completes the model's parameters and the objectives. Called before either is looked at."""
 
 
-@dataclass
 class ByHand(Stepper):
-    """The four verbs with our derivatives.
+    """The four verbs with our derivatives: the step that `by="hand"` runs."""
 
-    With a `crew` the batch is shared by several processes: each has the mean over its own rows, weighted by its share
-    of the batch, and these add up to the mean over the whole of it; so do the gradients, linear in it as they are.
-    """
-
-    model: Any
-    loss: Loss
-    penalty: Penalty | None
-    rule: Rule
-    crew: Crew | None = None
+    def __init__(self, model: Model, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
+        self.model, self.loss, self.penalty, self.rule = model, loss, penalty, rule
 
     @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         parameters = dict(self.model.named_parameters())
         scores = self.model(features)
         value = self.loss(scores, targets, validate=False)
         upstream = self.loss.gradient(scores, targets, validate=False)
-        if self.crew is not None:
-            value, upstream = weighted(value, self.crew.share), weighted(upstream, self.crew.share)
         gradients = self.model.gradients(features, upstream)
-        if self.crew is not None:
-            value, gradients = self.crew.reduce(value, gradients)
         if self.penalty is not None:
             value = value + self.penalty.value(parameters)
             add_penalty(gradients, self.penalty, parameters)
@@ -59,19 +67,22 @@ class ByHand(Stepper):
         return value
 
 
-@dataclass
 class ByAutograd(Stepper):
-    """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against."""
+    """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against.
 
-    model: Any
-    loss: Loss
-    penalty: Penalty | None
-    rule: Rule
+    Parameters
+    ----------
+    optimiser : makes torch's optimiser from the parameters; the rule's `twin` if not given. Each step sets its "lr".
+    """
 
-    def __post_init__(self) -> None:
-        self.optimiser = self.rule.twin(self.model.parameters(), rate=1.0)
+    def __init__(
+        self, model: Model, loss: Loss, penalty: Penalty | None, rule: Rule, optimiser: MakeOptimiser | None = None
+    ) -> None:
+        self.model, self.loss, self.penalty = model, loss, penalty
+        parameters = model.parameters()
+        self.optimiser = rule.twin(parameters, rate=1.0) if optimiser is None else optimiser(parameters)
 
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         parameters = dict(self.model.named_parameters())
         value = self.loss(self.model(features), targets, validate=False)
         followed = None if self.penalty is None else self.penalty.followed
@@ -85,8 +96,3 @@ class ByAutograd(Stepper):
         self.optimiser.step()
         constrain(self.penalty, parameters, rate)
         return value.detach()
-
-
-def weighted(mean: Tensor, share: float) -> Tensor:
-    """A mean over some of a batch's rows as its part of the mean over all; 0 for no rows, whose mean is nan."""
-    return mean * share if share else torch.zeros_like(mean)

@@ -1,27 +1,36 @@
-"""Hand-ins: a student's value and gradient, or a function, checked and graded. The code in a hand-in is executed; see
-`grading`."""
+"""Exercises: pieces of the package with blanks, and the grading of what students hand in.
 
-from .functions import FUNCTIONS, FunctionTask
+    write_blank("hinge")              the student's file, cut from the package's own source
+    load("mine.py")                   what a file hands in; the code in it is executed
+    grade(handin, seed)               its grade, in this process
+    grade_file(path), grade_folder    the same, each file in a process of its own under limits
+
+One exercise is one entry of `table`; `named` finds it.
+"""
+
+from .blanks import write_blank
+from .calls import HandinError, Missing, Unfinished
+from .exercise import Exercise, FunctionExercise, GradientExercise
 from .grade import grade
-from .grading import grade_file, grade_folder
-from .protocol import FunctionHandin, Handin, HandinError, Unfinished, load
+from .handins import Handin, load
+from .processes import grade_file, grade_folder
 from .report import Grade
-from .tasks import TASKS, Task
-from .templates import template
+from .table import EXERCISES, named
 
 __all__ = [
-    "FUNCTIONS",
-    "TASKS",
-    "FunctionHandin",
-    "FunctionTask",
+    "EXERCISES",
+    "Exercise",
+    "FunctionExercise",
     "Grade",
+    "GradientExercise",
     "Handin",
     "HandinError",
-    "Task",
+    "Missing",
     "Unfinished",
     "grade",
     "grade_file",
     "grade_folder",
     "load",
-    "template",
+    "named",
+    "write_blank",
 ]

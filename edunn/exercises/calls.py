@@ -1,87 +1,71 @@
-"""A hand-in's functions, called with copies of the arguments; what they return as tensors."""
+"""Calls of a student's functions: copies of the arguments go in, tensors come out, and errors become one line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.devices import generator
-from .protocol import Handin, HandinError, given, guarded, taken
+from ..errors import EdunnError
 
 
-def draw(handin: Handin, seed: int) -> dict[str, Any]:
-    """The arguments at which it is checked: the task's, or its own `inputs(seed)`."""
-    if handin.task is not None:
-        return handin.task.draw(seed)
-    if handin.inputs is None:
+class HandinError(EdunnError):
+    """A hand-in cannot be run: it raises, or has none of the forms of a hand-in."""
+
+
+class Missing(HandinError):
+    """The file holds no hand-in of that name."""
+
+
+class Unfinished(HandinError):
+    """The exercise is still blank."""
+
+
+def call(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a student's function; what it raises becomes one line with the line number in their file."""
+    try:
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+    except NotImplementedError as error:
+        raise Unfinished(str(error) or "it is still blank") from None
+    except (EdunnError, MemoryError):
+        raise
+    except SyntaxError as error:
+        where = f", line {error.lineno}" if error.lineno else ""
+        raise HandinError(f"{Path(file).name}{where}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        file = Path(file).name
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file
+        ]
+        where = f", line {lines[-1]}" if lines else ""
+        text = str(error).splitlines()[0] if str(error) else ""
+        if isinstance(error, AttributeError) and isinstance(error.obj, np.ndarray) and error.name in dir(Tensor):
+            text += ". The arrays are torch's where the file says import torch, else numpy's"
+        raise HandinError(f"{file}{where}: {type(error).__name__}: {text}".rstrip(": ")) from None
+
+
+def copy_argument(value: Any, as_torch: bool) -> Any:
+    """Returns a copy of an argument for the hand-in, as a tensor or an array."""
+    if not isinstance(value, Tensor):
+        return value
+    copied = value.detach().clone()
+    return copied if as_torch else copied.numpy()
+
+
+def to_tensor(value: Any, what: str) -> Tensor:
+    """Returns what a hand-in gave as a tensor in its own dtype."""
+    try:
+        found = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.is_complex() or found.dtype == torch.bool:
         raise HandinError(
-            f'Expected to know what {handin.name} is given: set task = "…" in the class (edunn check --template NAME '
-            f"shows one), or write a function inputs(seed) that returns its arguments as a dictionary."
+            f"{what[0].upper()}{what[1:]} is a number or an array of numbers; got {type(value).__name__}."
         )
-    drawn = guarded(handin.file, handin.inputs, seed)
-    if not isinstance(drawn, Mapping) or not drawn:
-        raise HandinError(f"Expected inputs(seed) to return a dictionary of arguments; got {type(drawn).__name__}.")
-    found: dict[str, Any] = {}
-    for name, value in drawn.items():
-        if isinstance(value, (int, str, bool)):
-            found[str(name)] = value
-        else:
-            tensor = taken(value, f"inputs()[{name!r}]")
-            found[str(name)] = tensor.double() if tensor.is_floating_point() else tensor
     return found
-
-
-class Calls:
-    """A hand-in's functions, called with copies of the arguments; what they return as tensors."""
-
-    def __init__(self, handin: Handin, arguments: Mapping[str, Any], seed: int, notes: list[str]) -> None:
-        self.handin, self.arguments, self.notes = handin, dict(arguments), notes
-        self.upstream: Tensor | None = None
-        if handin.forward:
-            output = self.value(arguments)
-            self.upstream = torch.randn(output.shape, dtype=torch.float64, generator=generator(seed, 99))
-
-    def copies(self, arguments: Mapping[str, Any]) -> list[Any]:
-        return [given(value, self.handin.torch) for value in arguments.values()]
-
-    def value(self, arguments: Mapping[str, Any]) -> Tensor:
-        """The value; for forward and backward the output."""
-        passed = self.copies(arguments)
-        returned = taken(guarded(self.handin.file, self.handin.value, *passed), "the value")
-        for (name, before), after in zip(arguments.items(), passed, strict=True):
-            if isinstance(before, Tensor) and not torch.equal(before, torch.as_tensor(after)):
-                self.notes.append(f"the value changes its argument {name} in place")
-        if not self.handin.forward and returned.numel() != 1:
-            raise HandinError(f"Expected a value that is one number; got shape {tuple(returned.shape)}.")
-        return returned if self.handin.forward else returned.reshape(())
-
-    def scalar(self, arguments: Mapping[str, Any]) -> Tensor:
-        """What is differentiated: the value, or Σ upstream · output."""
-        found = self.value(arguments).double()
-        return found if self.upstream is None else (self.upstream * found).sum()
-
-    def gradients(self) -> dict[str, Tensor]:
-        """The gradients by name."""
-        passed = self.copies(self.arguments)
-        if self.upstream is not None:
-            passed.append(given(self.upstream, self.handin.torch))
-        returned = guarded(self.handin.file, self.handin.gradient, *passed)
-        wanted = self.wanted()
-        if isinstance(returned, Mapping):
-            return {str(name): taken(value, f"the gradient in {name}") for name, value in returned.items()}
-        if isinstance(returned, tuple) and len(returned) == len(wanted) > 1:
-            return {name: taken(value, f"the gradient in {name}") for name, value in zip(wanted, returned, strict=True)}
-        if returned is None:
-            raise HandinError("Expected a gradient; got None. Is there a return?")
-        if len(wanted) > 1 and self.handin.task is not None:
-            names = ", ".join(f'"{name}": …' for name in wanted)
-            raise HandinError(f"Expected a dictionary {{{names}}} of gradients; got {type(returned).__name__}.")
-        return {wanted[0]: taken(returned, "the gradient")}
-
-    def wanted(self) -> tuple[str, ...]:
-        if self.handin.task is not None:
-            return self.handin.task.wanted
-        return tuple(n for n, v in self.arguments.items() if isinstance(v, Tensor) and v.is_floating_point())

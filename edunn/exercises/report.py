@@ -1,30 +1,38 @@
-"""What came of one hand-in, in one shape for gradients and for functions."""
+"""The result of grading one hand-in, of the same shape for gradients and for functions, as JSON and for a reader."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..gradcheck import Row
 from ..gradcheck.diagnosis import Diagnosis
+from .exercise import Arguments, FunctionExercise
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a function, its answer held against the package's.
+    """One case of a function: the hand-in's answer beside the package's own.
 
-    error : relative, over the answer; None where there is none to compare: it raised, or has another shape
-    note : what a reader should know besides
+    hand, right : the two answers; hand is None where the hand-in raised
+    error : relative, over the answer; None where there is nothing to compare: it raised, or has another shape
     """
 
     name: str
     case: str
-    error: float | None
-    passed: bool
+    exercise: FunctionExercise = field(repr=False, compare=False)
+    arguments: Arguments = field(repr=False, compare=False)
+    right: Tensor = field(repr=False, compare=False)
+    hand: Tensor | None = field(repr=False, compare=False)
+    error: float | None = None
+    passed: bool = False
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The keys of a gradient's row, and the error under a name of its own: nothing was derived here."""
+        """The keys of a gradient's row; the error has a name of its own, for nothing was derived here."""
         return {
             "name": self.name, "parameter": self.case, "term": "case", "hand_vs_autograd": None,
             "hand_vs_numeric": None, "order": None, "kinks": 0, "passed": self.passed, "note": self.note,
@@ -34,9 +42,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Grade:
-    """What came of one hand-in.
+    """The grade of one hand-in.
 
-    status : "right", "wrong", "unfinished", "error", "timeout" or "memory"
+    task : the exercise's name, "" where there is none
+    status : "right", "wrong", "unfinished", "error", "timeout" or "memory" ("missing": the file has no such name)
     message : one line that says why
     """
 
@@ -55,13 +64,46 @@ class Grade:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "file": self.file,
-            "name": self.name,
-            "task": self.task,
-            "status": self.status,
-            "passed": self.passed,
-            "message": self.message,
-            "mistakes": [one.as_dict() for one in self.mistakes],
-            "rows": [row.as_dict() for row in self.rows],
-            "notes": list(self.notes),
-        }
+            "file": self.file, "name": self.name, "task": self.task, "status": self.status, "passed": self.passed,
+            "message": self.message, "mistakes": [one.as_dict() for one in self.mistakes],
+            "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def describe(grade: dict[str, Any]) -> str:
+    """Writes a grade, as a dictionary, for a reader."""
+    title = Path(grade["file"]).name + (f", {grade['name']}" if grade["name"] else "")
+    task = f" ({grade['task']})" if grade["task"] else ""
+    lines = [f"{title}{task}: {grade['status']}", *(describe_row(row) for row in grade["rows"])]
+    for mistake in grade["mistakes"]:
+        lines += describe_mistake(mistake)
+    if not grade["mistakes"] and not grade["passed"]:
+        lines.append(f"  {grade['message']}")
+    return "\n".join([*lines, *(f"  note: {text}" for text in grade["notes"])])
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    what, key = ("case", "hand_vs_package") if "hand_vs_package" in row else ("gradient in", "hand_vs_numeric")
+    error = "" if row[key] is None else f": relative error {row[key]:.1e}"
+    note = f" ({row['note']})" if row["note"] else ""
+    return f"  {what} {row['parameter']}{error}, {'right' if row['passed'] else 'WRONG'}{note}"
+
+
+def describe_mistake(mistake: dict[str, Any]) -> list[str]:
+    """The likely mistakes; without any, the entries that differ most."""
+    of_function, parameter = mistake["term"] == "case", mistake["parameter"]
+    if mistake["mistakes"] or not mistake["worst"]:
+        return [
+            f"  {'or' if k else 'probably'} ({one['name'] if of_function else parameter}): {one['says']}"
+            for k, one in enumerate(mistake["mistakes"])
+        ]
+    what = parameter if of_function else f"the gradient in {parameter}"
+    return [f"  no known mistake gives {what}; where it differs most:"] + [
+        f"    {entry['index']}: yours {format_number(entry['hand'])}, right {format_number(entry['right'])}"
+        for entry in mistake["worst"]
+    ]
+
+
+def format_number(value: float | None) -> str:
+    """In JSON a number that is not finite is null."""
+    return "not finite" if value is None else f"{value:.6g}"

@@ -1,4 +1,4 @@
-"""One file of hand-ins, graded in this process, under limits; started by `grading`, never by hand.
+"""One file of hand-ins, graded in this process, under limits; started by `processes`, never by hand.
 
     python -m edunn.exercises.worker FILE NAME SEED MEMORY RESULT
 
@@ -10,7 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .handins import Handin
 
 
 def main(argv: list[str]) -> int:
@@ -18,41 +23,36 @@ def main(argv: list[str]) -> int:
     import torch
 
     from ..runtime.files import strict
+    from .calls import HandinError, Missing, Unfinished
     from .grade import grade
-    from .protocol import HandinError, Missing, Unfinished, load
+    from .handins import load
     from .report import Grade
 
     torch.set_num_threads(1)
     limit_memory(int(memory))
     Path(out).with_suffix(".ready").touch()  # from here on it is the hand-in's time
 
-    def failed(status: str, message: str, what: str = "") -> dict[str, object]:
-        return Grade(file, what or name, "", status, message).as_dict()
+    def attempt(name: str, work: Callable[[], list[Grade]]) -> list[Grade]:
+        """Returns the grades, or why there is none."""
+        try:
+            return work()
+        except HandinError as error:
+            kinds = {Unfinished: "unfinished", Missing: "missing"}
+            return [Grade(file, name, "", kinds.get(type(error), "error"), str(error))]
+        except MemoryError:
+            return [Grade(file, name, "", "memory", "more memory was asked for than the limit allows")]
 
-    found: list[dict[str, object]] = []
-    try:
-        handins = load(file, name or None)
-    except HandinError as error:
-        kinds = {Unfinished: "unfinished", Missing: "missing"}
-        found.append(failed(kinds.get(type(error), "error"), str(error)))
-    except MemoryError:
-        found.append(failed("memory", "more memory was asked for than the limit allows"))
-    else:
-        for handin in handins:
-            try:
-                found.append(grade(handin, int(seed)).as_dict())
-            except Unfinished as error:
-                found.append(failed("unfinished", str(error), handin.name))
-            except HandinError as error:
-                found.append(failed("error", str(error), handin.name))
-            except MemoryError:
-                found.append(failed("memory", "more memory was asked for than the limit allows", handin.name))
-    Path(out).write_text(json.dumps(strict(found), allow_nan=False), encoding="utf-8")
+    def grade_one(handin: Handin) -> list[Grade]:
+        return attempt(handin.name, lambda: [grade(handin, int(seed))])
+
+    found = attempt(name, lambda: [one for handin in load(file, name or None) for one in grade_one(handin)])
+    result = json.dumps(strict([one.as_dict() for one in found]), allow_nan=False)
+    Path(out).write_text(result, encoding="utf-8")
     return 0
 
 
 def limit_memory(mebibytes: int) -> None:
-    """So much address space on top of what is already taken; where the platform has no such limit, none."""
+    """Limits the address space to what is taken already and so much more, where the platform can."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

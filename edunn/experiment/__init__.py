@@ -3,7 +3,23 @@
 from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, Predictions, load
+from .sharing import share
+from .surfaces import RunSurface, surface_of_run
 from .sweep import Sweep, sweep
 from .train import resume, train
 
-__all__ = ["LoadedRun", "Predictions", "Prepared", "RunFolder", "Sweep", "load", "prepare", "resume", "sweep", "train"]
+__all__ = [
+    "LoadedRun",
+    "Predictions",
+    "Prepared",
+    "RunFolder",
+    "RunSurface",
+    "Sweep",
+    "load",
+    "prepare",
+    "resume",
+    "share",
+    "surface_of_run",
+    "sweep",
+    "train",
+]

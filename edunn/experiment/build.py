@@ -1,9 +1,9 @@
-"""Puts a run together from its config: names become objects, samples become features and encoded targets."""
+"""Builds a run from its config: names become objects, samples become features and encoded targets."""
 
 from __future__ import annotations
 
 import inspect
-import typing
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -11,33 +11,35 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .. import data
-from ..activations import ACTIVATIONS, Sigmoid
+from .. import activations, data
 from ..data import Dataset, Samples
 from ..descent import Descent
-from ..errors import ConfigError, DataError, check_same_shape, nearest
+from ..errors import ConfigError, DataError, ShapeError, check_same_shape, nearest, shape
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
-from ..models import MODELS
+from ..models import MODELS, Model
 from ..penalties import PENALTIES, Penalty
-from ..runtime import devices
+from ..runtime import devices, names
+from ..runtime.options import hints_of, options_of, required_of, typed
 from ..runtime.rows import Rows
 from ..updates import RULES, SCHEDULES
 from . import neighbours
-from .config import Config, Kind, coerce
+from .config import NEIGHBOURS, Config, Kind
 
 T = TypeVar("T")
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # *sizes and **options
 
 
 @dataclass
 class Prepared:
-    """All that `descend` takes, ready on its device, and what the files of the run tell of it."""
+    """A run that is ready to start: its objects on their device, and its data."""
 
     config: Config
     dataset: Dataset
     pipeline: Pipeline
-    descent: Any  # a Descent, or what stands in its place
-    model: Any
+    descent: Any  # a Descent, or a neighbours.Choice
+    model: Model
     loss: Loss
     penalty: Penalty | None
     train: Samples
@@ -48,7 +50,7 @@ class Prepared:
 
 
 def prepare(config: Config, progress: Callable[[int, int], None] | None = None) -> Prepared:
-    """Reads the data and builds everything, and so refuses what does not fit before anything is written.
+    """Reads the data and builds a run. What does not fit raises an error here, before anything is written.
 
     `progress(done, total)` is called while images are decoded.
     """
@@ -57,40 +59,52 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     loss, penalty = make_loss(config.loss), make_penalty(config.penalty)
     make(config.train.rule, RULES, "train.rule")
     make(config.train.schedule, SCHEDULES, "train.schedule")
-    if config.model.kind != neighbours.KIND:
-        known_kind(config.model, {**MODELS, neighbours.KIND: None}, "model")
+    names.resolve(config.model.kind, [*MODELS, NEIGHBOURS], "model")
 
     dataset = read(config, progress)
     rest, validation = dataset.train, None
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
     table = config.features
-    images = placed(rest, device, config.data.dtype)
+    images = to_device(rest, device, config.data.dtype)
     pipeline, fitted = Pipeline.fit_apply(images, table.kind, table.standardise, **table.options)
 
-    def ready(part: Samples | None) -> Samples | None:
+    def convert(part: Samples | None) -> Samples | None:
         if part is None:
             return None
-        return encoded(part, loss, dtype, pipeline(placed(part, device, config.data.dtype), dtype))
+        return convert_part(part, loss, dtype, pipeline(to_device(part, device, config.data.dtype), dtype))
 
-    train, held = encoded(rest, loss, dtype, fitted), ready(validation)
-    if config.model.kind == neighbours.KIND:
+    train, held = convert_part(rest, loss, dtype, fitted), convert(validation)
+    if config.model.kind == NEIGHBOURS:
         if isinstance(train.features, Rows):
-            raise ConfigError("Expected a model that is trained, for features that are read batch by batch.")
+            raise ConfigError(
+                "Nearest neighbours need all features in memory; these are read batch by batch. Train a model."
+            )
         choice = neighbours.Choice(config.model.options, train, held, config.run.seed)
         return Prepared(
-            config, dataset, pipeline, choice, choice.model, loss, None, train, held, ready(dataset.test), device, dtype
+            config,
+            dataset,
+            pipeline,
+            choice,
+            choice.model,
+            loss,
+            None,
+            train,
+            held,
+            convert(dataset.test),
+            device,
+            dtype,
         )
     model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
     model = model.to(device)
     descent = make_descent(config, model, loss, penalty, train, held)
     return Prepared(
-        config, dataset, pipeline, descent, model, loss, penalty, train, held, ready(dataset.test), device, dtype
+        config, dataset, pipeline, descent, model, loss, penalty, train, held, convert(dataset.test), device, dtype
     )
 
 
 def read(config: Config, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data set of the config, with a test part set aside where it asks for one and the source has none."""
+    """Reads the data set of a config, and splits off a test part where data.test asks for one."""
     table = config.data
     options = dict(table.options)
     if table.features is not None:
@@ -101,33 +115,35 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     if table.test:
         if dataset.test is not None:
             raise ConfigError(
-                f"Expected data.test = 0: {dataset.name} has a test part of its own, of {len(dataset.test)} samples."
+                f"{dataset.name} has a test part already, of {len(dataset.test)} samples. Leave data.test out."
             )
         rest, test = data.split(dataset.train, table.test, config.run.seed)
         dataset = replace(dataset, train=rest, test=test)
     if dataset.train.targets is None:
-        raise DataError(f"Expected targets to train on; {dataset.name} has none.")
+        raise DataError(f"{dataset.name} has no targets to train on.")
     return dataset
 
 
-def placed(part: Samples, device: torch.device, kept: str | None) -> Any:
-    """The samples where the training will be, for features are computed there; `kept` as bytes, made batch by batch."""
+def to_device(part: Samples, device: torch.device, stored: str | None) -> Any:
+    """Moves raw samples to the device, where features are computed; `stored="uint8"` converts them batch by batch."""
     features = part.features.to(device)
-    if kept is None or isinstance(features, Rows):
+    if stored is None or isinstance(features, Rows):
         return features
     if features.dtype != torch.uint8:
-        raise ConfigError(f"Expected images for data.dtype = {kept!r}; got numbers of {features.dtype}. Leave it out.")
+        raise ConfigError(
+            f"data.dtype = {stored!r} is for images; these are numbers of {features.dtype}. Leave it out."
+        )
     return Rows([features], device=device, finite=True)
 
 
-def encoded(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
-    """The part as the model and the loss take it, with the features that were made of it."""
+def convert_part(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
+    """Returns the part as the model and the loss take it: features in the dtype, targets encoded."""
     targets = None if part.targets is None else encode(part, loss, dtype).to(features.device)
     return Samples(features.to(dtype=dtype), targets, classes=part.classes if loss.labels == "classes" else None)
 
 
 def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
-    """Targets in the loss's convention: real, 0 and 1, −1 and +1, or class indices."""
+    """Returns the targets in the loss's convention: real, 0 and 1, −1 and +1, or class indices."""
     targets = part.targets
     assert targets is not None
     name = type(loss).__name__
@@ -148,26 +164,26 @@ def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
 
 
 def two_class_labels(loss: Loss) -> str:
-    """The numbers that stand for two classes: the loss's own; for a loss of real targets, what its output can reach.
+    """Returns "bits" or "signs": the loss's own labels; for a loss of real targets, those that its output can reach.
 
     The sign of the score decides. Through a sigmoid score 0 is ½, half way between 0 and 1; on a linear score or
     through tanh, 0 is half way between −1 and +1.
     """
     if loss.labels in ("bits", "signs"):
         return loss.labels
-    return "bits" if isinstance(getattr(loss, "through", None), Sigmoid) else "signs"
+    return "bits" if loss.unreachable == (0.0, 1.0) else "signs"
 
 
 def make_descent(
     config: Config,
-    model: Any,
+    model: Model,
     loss: Loss,
     penalty: Penalty | None,
     train: Samples,
     validation: Samples | None,
     checked: bool = False,
 ) -> Descent:
-    """The loop of a config; `checked` where another run on the same samples has looked at them."""
+    """Makes the loop of a config; `checked=True` skips the checks of samples that another run has passed."""
     options = config.train
     return Descent(
         model,
@@ -191,47 +207,57 @@ def make_descent(
     )
 
 
+def check_rate(config: Config) -> None:
+    """Refuses a rate that the run's dtype cannot hold: the first step would multiply by infinity."""
+    rate, largest = config.train.rate, torch.finfo(devices.dtype(config.run.dtype)).max
+    if not math.isfinite(rate):
+        raise ConfigError(f"train.rate must be finite; got {rate}.")
+    if abs(rate) > largest:
+        raise ConfigError(
+            f"train.rate = {rate:g} does not fit {config.run.dtype}, whose largest number is {largest:.3g}. Lower it."
+        )
+
+
 def make_penalty(kind: Kind | None) -> Penalty | None:
-    """The penalty of a config, if it has one."""
+    """Makes the penalty of a config, if it has one."""
     return None if kind is None else make(kind, PENALTIES, "penalty")
 
 
 def make_loss(kind: Kind) -> Loss:
-    """The loss of a config; `through` is an activation's name."""
+    """Makes the loss of a config; `through` is an activation's name."""
     options = dict(kind.options)
     if "through" in options:
-        name = str(options["through"])
-        known_kind(Kind(name), ACTIVATIONS, "loss.through")
-        options["through"] = ACTIVATIONS[name]()
+        options["through"] = activations.named(options["through"])
     return make(Kind(kind.kind, options), LOSSES, "loss")
 
 
 def make_model(
     kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
-) -> Any:
-    """The model of a config, at its start: zero, or the `weight` and `bias` that its options give."""
+) -> Model:
+    """Makes the model of a config with its starting weights: its own, or the `weight` and `bias` of its options."""
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
     given: dict[str, Any] = {"features": width, "dtype": dtype}
-    takes = parameters_of(MODELS[kind.kind])
+    name = names.resolve(kind.kind, MODELS, "model")
+    takes, needed = options_of(MODELS[name]), required_of(MODELS[name])
     if "classes" in takes:
         if not classes:
-            raise ConfigError(f"The model {kind.kind!r} is for classes; the target is real. Use linear-regression.")
+            raise ConfigError(f"The model {name!r} is for classes; the target is real. Use linear-regression.")
         given["classes"] = len(classes)
     if "seed" in takes:
         given["seed"] = options.pop("seed", seed)
-    if "outputs" in required_of(MODELS[kind.kind]):
+    if "outputs" in needed:
         given["outputs"] = len(classes or ()) if loss.class_axis else 1
         if loss.class_axis or not classes:
-            given["labels"] = "classes" if loss.class_axis else "real"
-    if "labels" in takes and "labels" not in given:
-        given["labels"] = two_class_labels(loss)
-    model = make(Kind(kind.kind, options), MODELS, "model", **given)
+            given["predicts"] = "classes" if loss.class_axis else "real"
+    if "predicts" in takes and "predicts" not in given:
+        given["predicts"] = two_class_labels(loss)
+    model: Model = make(Kind(name, options), MODELS, "model", **given)
     one_output = model.one_output
     if loss.class_axis == one_output:
         wanted = "one score a class" if loss.class_axis else "one score"
         raise ConfigError(
-            f"The loss {type(loss).__name__} takes {wanted} a sample; the model {kind.kind!r} gives "
+            f"The loss {type(loss).__name__} takes {wanted} a sample; the model {name!r} gives "
             f"{'one score' if one_output else 'one a class'}. "
             + (
                 "Use the model softmax, or a loss for two classes."
@@ -240,78 +266,47 @@ def make_model(
             )
         )
     with torch.no_grad():
-        for name, value in start.items():
-            parameter = getattr(model, name)
+        for leaf, value in start.items():
+            parameter = getattr(model, leaf)
             try:
-                parameter.copy_(
-                    check_same_shape(f"model.{name}", torch.tensor(value, dtype=parameter.dtype), parameter)
-                )
-            except (TypeError, ValueError) as error:
+                numbers = torch.tensor(value, dtype=parameter.dtype)
+                parameter.copy_(check_same_shape(f"model.{leaf}", numbers, parameter))
+            except ShapeError as error:
                 raise ConfigError(str(error)) from None
+            except (TypeError, ValueError, RuntimeError):  # text, or rows of different lengths
+                raise ConfigError(
+                    f"model.{leaf} must be nested lists of numbers, of shape {shape(parameter)}."
+                ) from None
     return model
 
 
 def make(kind: Kind, table: Mapping[str, type[T]], where: str, **given: Any) -> T:
-    """An object of the kind, with its options checked by name; a value it refuses names the table it stands in."""
-    known_kind(kind, table, where)
-    cls = table[kind.kind]
-    takes = [name for name in parameters_of(cls) if name not in given]
+    """Makes an object of a kind; `given` are the options that follow from the data, `where` is the config's table.
+
+    An unknown name or option, a value of the wrong type and one that the class refuses raise ConfigError.
+    """
+    name, implied = names.expand(kind.kind, table, where.rpartition(".")[2])
+    cls = table[name]
+    takes = [option for option in options_of(cls) if option not in given and option not in fixed_options(cls)]
     for option in kind.options:
         if option not in takes:
-            raise ConfigError(f"Unknown config key {where}.{option} for {kind.kind!r}. {hint(option, takes)}")
+            hint = nearest(option, takes) if takes else "It takes none."
+            raise ConfigError(f"Unknown config key {where}.{option} for {name!r}. {hint}")
     hints = hints_of(cls)
-    options = {name: typed(value, hints.get(name), f"{where}.{name}") for name, value in kind.options.items()}
+    options = {option: typed(value, hints.get(option), f"{where}.{option}") for option, value in kind.options.items()}
+    options = {**implied, **options}
+    missing = [option for option in required_of(cls) if option not in given and option not in options]
+    if missing:
+        raise ConfigError(f"The config has no {where}.{missing[0]}, which {name!r} needs. Add it.")
     try:
         return cls(**given, **options)
     except ConfigError as error:
         raise ConfigError(f"[{where}] {error}") from None
     except TypeError as error:
-        missing = [name for name in required_of(cls) if name not in given and name not in kind.options]
-        what = f"Expected {where}.{missing[0]}; the config has none." if missing else f"[{where}] {error}."
-        raise ConfigError(what) from None
+        raise ConfigError(f"[{where}] {error}.") from None
 
 
-def hint(option: str, takes: list[str]) -> str:
-    return nearest(option, takes) if takes else "It takes none."
-
-
-def known_kind(kind: Kind, table: Mapping[str, Any], where: str) -> None:
-    if kind.kind not in table:
-        raise ConfigError(f"Expected {where} as one of the known kinds; got {kind.kind!r}. {nearest(kind.kind, table)}")
-
-
-def parameters_of(cls: type) -> list[str]:
-    """What a class's constructor takes, its base's behind **options included."""
-    names: dict[str, None] = {}
-    for base in cls.__mro__:
-        if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
-            parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
-            names.update(dict.fromkeys(n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD and n != "self"))
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-                break
-    # what follows from the data and the loss, or is fixed by the class itself, is no option
+def fixed_options(cls: type) -> set[str]:
+    """Lists the options that a config cannot set: they follow from the data, or the class itself fixes them."""
     own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    fixed = {"dtype", "device", "runs"} | ({"outputs"} - set(own))
-    return [name for name in names if name not in fixed]
-
-
-def hints_of(cls: type) -> dict[str, Any]:
-    """The types of what a class's constructor takes, its base's included."""
-    hints: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        if "__init__" in base.__dict__ and base.__module__.startswith("edunn"):
-            hints |= typing.get_type_hints(base.__init__)  # type: ignore[misc]
-    return hints
-
-
-def typed(value: Any, hint: Any, name: str) -> Any:
-    """An option as its parameter's type, where that is one that TOML can write; anything else is left to the class."""
-    choices = typing.get_args(hint) or (hint,)
-    plain = [choice for choice in choices if choice in (bool, int, float, str)]
-    return coerce(value, typing.Union[tuple(plain)], name) if plain else value  # noqa: UP007
-
-
-def required_of(cls: type) -> list[str]:
-    """Those without a default."""
-    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    return [n for n, p in parameters.items() if n != "self" and p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    return {"dtype", "device", "runs"} | ({"outputs"} - set(own))

@@ -1,27 +1,50 @@
-"""The description of a run: TOML into frozen dataclasses. A key that is not known names the one that was meant.
+"""The description of a run: TOML in, frozen dataclasses out.
 
 A table with a `kind` (features, model, loss, penalty, and `rule` and `schedule` of train) takes that kind's own options
-beside it; they are checked against the kind when the run is put together. A bare name stands for a table with that
-kind and no options: `loss = "cross-entropy"`.
+beside it; they are checked when the run is built. A bare name stands for a table with that kind and no options:
+`loss = "cross-entropy"`. Names are understood in every spelling of `runtime.names`, and kept in the canonical one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import data
+from ..activations import ACTIVATIONS
 from ..errors import ConfigError, nearest
+from ..features import pipeline
+from ..losses import LOSSES
+from ..models import MODELS
+from ..penalties import PENALTIES
+from ..runtime import names
+from ..runtime.options import LARGEST, check_size, coerce, shorten
+from ..updates import RULES, SCHEDULES
+
+NEIGHBOURS = "neighbours"  # the model that is not trained
+DEEPEST = 16  # tables and arrays inside one another
+LONGEST_NAME = 200  # bytes; file systems allow 255, and the time is added
+
+# where a config names a thing: the names that are possible, and the family
+NAMED: dict[str, tuple[Sequence[str], str]] = {
+    "model": ([*MODELS, NEIGHBOURS], "model"),
+    "model.activation": ([*ACTIVATIONS], "activation"),
+    "loss": ([*LOSSES], "loss"),
+    "loss.through": ([*ACTIVATIONS], "activation"),
+    "penalty": ([*PENALTIES], "penalty"),
+    "train.rule": ([*RULES], "rule"),
+    "train.schedule": ([*SCHEDULES], "schedule"),
+}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A name from one of the package's tables, and its options."""
+    """The canonical name of a loss, a model or the like, and its options."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -29,15 +52,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the samples come from, and which of them are kept from training.
+    """Where the samples come from, and which of them are not trained on.
 
     name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
         or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
     features, target : columns of a table (default: all but the last, the last)
     validation : the share of the training part on which choices are made
-    test : the share that is looked at once, at the end, for sources without a test part of their own
-    dtype : "uint8": images stay bytes, and a batch is made into numbers when it is drawn
-    options : what the source takes beside (`samples`, `noise`, `seed` of a toy set; `size` of images; `verify` of
+    test : the share that is evaluated once, at the end, for sources without a test part of their own
+    dtype : "uint8" keeps images as bytes; each batch is converted to numbers when it is drawn
+    options : the source's own options (`samples`, `noise`, `seed` of a toy set; `size` of images; `verify` of
         shards)
     """
 
@@ -53,7 +76,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Features(Kind):
-    """What is made of the samples, and whether each column is shifted and scaled to mean 0 and deviation 1."""
+    """The features to compute, and whether each column is standardised to mean 0 and deviation 1."""
 
     kind: str = "auto"
     standardise: bool = False
@@ -61,7 +84,7 @@ class Features(Kind):
 
 @dataclass(frozen=True)
 class Train:
-    """How it is trained: see `edunn.descend`."""
+    """The training loop's options, those of `edunn.descend`."""
 
     rate: float = 0.1
     schedule: Kind = Kind("constant")
@@ -77,9 +100,9 @@ class Train:
 
 @dataclass(frozen=True)
 class Run:
-    """Its name (of the run's folder), where it is computed, and the seed of all that is random: start, split, order.
+    """The run's name (which its folder bears), its device and dtype, and one seed for start, split and order.
 
-    precision : of the products of a training step: full, tf32 (CUDA) or bf16; all else keeps the dtype
+    precision : of the matrix products of a training step: full, tf32 (CUDA) or bf16; the rest keeps the dtype
     """
 
     name: str = "run"
@@ -91,7 +114,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole run."""
+    """All that defines a run."""
 
     data: Data
     model: Kind
@@ -103,107 +126,200 @@ class Config:
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads a config file, with `train.rate=0.1`-like overrides laid over it.
+    """Reads a config file; an override like `train.rate=0.1` replaces a value of the file.
 
-    Relative paths: from the config's own folder inside the file, from the working directory in an override.
+    Relative paths start at the config's own folder inside the file, and at the working directory in an override.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"Expected a config file; there is no {path}. The repository's configs/ has some to start from."
+            f"There is no config file {path}. The repository's configs/ has some to start from."
         ) from None
     except IsADirectoryError:
         hint = f"Its config is {path / 'config.toml'}." if (path / "config.toml").is_file() else "Name a file in it."
-        raise ConfigError(f"Expected a config file; {path} is a folder. {hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Expected a config file in UTF-8; {path} cannot be read: {error}.") from None
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"Expected TOML in {path}; {error}.") from None
-    anchor(tables, path.parent)
-    if "run" not in tables or "name" not in tables["run"]:
-        tables.setdefault("run", {})["name"] = path.stem
+        raise ConfigError(f"{path} is a folder, not a config file. {hint}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The config file {path} is not in UTF-8. Save it as UTF-8 text.") from None
+    except OSError as error:
+        raise ConfigError(f"The config file {path} cannot be read: {error.strerror}.") from None
+    tables = read_toml(text, path)
+    make_absolute(tables, path.parent)
+    run = tables.setdefault("run", {})
+    if isinstance(run, dict):
+        run.setdefault("name", path.stem)
     return parse(tables, overrides)
 
 
+def read_toml(text: str, path: Path) -> dict[str, Any]:
+    """Reads TOML into nested dictionaries; what is not TOML raises ConfigError with the line."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply: at most {DEEPEST} levels.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from None
+    except ValueError:  # more digits than Python reads
+        raise ConfigError(f"{path} holds a whole number that is too large: they go up to {LARGEST}.") from None
+
+
 def parse(tables: dict[str, Any], overrides: Sequence[str] = ()) -> Config:
-    """A config from nested dictionaries, with overrides laid over them."""
+    """Makes a config from nested dictionaries, which the overrides change."""
+    check_values(tables)
+    use_canonical_names(tables)
     for override in overrides:
-        key, value = split_override(override)
-        layer: dict[str, Any] = {}
-        inner = layer
-        *parents, leaf = key.split(".")
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[leaf] = value
-        anchor(layer, Path.cwd())
-        if key in ("data.name", "data.path"):  # one source takes the other's place
+        key, layer = override_table(override)
+        if key in ("data.name", "data.path") and isinstance(tables.get("data"), dict):  # one source replaces the other
             for other in ("name", "path"):
-                tables.get("data", {}).pop(other, None)
+                tables["data"].pop(other, None)
         merge(tables, layer)
+    use_presets(tables)
     model = tables.get("model")
-    if (model.get("kind") if isinstance(model, dict) else model) == "neighbours":
-        # they have no loss to follow; this one only says that their targets are class indices
+    if (model.get("kind") if isinstance(model, dict) else model) == NEIGHBOURS:
+        # it is not trained; this loss only says that the targets are class indices
         tables.setdefault("loss", "cross-entropy")
     config = build(Config, tables, "")
     assert isinstance(config, Config)
     if (config.data.name is None) == (config.data.path is None):
         raise ConfigError(
-            "Expected either data.name or data.path; got " + ("both." if config.data.name else "neither.")
+            "The config has both data.name and data.path. Remove one."
+            if config.data.name
+            else "The config has no data. Give data.name (edunn data list) or data.path."
         )
-    if Path(config.run.name).name != config.run.name or config.run.name in ("", ".", ".."):
-        raise ConfigError(f"Expected run.name as the name of a folder, without a path; got {config.run.name!r}.")
+    name = config.run.name
+    if Path(name).name != name or name in ("", ".", "..") or len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(
+            f"run.name becomes the name of a folder: at most {LONGEST_NAME} bytes, and no path; got {shorten(name)}."
+        )
     for key in ("validation", "test"):
         share = getattr(config.data, key)
         if not 0 <= share < 1:
-            raise ConfigError(f"Expected data.{key} in [0, 1), a share of the samples; got {share}.")
+            raise ConfigError(f"data.{key} is a share of the samples, 0 or more and below 1; got {share}.")
     return config
 
 
 def dump(config: Config) -> str:
-    """The config as TOML, every value spelt out."""
+    """Returns the config as TOML, defaults included."""
     import tomli_w
 
-    return tomli_w.dumps(plain(config))
+    return tomli_w.dumps(to_tables(config))
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses as nested dictionaries, options beside their kind, and what is None left out."""
+def to_tables(value: Any) -> Any:
+    """Turns dataclasses into nested dictionaries, with options beside their kind and without what is None."""
     if dataclasses.is_dataclass(value):
-        items = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        items = {f.name: to_tables(getattr(value, f.name)) for f in dataclasses.fields(value)}
         options = items.pop("options", None) or {}
         return {k: v for k, v in {**items, **options}.items() if v is not None}
     if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: to_tables(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [to_tables(v) for v in value]
     return value
 
 
+def override_table(text: str) -> tuple[str, dict[str, Any]]:
+    """Reads one override: returns its key, and a table that holds its value alone."""
+    key, value = split_override(text)
+    table: dict[str, Any] = {}
+    inner = table
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        inner = inner.setdefault(parent, {})
+    inner[leaf] = value
+    check_values(table)
+    use_canonical_names(table)
+    make_absolute(table, Path.cwd())
+    return key, table
+
+
 def split_override(text: str) -> tuple[str, Any]:
-    """`train.rate=0.1` into its key and its value, read as TOML; what is not TOML is a string."""
+    """Splits `train.rate=0.1` into its key and its value, which is read as TOML; what is not TOML is a string."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"Expected an override like train.rate=0.1; got {text!r}.")
+        raise ConfigError(f"An override is written KEY=VALUE, like train.rate=0.1; got {shorten(text)}.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError:
+        raise ConfigError(f"The value of {key.strip()} is nested too deeply: at most {DEEPEST} levels.") from None
+    except ValueError:  # TOMLDecodeError, or a number of more digits than Python reads
         return key.strip(), value.strip()
 
 
-def anchor(tables: dict[str, Any], folder: Path) -> None:
+def check_values(tables: dict[str, Any]) -> None:
+    """Refuses what no option can take: deep nesting, whole numbers of more than 64 bits, and text with a NUL."""
+    waiting: list[tuple[str, Any, int]] = [("", tables, 0)]
+    while waiting:
+        name, value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise ConfigError(f"{name} is nested too deeply: at most {DEEPEST} levels.")
+        if isinstance(value, dict):
+            waiting += [(f"{name}.{key}" if name else key, inner, depth + 1) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(name, inner, depth + 1) for inner in value]
+        elif isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{name} holds a NUL character; got {shorten(value)}. Remove it.")
+        else:
+            check_size(value, name)
+
+
+def use_canonical_names(tables: dict[str, Any]) -> None:
+    """Replaces each name of the tables by the package's own, in place: "mse" becomes "squared-error"."""
+    for place, (known, what) in NAMED.items():
+        holder, key = holder_of(tables, place)
+        if isinstance(holder.get(key), str):
+            holder[key] = names.resolve(holder[key], [*known, *names.possible_presets(known, what)], what)
+    holder, key = holder_of(tables, "features")
+    if isinstance(holder.get(key), str):
+        holder[key] = pipeline.canonical(holder[key])
+    table = tables.get("data")
+    if isinstance(table, dict) and isinstance(table.get("name"), str):
+        table["name"] = names.find(table["name"], data.NAMES, "data set") or table["name"]
+
+
+def use_presets(tables: dict[str, Any]) -> None:
+    """Replaces each name that implies options by its kind and these options: "squared-hinge" is hinge, power 2.
+
+    Called after the overrides: one that names hinge must not inherit the power of squared-hinge.
+    """
+    for place, (known, what) in NAMED.items():
+        holder, key = holder_of(tables, place)
+        if isinstance(holder.get(key), str) and holder[key] in names.possible_presets(known, what):
+            kind, options = names.expand(holder[key], known, what)
+            if key == "kind":
+                holder.update({**options, **holder, "kind": kind})
+            else:
+                holder[key] = {"kind": kind, **options}
+
+
+def holder_of(tables: dict[str, Any], place: str) -> tuple[dict[str, Any], str]:
+    """Returns the dictionary that holds the name of a thing, and its key: `kind` of a table, or the thing's own key."""
+    *parents, key = place.split(".")
+    holder: Any = tables
+    for parent in parents:
+        holder = holder.get(parent)
+        if not isinstance(holder, dict):
+            return {}, key
+    return (holder[key], "kind") if isinstance(holder.get(key), dict) else (holder, key)
+
+
+def make_absolute(tables: dict[str, Any], folder: Path) -> None:
     """Makes data.path, and data.targets beside it, absolute."""
-    data = tables.get("data")
+    table = tables.get("data")
     for key in ("path", "targets"):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str((folder / Path(data[key]).expanduser()).resolve())
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            try:
+                path = (folder / Path(table[key]).expanduser()).resolve()
+                path.exists()
+            except (OSError, RuntimeError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+                raise ConfigError(f"data.{key} = {shorten(table[key])} is not a path: {reason}.") from None
+            table[key] = str(path)
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> None:
-    """Lays one nested dictionary over another. A kind's bare name gives way to its table, keeping the name."""
+    """Writes one nested dictionary over another. A kind's bare name becomes its table, with that name."""
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), str):
             below[key] = {"kind": below[key]}
@@ -216,11 +332,11 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> None:
 
 
 def build(cls: type, table: Any, where: str) -> Any:
-    """A dataclass from a table: every key known, every value of its field's type."""
+    """Makes a dataclass from a table. An unknown key and a value of another type than its field's raise ConfigError."""
     if issubclass(cls, Kind) and isinstance(table, str):
         table = {"kind": table}
     if not isinstance(table, dict):
-        raise ConfigError(f"Expected a table for {where}; got {table!r}.")
+        raise ConfigError(f"{where} is a table, written [{where}] above its keys; got {shorten(table)}.")
     hints = typing.get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.name != "options"]
     values: dict[str, Any] = {}
@@ -228,7 +344,7 @@ def build(cls: type, table: Any, where: str) -> Any:
     for key, value in table.items():
         name = f"{where}.{key}" if where else key
         if key in known:
-            values[key] = coerce(value, hints[key], name)
+            values[key] = read_field(value, hints[key], name)
         elif "options" in hints:
             options[key] = value
         else:
@@ -241,35 +357,14 @@ def build(cls: type, table: Any, where: str) -> Any:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in values
     ]
     if missing:
-        name = f"{where}.{missing[0]}" if where else f"a table [{missing[0]}]"
-        raise ConfigError(f"Expected {name}; the config has none.")
+        name = f"{where}.{missing[0]}" if where else f"table [{missing[0]}]"
+        raise ConfigError(f"The config has no {name}. Add it.")
     return cls(**values)
 
 
-def coerce(value: Any, hint: Any, name: str) -> Any:
-    """A TOML value as the field's type, or a sentence that says what was expected."""
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        choices = [h for h in typing.get_args(hint) if h is not type(None)]
-    else:
-        choices = [hint]
-    for choice in choices:
+def read_field(value: Any, hint: Any, name: str) -> Any:
+    """Returns a TOML value as its field's type; a table becomes the dataclass of the field."""
+    for choice in (hint, *typing.get_args(hint)):
         if dataclasses.is_dataclass(choice):
             return build(typing.cast(type, choice), value, name)
-        if typing.get_origin(choice) is typing.Literal and value in typing.get_args(choice):
-            return value
-        if typing.get_origin(choice) is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
-            return tuple(value)
-        if choice is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        if choice in (int, str, bool) and type(value) is choice:
-            return value
-    raise ConfigError(f"Expected {name} as {' or '.join(describe(c) for c in choices)}; got {value!r}.")
-
-
-def describe(hint: Any) -> str:
-    """A type as a reader says it."""
-    if typing.get_origin(hint) is typing.Literal:
-        return " or ".join(repr(v) for v in typing.get_args(hint))
-    if typing.get_origin(hint) is tuple:
-        return "a list of names"
-    return {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}.get(hint, str(hint))
+    return coerce(value, hint, name)

@@ -1,11 +1,11 @@
-"""A run on disk: what each file is, written whole or not at all.
+"""The files of a run, each written whole or not at all.
 
 config.toml            the resolved config
 manifest.json          command, versions, device, seed, data and its sha256, and the shapes of what was trained
 metrics.jsonl, .csv    the history
 model.safetensors      the trained weights;  features.safetensors: the fitted standardisation
 checkpoint.safetensors everything needed to go on
-snapshots.safetensors  weights along the path, if they were asked for
+snapshots.safetensors  weights along the path, with train.snapshots
 figures/*.png, summary.json
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,14 @@ from .config import Config
 
 
 class RunFolder:
-    """The files of one run. Making the object touches nothing; `create` makes the folder."""
+    """The folder of one run. The constructor touches no file; `create` makes the folder."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     @classmethod
     def fresh(cls, name: str) -> RunFolder:
-        """runs/<name>-<time>/, with a number behind it if two runs start in the same second."""
+        """Returns runs/<name>-<time>/, with a number at the end if two runs start in the same second."""
         stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
         path, count = Path("runs") / stem, 1
         while path.exists():
@@ -47,16 +46,16 @@ class RunFolder:
         return cls(path)
 
     def begun(self) -> bool:
-        """Whether a run was begun here: its config is the last file that is written before the first step."""
+        """Whether the folder holds a run: its config is the last file that is written before the first step."""
         return self.has("config.toml")
 
     def check_free(self, leftovers: bool = False) -> None:
-        """Refuses a folder that holds something: nothing is written over.
+        """Refuses a folder that holds files: nothing is overwritten.
 
-        `leftovers`: what a run leaves that was killed while its folder was made is nothing.
+        `leftovers=True` ignores what a run leaves if it is killed while its folder is made.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"Expected a folder for the run; {self.path} is a file.")
+            raise RunError(f"{self.path} is a file, not a folder. Choose another --out.")
         held = list(self.path.iterdir()) if self.path.is_dir() else []
         if leftovers:
             held = [file for file in held if file.name not in ("figures", "manifest.json") and file.suffix != ".part"]
@@ -64,13 +63,13 @@ class RunFolder:
             choices = "Choose another with --out"
             if self.begun():
                 choices += f", or go on with the run there: edunn train --resume {self.path}"
-            raise RunError(f"Expected an empty or new folder; {self.path} holds files. {choices}.")
+            raise RunError(f"{self.path} holds files and is not overwritten. {choices}.")
 
     def create(self) -> None:
         try:
             (self.path / "figures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"Expected to make the folder {self.path}; {error.strerror}.") from None
+            raise RunError(f"The folder {self.path} cannot be made: {error.strerror}.") from None
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -92,41 +91,37 @@ class RunFolder:
         try:
             return self.file(name).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise RunError(f"Expected {name} in {self.path}; there is none. {self.state()}") from None
+            raise RunError(f"{self.path} has no {name}. {self.state()}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"Expected to read {self.file(name)}; {error}.") from None
+            raise RunError(f"{self.file(name)} cannot be read: {error}.") from None
 
     def read_json(self, name: str) -> dict[str, Any]:
         text = self.read(name)
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise RunError(f"Expected JSON in {self.file(name)}; {error}.") from None
+            raise RunError(f"{self.file(name)} is not JSON: {error}.") from None
         if not isinstance(value, dict):
-            raise RunError(f"Expected a JSON object in {self.file(name)}; got {type(value).__name__}.")
+            raise RunError(f"{self.file(name)} must hold a JSON object; got {type(value).__name__}.")
         return value
 
     def read_config(self, overrides: Sequence[str] = ()) -> Config:
-        """The run's own config, with overrides laid over it."""
-        text = self.read("config.toml")
-        try:
-            return configs.parse(tomllib.loads(text), overrides)
-        except tomllib.TOMLDecodeError as error:
-            raise RunError(f"Expected TOML in {self.file('config.toml')}; {error}.") from None
+        """Reads the run's own config, which the overrides change."""
+        return configs.parse(configs.read_toml(self.read("config.toml"), self.file("config.toml")), overrides)
 
     def read_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The tensors and what stands beside them, on the CPU. No code in the file is ever run."""
+        """Reads a file's tensors, on the CPU, and its metadata. No code in the file is ever run."""
         path = self.file(name)
         if not path.is_file():
-            raise RunError(f"Expected {name} in {self.path}; there is none. {self.state()}")
+            raise RunError(f"{self.path} has no {name}. {self.state()}")
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (OSError, safetensors.SafetensorError) as error:
-            raise RunError(f"Expected tensors in {path}; it is damaged or something else: {error}.") from None
+            raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
 
     def state(self) -> str:
-        """What the folder is, in a sentence, and the next move."""
+        """Says in one sentence what the folder is, and the next move."""
         if not self.path.is_dir():
             return "There is no such folder."
         if not self.has("config.toml"):
@@ -137,7 +132,7 @@ class RunFolder:
 
 
 def save_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule, at: Progress) -> None:
-    """Everything needed to go on from here to the same bits: parameters, the rule's state, and where the run was.
+    """Saves all that a run needs to continue to the same bits: parameters, the rule's state, and its progress.
 
     Orders of the samples depend on seed and epoch alone, so no generator is kept.
     """
@@ -160,13 +155,13 @@ def save_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule, at: P
     folder.write_tensors("checkpoint.safetensors", tensors, {"progress": json.dumps(about)})
 
 
-Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # what `RunFolder.read_tensors` gives of its file
+Checkpoint = tuple[dict[str, Tensor], dict[str, str]]  # tensors and metadata, as `RunFolder.read_tensors` returns them
 
 
-def put_back(checkpoint: Checkpoint, folder: RunFolder, model: torch.nn.Module, rule: Rule) -> Progress:
-    """Puts model and rule back as they were, and returns where the run was."""
+def restore_checkpoint(checkpoint: Checkpoint, folder: RunFolder, model: torch.nn.Module, rule: Rule) -> Progress:
+    """Restores model and rule, and returns the progress of the run."""
     tensors, metadata = checkpoint
-    put_weights(model, {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}, folder)
+    load_weights(model, {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}, folder)
     device = next(model.parameters()).device
     at = Progress()
     try:
@@ -176,7 +171,7 @@ def put_back(checkpoint: Checkpoint, folder: RunFolder, model: torch.nn.Module, 
         at.best_loss, at.best_epoch, at.bad_step = about["best_loss"], about["best_epoch"], about["bad_step"]
         at.rate_factor = about["rate_factor"]
     except (KeyError, ValueError, TypeError):
-        raise RunError(f"Expected a checkpoint written by edunn in {folder.path}; it lacks its progress.") from None
+        raise RunError(f"The checkpoint in {folder.path} lacks its progress; edunn did not write it.") from None
     snapshots: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         what, _, rest = key.partition("/")
@@ -192,10 +187,10 @@ def put_back(checkpoint: Checkpoint, folder: RunFolder, model: torch.nn.Module, 
     return at
 
 
-def put_weights(model: torch.nn.Module, weights: dict[str, Tensor], folder: RunFolder) -> None:
-    """Copies weights into a model of the same shapes; anything else is the file of another model."""
+def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], folder: RunFolder) -> None:
+    """Copies weights into a model. Other names or shapes raise RunError: the file belongs to another model."""
     own = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     came = {name: tuple(t.shape) for name, t in weights.items()}
     if own != came:
-        raise RunError(f"Expected weights of this run's model, {own}; {folder.path} holds those of another: {came}.")
+        raise RunError(f"The weights in {folder.path} are those of another model: {came}; this run's model has {own}.")
     model.load_state_dict(weights)

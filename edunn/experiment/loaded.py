@@ -1,7 +1,8 @@
-"""A run read back from its folder: the model, its features, its history, and what they say of new samples."""
+"""A run loaded from its folder: the model, its features, its history, and predictions of new samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,27 @@ from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
+from ..models import Model
+from ..results import Record, Table
 from ..runtime import devices
 from ..runtime.rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .config import Config
-from .folder import RunFolder, put_weights
+from .folder import RunFolder, load_weights
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedRun:
-    """What `edunn.load` gives.
+@dataclass(frozen=True, eq=False, repr=False)
+class LoadedRun(Record):
+    """A finished run, as `edunn.load` returns it.
 
-    `features` turns samples as they came into what the model takes, standardised as on the training part;
+    `features` turns raw samples into the model's input, standardised as on the training part;
     `classes` are the names of the class indices (None for regression); `summary` is what `--json` printed.
     """
 
     path: Path
     config: Config
-    model: Any
+    model: Model
     loss: Loss
     features: Pipeline
     history: History
@@ -51,7 +54,7 @@ class LoadedRun:
         return None if names is None else tuple(names)
 
     def read(self, path: str | Path) -> Samples:
-        """New samples from a file, with the columns and classes of the run, and with targets if the file has them."""
+        """Reads new samples from a file, with the run's columns and classes, and with targets if the file has them."""
         if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
@@ -66,41 +69,40 @@ class LoadedRun:
         )
 
     def read_stored(self, path: str | Path) -> Samples:
-        """New samples that stay in their file; of shards with a test part that part."""
+        """Opens new samples that stay in their file; of shards, the test part if there is one."""
         if Path(path).suffix == ".npy":
             return data.read_npy(path, classes=self.classes, targets_required=False).train
         found = data.read_shards(path)
         part = found.test or found.train
         if part.targets is not None and part.classes != self.classes:
-            raise DataError(f"Expected the run's classes, {self.classes}; '{path}' has {part.classes}.")
+            raise DataError(f"'{path}' has other classes, {part.classes}, than the run, {self.classes}.")
         return part
 
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
-        """Scores, labels and, where the model has them, probabilities of new samples; with targets also how right."""
+        """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist."""
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
+        score, names = self.score_of(samples, scores), samples.names
         if self.classes is None:
-            return Predictions(scores, None, None, decided, self.classes, self.rate(samples, scores))
-        index = (decided > 0).long() if self.model.one_output else decided
-        if probabilities is not None and self.model.one_output:
+            return Predictions(scores, None, None, decided, self.classes, score, names)
+        two = self.model.predicts != "classes"
+        index = (decided > 0).long() if two else decided
+        if probabilities is not None and two:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
-        return Predictions(scores, index, probabilities, None, self.classes, self.rate(samples, scores))
+        return Predictions(scores, index, probabilities, None, self.classes, score, names)
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
-        """Scores and, where the model has them, probabilities, in chunks where the features are in files."""
-        probabilities = getattr(self.model, "probabilities", lambda _: None)
-        if isinstance(features, Tensor):
-            return self.model(features), probabilities(features)
-        made = [(self.model(chunk), probabilities(chunk)) for chunk in features.split(chunk_of(features))]
-        scores, shares = zip(*made, strict=True)
-        return torch.cat(scores), None if shares[0] is None else torch.cat(shares)
+        """Returns scores, and probabilities if the model has them; features in files are read in chunks."""
+        chunks = [features] if isinstance(features, Tensor) else features.split(chunk_of(features))
+        scores = torch.cat([self.model(chunk) for chunk in chunks])
+        return scores, None if self.model.link is None else self.model.link(scores)
 
-    def rate(self, samples: Samples, scores: Tensor) -> float | None:
+    def score_of(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:
             return None
-        return float(self.model.rate(scores, encode(samples, self.loss, scores.dtype)))
+        return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype)))
 
     def __str__(self) -> str:
         s = self.summary
@@ -112,16 +114,18 @@ class LoadedRun:
         ]
         return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in self.summary.items() if value is not None
-        )
-        return f"<table>{rows}</table>"
+    def __repr__(self) -> str:
+        return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"
+
+    def table(self) -> Table:
+        """What the run's summary says."""
+        known = {key: value for key, value in self.summary.items() if value is not None}
+        return Table(("", str(self.path)), list(known.items()))
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` if targets came."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Record):
+    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
 
     scores: Tensor
     index: Tensor | None
@@ -129,6 +133,7 @@ class Predictions:
     value: Tensor | None
     classes: tuple[str, ...] | None
     score: float | None
+    names: Sequence[str] | None = None  # of the samples' files
 
     @property
     def labels(self) -> list[str] | list[float]:
@@ -140,9 +145,19 @@ class Predictions:
     def __len__(self) -> int:
         return self.scores.shape[0]
 
+    def table(self) -> Table:
+        """One row a sample: its file, the prediction, and a probability a class, where there are such."""
+        columns: dict[str, Sequence[Any]] = {} if self.names is None else {"file": self.names}
+        columns["prediction"] = self.labels
+        if self.probabilities is not None:
+            shares = self.probabilities.T.tolist()
+            columns |= {f"p({name})": share for name, share in zip(self.classes or (), shares, strict=True)}
+        formats = dict.fromkeys(columns, ".4g")
+        return Table(list(columns), list(zip(*columns.values(), strict=True)), formats=formats)
 
-def manifest_shapes(prepared: Prepared) -> dict[str, Any]:
-    """What `load` needs to build the empty model and pipeline again."""
+
+def describe_shapes(prepared: Prepared) -> dict[str, Any]:
+    """Describes model and pipeline for the manifest, so that `load` can build them again."""
     train = prepared.dataset.train
     return {
         "classes": None if train.classes is None or not train.is_classification else list(train.classes),
@@ -154,10 +169,10 @@ def manifest_shapes(prepared: Prepared) -> dict[str, Any]:
 
 
 def load(path: str | Path) -> LoadedRun:
-    """Reads a run's folder. The model is on the CPU and ready to predict."""
+    """Loads a run from its folder. The model is on the CPU and ready to predict."""
     folder = RunFolder(path)
     if not folder.has("config.toml"):
-        raise RunError(f"Expected the folder of a run at {path}. {folder.state()}")
+        raise RunError(f"Expected the folder of a run at {path}; it has no config.toml. {folder.state()}")
     config = folder.read_config()
     summary = folder.read_json("summary.json")
     manifest = folder.read_json("manifest.json")
@@ -165,24 +180,24 @@ def load(path: str | Path) -> LoadedRun:
         kind, shape, width = manifest["features"]["kind"], tuple(manifest["features"]["shape"]), manifest["width"]
         classes = None if manifest["classes"] is None else tuple(manifest["classes"])
     except (KeyError, TypeError) as error:
-        raise RunError(f"Expected a manifest written by edunn in {folder.path}; it lacks {error}.") from None
+        raise RunError(f"The manifest in {folder.path} lacks {error}; edunn did not write it.") from None
     dtype = devices.dtype(config.run.dtype)
     state = folder.read_tensors("features.safetensors")[0]
     pipeline = Pipeline.from_state(kind, shape, state, config.features.options)
     loss = make_loss(config.loss)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
-        model: Any = neighbours.restored(config.model, weights, classes)
+        model: Model = neighbours.restored(config.model, weights, classes)
     else:
         model = make_model(config.model, loss, width, classes, dtype)
-        put_weights(model, weights, folder)
+        load_weights(model, weights, folder)
     model.eval()
     history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
 
 
 def snapshots(folder: RunFolder) -> tuple[tuple[int, dict[str, Tensor]], ...]:
-    """The weights along the path, by step, as `History.snapshots` has them; empty where none were kept."""
+    """Reads the weights along the path, by step, as `History.snapshots` has them; empty if none were saved."""
     if not folder.has("snapshots.safetensors"):
         return ()
     kept: dict[int, dict[str, Tensor]] = {}

@@ -22,9 +22,9 @@ from ..history import History
 from ..neighbours import METRICS, WEIGHTS, Voters
 from ..selection import choose_k
 from ..updates import GradientDescent
-from .config import Kind
+from .config import NEIGHBOURS, Kind
 
-KIND = "neighbours"
+KIND = NEIGHBOURS
 OPTIONS = ("k", "metric", "folds", "weights")
 
 
@@ -46,7 +46,7 @@ class Choice:
         self.rule = GradientDescent()
 
     def go(
-        self, by: str = "hand", progress: Progress | None = None, after_epoch: Callable[[Progress], None] | None = None
+        self, by: str = "fast", progress: Progress | None = None, after_epoch: Callable[[Progress], None] | None = None
     ) -> History:
         """One row for each k, in the place of epochs."""
         start = time.perf_counter()

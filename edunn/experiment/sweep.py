@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import math
 import sys
@@ -19,12 +17,12 @@ from tqdm import tqdm
 
 from .. import figures
 from ..descent import Descent, evaluate
-from ..descent.stack import grouped, together
+from ..descent.stack import group_by_kind, train_together
 from ..errors import ConfigError
 from ..history import History
-from ..results import cell
+from ..results import Record, Table, cell
 from ..runtime.devices import threads_for
-from ..runtime.processes import Alone
+from ..runtime.processes import OneProcess
 from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
@@ -42,7 +40,7 @@ class Entry:
     """
 
     values: Mapping[str, Any]
-    config: Config
+    config: Config = field(repr=False)
     history: History
 
     @property
@@ -58,11 +56,11 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return ", ".join(f"{leaf(key)} {shown(value)}" for key, value in self.values.items())
+        return ", ".join(f"{leaf(key)} {cell(value)}" for key, value in self.values.items())
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Record):
     """Every combination, in the order of the axes, the last one fastest."""
 
     axes: Mapping[str, Sequence[Any]]
@@ -84,28 +82,21 @@ class Sweep:
             rows.append({**entry.values, **{name: row.get(name) for name in columns}, **end})
         return rows
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """The table's head and its cells."""
+    def table(self) -> Table:
+        """One row a combination; the best is marked, and named below."""
         records = self.records()
         names = [name for name in records[0] if name != "best"]
-        cells = [[shown(record[name]) for name in names] + ["← best" if record["best"] else ""] for record in records]
-        return [*(leaf(name) if name in self.axes else name for name in names), ""], cells
-
-    def __str__(self) -> str:
-        lines = [self.table()[0], *self.table()[1]]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        rows = [[*(record[name] for name in names), "← best" if record["best"] else ""] for record in records]
+        columns = [*(leaf(name) if name in self.axes else name for name in names), ""]
         if self.best is None:
-            return "\n".join([*text, "no run came to an end; try smaller rates"])
+            return Table(columns, rows, "no run came to an end; try smaller rates")
         said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
         if self.test is not None:
             said += f", test {self.metric} {self.test:.4f}"
-        return "\n".join([*text, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)"])
+        return Table(columns, rows, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)")
 
-    def _repr_html_(self) -> str:
-        head, cells = self.table()
-        rows = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in line) + "</tr>" for line in cells)
-        return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table>"
+    def __str__(self) -> str:
+        return self.table().text(most=None)
 
 
 def sweep(
@@ -114,9 +105,9 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> Sweep:
-    """Trains a config once for each combination of values, and writes what came of it.
+    """Trains a config once for each combination of values, and writes the results.
 
     Parameters
     ----------
@@ -141,7 +132,7 @@ def sweep(
         raise ConfigError(
             f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
         )
-    ranks = ranks or Alone()
+    ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
@@ -167,7 +158,7 @@ def result(
     seconds: float,
     folder: RunFolder,
 ) -> Sweep:
-    """What came of it, the best named and looked at on the test part, and all of it written."""
+    """Chooses the best run, measures it on the test part, and writes the results."""
     values = [
         {key: configs.split_override(f"{key}={value}")[1] for key, value in combination.items()}
         for combination in combinations
@@ -186,7 +177,7 @@ def result(
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
-    """A run for each config. Data and features are read once for all configs that have them in common."""
+    """Makes a run for each config. Data and features are read once for all configs that have them in common."""
     known: list[tuple[Config, Prepared]] = []
     runs, preparations = [], []
     for config in loaded:
@@ -217,12 +208,12 @@ def shared(config: Config) -> Config:
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 
-def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[History]:
+def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[History]:
     """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
 
     Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
     """
-    order = [index for group in grouped(runs) for index in group]
+    order = [index for group in group_by_kind(runs) for index in group]
     mine = order[ranks.place.rank :: ranks.place.world]
 
     def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
@@ -231,14 +222,14 @@ def train_shared(runs: Sequence[Descent], bar: bool, ranks: Alone) -> list[Histo
         return list(zip(mine, histories, states, strict=True))
 
     found: dict[int, History] = {}
-    for index, history, state in itertools.chain.from_iterable(ranks.collected(trained)):
+    for index, history, state in itertools.chain.from_iterable(ranks.collect(trained)):
         found[index] = history
         runs[index].model.load_state_dict(state)
     return [found[index] for index in sorted(found)]
 
 
 def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
-    """All of them, as many at once as go together."""
+    """Trains all runs, as many at once as fit one stack."""
     numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
 
@@ -246,7 +237,7 @@ def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 
-        return together(runs, after_epoch=after_epoch)
+        return train_together(runs, after_epoch=after_epoch)
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
@@ -258,11 +249,7 @@ def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
 def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
     """The table, every history, the pictures, and the config that trains the best one again."""
     records = found.records()
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    folder.write("sweep.csv", text.getvalue())
+    folder.write("sweep.csv", Table.of(records, list(records[0])).csv())
     for index, entry in enumerate(found.entries):
         entry.history.save(folder.file(f"metrics-{index:03}.jsonl"))
     if found.best is not None:
@@ -309,10 +296,3 @@ def as_json(found: Sweep) -> dict[str, Any]:
 def leaf(key: str) -> str:
     """`rate` of train.rate."""
     return key.rpartition(".")[2]
-
-
-def shown(value: Any) -> str:
-    """A value as the table shows it."""
-    if value is None:
-        return ""
-    return cell(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Trains what a config describes, in a folder of its own; and goes on where a run stood."""
+"""Trains what a config describes, in a folder of its own; and goes on with a run that was interrupted."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ import torch
 from tqdm import tqdm
 
 from ..data import Samples
-from ..descent import Descent, Progress, evaluate
+from ..descent import Descent, Loop, Progress, evaluate
 from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
 from ..neighbours import Voters
 from ..runtime.devices import threads_for
-from ..runtime.processes import Alone
+from ..runtime.processes import OneProcess
 from ..version import __version__
 from . import config as configs
-from .build import Prepared, prepare
+from .build import Prepared, check_rate, prepare
 from .config import Config
-from .folder import Checkpoint, RunFolder, put_back, save_checkpoint
-from .loaded import LoadedRun, load, manifest_shapes
+from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
+from .loaded import LoadedRun, describe_shapes, load
 from .pictures import draw
+from .sharing import share
 
 CHECKPOINT_EVERY = 1.0  # seconds
 
@@ -37,12 +38,12 @@ def train(
     config: Config,
     out: str | Path | None = None,
     *,
-    by: str = "hand",
+    by: str = "fast",
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
     command: list[str] | None = None,
     again: bool = False,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> LoadedRun:
     """Trains, writes the run's folder and returns the run.
 
@@ -50,16 +51,14 @@ def train(
     ----------
     config : from `edunn.experiment.config.load` or `parse`
     out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted.
-    by : "hand", or "autograd" to let torch take the derivatives and the steps
+    by : "fast", "hand" or "autograd"; see `descend`
     bar : show a progress bar on stderr
-    note : told what a reader should know before the run, such as a rate that will diverge
+    note : called with what a reader should know before the run, such as that the rate will diverge
     command : what the manifest says the run was started with
     again : a run may have been killed while it made this very folder
     ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
-    ranks = ranks or Alone()
-    if by == "autograd" and ranks.crew is not None:
-        raise ConfigError("Expected by = hand for a run of several processes: torch's optimiser knows of one.")
+    ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
@@ -67,7 +66,7 @@ def train(
         return folder
 
     folder = ranks.lead(free)
-    prepared = ranks.each(lambda: accepted(config, by, bar, ranks))
+    prepared = ranks.each(lambda: accept(config, by, bar, ranks))
 
     def create() -> None:
         folder.create()
@@ -83,35 +82,42 @@ def resume(
     config: Config | None = None,
     overrides: list[str] | None = None,
     *,
+    by: str | None = None,
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
-    ranks: Alone | None = None,
+    ranks: OneProcess | None = None,
 ) -> LoadedRun:
     """Goes on with the run in a folder, from its own config and checkpoint, to the same bits as if never stopped.
 
-    `config`, if given, must be the folder's own; nothing but `train.epochs` may change. A run that was killed before
-    its first checkpoint starts from the beginning.
+    `config` and `by`, if given, must be the run's own; nothing but `train.epochs` may change. A run that was killed
+    before its first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
-    ranks = ranks or Alone()
+    ranks = ranks or OneProcess()
 
-    def begun() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
+    def read() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
         before, after = folder.read_config(), config or folder.read_config(overrides or ())
         check_same_run(before, after, folder)
-        told = folder.read_json("manifest.json")
-        if told.get("by") != "hand":
-            raise RunError(f"Expected a run by hand to go on with; the one in {folder.path} was by {told.get('by')}.")
+        manifest = folder.read_json("manifest.json")
+        was = manifest.get("by")
+        if was not in ("fast", "hand"):
+            raise RunError(
+                f"The run in {folder.path} was by {was} and kept no checkpoint. Start it again with --force."
+            )
+        if by not in (None, was):
+            raise ConfigError(f"The run in {folder.path} was by {was} and cannot go on by {by}. Leave out --by.")
         saved = folder.has("checkpoint.safetensors")
-        return before, after, told, folder.read_tensors("checkpoint.safetensors") if saved else None
+        return before, after, manifest, folder.read_tensors("checkpoint.safetensors") if saved else None
 
-    before, after, told, checkpoint = ranks.lead(begun)
-    prepared = ranks.each(lambda: accepted(after, "hand", bar, ranks))
-    sha256 = told.get("data", {}).get("sha256")
+    before, after, manifest, checkpoint = ranks.lead(read)
+    by = str(manifest["by"])
+    prepared = ranks.each(lambda: accept(after, by, bar, ranks))
+    sha256 = manifest.get("data", {}).get("sha256")
     if sha256 != prepared.dataset.sha256:
         raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
     at = Progress()
     if checkpoint is not None:
-        at = put_back(checkpoint, folder, prepared.model, prepared.descent.rule)
+        at = restore_checkpoint(checkpoint, folder, prepared.model, prepared.descent.rule)
     if at.epoch > (prepared.descent.epochs or 0):
         raise ConfigError(
             f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
@@ -123,14 +129,15 @@ def resume(
             f"{after.train.schedule.kind!r} is planned to end there. Start a new run with another --out."
         )
     ranks.lead(lambda: folder.write("config.toml", configs.dump(after)))
-    return run(prepared, folder, at, "hand", bar, note, ranks)
+    return run(prepared, folder, at, by, bar, note, ranks)
 
 
-def accepted(config: Config, by: str, bar: bool, ranks: Alone) -> Prepared:
-    """The run put together; refused here, before anything is written, where nobody can take its steps."""
+def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
+    """Prepares the run, and refuses, before anything is written, one whose steps cannot be taken."""
+    check_rate(config)
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
-        prepared.descent.share(ranks.crew)
+        prepared.descent.loop = share(ranks)
         prepared.descent.stepper(by)
     return prepared
 
@@ -142,11 +149,12 @@ def run(
     by: str,
     bar: bool,
     note: Callable[[str], None],
-    ranks: Alone,
+    ranks: OneProcess,
 ) -> LoadedRun:
     """The training itself, with checkpoints while it goes and files at its end."""
     warn_of_divergence(prepared, note)
-    if ranks.crew is not None and isinstance(prepared.descent, Descent) and prepared.descent.sharing is None:
+    shared = isinstance(prepared.descent, Descent) and prepared.descent.loop is not Loop
+    if shared and prepared.descent.batch == 1:
         note("note: one sample a step leaves nothing to share; each process takes every step")
     progress = tqdm(
         disable=not bar, initial=at.epoch, unit="epoch", total=prepared.descent.epochs, leave=False, file=sys.stderr
@@ -158,7 +166,7 @@ def run(
         row = now.rows[-1]
         progress.set_postfix_str(f"loss {row['running']:.4g}", refresh=False)
         progress.update(now.epoch - progress.n)
-        if ranks.leads and by == "hand" and time.perf_counter() - saved >= CHECKPOINT_EVERY:
+        if ranks.leads and by != "autograd" and time.perf_counter() - saved >= CHECKPOINT_EVERY:
             save_checkpoint(folder, prepared.model, prepared.descent.rule, now)
             saved = time.perf_counter()
 
@@ -167,13 +175,13 @@ def run(
             history = prepared.descent.go(by, at, after_epoch)
         else:  # nearest neighbours: there are no steps to share
             history = ranks.lead(lambda: prepared.descent.go(by, at, after_epoch))
-    return ranks.lead(lambda: kept(prepared, folder, at, by, history))
+    return ranks.lead(lambda: write_end(prepared, folder, at, by, history))
 
 
-def kept(prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History) -> LoadedRun:
-    """The files of the end."""
-    # an interrupted run stands in the middle of an epoch; the checkpoint of the last whole one is what it goes on from
-    if by == "hand" and history.status not in ("interrupted", "stopped"):
+def write_end(prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History) -> LoadedRun:
+    """Writes the last checkpoint and the results."""
+    # an interrupted run stands in the middle of an epoch; it goes on from the checkpoint of the last whole one
+    if by != "autograd" and history.status not in ("interrupted", "stopped"):
         save_checkpoint(folder, prepared.model, prepared.descent.rule, at)
     return write_results(prepared, folder, history)
 
@@ -202,7 +210,7 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         if isinstance(model, Voters):  # votes have no loss, and each training sample is its own nearest neighbour
             rate = None
             if part is not None and part.targets is not None and name != "train":
-                rate = float(model.rate(model(part.features), part.targets))
+                rate = float(model.score_of(model(part.features), part.targets))
             values: tuple[float | None, float | None] = (None, rate)
         else:
             values = (None, None) if part is None else evaluate(model, loss, part)
@@ -247,7 +255,7 @@ def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str
                 for name in ("train", "validation", "test")
             },
         },
-        **manifest_shapes(prepared),
+        **describe_shapes(prepared),
     }
 
 
@@ -256,7 +264,7 @@ def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
     same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
     if same_epochs == before:
         return
-    old, new = flat(configs.plain(before)), flat(configs.plain(same_epochs))
+    old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_epochs))
     key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
     raise ConfigError(
         f"Expected the config that the run in {folder.path} was begun with; {key} was {old.get(key)!r} and is now "

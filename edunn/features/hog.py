@@ -71,6 +71,13 @@ def hog(
     return fill(out, images, inner.itemsize * (channels + 9), features_of)
 
 
+def orientation_strengths(image: Tensor, orientations: int = 9, pixels_per_cell: int | tuple[int, int] = 8) -> Tensor:
+    """Steps 1 to 3 of `hog` for one image: (orientations, cell rows, cell columns), what `figures.hog_glyphs` draws."""
+    planes = to_last_axis(torch.as_tensor(image)[None], torch.float32)
+    cell = pair("pixels_per_cell", pixels_per_cell)
+    return cell_histograms(*strongest_gradients(planes), orientations, cell)[..., 0]
+
+
 def to_last_axis(images: Tensor, dtype: torch.dtype) -> Tensor:
     """(samples, height, width[, channels]) to (channels, height, width, samples), floating."""
     images = images if images.ndim == 4 else images.unsqueeze(-1)

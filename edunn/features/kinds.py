@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
+from ..runtime.names import resolve
 from . import colour, hog
 from . import patches as bag
 from .batches import check_images
@@ -184,18 +185,15 @@ class Combination:
         return Combination(tuple(kind.restored(own(kind)) for kind in self.kinds))
 
 
-def combination(names: str, options: Mapping[str, Any] | None = None) -> Combination:
+def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combination:
     """Kinds by name, "hog" or "hog,hue", with their options.
 
     An option goes to the one kind that has it; where two do ("bins" of hue and rgb) it is said for which:
     `{"hue": {"bins": 20}}`.
     """
-    listed = [name.strip() for name in names.split(",")]
-    for name in listed:
-        if name not in KINDS:
-            raise errors.ConfigError(f"Unknown kind of feature {name!r}. {errors.nearest(name, KINDS)}")
+    listed = [resolve(name.strip(), KINDS, "features") for name in kinds.split(",")]
     if len(set(listed)) < len(listed):
-        raise errors.ConfigError(f"A kind of feature is named twice: {names!r}.")
+        raise errors.ConfigError(f"Each kind of features stands once; {kinds!r} repeats one. Remove it.")
     takes = {name: [f.name for f in dataclasses.fields(KINDS[name]) if f.init] for name in listed}
     given: dict[str, dict[str, Any]] = {name: {} for name in listed}
     for key, value in (options or {}).items():

@@ -12,7 +12,7 @@ Coates, Lee & Ng 2011, An Analysis of Single-Layer Networks in Unsupervised Feat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ CUDA_BUDGET = 1024 * 2**20  # bytes for the distances of one chunk of patches
 CPU_BUDGET = 4 * 2**20  # the same for each thread: they stay near its core
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Whitening:
     """x → (x − mean) @ matrix, after which the features are uncorrelated and of variance one (nearly: see epsilon).
 
@@ -39,6 +39,9 @@ class Whitening:
 
     mean: Tensor
     matrix: Tensor
+
+    def __repr__(self) -> str:
+        return f"Whitening({len(self.mean)} features)"
 
     @classmethod
     def fit(cls, rows: Tensor, epsilon: float = 0.1) -> Whitening:
@@ -121,8 +124,8 @@ class Clusters:
     """What k-means found: centroids (k, features), the index of each row's own, the sum of squared distances to them,
     how many rounds it took, and whether nothing moved any more in the last one."""
 
-    centroids: Tensor
-    assignment: Tensor
+    centroids: Tensor = field(repr=False)
+    assignment: Tensor = field(repr=False)
     inertia: float
     rounds: int
     converged: bool
@@ -244,7 +247,7 @@ def triangle(squared: Tensor) -> Tensor:
 CODES = {"triangle": triangle, "hard": hard}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
     """Whitening and words, and the coding of images with them.
 
@@ -255,6 +258,9 @@ class Dictionary:
     centroids: Tensor
     size: int
     coding: str = "triangle"
+
+    def __repr__(self) -> str:
+        return f"Dictionary({len(self.centroids)} words of {self.size}×{self.size}×{self.channels}, {self.coding})"
 
     @property
     def channels(self) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, ShapeError, nearest
+from ..errors import ConfigError, ShapeError
+from ..runtime.names import resolve
 from ..runtime.rows import Rows, through
 from . import cache
 from .kinds import KINDS as IMAGE_KINDS
@@ -101,13 +102,16 @@ def fitted_kinds(kinds: Combination, images: Tensor) -> Combination:
     return kinds
 
 
+def canonical(kinds: str) -> str:
+    """Returns the canonical names of one kind, or of several with commas."""
+    return ",".join(resolve(name.strip(), [*KINDS, "auto"], "features") for name in kinds.split(","))
+
+
 def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
-    """The kind, checked against the samples."""
+    """Returns the kind by its canonical name, checked against the samples."""
+    kind = canonical(kind)
     if kind == "auto":
         kind = "pixels" if images else "raw"
-    for name in kind.split(","):
-        if name.strip() not in KINDS:
-            raise ConfigError(f"Unknown features.kind {name.strip()!r}. {nearest(name, [*KINDS, 'auto'])}")
     if images != (kind != "raw"):
         raise ConfigError(
             f"Expected features that fit the samples; {kind!r} wants {'a table' if images else 'images'} "

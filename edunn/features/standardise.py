@@ -15,7 +15,7 @@ from ..runtime.rows import check_finite
 CHUNK = 4 * 2**20  # numbers that are looked at in float64 at once: 32 MiB
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Standardise:
     """z = (x − μ) / σ for each feature, with μ and σ of the training part: validation and test must not be looked at.
 
@@ -37,6 +37,9 @@ class Standardise:
                 f"Expected mean and scale of one shape (features,); got {errors.shape(self.mean)} and "
                 f"{errors.shape(self.scale)}."
             )
+
+    def __repr__(self) -> str:
+        return f"Standardise({len(self.mean)} features)"
 
     @classmethod
     @torch.no_grad()

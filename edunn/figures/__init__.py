@@ -12,7 +12,7 @@ from .models import confusion_matrix, decision_regions, fitted_line
 from .runs import accuracy_curves, loss_curves
 from .steps import descent_path, step_study
 from .style import save
-from .surfaces import basin_map, comparison, contour, cuts, gradient_field, surface_3d
+from .surfaces import basin_map, comparison, contour, cuts, gradient_field, report_figures, surface_3d
 from .sweeps import sweep_map
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "loss_against_score",
     "loss_curves",
     "patch_dictionary",
+    "report_figures",
     "save",
     "step_study",
     "strength_curves",

@@ -1,4 +1,4 @@
-"""What features see: HOG as glyphs, a dictionary of patches; and what a regulariser's strength and a loss do."""
+"""Figures of features: HOG as glyphs, a dictionary of patches; and of losses against a strength or a score."""
 
 from __future__ import annotations
 
@@ -12,34 +12,27 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from ..errors import ConfigError, ShapeError
-from ..features.hog import cell_histograms, pair, strongest_gradients, to_last_axis
-from ..losses import CrossEntropy, MulticlassHinge
 from .images import image_grid
-from .style import BLUE, GREY, MARKERS, ORANGE, axes_for, tidy
+from .records import Dictionary, Loss
+from .style import BLUE, GREY, MARKERS, ORANGE, array, axes_for, class_colours, tidy
 
 
-def hog_glyphs(
-    image: Any,
-    orientations: int = 9,
-    pixels_per_cell: int | tuple[int, int] = 8,
-    ax: Axes | None = None,
-) -> Axes:
-    """What HOG sees of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
+def hog_glyphs(image: Any, strengths: Any, cell: tuple[int, int] = (8, 8), ax: Axes | None = None) -> Axes:
+    """Draws the HOG of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
 
     A gradient stands across its edge; the strokes are turned by 90°, so that they run with the edge as the eye does.
 
     Parameters
     ----------
     image : (height, width, channels) or (height, width)
+    strengths : (orientations, cell rows, cell columns), from `edunn.features.hog.orientation_strengths(image)`
+    cell : (rows, columns), the pixels of a cell
     """
     picture = torch.as_tensor(image)
     if picture.ndim not in (2, 3):
-        raise ShapeError(f"Expected one image, (height, width, channels); got {tuple(picture.shape)}.")
-    cell = pair("pixels_per_cell", pixels_per_cell)
-    planes = to_last_axis(picture[None], torch.float32)
-    strength = cell_histograms(*strongest_gradients(planes), orientations, cell)[
-        ..., 0
-    ].numpy()  # (bins, rows, columns)
+        raise ShapeError(f"hog_glyphs draws one image, (height, width, channels); this has {tuple(picture.shape)}.")
+    strength = array(strengths)
+    orientations = len(strength)
     ax = axes_for(ax, 5.0, 5.2)
     shown = picture.numpy()
     ax.imshow(
@@ -70,8 +63,8 @@ def hog_glyphs(
     return ax
 
 
-def patch_dictionary(dictionary: Any, most: int = 100, ax: Axes | None = None) -> Axes:
-    """The words that were learnt, as patches, each in its own contrast; the most used are not told from the others.
+def patch_dictionary(dictionary: Dictionary, most: int = 100, ax: Axes | None = None) -> Axes:
+    """Draws the learnt words as patches, each in its own contrast.
 
     Parameters
     ----------
@@ -97,19 +90,19 @@ def strength_curves(
     metric: str = "accuracy",
     ax: Axes | None = None,
 ) -> Axes:
-    """Training and validation part against a regulariser's strength; the best one on the validation part is marked.
+    """Draws training and validation scores against a regulariser's strength, and marks the best on validation.
 
-    On the left the model learns the training part by heart, on the right it may no longer learn. A strength of 0 is
+    On the left the model overfits, on the right it underfits. A strength of 0 is
     drawn at the left edge, apart from the logarithmic axis.
     """
     if not len(strengths) == len(train) == len(validation) or not len(strengths):
         raise ShapeError(
-            f"Expected as many scores as strengths; got {len(strengths)}, {len(train)} and {len(validation)}."
+            f"Give as many scores as strengths; got {len(train)} and {len(validation)} for {len(strengths)} strengths."
         )
     ax = axes_for(ax)
     values = np.asarray(strengths, float)
     if (values < 0).any():
-        raise ConfigError(f"Expected strengths of 0 or more; got {values.min()}.")
+        raise ConfigError(f"Strengths are 0 or more; the smallest given is {values.min()}.")
     positive = values[values > 0]
     if len(positive) > 1 and positive.max() / positive.min() >= 20:
         if len(positive) < len(values):
@@ -132,6 +125,7 @@ def strength_curves(
 
 
 def loss_against_score(
+    losses: Mapping[str, Loss],
     scores: Sequence[float] = (3.2, 5.1, -1.7),
     target: int = 0,
     moving: int | None = None,
@@ -139,13 +133,14 @@ def loss_against_score(
     classes: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """SVM against softmax on the same scores: one score moves, the others stay; which loss moves?
+    """Draws losses of one sample against one of its scores, the others fixed.
 
     The multiclass hinge is flat wherever every margin is met, or the moving class does not break one; cross-entropy is
     never flat: it always asks for more.
 
     Parameters
     ----------
+    losses : by name, of scores with a class axis: `{"SVM": MulticlassHinge(), "softmax": CrossEntropy()}`
     scores : one sample's; target : its class
     moving : whose score moves; by default the target's
     reach : how far to both sides
@@ -153,7 +148,7 @@ def loss_against_score(
     start, moving = torch.tensor(scores, dtype=torch.float64), target if moving is None else moving
     for name, index in (("target", target), ("moving", moving)):
         if not 0 <= index < len(start):
-            raise ConfigError(f"Expected {name} from 0 to {len(start) - 1}; got {index}.")
+            raise ConfigError(f"{name} is {index}; these {len(start)} scores have classes 0 to {len(start) - 1}.")
     moves = torch.linspace(-reach, reach, 801, dtype=torch.float64)
     table = start.repeat(len(moves), 1)
     table[:, moving] += moves
@@ -161,12 +156,9 @@ def loss_against_score(
     ax = axes_for(ax)
     where = table[:, moving].numpy()
     names = [f"class {index}" for index in range(len(start))] if classes is None else list(classes)
-    kinds: Mapping[str, tuple[Any, str, str]] = {
-        "multiclass hinge (SVM)": (MulticlassHinge(), BLUE, "-"),
-        "cross-entropy (softmax)": (CrossEntropy(), ORANGE, "--"),
-    }
-    for name, (loss, colour, style) in kinds.items():
-        ax.plot(where, loss.pointwise(table, labels).numpy(), color=colour, linestyle=style, label=name)
+    for k, (name, loss) in enumerate(losses.items()):
+        colour = class_colours(len(losses))[k]
+        ax.plot(where, loss.pointwise(table, labels).numpy(), color=colour, linestyle=("-", "--")[k % 2], label=name)
         here = float(loss.pointwise(start[None], torch.tensor([target])))
         ax.plot([float(start[moving])], [here], color=colour, marker=MARKERS[0])
     listed = ", ".join(f"{name} {value:g}" for name, value in zip(names, scores, strict=True))

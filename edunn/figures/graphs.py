@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from ..errors import ShapeError
+from .records import Graph
 from .style import BLUE, GREEN, GREY, VERMILLION, axes_for, mixed, number, plain, shortened
-
-if TYPE_CHECKING:
-    from ..graph import Graph
 
 LARGEST = 60  # nodes that can still be read
 WIDE, HIGH = 2.3, 1.1  # inches between columns, and between rows
@@ -30,7 +28,7 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
     """
     if len(graph.nodes) > LARGEST:
         raise ShapeError(
-            f"Expected a graph of at most {LARGEST} nodes to draw; got {len(graph.nodes)}. print(graph) shows any."
+            f"The graph has {len(graph.nodes)} nodes; at most {LARGEST} can be drawn. print(graph) shows any."
         )
     places, bends = layout(graph)
     columns = 1 + max(x for x, _ in places.values())
@@ -60,18 +58,19 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
 
 def edges(graph: Graph, name: str) -> list[tuple[str, str]]:
     """The operands of a node, each once, with the local derivative as text."""
-    from ..graph.text import locals_of
-
-    node = graph.by_name[name]
-    slopes = dict(locals_of(graph, node))
-    return [(other, brief(slopes[other]) if other in slopes else "") for other in dict.fromkeys(node.inputs)]
+    slopes = graph.slopes(name)
+    inputs = dict.fromkeys(graph.by_name[name].inputs)
+    return [(other, brief(slopes[other]) if other in slopes else "") for other in inputs]
 
 
 def brief(value: Any) -> str:
-    """A number in four digits, with a true minus sign; the shape of a tensor."""
-    from ..graph.text import shown
-
-    return number(float(value)) if value is not None and value.numel() == 1 else shown(value)
+    """A number in four digits, with a true minus sign; a few numbers; or the shape of many."""
+    if value is None:
+        return "…"
+    if value.numel() == 1:
+        return number(float(value))
+    few = value.ndim == 1 and len(value) <= 6
+    return f"[{', '.join(number(float(x)) for x in value)}]" if few else f"tensor{tuple(value.shape)}"
 
 
 Place = tuple[int, float]

@@ -92,7 +92,9 @@ def image_grid(
     pictures = array(images)
     if shape is not None:
         if pictures.ndim != 2 or pictures.shape[1] != math.prod(shape):
-            raise ShapeError(f"Expected rows of {math.prod(shape)} features for {tuple(shape)}; got {pictures.shape}.")
+            raise ShapeError(
+                f"Images of shape {tuple(shape)} are rows of {math.prod(shape)} features; these are {pictures.shape}."
+            )
         pictures = pictures.reshape(len(pictures), *shape)
     if pictures.ndim == 4 and pictures.shape[3] == 1:
         pictures = pictures[..., 0]
@@ -123,7 +125,7 @@ def tiles(
     """Pictures on a grid in one Axes, each 1 wide, with its title above; (n, height, width[, 3])."""
     count = len(pictures)
     if titles is not None and len(titles) != count:
-        raise ShapeError(f"Expected a title for each of the {count} images; got {len(titles)}.")
+        raise ShapeError(f"{len(titles)} titles for {count} images. Give one for each.")
     columns = min(columns or fitting_columns(count), count)
     rows = -(-count // columns)
     tall = pictures.shape[1] / pictures.shape[2]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
-from ..landscape.surface import Surface
 from ..runtime.files import write_atomically
+from .records import Surface
 from .style import array
 from .surfaces import heights, kept
 
@@ -24,7 +24,7 @@ def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] =
         plotly: Any = importlib.import_module("plotly.graph_objects")
     except ImportError:
         raise ConfigError(
-            "Expected plotly for an interactive figure; it is not installed. Install it with: pip install plotly"
+            "Interactive figures need plotly, which is not installed. Install it with: pip install plotly"
         ) from None
     rows, columns = kept(surface, POINTS)
     x, y = array(surface.first)[rows], array(surface.second)[columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..data import Samples
-from ..landscape.surface import Surface
 from .models import decision_regions
+from .records import Model, Samples, Surface
 from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, number, plain, tidy
 from .surfaces import Shown3D, bounds, heights, surface_3d
 
@@ -73,8 +73,7 @@ def three_curves(surfaces: Mapping[str, Surface]) -> Axes:
 def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
     """The boundary w·x + b = 0 and the margins ±1 of binary machines, with the support vectors ringed."""
     axes = panels(1, len(models), 4.6, 4.4)
-    assert samples.targets is not None
-    whole = Samples(samples.features, samples.targets.long(), feature_names=samples.feature_names)
+    whole = with_class_indices(samples)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
         decision_regions(model, whole, ax)
         with torch.no_grad():
@@ -88,6 +87,11 @@ def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
     return axes[0]
 
 
+def with_class_indices(samples: Samples) -> Samples:
+    """The samples with whole numbers as targets, −1 and +1 or class indices."""
+    return dataclasses.replace(samples, targets=samples.targets.long())
+
+
 def without_legend(ax: Axes) -> None:
     legend = ax.get_legend()
     if legend is not None:
@@ -97,7 +101,7 @@ def without_legend(ax: Axes) -> None:
 class Lifted(torch.nn.Module):
     """A model on lifted features, as a model on the features."""
 
-    def __init__(self, model: Any, lift: Callable[[Any], Any]) -> None:
+    def __init__(self, model: Model, lift: Callable[[Any], Any]) -> None:
         super().__init__()
         self.model, self.lift = model, lift
 
@@ -111,8 +115,7 @@ class Lifted(torch.nn.Module):
 def lifts(models: Mapping[str, tuple[Any, Callable[[Any], Any]]], samples: Samples) -> Axes:
     """Where each model decides for which class, in the plane of the two features that were lifted."""
     axes = panels(1, len(models), 4.2, 4.0)
-    assert samples.targets is not None
-    whole = Samples(samples.features, samples.targets.long())
+    whole = with_class_indices(samples)
     for ax, (name, (model, lift)) in zip(axes, models.items(), strict=True):
         decision_regions(Lifted(model, lift), whole, ax)
         right = ax.get_title(loc="left").partition(": ")[2]

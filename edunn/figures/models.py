@@ -1,10 +1,10 @@
-"""What a model learned: its line, the regions where it decides for a class, and what it takes for what."""
+"""Figures of models: the fitted line, the decision regions, and the confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from torch import Tensor
 
-from .. import metrics
 from ..errors import DataError, LabelError, ShapeError
+from .records import Model, Samples
 from .style import (
     BLUE,
     GREY,
@@ -34,10 +34,15 @@ from .style import (
     width_of,
 )
 
-if TYPE_CHECKING:
-    from ..data import Samples
-
 Standardise = Callable[[Tensor], Tensor]
+
+
+class Predictor(Protocol):
+    """What has a prediction for features: a `Model`, nearest neighbours, or your own."""
+
+    def predict(self, features: Tensor) -> Tensor: ...
+
+
 Colour = tuple[float, float, float]
 
 RESOLUTION = 300  # grid points along each axis of the decision regions
@@ -48,8 +53,8 @@ DARK = "#333333"  # boundaries and curves
 NOT_FINITE = "The weights are not finite: only the data can be drawn"
 
 
-def fitted_line(model: Any, samples: Samples, ax: Axes | None = None, standardise: Standardise | None = None) -> Axes:
-    """A model of one feature over its data: the line of a regression with its residuals and its equation.
+def fitted_line(model: Model, samples: Samples, ax: Axes | None = None, standardise: Standardise | None = None) -> Axes:
+    """A model of one feature over its data: a regression with its residuals, and its equation where it is a line.
 
     For a classifier of one output: the curve of P(y = 1 | x) where the model has `probabilities`, else its score, and
     the threshold where the decision changes.
@@ -61,14 +66,15 @@ def fitted_line(model: Any, samples: Samples, ax: Axes | None = None, standardis
     ax : where to draw; None makes a figure
     standardise : what was done to the features before the model saw them; the figure keeps the samples' own units
     """
-    if model.weight.ndim != 2 or model.weight.shape[0] != 1:
-        raise ShapeError(f"Expected a model with one output; got a weight of shape {tuple(model.weight.shape)}.")
     if samples.targets is None:
-        raise DataError("Expected samples with targets to draw; these have none.")
+        raise DataError("These samples have no targets to draw.")
     x, y = points(samples, 1)[:, 0], array(samples.targets)
+    scores = model_scores(model, x[:1, None], standardise)
+    if scores.ndim != 1:
+        raise ShapeError(f"fitted_line draws a model with one output; this one has {scores.shape[-1]}.")
     known = np.isfinite(x) & np.isfinite(y)
     axes = axes_for(ax)
-    if getattr(model, "metric", "accuracy") == "r2":
+    if model.metric == "r2":
         title, side = draw_line(axes, model, samples, x[known], y[known], standardise)
     else:
         title, side = draw_curve(axes, model, samples, x[known], y[known], standardise)
@@ -81,33 +87,39 @@ def fitted_line(model: Any, samples: Samples, ax: Axes | None = None, standardis
 
 
 def draw_line(
-    axes: Axes, model: Any, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
+    axes: Axes, model: Model, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
 ) -> tuple[str, str]:
-    """A regression's samples, residuals and line; returns the title and what the vertical axis is."""
+    """A regression's samples, residuals and line or curve; returns the title and what the vertical axis is."""
     feature, target = feature_names(samples)[0], plain(samples.target_name or "y")
     few = len(x) <= MOST_RESIDUALS
     axes.scatter(x, y, s=18 if few else 5, color=GREY, label=f"{len(x):,} sample{'s' * (len(x) != 1)}", zorder=3)
     if not finite_weights(model):
         axes.set_ylim(*span(y))
         return "", target
-    ends = np.array([*span(x), 0.0])
-    *heights, start = array(model_scores(model, ends[:, None], standardise))
+    along = np.linspace(*span(x), 501)
+    heights = array(model_scores(model, along[:, None], standardise))
     fitted = model_scores(model, x[:, None], standardise)
-    slope = float((heights[1] - heights[0]) / (ends[1] - ends[0]))
-    equation = f"{target} = {number(slope)} · {feature} {signed(float(start))}"
-    axes.plot(ends[:2], heights, color=BLUE, linewidth=2, label=equation, zorder=4)
+    chord = np.linspace(heights[0], heights[-1], len(heights))
+    straight = bool(np.allclose(heights, chord, rtol=0, atol=1e-5 * float(np.abs(heights).max())))
+    label = "prediction"
+    if straight:
+        along, heights = along[[0, -1]], heights[[0, -1]]
+        slope = float((heights[1] - heights[0]) / (along[1] - along[0]))
+        label = f"{target} = {number(slope)} · {feature} {signed(float(heights[0] - slope * along[0]))}"
+    axes.plot(along, heights, color=BLUE, linewidth=2, label=label, zorder=4)
     if few:
         axes.vlines(x, array(fitted), y, color=VERMILLION, linewidth=0.9, alpha=0.45, label="residuals", zorder=2)
-    axes.set_ylim(*window(y, np.array(heights)))
-    return f"The fitted line: R² = {number(float(model.rate(fitted, torch.as_tensor(y).to(fitted))))}", target
+    axes.set_ylim(*window(y, heights))
+    r2 = float(model.score_of(fitted, torch.as_tensor(y).to(fitted)))
+    return f"The fitted {'line' if straight else 'curve'}: R² = {number(r2)}", target
 
 
 def draw_curve(
-    axes: Axes, model: Any, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
+    axes: Axes, model: Model, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
 ) -> tuple[str, str]:
     """A two-class model's samples, curve and threshold; returns the title and what the vertical axis is."""
     target, names = plain(samples.target_name or "y"), class_names(samples, (-1, 1) if (y < 0).any() else (0, 1))
-    probable = hasattr(model, "probabilities")
+    probable = model.link is not None
     side = f"P({target} = {names[1]})" if probable else f"score (above 0: {names[1]})"
     levels = (0.0, 1.0) if probable else (-1.0, 1.0)
     for index, colour in enumerate(class_colours(2)):
@@ -122,16 +134,16 @@ def draw_curve(
     scores = array(model_scores(model, along[:, None], standardise))
     heights = array(with_features(model.probabilities, model, along[:, None], standardise)) if probable else scores
     axes.plot(along, heights, color=DARK, linewidth=2, label=side, zorder=4)
-    slope = (scores[-1] - scores[0]) / (along[-1] - along[0])
-    crossing = along[0] - scores[0] / slope if slope else np.nan
-    if along[0] < crossing < along[-1]:
-        axes.axvline(crossing, color=GREY, linewidth=1, linestyle="--", label=f"threshold: {number(crossing)}")
+    before = np.flatnonzero((scores[:-1] > 0) != (scores[1:] > 0))
+    steps = scores[before] / (scores[before] - scores[before + 1])
+    for crossing in along[before] + steps * (along[before + 1] - along[before]):
+        axes.axvline(crossing, color=GREY, linewidth=1, linestyle="--", label=f"threshold: {number(float(crossing))}")
     axes.set_ylim(*((-0.08, 1.08) if probable else window(np.array(levels), heights)))
     return "The fitted curve" if probable else "The fitted score", side
 
 
 def decision_regions(
-    model: Any,
+    model: Predictor,
     samples: Samples,
     ax: Axes | None = None,
     standardise: Standardise | None = None,
@@ -145,7 +157,7 @@ def decision_regions(
 
     Parameters
     ----------
-    model : anything with `predict(features)`; class indices, or labels −1 and +1
+    model : a `Model`, or anything with `predict(features)`: class indices, or labels −1 and +1
     samples : (samples, 2) features; targets in the labels that the model predicts
     ax : where to draw; None makes a figure
     standardise : what was done to the features before the model saw them; the figure keeps the samples' own units
@@ -157,7 +169,7 @@ def decision_regions(
     across, up = np.meshgrid(horizontal, vertical)
     grid = np.stack([across.ravel(), up.ravel()], axis=1)
     axes = axes_for(ax, 6.8, 4.8)
-    scores = array(model_scores(model, grid, standardise)) if callable(model) else np.empty(0)
+    scores = array(with_features(model, model, grid, standardise)) if callable(model) else np.empty(0)
     finite = finite_weights(model) and bool(np.isfinite(scores).all())
 
     found = with_features(model.predict, model, grid, standardise)
@@ -166,7 +178,7 @@ def decision_regions(
     values = label_values([part for part in (targets, found, guesses) if part is not None], samples.classes)
     names = class_names(samples, values)
     colours = class_colours(len(values))
-    regions = metrics.label_indices(found, values).numpy().reshape(resolution, resolution)
+    regions = np.searchsorted(values, array(found)).reshape(resolution, resolution)
 
     shading = two_class_shading(model, grid, scores, names, standardise) if finite else None
     if shading is not None:
@@ -178,7 +190,7 @@ def decision_regions(
     if targets is None:
         axes.scatter(xy[:, 0], xy[:, 1], s=16, color=GREY, label="samples (class unknown)", zorder=3)
     else:
-        true, guessed = (metrics.label_indices(labels, values).numpy() for labels in (targets, guesses))
+        true, guessed = (np.searchsorted(values, array(labels)) for labels in (targets, guesses))
         wrong = (true != guessed) & finite
         scatter_classes(axes, xy, true, wrong, names, colours)
         if finite:
@@ -198,31 +210,29 @@ def decision_regions(
     return axes
 
 
-def confusion_matrix(
-    targets: Any,
-    predictions: Any,
-    classes: Sequence[str] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """How often each class was taken for which: counts, and their share of the row, which shades the cell.
 
     A row is a true class, a column a predicted one. The share on the diagonal is the class's recall.
 
     Parameters
     ----------
-    targets, predictions : (samples,), class indices, or labels −1 and +1
-    classes : the names, in the order of the indices (of −1 and +1)
+    counts : (classes, classes), from `edunn.metrics.confusion_counts`
+    classes : the names, in the order of the rows; 0, 1, … if not given
     ax : where to draw; None makes a figure
     """
-    true, guessed = (torch.as_tensor(labels).detach().cpu() for labels in (targets, predictions))
-    values = label_values([true, guessed], classes)
-    counts = metrics.confusion_counts(true, guessed, values)
-    names = label_names(values) if classes is None else [str(name) for name in classes]
-    size = len(values)
+    cells = array(counts).astype(int)
+    size = len(cells)
+    if cells.shape != (size, size):
+        raise ShapeError(
+            f"Counts have shape (classes, classes); these have {cells.shape}. See metrics.confusion_counts."
+        )
+    names = [str(name) for name in (range(size) if classes is None else classes)]
+    if len(names) != size:
+        raise LabelError(f"{len(names)} names for {size} classes. Give one for each.")
     longest = max(map(len, names))
     side = max(2.8, (0.62 if size <= MOST_SHARES else 0.4) * size)
     axes = axes_for(ax, side + 1.6 + 0.07 * min(longest, 18), side + 1.2 + 0.07 * min(longest, 18) * (longest > 3))
-    cells = counts.numpy()
     totals = cells.sum(1)
     shares = cells / np.maximum(totals, 1)[:, None]
     axes.imshow(shares, cmap=matplotlib.colormaps[SEQUENTIAL], vmin=0, vmax=1.15)  # the darkest blue is hard to read on
@@ -242,9 +252,9 @@ def confusion_matrix(
             tick.set_rotation_mode("anchor")
     axes.set_yticks(range(size), [f"{tick}  ({total:,})" for tick, total in zip(ticks, totals, strict=True)])
     axes.tick_params(length=0)
-    right = int(counts.diagonal().sum())
+    right, total = int(cells.trace()), int(cells.sum())
     cell = "count and share of the row (the shade)" if with_shares else "count; shade: share of the row"
-    title = f"{right:,} of {len(true):,} right ({percent(metrics.accuracy(counts))})\ncells: {cell}"
+    title = f"{right:,} of {total:,} right ({percent(right / total if total else np.nan)})\ncells: {cell}"
     tidy(axes, title, "predicted class", "true class (samples)", grid=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
@@ -266,13 +276,13 @@ class Shading:
 
 
 def two_class_shading(
-    model: Any, grid: np.ndarray, scores: np.ndarray, names: list[str], standardise: Standardise | None
+    model: Predictor, grid: np.ndarray, scores: np.ndarray, names: list[str], standardise: Standardise | None
 ) -> Shading | None:
     """The probability of the second class, or else the score of a single output; None for more classes."""
     if scores.size == 0 or (scores.ndim == 2 and scores.shape[1] != 2):
         return None
-    if hasattr(model, "probabilities"):
-        heights = array(with_features(model.probabilities, model, grid, standardise))
+    if getattr(model, "link", None) is not None:
+        heights = array(model.link(torch.as_tensor(scores)))  # type: ignore[attr-defined]
         heights = heights[:, 1] if heights.ndim == 2 else heights
         chance = f"P({names[1]})"
         return Shading(heights, 0.5, 0.5, (0.1, 0.9), (f"{chance} = 0.5", f"{chance} = 0.1 and 0.9"))
@@ -346,19 +356,24 @@ def scatter_classes(
 
 
 def with_features(
-    ask: Callable[[Tensor], Tensor], model: Any, features: np.ndarray, standardise: Standardise | None
+    ask: Callable[[Tensor], Tensor], model: object, features: np.ndarray, standardise: Standardise | None
 ) -> Tensor:
     """What a model says of features, given in the samples' own units."""
     rows = torch.as_tensor(features)
-    weight = getattr(model, "weight", rows)
+    like = next(iter(tensors_of(model)), rows)
     with torch.no_grad():
-        rows = rows.to(weight.device, weight.dtype)
+        rows = rows.to(like.device, like.dtype)
         if standardise is not None:
-            rows = standardise(rows).to(weight.dtype)
+            rows = standardise(rows).to(like.dtype)
         return ask(rows).detach().cpu()
 
 
-def model_scores(model: Any, features: np.ndarray, standardise: Standardise | None) -> Tensor:
+def tensors_of(model: object) -> list[Tensor]:
+    """The parameters of a torch module; none of anything else."""
+    return list(model.parameters()) if isinstance(model, torch.nn.Module) else []
+
+
+def model_scores(model: Model, features: np.ndarray, standardise: Standardise | None) -> Tensor:
     return with_features(model, model, features, standardise)
 
 
@@ -378,21 +393,23 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
     for labels in parts:
         if labels.dtype.is_floating_point and not bool((labels == labels.round()).all()):
             raise LabelError(
-                f"Expected labels, which are whole numbers; got {labels.dtype} with fractions. "
+                f"Labels are whole numbers; these are {labels.dtype} with fractions. "
                 f"A regression is drawn by fitted_line."
             )
         seen |= set(labels.unique().long().tolist())
     if -1 in seen:
         if 0 in seen:
             raise LabelError(
-                "Expected one kind of labels; got both −1 and 0. A two-class SVM predicts −1 and +1: "
+                "The labels hold both −1 and 0, which are of two conventions. A two-class SVM predicts −1 and +1: "
                 "labels 0 and 1 become signs with 2 * targets - 1."
             )
         values: tuple[int, ...] = (-1, 1)
+    elif seen and min(seen) < 0:
+        raise LabelError(f"Labels are class indices, or −1 and +1; {min(seen)} is neither.")
     else:
         values = tuple(range(max([*seen, (len(classes) if classes else 2) - 1]) + 1))
     if classes is not None and len(classes) != len(values):
-        raise LabelError(f"Expected a name for each of the {len(values)} classes; got {len(classes)}.")
+        raise LabelError(f"{len(classes)} names for {len(values)} classes. Give one for each.")
     return values
 
 
@@ -431,7 +448,6 @@ def share_text(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-def finite_weights(model: Any) -> bool:
-    """Whether the weight and bias, of a model that has them, are finite: those of a diverged run are not."""
-    parts = (getattr(model, "weight", None), getattr(model, "bias", None))
-    return all(part is None or bool(part.isfinite().all()) for part in parts)
+def finite_weights(model: object) -> bool:
+    """Whether all parameters are finite: those of a diverged run are not."""
+    return all(bool(parameter.isfinite().all()) for parameter in tensors_of(model))

@@ -1,4 +1,4 @@
-"""What a run did: its losses and its accuracy, epoch by epoch; one run in full, or several side by side."""
+"""Figures of runs: loss and accuracy over the epochs, of one run in full or of several side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from ..errors import ConfigError, nearest
-from ..history import History
+from .records import History
 from .style import BLUE, GREY, ORANGE, SKY, VERMILLION, axes_for, class_colours, number, percent, plain, span, tidy
 
 Runs = History | Mapping[str, History]
@@ -74,7 +74,7 @@ def accuracy_curves(histories: Runs, ax: Axes | None = None) -> Axes:
     metrics = {run.metric for run in runs.values()}
     if len(metrics) > 1:
         raise ConfigError(
-            f"Expected histories of one metric; got {', '.join(sorted(metrics))}. "
+            f"These histories have several metrics: {', '.join(sorted(metrics))}. "
             f"Draw classifiers and regressions apart."
         )
     metric = metrics.pop()
@@ -121,9 +121,9 @@ LOSS_LINES: dict[str, Look] = {
 
 def named(histories: Runs) -> dict[str, History]:
     """The histories by name; a single one has none."""
-    runs = {"": histories} if isinstance(histories, History) else dict(histories)
+    runs = {"": histories} if not isinstance(histories, Mapping) else dict(histories)
     if not runs:
-        raise ConfigError("Expected at least one history to draw; got none.")
+        raise ConfigError("Give at least one history to draw.")
     return runs
 
 
@@ -185,7 +185,7 @@ def mark_divergence(axes: Axes, run: History) -> None:
 
 def check_column(run: History, column: str) -> None:
     if column not in run.columns:
-        raise ConfigError(f"Expected a column of the history; got {column!r}. {nearest(column, run.columns)}")
+        raise ConfigError(f"The history has no column {column!r}. {nearest(column, run.columns)}")
 
 
 def last(run: History, column: str) -> float:

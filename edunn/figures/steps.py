@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import ShapeError
+from .records import Minimum, StepStudy
 from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, axes_for, number, plain, shortened, span, tidy
-
-if TYPE_CHECKING:
-    from ..minimise import Minimum, StepStudy
 
 RESOLUTION = 161
 STYLES = {"float64": "-", "float32": (0, (4, 1.6))}
@@ -45,8 +43,8 @@ def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...
         rule, kind = key.split()
         values = np.clip(np.array(errors), floor, 1e4)
         axes.plot(deltas, values, color=RULES[rule], linestyle=STYLES[kind], linewidth=1.3, label=f"{rule}, {kind}")
-        best, error = study.best[key]
-        axes.plot([best], [max(error, floor)], marker="o", color=RULES[rule], markersize=5, zorder=4)
+        best = study.best[key]
+        axes.plot([best["delta"]], [max(best["error"], floor)], marker="o", color=RULES[rule], markersize=5, zorder=4)
     for name, line in study.theory.items():
         expected = np.array(line)
         shown = (expected > 1e-17) & (expected < 1e2)
@@ -69,7 +67,7 @@ def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...
     axes.set_xlim(deltas.min() / 1.5, deltas.max() * 1.5)
     where = ", ".join(f"{name} = {number(value)}" for name, value in study.point.items())
     tidy(
-        axes, plain(f"d/d{study.name} of {shortened(study.text, 40)} at {where}: error of differences"),
+        axes, plain(f"d/d{study.name} of {shortened(study.expression, 40)} at {where}: error of differences"),
         "step δ", "relative error",
     )  # fmt: skip
     box = axes.legend(fontsize="small", loc="lower left", title="difference (● its best step)", title_fontsize="small")
@@ -82,10 +80,12 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
     path = np.array(found.path, dtype=np.float64)
     names = list(found.at)
     if len(names) > 2:
-        raise ShapeError(f"Expected a function of one or two names to draw; got {len(names)}: {', '.join(names)}.")
+        raise ShapeError(
+            f"descent_path draws functions of one or two names; this has {len(names)}: {', '.join(names)}."
+        )
     axes = axes_for(ax)
     path = path[np.isfinite(path).all(1)]
-    title = f"Descent on {shortened(found.text, 44)}\n"
+    title = f"Descent on {shortened(found.expression, 44)}\n"
     title += f"rate {number(found.rate)}, {found.steps} steps, stopped: {found.stopped}"
     if len(names) == 1:
         low, high = span(path[:, 0], 0.35)

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from ..errors import ConfigError, nearest
 from ..runtime.files import write_atomically
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any of the common colour-vision deficiencies.
+# Okabe and Ito, "Color Universal Design" (2008): distinct with any of the common colour-vision deficiencies.
 # Blue and orange come first, the pair that differs most; yellow comes last, for it is faint on white.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILLION, SKY, BLACK, YELLOW = "#D55E00", "#56B4E9", "#000000", "#F0E442"
@@ -67,7 +67,7 @@ def tidy(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
 def class_colours(count: int) -> list[tuple[float, float, float]]:
     """One colour a class. After the palette's seven come darker ones, then lighter ones; after 21 they repeat.
 
-    Nobody tells 20 colours apart: figures also give each class its own marker, or its name.
+    20 colours cannot be distinguished: figures also give each class its own marker, or its name.
     """
     shades = ((0.0, 0.0), (0.5, 0.0), (0.55, 1.0))  # how much is mixed in, and of what grey
     colours = []
@@ -147,7 +147,7 @@ def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:
             f"got {path.name!r}. {nearest(kind, FORMATS)}"
         )
     if not path.parent.is_dir():
-        raise ConfigError(f"Expected a folder to write the figure in; {path.parent} is none. Make it first.")
+        raise ConfigError(f"The folder {path.parent} does not exist. Make it first.")
     write_atomically(path, rendered(figure, kind, dpi))
     return path
 

@@ -1,12 +1,11 @@
-"""Loss surfaces: in three dimensions, as contours with the paths of runs, as cuts, as basins, as a field of arrows."""
+"""Figures of loss surfaces: in three dimensions, contours with the paths of runs, cuts, basins, the gradient field."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, Normalize
@@ -14,16 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-from ..history import History
-from ..landscape.basins import Basins
-from ..landscape.surface import Surface
+from .records import Basins, Report, Surface
 from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, class_colours, number, plain, tidy
 
 MOST = 512  # points along an axis of a surface in 3-D: drawing takes a second there, and grows with the points
 COLOURS = "cividis"  # made to look the same with and without red-green deficiency (Nuñez et al. 2018)
 CUTS = (VERMILLION, BLACK, BLUE)
 MARKS = {"minimum": ("*", 130), "saddle": ("X", 60), "runaway": (">", 60)}
-Path = History | torch.Tensor | np.ndarray | Sequence[Sequence[float]]
+Path = Any  # (steps, 2): a tensor, an array or a list; or a history that kept snapshots
 
 
 class Shown3D(Axes3D, ShownAxes):
@@ -37,7 +34,7 @@ def surface_3d(
     limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> Axes:
-    """The surface in three dimensions, every value of a grid up to 512 × 512.
+    """Draws the surface in three dimensions, every value of a grid up to 512 × 512.
 
     A denser grid is reduced to 512 points along an axis, with the row and column of the least value among them, and the
     caption says so. Values that are not finite are left out and counted.
@@ -76,7 +73,7 @@ def surface_3d(
 
 
 def axes_3d(ax: Axes | None) -> Any:
-    """The axes given, or new ones in three dimensions on a figure of their own."""
+    """Returns the given axes, or new ones in three dimensions on a new figure."""
     if ax is not None:
         return ax
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
@@ -85,7 +82,7 @@ def axes_3d(ax: Axes | None) -> Any:
 
 
 def kept(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns that are drawn: evenly spread, the ends and the least value's row and column among them."""
+    """Returns the indices of the rows and columns to draw: evenly spread, with both ends and the least value."""
     low = surface.lowest if bool(surface.values.isfinite().any()) else None
     indices = []
     for name, axis in zip(surface.names, (surface.first, surface.second), strict=True):
@@ -101,14 +98,14 @@ def kept(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
 
 
 def heights(surface: Surface) -> np.ndarray:
-    """The values with nan where they are not finite."""
+    """Returns the values, with nan where they are not finite."""
     z = array(surface.values).copy()
     z[~np.isfinite(z)] = np.nan
     return z
 
 
 def bounds(*values: np.ndarray) -> tuple[float, float]:
-    """The least and greatest finite value; a little apart if they are one."""
+    """Returns the least and greatest finite value, half a unit around a single one."""
     finite = np.concatenate([v[np.isfinite(v)].ravel() for v in values])
     if finite.size == 0:
         return 0.0, 1.0
@@ -117,7 +114,7 @@ def bounds(*values: np.ndarray) -> tuple[float, float]:
 
 
 def caption(surface: Surface, title: str | None, rows: int = 0, columns: int = 0) -> str:
-    """The title, what was left out, and how the values were computed."""
+    """Returns the title, and below it which points are not drawn."""
     lines = [title or surface.loss]
     n, m = surface.values.shape
     if rows and (rows, columns) != (n, m):
@@ -131,17 +128,18 @@ def contour(
     surface: Surface,
     ax: Axes | None = None,
     path: Path | Mapping[str, Path] | None = None,
-    minima: bool = True,
+    minima: bool | Sequence[Mapping[str, Any]] = True,
     limits: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> Axes:
-    """The surface from above: colours and lines of equal loss, closer together near the lowest.
+    """Draws the surface from above: colours and lines of equal loss, closer together near the lowest.
 
     Parameters
     ----------
     path : (steps, 2), the points of a run on these axes, or a run's history of a model with one feature that kept
         snapshots; or several by name (say, one for each update rule)
-    minima : mark minima ★, saddles ✕ and where the loss runs away ▸, if the surface knows its data
+    minima : mark minima ★, saddles ✕ and where the loss runs away ▸: those given, or the surface's own if it knows its
+        data; False marks none
     limits : the least and greatest loss of the colours
     """
     axes = axes_for(ax, 6.4, 5.0)
@@ -153,8 +151,10 @@ def contour(
     if np.isfinite(z).any() and float(np.nanmax(z)) > float(np.nanmin(z)) and min(z.shape) > 1:
         axes.contour(x, y, z.T, levels=levels, colors="white", linewidths=0.6, alpha=0.8)
     axes.figure.colorbar(mesh, ax=axes, label="loss", shrink=0.9)
-    handles = mark_minima(axes, surface) if minima and surface.field is not None else []
-    handles += draw_paths(axes, path, surface)
+    if minima is True:
+        minima = surface.minima() if surface.field is not None else ()
+    handles = mark_minima(axes, surface.names, minima or ())
+    handles += draw_paths(axes, path)
     axes.set_xlim(x[0], x[-1]) if len(x) > 1 else None
     axes.set_ylim(y[0], y[-1]) if len(y) > 1 else None
     tidy(axes, caption(surface, title), plain(surface.names[0]), plain(surface.names[1]), grid=False)
@@ -164,7 +164,7 @@ def contour(
 
 
 def image(axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, colours: Any, norm: Normalize) -> Any:
-    """Values z[i, j] at (x_i, y_j) as colours: an image, which is quick at any size, where the axes are even."""
+    """Draws values z[i, j] at (x_i, y_j) as colours. Evenly spaced axes give an image, which is fast at any size."""
     even = [len(axis) > 1 and bool(np.allclose(np.diff(axis), axis[1] - axis[0], rtol=1e-6, atol=0)) for axis in (x, y)]
     if not all(even):
         return axes.pcolormesh(x, y, z.T, cmap=colours, norm=norm, shading="nearest", rasterized=True)
@@ -175,22 +175,22 @@ def image(axes: Axes, x: np.ndarray, y: np.ndarray, z: np.ndarray, colours: Any,
     )
 
 
-def mark_minima(axes: Axes, surface: Surface) -> list[Any]:
-    """Marks inside the window; returns what the legend shows."""
+def mark_minima(axes: Axes, names: tuple[str, str], minima: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Marks minima, saddles and runaways by a symbol each, and returns their legend."""
     handles = []
     for kind, (symbol, size) in MARKS.items():
-        found = [m for m in surface.minima() if m["kind"] == kind]
+        found = [m for m in minima if m["kind"] == kind]
         if not found:
             continue
-        x, y = ([m[name] for m in found] for name in surface.names)
+        x, y = ([m[name] for m in found] for name in names)
         axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=5)
         handles.append(Line2D([], [], marker=symbol, color="white", markeredgecolor="black", linestyle="none",
                               markersize=10, label=kind))  # fmt: skip
     return handles
 
 
-def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
-    """Paths of runs, each with its start (a dot) and its end (a square)."""
+def draw_paths(axes: Axes, path: Path | Mapping[str, Path] | None) -> list[Any]:
+    """Draws the paths of runs, with a dot at the start and a square at the end, and returns their legend."""
     if path is None:
         return []
     paths = path if isinstance(path, Mapping) else {"path": path}
@@ -207,8 +207,8 @@ def draw_paths(axes: Axes, path: Any, surface: Surface) -> list[Any]:
 
 
 def points_of(path: Any) -> np.ndarray:
-    """A path as (steps, 2); a history's snapshots of one weight and one bias."""
-    if isinstance(path, History):
+    """Returns a path as (steps, 2); of a history, its snapshots of one weight and one bias."""
+    if hasattr(path, "snapshots"):
         path = [[float(w["weight"].flatten()[0]), float(w["bias"].flatten()[0])] for _, w in path.snapshots]
     return array(path).reshape(-1, 2)
 
@@ -219,7 +219,7 @@ def cuts(
     at: Sequence[float] = (0.0,),
     title: str | None = None,
 ) -> Axes:
-    """The curves L(w) at fixed values of the second coordinate: one colour each; of several losses, one dash each."""
+    """Draws the curves L(w) at fixed values of the second coordinate: a colour for each value, a dash for each loss."""
     axes = axes_for(ax)
     named = surfaces if isinstance(surfaces, Mapping) else {"": surfaces}
     for (name, surface), dash in zip(named.items(), ("-", "--", ":", "-."), strict=False):
@@ -241,11 +241,11 @@ def comparison(
     same_scale: bool = False,
     titles: tuple[str, str] | None = None,
 ) -> tuple[Axes, ...]:
-    """Two losses side by side, in three dimensions with the cut lines, and the cuts as curves below: four axes.
+    """Draws two losses side by side, in three dimensions with cut lines, and the cuts as curves below: four axes.
 
     Parameters
     ----------
-    at : where both are cut, values of the second coordinate
+    at : values of the second coordinate at which both are cut
     same_scale : the same colours and heights for both
     """
     figure = Figure(figsize=(11.5, 8.2), layout="constrained")
@@ -266,10 +266,10 @@ def comparison(
 
 
 def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: str | None = None) -> Axes:
-    """Where gradient descent ends from every grid point: one colour a place, the best one blue; grey never got there.
+    """Draws where gradient descent ends from every grid point.
 
-    Grey is where descent was still under way, or stuck on a plateau, when the steps were over; black, where it
-    diverged.
+    Blue points reach the best loss. Grey points end elsewhere, or are still moving or stuck on a plateau after the last
+    step. Black points diverge.
     """
     axes = axes_for(ax, 6.4, 5.0)
     labels = array(basins.labels).astype(int)
@@ -303,10 +303,9 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
 
 
 def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, title: str | None = None) -> Axes:
-    """Which way descent goes: arrows of one length along minus the gradient, over the gradient's size in colour.
+    """Draws the direction of descent: arrows of one length along minus the gradient, over its length in colour.
 
-    The colours are logarithmic: where it is dark the gradient is tiny, and the arrows are nearly all that is left of
-    it.
+    The colours are logarithmic. Dark is a tiny gradient: a plateau.
     """
     axes = axes_for(ax, 6.4, 5.0)
     slope = array(surface.gradient)
@@ -329,4 +328,46 @@ def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, t
     return axes
 
 
-__all__ = ["GREY", "basin_map", "comparison", "contour", "cuts", "gradient_field", "surface_3d"]
+def report_figures(
+    reports: Mapping[str, Report],
+    titles: Sequence[str] | None = None,
+    at: Sequence[float] | None = None,
+    path: Path | None = None,
+    same_scale: bool = False,
+) -> Iterator[tuple[str, Axes]]:
+    """Draws all that one report shows, or two side by side: names and Axes, one after the other.
+
+    A surface gives `surface`, `contour`, `gradient`, `basins` (if it has them) and `cuts`. Two surfaces give the first
+    four for each, as `surface-NAME`, and a `comparison`. A curve gives `curve`.
+
+    Parameters
+    ----------
+    reports : by name, from `surface.report()`
+    titles : one for each report; by default its loss
+    at : values of the second coordinate at which to cut; by default `report.cuts` of the first
+    path : drawn on the contours: see `contour`
+    same_scale : the same colours and heights in a comparison
+    """
+    first = next(iter(reports.values()))
+    at = at or first.cuts
+    titles = titles or [report.surface.loss for report in reports.values()]
+    surfaces = {name: report.surface for name, report in reports.items()}
+    if len(first.surface.second) == 1:
+        yield "curve", cuts(surfaces, at=first.cuts, title=titles[0])
+        return
+    for (name, report), title in zip(reports.items(), titles, strict=True):
+        end = f"-{name}" if len(reports) > 1 else ""
+        surface = report.surface
+        yield f"surface{end}", surface_3d(surface, sections=at, title=title)
+        yield f"contour{end}", contour(surface, path=path, minima=report.minima, title=title)
+        yield f"gradient{end}", gradient_field(surface, title=f"Minus the gradient: {title}")
+        if report.basins is not None:
+            yield f"basins{end}", basin_map(surface, report.basins, title=title)
+    if len(reports) == 2:
+        one, two = surfaces.values()
+        yield "comparison", comparison(one, two, at, same_scale, (titles[0], titles[1]))[0]
+    else:
+        yield "cuts", cuts(first.surface, at=at, title=f"Cuts: {titles[0]}")
+
+
+__all__ = ["GREY", "basin_map", "comparison", "contour", "cuts", "gradient_field", "report_figures", "surface_3d"]

@@ -10,16 +10,16 @@
 from . import parity
 from .catalogue import everything
 from .certificate import Certificate, Row, reading
+from .claim import Claim
 from .compare import check
+from .components import certify_activation, certify_function, certify_layer, certify_loss, certify_penalty
 from .objective import Ingredients, certify
-from .subjects import Subject
-from .things import certify_activation, certify_function, certify_layer, certify_loss, certify_penalty
 
 __all__ = [
     "Certificate",
+    "Claim",
     "Ingredients",
     "Row",
-    "Subject",
     "certify",
     "certify_activation",
     "certify_function",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import DataError
+from ..results import Record, Table
 from ..runtime.files import strict, write_atomically
 
 AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
@@ -31,7 +31,7 @@ def reading(error: float) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Record):
     """One gradient, held against its witnesses.
 
     name, parameter, term : what it is the gradient of, in what, and which part of the objective
@@ -52,22 +52,19 @@ class Row:
     kinks: int
     passed: bool
     note: str = ""
-    near: int = 0
+    near: int = field(default=0, repr=False)
     hand: Tensor | None = field(default=None, repr=False, compare=False)
     right: Tensor | None = field(default=None, repr=False, compare=False)
-    subject: Any = field(default=None, repr=False, compare=False)
+    claim: Any = field(default=None, repr=False, compare=False)
 
     @property
     def error(self) -> float:
         """The larger of the two relative errors."""
         return max(self.hand_vs_autograd or 0.0, self.hand_vs_numeric or 0.0)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in JSON_KEYS}
 
-
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Record):
     """Hand-derived gradients against autograd, five points and Taylor: a table, a notebook's table, or JSON."""
 
     rows: tuple[Row, ...]
@@ -92,7 +89,7 @@ class Certificate:
         return tuple(row for row in self.rows if not row.passed)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"passed": self.passed, "rows": [row.as_dict() for row in self.rows], "notes": list(self.notes)}
+        return {"passed": self.passed, **super().as_dict()}
 
     def save(self, path: str | Path) -> None:
         """Writes it as JSON; `Certificate.load` reads it back, without the gradients themselves."""
@@ -108,11 +105,21 @@ class Certificate:
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(f"Expected a certificate as Certificate.save writes it; {path} is none.") from None
 
+    def table(self) -> Table:
+        """One row a gradient, and the summary below."""
+        rows = [
+            (
+                *(row.name, row.term, row.parameter),
+                *map(dashed, (row.hand_vs_autograd, row.hand_vs_numeric, row.order)),
+                *("right" if row.passed else "WRONG", row.note),
+            )
+            for row in self.rows
+        ]
+        formats = {"hand~autograd": ".1e", "hand~numeric": ".1e", "order": ".2f"}
+        return Table(HEADINGS, rows, self.summary(), formats=formats)
+
     def __str__(self) -> str:
-        cells = [HEADINGS, *(table_cells(row) for row in self.rows)]
-        widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-        return "\n".join([*(line.rstrip() for line in lines), "", self.summary()])
+        return self.table().text(most=None)
 
     def summary(self) -> str:
         """The last lines: how many, how far, and what to read them as."""
@@ -125,27 +132,10 @@ class Certificate:
             lines.append("edunn.gradcheck.diagnosis.explain(certificate) names the likely mistakes")
         return "\n".join([*lines, *self.notes])
 
-    def _repr_html_(self) -> str:
-        def cell(text: str, tag: str = "td") -> str:
-            return f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>"
 
-        head = "".join(cell(text, "th") for text in HEADINGS)
-        body = "".join(f"<tr>{''.join(cell(text) for text in table_cells(row))}</tr>" for row in self.rows)
-        foot = html.escape(self.summary()).replace("\n", "<br>")
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{foot}</p>"
-
-
-JSON_KEYS = (
-    "name", "parameter", "term", "hand_vs_autograd", "hand_vs_numeric", "order", "kinks", "passed", "note",
-)  # fmt: skip
 HEADINGS = ("what", "term", "gradient in", "hand~autograd", "hand~numeric", "order", "", "note")
 
 
-def table_cells(row: Row) -> tuple[str, ...]:
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1e}"
-
-    order = "-" if row.order is None else f"{row.order:.2f}"
-    verdict = "right" if row.passed else "WRONG"
-    errors = number(row.hand_vs_autograd), number(row.hand_vs_numeric)
-    return (row.name, row.term, row.parameter, *errors, order, verdict, row.note)
+def dashed(value: float | None) -> float | str:
+    """A dash for a witness that was not called."""
+    return "-" if value is None else value

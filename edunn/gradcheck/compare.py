@@ -1,4 +1,4 @@
-"""One subject held against its witnesses: a row for each of its points."""
+"""Compares the gradients of a claim with the witnesses: one row for each of its points."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from torch import Tensor
 from ..differences import relative_error
 from . import witnesses
 from .certificate import AUTOGRAD_TOLERANCE, NUMERIC_TOLERANCE, Row
-from .subjects import Points, Subject
+from .claim import Claim, Points
 
 
 def check(
-    subject: Subject,
+    claim: Claim,
     autograd_tolerance: float = AUTOGRAD_TOLERANCE,
     numeric_tolerance: float = NUMERIC_TOLERANCE,
     seed: int = 0,
     entries: int = witnesses.ENTRIES,
 ) -> list[Row]:
-    """One row for each gradient of the subject."""
-    hand = subject.gradients(dict(subject.points))
+    """Returns one row for each gradient of the claim."""
+    hand = claim.gradients(dict(claim.points))
     return [
-        check_one(subject, name, hand.get(name), (autograd_tolerance, numeric_tolerance), seed, entries)
-        for name in subject.points
+        check_one(claim, name, hand.get(name), (autograd_tolerance, numeric_tolerance), seed, entries)
+        for name in claim.points
     ]
 
 
-def along(value: Callable[[Points], Tensor], points: Points, name: str) -> Callable[[Tensor], Tensor]:
-    """The value as a function of one of its points, the others held."""
+def restrict(value: Callable[[Points], Tensor], points: Points, name: str) -> Callable[[Tensor], Tensor]:
+    """Returns the value as a function of one of its points, the others fixed."""
     return lambda x: value({**points, name: x})
 
 
 def check_one(
-    subject: Subject, name: str, hand: Tensor | None, tolerances: tuple[float, float], seed: int, entries: int
+    claim: Claim, name: str, hand: Tensor | None, tolerances: tuple[float, float], seed: int, entries: int
 ) -> Row:
-    """The gradient in one point against autograd, five points and Taylor."""
-    point = subject.points[name]
-    function = along(subject.value, subject.points, name)
+    """Compares the gradient in one point with autograd, five points and Taylor."""
+    point = claim.points[name]
+    function = restrict(claim.value, claim.points, name)
     by_autograd = None
-    if subject.witness is not None or not subject.plain:
-        by_autograd = witnesses.autograd(along(subject.witness or subject.value, subject.points, name), point)
-    flaw = misfit(hand, point)
+    if claim.witness is not None or not claim.plain:
+        by_autograd = witnesses.autograd(restrict(claim.witness or claim.value, claim.points, name), point)
+    flaw = find_misfit(hand, point)
     doubtful = None if flaw or hand is None or by_autograd is None else (hand - by_autograd).abs()
     numeric = witnesses.numeric(function, point, seed, entries, doubtful)
-    right = best_witness(point, numeric, by_autograd)
+    right = choose_witness(point, numeric, by_autograd)
     if hand is None or flaw:
-        return Row(subject.name, name, subject.term, None, None, None, 0, False, flaw, 0, hand, right, subject)
+        return Row(claim.name, name, claim.term, None, None, None, 0, False, flaw, 0, hand, right, claim)
     hand = hand.detach().to(torch.float64)
     kinks = int((~numeric.smooth).sum())
-    vs_autograd = None if by_autograd is None else off_kinks(hand, by_autograd, numeric)
-    vs_numeric = numeric_error(hand, numeric)
+    vs_autograd = None if by_autograd is None else compare_off_kinks(hand, by_autograd, numeric)
+    vs_numeric = compare_numeric(hand, numeric)
     order, straight = None, True
     if not kinks:
         found = witnesses.taylor(function, point, hand, seed)
@@ -61,13 +61,13 @@ def check_one(
     # a remainder of order 1 convicts only where the tolerances do not already excuse a difference of that size
     passed = passed and (straight or vs_numeric <= tolerances[1])
     return Row(
-        subject.name, name, subject.term, vs_autograd, vs_numeric, order, kinks, passed,
-        notes(subject, point, numeric, kinks), numeric.near, hand, right, subject,
+        claim.name, name, claim.term, vs_autograd, vs_numeric, order, kinks, passed,
+        write_notes(claim, point, numeric, kinks), numeric.near, hand, right, claim,
     )  # fmt: skip
 
 
-def misfit(hand: Tensor | None, point: Tensor) -> str:
-    """What makes a gradient incomparable: absent, of another shape, or not finite."""
+def find_misfit(hand: Tensor | None, point: Tensor) -> str:
+    """Returns why a gradient cannot be compared (absent, of another shape, not finite), or ""."""
     if hand is None:
         return "no gradient was given"
     if tuple(hand.shape) != tuple(point.shape):
@@ -77,8 +77,8 @@ def misfit(hand: Tensor | None, point: Tensor) -> str:
     return ""
 
 
-def best_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor | None) -> Tensor:
-    """The most accurate gradient that is not the hand-derived one; nan for entries that nobody looked at."""
+def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor | None) -> Tensor:
+    """Returns the most accurate gradient that is not the hand-derived one; nan for entries that were not moved."""
     if by_autograd is not None:
         return by_autograd
     right = torch.full_like(point, float("nan"))
@@ -86,11 +86,11 @@ def best_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor 
     return right
 
 
-def off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
-    """The relative error over the entries that lie on no kink: there both may be right and differ.
+def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
+    """Returns the relative error over the entries that lie on no kink; on one, both may be right and differ.
 
     Two gradients that are nothing but rounding count as equal: a bias in front of a batch normalisation has gradient 0,
-    and what both ways of summing leave of it (1e-16) has no digits in common.
+    and the rounding errors (1e-16) of two ways of summing have no digits in common.
     """
     if max(float(hand.abs().max()), float(other.abs().max())) <= min(2 * numeric.noise, 1e-12):
         return 0.0
@@ -101,10 +101,10 @@ def off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
     return relative_error(torch.where(keep, hand, zero), torch.where(keep, other, zero))
 
 
-def numeric_error(hand: Tensor, numeric: witnesses.Numeric) -> float:
-    """The largest distance from the numeric derivative (at a kink: from the interval), relative to the largest entry.
+def compare_numeric(hand: Tensor, numeric: witnesses.Numeric) -> float:
+    """Returns the largest distance from the numeric derivative (at a kink: from the interval), over the largest entry.
 
-    A distance that is all rounding of the difference (a gradient of 0 held against noise) counts as 0.
+    A distance that is all rounding of the difference (a gradient of 0 beside noise) counts as 0.
     """
     if not len(numeric.index):
         return 0.0
@@ -119,8 +119,8 @@ def numeric_error(hand: Tensor, numeric: witnesses.Numeric) -> float:
     return worst / largest if largest > 1e-15 else 0.0
 
 
-def notes(subject: Subject, point: Tensor, numeric: witnesses.Numeric, kinks: int) -> str:
-    found = list(subject.notes)
+def write_notes(claim: Claim, point: Tensor, numeric: witnesses.Numeric, kinks: int) -> str:
+    found = list(claim.notes)
     if kinks:
         entries = "1 entry lies" if kinks == 1 else f"{kinks} entries lie"
         found.append(f"{entries} on a kink: any value between the one-sided derivatives is right")

@@ -1,7 +1,7 @@
-"""A whole objective taken apart: the loss in the scores, the model in its parameters, each penalty, and the total.
+"""Certifies a whole objective: the loss in the scores, the model in its parameters, the penalty, and the total.
 
 The terms are checked apart, and the strengths are of order one: beside a data term of 1, a penalty of strength 1e-5
-could be forgotten and nobody would see it.
+could be forgotten without a trace.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..layers import Dropout
+from ..models import check_has_gradients
 from ..penalties import Penalty
 from ..runtime.devices import generator
 from .certificate import Certificate, Row
+from .claim import Claim, Points
 from .compare import check
-from .subjects import Points, Subject
 from .witnesses import autograd
 
 STRENGTH = 0.7  # of order one, and neither 1 nor its own square: a factor λ that is lost or doubled shows
@@ -28,7 +30,7 @@ USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: course
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What an objective's gradient is made of.
+    """What an objective's gradient is computed from.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
     scores : the model's output
@@ -42,7 +44,7 @@ class Ingredients:
     parameters: Points
     loss: Any
     penalty: Any
-    model: Any
+    model: nn.Module
 
     def right_upstream(self) -> Tensor:
         """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
@@ -61,30 +63,31 @@ class Ingredients:
 
 
 def certify(
-    model: Any,
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None = None,
     seed: int = 0,
     tolerance: float = USER_TOLERANCE,
 ) -> Certificate:
-    """Holds every hand-derived gradient of an objective against autograd, five points and a Taylor test.
+    """Compares every hand-derived gradient of an objective with autograd, five points and a Taylor test.
 
-    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (zeros are a
-    place where wrong gradients look right); the caller's are not touched.
+    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (at zeros wrong
+    gradients look right); a dropout keeps one mask. The caller's are not touched.
 
     Parameters
     ----------
-    model : a torch module with `gradients(features, upstream)` by hand, and `input_gradient` if it has one
+    model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
+        has one
     loss : has `gradient(scores, targets)`
     samples : has `features` and `targets`, as many as will do: 50 are plenty
     penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
     tolerance : largest relative error that passes
     """
-    found = objective_subjects(model, loss, samples, penalty, seed)
+    found = claim_objective(model, loss, samples, penalty, seed)
     rows: list[Row] = []
-    for subject in found:
-        rows += check(subject, tolerance, tolerance, seed)
+    for claim in found:
+        rows += check(claim, tolerance, tolerance, seed)
     remarks = []
     if samples.features.dtype != torch.float64:
         name = str(samples.features.dtype).removeprefix("torch.")
@@ -96,8 +99,8 @@ def certify(
     return Certificate(tuple(rows), tuple(remarks))
 
 
-def objective_subjects(
-    model: Any,
+def claim_objective(
+    model: nn.Module,
     loss: Any,
     samples: Any,
     penalty: Penalty | None,
@@ -105,22 +108,24 @@ def objective_subjects(
     random: bool = True,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float64,
-) -> list[Subject]:
-    """The terms of an objective as subjects: scores, data, penalty, total.
+) -> list[Claim]:
+    """Returns the claims of an objective: scores, data, penalty, total.
 
     On the CPU and in float64, where differences can show twelve digits, unless two devices are to be compared.
     """
+    check_has_gradients(model)
     features = samples.features.detach().to(device, dtype)
     targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
     model = copy.deepcopy(model).to(device, dtype)
+    hold_masks(model)
     if random:
         draw_parameters(model, seed)
     parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
     with torch.no_grad():
         scores = model(features)
     upstream = loss.gradient(scores, targets)
-    penalty = None if penalty is None else of_order_one(penalty)
-    made_of = Ingredients(features, targets, scores, parameters, loss, penalty, model)
+    penalty = None if penalty is None else normalise_strength(penalty)
+    ingredients = Ingredients(features, targets, scores, parameters, loss, penalty, model)
     name = f"{type(model).__name__} + {type(loss).__name__}"
 
     def data(points: Points) -> Tensor:
@@ -128,35 +133,36 @@ def objective_subjects(
         x = points.pop("features", features)
         return loss(functional_call(model, points, (x,)), targets)
 
+    @torch.no_grad()
     def data_gradients(points: Points) -> Points:
-        found = dict(model.gradients(features, upstream))
+        found: Points = dict(model.gradients(features, upstream))  # type: ignore[operator]
         if hasattr(model, "input_gradient"):
-            found["features"] = model.input_gradient(features, upstream)
+            found["features"] = model.input_gradient(features, upstream)  # type: ignore[operator]
         return found
 
     places = dict(parameters)
     if hasattr(model, "input_gradient"):
         places["features"] = features
-    subjects = [
-        Subject(
+    claims = [
+        Claim(
             name,
             lambda points: loss(points["scores"], targets),
             lambda points: {"scores": loss.gradient(points["scores"], targets)},
             {"scores": scores},
             "loss",
-            ingredients=made_of,
+            ingredients=ingredients,
         ),
-        Subject(name, data, data_gradients, places, "data", ingredients=made_of),
+        Claim(name, data, data_gradients, places, "data", ingredients=ingredients),
     ]
     if penalty is not None:
-        subjects += penalty_subjects(name, penalty, parameters, data, data_gradients, made_of)
-    return subjects
+        claims += claim_penalty(name, penalty, parameters, data, data_gradients, ingredients)
+    return claims
 
 
-def penalty_subjects(
-    name: str, penalty: Penalty, parameters: Points, data: Any, data_gradients: Any, made_of: Ingredients
-) -> list[Subject]:
-    """The penalty by itself, and the total."""
+def claim_penalty(
+    name: str, penalty: Penalty, parameters: Points, data: Any, data_gradients: Any, ingredients: Ingredients
+) -> list[Claim]:
+    """Returns the claims of the penalty by itself, and of the total."""
 
     def penalty_gradients(points: Points) -> Points:
         zeros = {key: torch.zeros_like(p) for key, p in points.items()}
@@ -164,34 +170,46 @@ def penalty_subjects(
 
     def total_gradients(points: Points) -> Points:
         first, second = data_gradients(points), penalty_gradients(points)
-        return {key: first[key] + second[key] for key in points}
+        return {key: first[key] + second[key] for key in points if key in first}
 
     return [
-        Subject(
-            name, penalty.value, penalty_gradients, parameters, f"penalty {type(penalty).__name__}", ingredients=made_of
+        Claim(
+            name,
+            penalty.value,
+            penalty_gradients,
+            parameters,
+            f"penalty {type(penalty).__name__}",
+            ingredients=ingredients,
         ),
-        Subject(
+        Claim(
             name,
             lambda points: data(points) + penalty.value(points),
             total_gradients,
             parameters,
             "total",
-            ingredients=made_of,
+            ingredients=ingredients,
         ),
     ]
 
 
+def hold_masks(model: nn.Module) -> None:
+    """Lets every dropout keep its next mask: the function must be the same in every evaluation of a difference."""
+    for layer in model.modules():
+        if isinstance(layer, Dropout):
+            layer.held, layer.mask = True, None
+
+
 @torch.no_grad()
-def draw_parameters(model: Any, seed: int) -> None:
-    """Normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
+def draw_parameters(model: nn.Module, seed: int) -> None:
+    """Draws normal numbers, smaller where a parameter has many inputs, so that the scores are of order one."""
     for k, parameter in enumerate(model.parameters()):
         inputs = parameter.shape[-1] if parameter.ndim > 1 else 4
         noise = torch.randn(parameter.shape, dtype=torch.float64, generator=generator(seed, k))
         parameter.copy_(noise / inputs**0.5)
 
 
-def of_order_one(penalty: Penalty) -> Penalty:
-    """A copy with strength 0.7."""
+def normalise_strength(penalty: Penalty) -> Penalty:
+    """Returns a copy with strength 0.7."""
     penalty = copy.deepcopy(penalty)
     if hasattr(penalty, "strength"):
         penalty.strength = STRENGTH

@@ -1,26 +1,26 @@
-"""The same values and gradients on two devices: how far apart they are, row by row, in float32 and in float64."""
+"""Compares values and gradients on two devices, row by row, in float32 and in float64."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..differences import relative_error
+from ..results import Record, Table
 from ..runtime import devices
-from .catalogue import Draw, smooth_subjects
-from .subjects import Subject
+from .catalogue import Draw, smooth_claims
+from .claim import Claim
 
 # Rounding differs by the order of sums and by the last bit of exp and log; a few bits of room for a few dozen terms
 LARGEST = {"float64": 1e-12, "float32": 1e-4}
 
 
 @dataclass(frozen=True)
-class ParityRow:
+class ParityRow(Record):
     """The largest relative difference between the two devices of one value and its gradients."""
 
     name: str
@@ -33,9 +33,12 @@ class ParityRow:
     def passed(self) -> bool:
         return max(self.value, self.gradient) <= LARGEST[self.dtype]
 
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "passed": self.passed}
 
-@dataclass(frozen=True)
-class Parity:
+
+@dataclass(frozen=True, repr=False)
+class Parity(Record):
     """CPU against another device, for everything in the package."""
 
     device: str
@@ -49,8 +52,7 @@ class Parity:
         return iter(self.rows)
 
     def as_dict(self) -> dict[str, Any]:
-        rows = [{**asdict(row), "passed": row.passed} for row in self.rows]
-        return {"device": self.device, "passed": self.passed, "largest": self.largest(), "rows": rows}
+        return {"passed": self.passed, "largest": self.largest(), **super().as_dict()}
 
     def largest(self) -> dict[str, float]:
         """For each dtype the largest difference of all."""
@@ -59,32 +61,22 @@ class Parity:
             for dtype in LARGEST
         }
 
-    def __str__(self) -> str:
-        width = max((len(row.name) for row in self.rows), default=4)
-        lines = [f"{'CPU against ' + self.device:<{width}}  term              dtype    value    gradient"]
-        for row in self.rows:
-            verdict = "" if row.passed else "  DIFFERS"
-            lines.append(
-                f"{row.name:<{width}}  {row.term:<16}  {row.dtype}  {row.value:.1e}  {row.gradient:.1e}{verdict}"
-            )
+    def table(self) -> Table:
+        """One row a value and its gradients, and the largest difference of each dtype below."""
+        rows = [(r.name, r.term, r.dtype, r.value, r.gradient, "" if r.passed else "DIFFERS") for r in self.rows]
         largest = ", ".join(f"{dtype} {error:.1e}" for dtype, error in self.largest().items())
-        return "\n".join([*lines, f"largest difference: {largest}"])
+        columns = (f"CPU against {self.device}", "term", "dtype", "value", "gradient", "")
+        return Table(columns, rows, f"largest difference: {largest}", formats={"value": ".1e", "gradient": ".1e"})
 
-    def _repr_html_(self) -> str:
-        cells = [("what", "term", "dtype", "value", "gradient", "")]
-        cells += [
-            (r.name, r.term, r.dtype, f"{r.value:.1e}", f"{r.gradient:.1e}", "" if r.passed else "differs")
-            for r in self.rows
-        ]
-        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in cells)
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+    def __str__(self) -> str:
+        return self.table().text(most=None)
 
 
 def compare_devices(name: str, seed: int = 0) -> Parity:
-    """Everything in the package on the CPU and on another device, at the same points."""
+    """Computes everything in the package on the CPU and on another device, at the same points, and compares."""
     device = devices.device(name)
     rows: list[ParityRow] = []
-    for k, make in enumerate(smooth_subjects()):
+    for k, make in enumerate(smooth_claims()):
         for kind in LARGEST:
             dtype = devices.dtype(kind)
             here = make(Draw(seed, k, dtype=dtype))
@@ -93,9 +85,9 @@ def compare_devices(name: str, seed: int = 0) -> Parity:
     return Parity(str(device), tuple(rows))
 
 
-def compare(here: Subject, there: Subject, dtype: str) -> ParityRow:
-    """One subject on both devices."""
-    first, second = both(here), both(there)
+def compare(here: Claim, there: Claim, dtype: str) -> ParityRow:
+    """Compares one claim on both devices."""
+    first, second = evaluate(here), evaluate(there)
     # a sum may cancel to next to nothing: below 1 the difference itself is what counts
     size = max(1.0, float(first[0].abs()), float(second[0].abs()))
     value = abs(float(first[0]) - float(second[0])) / size
@@ -103,10 +95,10 @@ def compare(here: Subject, there: Subject, dtype: str) -> ParityRow:
     return ParityRow(here.name, here.term, dtype, value, gradient)
 
 
-def both(subject: Subject) -> tuple[Tensor, dict[str, Tensor]]:
-    """The value and the gradients, brought to the CPU."""
-    points = dict(subject.points)
+def evaluate(claim: Claim) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns the value and the gradients, moved to the CPU."""
+    points = dict(claim.points)
     with torch.no_grad():
-        value = subject.value(points)
-    found = subject.gradients(points)
+        value = claim.value(points)
+    found = claim.gradients(points)
     return value.detach().cpu(), {name: found[name].detach().cpu() for name in points}

@@ -1,8 +1,8 @@
 """The witnesses: autograd, five points, and a Taylor test, for the gradient of a scalar in one tensor.
 
 Each entry of the point is moved by itself. Where the function bends within reach of the stencil, two step sizes
-disagree; the step is then shortened until the bend is out of reach. Where it is not to be had (the point lies on a
-kink), the two one-sided derivatives are taken, and every value between them is a right answer.
+disagree; the step is then shortened until the bend is out of reach. Where no step is short enough (the point lies on
+a kink), the two one-sided derivatives are taken, and every value between them is a right answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Numeric:
     index : which entries of the flattened point
     low, high : the interval of right answers: equal where the function is smooth
     smooth : whether the two ends are one number
-    slack : what the difference itself may be off by where it had to be taken close to a kink; else 0
+    slack : the error that the difference itself may have where it was taken close to a kink; else 0
     near : entries where the step had to be shortened, because the function bends close by
     noise : the size of the rounding error that the difference may hold
     """
@@ -48,7 +48,7 @@ class Numeric:
     noise: float
 
     def distance(self, gradient: Tensor) -> Tensor:
-        """How far each entry of a gradient lies outside the interval; what the difference may be off by is forgiven."""
+        """Returns how far each entry of a gradient lies outside the interval, beyond the slack."""
         picked = gradient.reshape(-1)[self.index]
         return (torch.maximum(self.low - picked, picked - self.high) - self.slack).clamp(min=0)
 
@@ -60,7 +60,7 @@ def numeric(
     entries: int = ENTRIES,
     doubtful: Tensor | None = None,
 ) -> Numeric:
-    """The derivative of a scalar function in every entry of a point, or in `entries` of them, kinks recognised.
+    """Returns the derivative of a scalar function in every entry of a point, or in `entries` of them; finds kinks.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def numeric(
         are the most doubtful
     """
     point = point.detach().clone()
-    index = moved(point, seed, entries, doubtful)
+    index = pick_entries(point, seed, entries, doubtful)
     low, high = torch.zeros(len(index), dtype=point.dtype), torch.zeros(len(index), dtype=point.dtype)
     smooth, slack = torch.ones(len(index), dtype=torch.bool), torch.zeros(len(index), dtype=point.dtype)
     with torch.no_grad():
@@ -84,8 +84,8 @@ def numeric(
     return Numeric(index, low, high, smooth, slack, near, ROUNDING * size / STEP)
 
 
-def moved(point: Tensor, seed: int, entries: int, doubtful: Tensor | None) -> Tensor:
-    """Which entries are moved: all of them, or some of the most doubtful and some at random."""
+def pick_entries(point: Tensor, seed: int, entries: int, doubtful: Tensor | None) -> Tensor:
+    """Returns the indices of the entries that are moved: all, or some of the most doubtful and some at random."""
     count = point.numel()
     if count <= entries:
         return torch.arange(count)
@@ -159,7 +159,7 @@ class Line:
 
 
 def autograd(function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
-    """The gradient by `torch.autograd`; zeros where the function does not depend on the point."""
+    """Returns the gradient by `torch.autograd`; zeros where the function does not depend on the point."""
     point = point.detach().clone().requires_grad_()
     with torch.enable_grad():
         value = function(point)
@@ -182,7 +182,7 @@ class Taylor:
 
 
 def taylor(function: Callable[[Tensor], Tensor], point: Tensor, gradient: Tensor, seed: int = 0) -> Taylor:
-    """Looks along random directions: five at most, for one may cross a kink. No step size has to be chosen."""
+    """Runs the Taylor test along random directions, five at most: one may cross a kink. No step size is chosen."""
     best = Taylor(0.0, False)
     for attempt in range(5):
         direction = torch.randn(point.shape, dtype=torch.float64, generator=generator(seed, attempt)).to(point)
@@ -197,7 +197,7 @@ def taylor(function: Callable[[Tensor], Tensor], point: Tensor, gradient: Tensor
 
 @torch.no_grad()
 def remainder_order(function: Callable[[Tensor], Tensor], point: Tensor, gradient: Tensor, direction: Tensor) -> Taylor:
-    """The order of the remainder, from steps 2^−9 … 2^−15."""
+    """Measures the order of the remainder, from steps 2^−9 … 2^−15."""
     start = float(function(point))
     slope = float((gradient * direction).sum())
     if not (math.isfinite(start) and math.isfinite(slope)):

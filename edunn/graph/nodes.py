@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, fx
 
 from ..errors import ConfigError, GradientError
 from .expressions import PRECISE, Expression, parse
+from .record import Graph, Node
 
 SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.pow: "**",
@@ -29,67 +30,6 @@ SYMBOLS = {
     torch.pow: "**", torch.neg: "-", torch.matmul: "@", torch.maximum: "max", torch.minimum: "min",
 }  # fmt: skip
 LARGEST_JACOBIAN = 64  # entries; a larger one is not kept: the product with it is what matters
-
-
-@dataclass(frozen=True)
-class Node:
-    """One value of the graph.
-
-    name : an input's own, else v1, v2, … in the order of computation
-    operation : "input", "constant", or the symbol or name of what computes it
-    inputs : the names of the nodes it is computed from, one for each operand (twice the same for u * u)
-    text : the operation with its operands, `2 * a`
-    value : a number or tensor
-    local : ∂value/∂input for each of `inputs`; the Jacobian where they are tensors, None where that is large
-    gradient : ∂f/∂value, of the value's shape; None where f does not depend on it
-    terms : what each user contributes to the gradient: (the user's name, its gradient, the local derivative, product)
-    """
-
-    name: str
-    operation: str
-    inputs: tuple[str, ...]
-    text: str
-    value: Tensor
-    local: tuple[Tensor | None, ...] = ()
-    gradient: Tensor | None = None
-    terms: tuple[tuple[str, Tensor, Tensor | None, Tensor], ...] = ()
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The nodes in the order of computation, the last of them the result."""
-
-    text: str
-    nodes: tuple[Node, ...]
-    by_name: Mapping[str, Node] = field(repr=False, compare=False)
-
-    @property
-    def value(self) -> Tensor:
-        return self.nodes[-1].value
-
-    @property
-    def inputs(self) -> tuple[Node, ...]:
-        return tuple(node for node in self.nodes if node.operation == "input")
-
-    @property
-    def gradients(self) -> dict[str, Tensor]:
-        """∂f/∂input, by the input's name."""
-        return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
-
-    def __str__(self) -> str:
-        from .text import describe
-
-        return describe(self)
-
-    def _repr_html_(self) -> str:
-        from .text import as_html
-
-        return as_html(self)
-
-    def as_dict(self) -> dict[str, Any]:
-        from .text import as_dict
-
-        return as_dict(self)
 
 
 def build(function: str | Expression | Callable[..., Any], /, **values: Any) -> Graph:

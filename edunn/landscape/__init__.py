@@ -3,16 +3,20 @@
 surface = edunn.landscape.grid(x, y, loss, w=(-20, 20, 2048), b=(-20, 20, 2048))
 surface = edunn.landscape.plane(model, loss, samples, first=d1, second=d2, a=(-1, 1, 256), b=(-1, 1, 256))
 surface.minima(); surface.plateaus(1e-3); surface.convex(); surface.basins(rate=1.0, steps=3000)
+surface.report(basins=True)                      # all of them: prints, is drawn, becomes JSON
 """
 
 from . import analysis as analysis
 from . import directions as directions
+from . import study as study
 from .build import grid as grid
 from .build import line, plane
 from .directions import filter_normalised, hessian, principal, random, towards
+from .report import Report
 from .surface import Surface
 
 __all__ = [
+    "Report",
     "Surface",
     "analysis",
     "directions",
@@ -23,5 +27,6 @@ __all__ = [
     "plane",
     "principal",
     "random",
+    "study",
     "towards",
 ]

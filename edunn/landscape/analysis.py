@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..losses import ZeroOne
+from .. import errors
+from ..runtime.devices import generator
 from . import methods
 from .basins import Basins as Basins
 from .basins import basins as basins
+from .loss_grid import LossGrid
 from .minima import minima as minima
-from .modules import ModulePlane
-from .planes import Plane
-from .surface import Surface
+from .planes import Field
+
+SEGMENTS = 512  # along which convexity is measured
 
 
-def plateaus(surface: Surface, thresholds: tuple[float, ...]) -> dict[str, float]:
+def plateaus(surface: LossGrid, thresholds: tuple[float, ...]) -> dict[str, float]:
     """The share of grid points whose gradient norm √(L_a² + L_b²) is below each threshold, by the threshold's name.
 
     There descent hardly moves: from a plateau a step of rate 1 is shorter than the threshold. The zero-one loss is
@@ -36,38 +38,89 @@ def named(threshold: float) -> str:
 
 @dataclass(frozen=True)
 class Convexity:
-    """`convex`: True, False, or None when it cannot be told; `by`: "structure" or "curvature"; and the smallest one."""
+    """Whether a loss is convex along a plane, how that is known, and the smallest curvature that was met.
+
+    `convex` : True, False, or None when it cannot be told
+    `by` : "structure", "curvature" (the Hessian over the window) or "measurement" (the values over the window)
+    """
 
     convex: bool | None
     by: str
     smallest: dict[str, float] | None
 
 
-def convexity(surface: Surface) -> Convexity:
-    """Convex by structure where that is known, else by the smallest curvature over the window.
+def convexity(surface: LossGrid) -> Convexity:
+    """Convex by structure where that is known, else by what is found over the window.
 
     A loss that is convex in the scores is convex along any plane of a linear model, for its scores are affine there.
-    Else the Hessian's smallest eigenvalue over the window decides: below minus its own measured error, the loss is
-    not convex.
+    Else the Hessian's smallest eigenvalue over the window decides, if the loss is smooth and has a formula for it:
+    below minus its own measured error, the loss is not convex. Of a loss that has not said whether it is smooth, or
+    has no formula for its second derivative, the values decide: see `measured_convexity`.
     """
     field = surface.known("its convexity")
-    known = isinstance(field, Plane) and field.loss.convex and (field.penalty is None or field.penalty.convex)
-    if known and isinstance(field, Plane) and not field.one_feature and surface.jet is None:
+    if field.convex and surface.jet is None and field.order_in_one_pass < 2:
         return Convexity(True, "structure", None)  # a Hessian over classes is dear, and would say nothing new
+    if not field.convex and (field.smooth is None or (field.smooth and not field.curvature_by_formula)):
+        return measured_convexity(surface, field)
     smallest, error = smallest_curvature(surface)
-    if known:
+    if field.convex:
         return Convexity(True, "structure", smallest)
-    if isinstance(field, Plane):
-        if isinstance(field.loss, ZeroOne):
-            return Convexity(False, "structure", smallest)  # a step that goes up and comes down again
-        if not field.loss.smooth:
-            return Convexity(None, "curvature", smallest)  # kinks bend without a second derivative
-    if smallest is None or (isinstance(field, ModulePlane) and not field.smooth):
+    if field.flat:
+        return Convexity(False, "structure", smallest)  # a step that goes up and comes down again
+    if smallest is None or not field.smooth:  # kinks bend without a second derivative
         return Convexity(None, "curvature", smallest)
     return Convexity(smallest["value"] >= -error, "curvature", smallest)
 
 
-def smallest_curvature(surface: Surface) -> tuple[dict[str, float] | None, float]:
+@torch.no_grad()
+def measured_convexity(surface: LossGrid, field: Field) -> Convexity:
+    """Whether the loss lies below its chords: on seeded segments of all lengths in the window, and along the grid.
+
+    Half way between p and q a convex loss has L(m) ≤ (L(p) + L(q))/2. One chord that lies below the loss, by more than
+    rounding, disproves convexity; if none is found the answer is True, by measurement. The smallest curvature is that
+    of the chords, (L(p) + L(q) − 2 L(m)) / |p − m|²: a mean along the segment, and 1% of the window or more.
+    """
+    if surface.values.numel() < 2:
+        return Convexity(None, "measurement", None)
+    axes = (surface.first.double().cpu(), surface.second.double().cpu())
+    low, high = (torch.stack([axis[end] for axis in axes]) for end in (0, -1))
+    draw = generator(0)
+    one, two = (low + (high - low) * torch.rand(SEGMENTS, 2, dtype=torch.float64, generator=draw) for _ in range(2))
+    two = one + (two - one) * 10 ** (-2 * torch.rand(SEGMENTS, 1, dtype=torch.float64, generator=draw))
+    middle = (one + two) / 2
+    losses = field.to(torch.float64).at(torch.cat([one, middle, two]))[0].cpu().view(3, SEGMENTS)
+    bend = losses[0] + losses[2] - 2 * losses[1]
+    finite = losses.isfinite().all(0)
+    if not bool(finite.any()):
+        return Convexity(None, "measurement", None)
+    noise = 1e-13 * float(losses[:, finite].abs().max())
+    curvature = torch.where(finite, bend / (one - middle).square().sum(1), float("inf"))
+    at = int(curvature.argmin())
+    smallest = {"value": float(curvature[at])}
+    smallest |= {name: float(x) for name, x in zip(surface.names, middle[at], strict=True)}
+    below = bool((bend[finite] < -noise).any()) or chord_below(surface, field)
+    return Convexity(not below, "measurement", smallest)
+
+
+def chord_below(surface: LossGrid, field: Field) -> bool:
+    """Whether a chord along a row or column of the grid lies below the loss, by more than the values' own error."""
+    error = methods.measured_error(field, surface.first, surface.second, surface.values)
+    largest = float(surface.values[surface.values.isfinite()].abs().max())
+    noise = 4 * largest * (torch.finfo(surface.values.dtype).eps + error)
+    for axis, values in ((surface.first, surface.values), (surface.second, surface.values.mT)):
+        x, v = axis.to(values), values
+        stride = 1
+        while 2 * stride < len(x):
+            left, inner, right = (x[k : len(x) - 2 * stride + k] for k in (0, stride, 2 * stride))
+            share = ((inner - left) / (right - left)).unsqueeze(1)
+            chord = (1 - share) * v[: -2 * stride] + share * v[2 * stride :]
+            if bool((v[stride:-stride] - chord > noise).any()):
+                return True
+            stride *= 2
+    return False
+
+
+def smallest_curvature(surface: LossGrid) -> tuple[dict[str, float] | None, float]:
     """The smallest eigenvalue of the Hessian on the grid and where it is; and its measured error at that point."""
     curvature = smaller_eigenvalue(surface.derivatives[3:].double())
     finite = curvature.isfinite()
@@ -90,7 +143,7 @@ def smaller_eigenvalue(hessian: Tensor) -> Tensor:
     return (p + r) / 2 - torch.hypot((p - r) / 2, q)
 
 
-def condition(surface: Surface) -> tuple[float, str | None]:
+def condition(surface: LossGrid) -> tuple[float, str | None]:
     """λmax/λmin of the Hessian where the loss is lowest, and a hint where standardising x would lower it.
 
     Descent at the largest stable rate still needs about λmax/λmin steps. "Why is my cost not a bowl?": because x is far
@@ -106,8 +159,8 @@ def condition(surface: Surface) -> tuple[float, str | None]:
     small = (p * r - q * q) / large if large else 0.0  # the product of both is the determinant: nothing cancels twice
     number = large / small if small > 1e-16 * large else float("inf")
     hint = None
-    if number > 100 and isinstance(field, Plane) and field.one_feature:
-        x = field.x.double()
+    if number > 100 and field.feature is not None:
+        x = field.feature.double()
         mean, spread = float(x.mean()), float(x.std(correction=0))
         if spread == 0:
             hint = "x is constant: w and b do the same, and the lowest points form a line"
@@ -124,16 +177,16 @@ def condition(surface: Surface) -> tuple[float, str | None]:
     return number, hint
 
 
-def limits(surface: Surface) -> dict[str, dict[str, float | None]]:
+def limits(surface: LossGrid) -> dict[str, dict[str, float | None]]:
     """Where the curve L(w) at fixed b goes as w → −∞ and w → +∞: its `limit` and its `slope`; None where it is
     infinite.
 
     Far out a sample's score is ±∞ by the sign of its x (b where x = 0), so the limits are those of the loss itself.
     """
-    field = surface.known("its limits")
-    assert isinstance(field, Plane)
-    field = field.to(torch.float64)
-    far = 1e8 / float(field.x.abs().max().clamp(min=1e-300))
+    field = surface.known("its limits").to(torch.float64)
+    if field.feature is None:
+        raise errors.ConfigError("Limits are those of a curve L(w) of one feature; use edunn.landscape.grid(x, y, …).")
+    far = 1e8 / float(field.feature.abs().max().clamp(min=1e-300))
     b = float(surface.second[0])
     result: dict[str, dict[str, float | None]] = {}
     for name, sign in (("minus", -1.0), ("plus", 1.0)):

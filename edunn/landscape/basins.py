@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import errors
-from ..activations import Sigmoid, Tanh
-from ..losses import BinaryCrossEntropy
 from ..runtime import devices
-from . import direct, exact, spectral
-from .planes import Field, Plane
-
-if TYPE_CHECKING:
-    from .surface import Surface
+from .loss_grid import LossGrid
+from .planes import Field
 
 CLOSE = 1e-3  # two losses that count as the same
 SAME_PLACE = 0.02  # two ends that do, in units of the window: a valley is reached from many sides
@@ -32,9 +27,9 @@ class Basins:
     taken at `rate`, and `moving` points had not come to rest by then.
     """
 
-    ends: Tensor
-    losses: Tensor
-    labels: Tensor
+    ends: Tensor = field(repr=False)
+    losses: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
     best_loss: float
     best_fraction: float
     rate: float
@@ -55,7 +50,7 @@ class Basins:
 
 
 @torch.no_grad()
-def basins(surface: Surface, rate: float, steps: int) -> Basins:
+def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     """θ ← θ − rate · ∇L(θ), `steps` times, from every grid point: one batched run.
 
     A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in
@@ -106,10 +101,10 @@ def basins(surface: Surface, rate: float, steps: int) -> Basins:
 
 @torch.no_grad()
 def travel(
-    field: Field, surface: Surface, points: Tensor, rate: float, steps: int, free: Tensor
+    field: Field, surface: LossGrid, points: Tensor, rate: float, steps: int, free: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The descent of some of the points, (count, 2): where they are after the steps, and which had come to rest."""
-    slope = slopes(field, surface)
+    slope = field.slopes(1.1 * surface.reach + 1)
     pace = rate * free.to(points.dtype)
     ends = points.clone()
     rest = torch.zeros(len(points), dtype=torch.bool, device=points.device)
@@ -145,24 +140,7 @@ def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, l
     return result
 
 
-def slopes(field: Field, surface: Surface) -> Any:
-    """The gradient at points (count, 2) as a function: (2, count); the fastest that this field has."""
-    if not isinstance(field, Plane) or field.penalty is not None:
-        return lambda points: field.at(points, 1)[1:]
-    if exact.is_quadratic(field.loss):
-        point, _, triangle = exact.least_squares(field)
-        form = 2 * triangle.mT @ triangle
-        return lambda points: form @ (points - point).mT
-    plane = field
-    if plane.one_feature and direct.recipe(plane.loss) is not None:
-        plane = spectral.as_bits(plane)
-        if isinstance(plane.loss, BinaryCrossEntropy) or isinstance(plane.loss.through, Sigmoid | Tanh):
-            reach = 1.1 * float(surface.first.abs().max()) + 1
-            return direct.Slopes(plane, spectral.measures(plane, reach), reach)
-    return lambda points: plane.at(points, 1)[1:]
-
-
-def grouped(surface: Surface, ends: Tensor, losses: Tensor) -> Tensor:
+def grouped(surface: LossGrid, ends: Tensor, losses: Tensor) -> Tensor:
     """A number for each place where points ended: ends nearer than a fiftieth of the window are one place.
 
     The places are numbered by their loss, the best first; more than 20 of them (points still under way along a plateau)

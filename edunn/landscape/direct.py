@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -47,6 +48,13 @@ def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor)
         return values
     points = torch.cartesian_prod(a.to(values), b.to(values)).view(-1, 2)
     return values + plane.penalty.at(points, order).view(JET[order], len(a), len(b))
+
+
+def as_bits(plane: Plane) -> Plane:
+    """Cross-entropy with labels ±1 as cross-entropy with labels 0 and 1: the same number, and affine in the target."""
+    if not isinstance(plane.loss, Logistic):
+        return plane
+    return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
 
 
 class Slopes:

@@ -21,6 +21,8 @@ from ..history import History
 from ..losses import Loss
 from ..models import LinearModel
 from ..runtime.devices import generator
+from .modules import in_evaluation
+from .pairs import ScalarLoss, as_loss, pair
 
 Weights = Mapping[str, Tensor]
 
@@ -56,12 +58,17 @@ def filter_normalised(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
         filters = direction[name].flatten(1)
         scale = weight.flatten(1).norm(dim=1) / filters.norm(dim=1)
         direction[name] = (filters * scale.unsqueeze(1)).view_as(weight)
-    if norm(direction) == 0:
+    if not has_filters(model):
         raise errors.ConfigError(
             "Expected a model with weights that are not all 0 for filter-normalised directions. Train it first, or use "
             "random directions."
         )
     return direction
+
+
+def has_filters(model: nn.Module) -> bool:
+    """Whether some weight of two axes or more is not all 0."""
+    return any(p.ndim > 1 and bool((p != 0).any()) for p in model.parameters())
 
 
 def towards(model: nn.Module, other: nn.Module | Weights) -> dict[str, Tensor]:
@@ -123,19 +130,28 @@ def complement(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
 
 
 def hessian(
-    model: nn.Module, loss: Loss, samples: Any, steps: int = 40, seed: int = 0
+    model: nn.Module, loss: Any, data: Any, steps: int = 40, seed: int = 0
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The two eigenvectors of length 1 with the largest eigenvalues of the loss's Hessian at the model's weights.
 
     By Lanczos' method: products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v by hand, from the
-    loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func.
+    loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func. `loss` and `data` are as in
+    `landscape.plane`; a net in training mode is copied, and the copy is evaluated in evaluation mode.
     """
-    features, targets = parts(samples)
+    model, _ = in_evaluation(model)
+    features, targets = pair(data, model)
     here = parameters(model)
-    product = hessian_product(model, loss, features, targets)
+    with torch.random.fork_rng():
+        return lanczos(hessian_product(model, as_loss(loss), features, targets), here, steps, seed)
+
+
+def lanczos(
+    product: Callable[[Weights], dict[str, Tensor]], here: dict[str, Tensor], steps: int, seed: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The two eigenvectors of length 1 with the largest eigenvalues of a symmetric matrix, from products with it."""
     size = sum(p.numel() for p in here.values())
     basis: list[Tensor] = []
-    vector = torch.randn(size, dtype=torch.float64, generator=generator(seed)).to(features.device)
+    vector = torch.randn(size, dtype=torch.float64, generator=generator(seed)).to(next(iter(here.values())).device)
     alphas: list[Tensor] = []
     betas: list[Tensor] = []
     for _ in range(min(steps, size)):
@@ -164,11 +180,11 @@ def hessian(
 
 
 def hessian_product(
-    model: nn.Module, loss: Loss, features: Tensor, targets: Tensor
+    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor
 ) -> Callable[[Weights], dict[str, Tensor]]:
     """v ↦ H v, by parameter name."""
     here = parameters(model)
-    if isinstance(model, LinearModel):
+    if isinstance(model, LinearModel) and isinstance(loss, Loss):
 
         @torch.no_grad()
         def by_hand(v: Weights) -> dict[str, Tensor]:
@@ -181,7 +197,7 @@ def hessian_product(
 
     def value(weights: Weights) -> Tensor:
         scores = functional_call(model, dict(weights), (features,))
-        if scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
+        if loss.class_axis is not None and scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
             scores = scores.squeeze(-1)
         return loss(scores, targets, validate=False)
 
@@ -194,17 +210,6 @@ def hessian_product(
         return result
 
     return by_autograd
-
-
-def parts(samples: Any) -> tuple[Tensor, Tensor]:
-    """Features and targets, of `Samples` or a pair."""
-    if isinstance(samples, tuple | list):
-        features, targets = samples
-    else:
-        features, targets = samples.features, samples.targets
-    if targets is None:
-        raise errors.DataError("Expected samples with targets; these have none: there is no loss without them.")
-    return features, targets
 
 
 def flat(weights: Weights) -> Tensor:

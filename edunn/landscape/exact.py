@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..activations import Identity
-from ..losses import AbsoluteError, Hinge, Huber, Loss, SquaredError, ZeroOne
+from ..losses import Loss
 from .direct import with_penalty
 from .planes import JET, Plane, blocks
 
 
 def fits(plane: Plane) -> bool:
     """Whether there is an exact form for this loss on this plane."""
-    if is_quadratic(plane.loss):
-        return True
-    return plane.one_feature and isinstance(plane.loss, Hinge | ZeroOne | AbsoluteError | Huber)
+    return is_quadratic(plane.loss) or (plane.one_feature and plane.loss.form is not None)
 
 
 def is_quadratic(loss: Loss) -> bool:
     """Squared error on linear scores."""
-    return isinstance(loss, SquaredError) and isinstance(loss.through, Identity)
+    return loss.form == "square"
 
 
 @torch.no_grad()
@@ -40,7 +38,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     a, b = a.to(plane.first), b.to(plane.first)
     if is_quadratic(plane.loss):
         values = quadratic(plane, a, b, order)
-    elif isinstance(plane.loss, Hinge | ZeroOne):
+    elif plane.loss.form == "shortfall":
         values = by_label(plane, a, b, order)
     else:
         values = plane.split(lambda rows: by_residual(plane, rows, b, order), a, 1)
@@ -58,8 +56,7 @@ def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
     windows, and a sum of squares cannot cancel. Where S1 and S2 are dependent (constant x) θ* is the nearest to 0 of
     a line.
     """
-    loss = plane.loss
-    assert isinstance(loss, SquaredError)
+    loss: Any = plane.loss
     residuals = loss.residual(plane.base, plane.targets).flatten()
     columns = torch.stack([plane.first.flatten(), plane.second.flatten()], 1)
     # columns of very different size are brought to one scale before their rank is judged
@@ -142,7 +139,7 @@ class Prefix:
             values, counts = values.flip(0), counts.flip(0)
         return cls(values, counts.to(x.dtype))
 
-    def paying(self, loss: Loss, label: float, w: Tensor, b: Tensor) -> Tensor:
+    def paying(self, loss: Any, label: float, w: Tensor, b: Tensor) -> Tensor:
         """How many of the distinct x pay at every grid point, (len(w), len(b)).
 
         A binary search that asks the loss about the score w·x + b itself, as rounded as `direct` has it: so both agree
@@ -155,16 +152,15 @@ class Prefix:
 
         return count_leading(pays, len(self.x), torch.zeros(len(w), len(b), dtype=torch.int64, device=b.device))
 
-    def jet(self, loss: Loss, label: float, w: Tensor, b: Tensor, order: int) -> Tensor:
+    def jet(self, loss: Any, label: float, w: Tensor, b: Tensor, order: int) -> Tensor:
         """The sums over the samples of this label: n of them pay, with mean x̄ and spread V = Σ(x − x̄)².
 
         Zero-one: n. Hinge: n m with the shortfall m = Δ − y(w x̄ + b) at the mean. Squared hinge: n m² + w² V.
         """
         k = self.paying(loss, label, w, b)
         n = self.count[k]
-        if isinstance(loss, ZeroOne):
+        if loss.power == 0:
             return torch.cat([n.unsqueeze(0), n.new_zeros(JET[order] - 1, *n.shape)])
-        assert isinstance(loss, Hinge)
         mean = self.mean[k]
         w = w.unsqueeze(1)
         shortfall = loss.shortfall(w * mean + b, torch.as_tensor(label))
@@ -194,12 +190,11 @@ def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) ->
     return low
 
 
-def violated(loss: Loss, scores: Tensor, label: float) -> Tensor:
+def violated(loss: Any, scores: Tensor, label: float) -> Tensor:
     """Whether a sample of this label pays (or pulls) at these scores: the loss's own indicator."""
     target = torch.as_tensor(label, dtype=scores.dtype, device=scores.device)
-    if isinstance(loss, Hinge):
-        return ~loss.satisfied(loss.shortfall(scores, target))
-    return loss.pointwise(scores, target) > 0
+    pays: Tensor = ~loss.satisfied(loss.shortfall(scores, target))
+    return pays
 
 
 # ---- absolute error, Huber -------------------------------------------------------------------------------------------
@@ -213,7 +208,7 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
     δ of b.
     """
     x, y, loss = plane.x, plane.targets, plane.loss
-    delta = loss.delta if isinstance(loss, Huber) else 0.0
+    delta: Any = loss.delta
     result = w.new_empty(JET[order], len(w), len(b))
     for rows in blocks(len(w), 8 * (len(x) + len(b)), w):
         r, place = torch.sort(y - w[rows].unsqueeze(1) * x, -1)

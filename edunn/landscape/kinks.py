@@ -11,17 +11,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..losses import Hinge
 from .planes import Plane
 
 STEPS = 1000
 
 
-def kink_scores(plane: Plane) -> Tensor:
-    """The score at which each sample's loss has its kink."""
-    if isinstance(plane.loss, Hinge):
-        return plane.loss.margin * plane.targets
-    return plane.targets
+def fits(plane: Plane) -> bool:
+    """Whether the loss is convex and straight on both sides of one kink a sample."""
+    loss = plane.loss
+    straight = bool(loss.convex) and loss.curvature_bound == 0 and not loss.class_axis and plane.penalty is None
+    return straight and loss.kink(plane.targets) is not None
 
 
 def lowest_vertex(plane: Plane, start: Tensor) -> Tensor:
@@ -44,7 +43,9 @@ class Lines:
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
-        self.kinks = kink_scores(plane)
+        kinks = plane.loss.kink(plane.targets)
+        assert kinks is not None
+        self.kinks = kinks
         self.normals = torch.stack([plane.first, plane.second], 1)  # (samples, 2)
         # the slope of each sample's loss in its score, below and above its kink
         self.below = plane.loss.pointwise_gradient(self.kinks - 1, plane.targets)

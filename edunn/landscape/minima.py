@@ -11,26 +11,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..activations import Tanh
-from ..losses import AbsoluteError, Hinge, Loss, ZeroOne
-from . import kinks, spectral
-from .exact import is_quadratic, least_squares
-from .planes import Field, Plane
-
-if TYPE_CHECKING:
-    from .surface import Surface
+from .loss_grid import LossGrid
+from .planes import Evaluator, Field
 
 MOST = 64  # candidates, the lowest ones
 KINDS = ("minimum", "saddle", "runaway", "artefact")
 TINY = 1e-9  # a curvature below this share of the largest is called flat
 
 
-def minima(surface: Surface) -> list[dict[str, Any]]:
+def minima(surface: LossGrid) -> list[dict[str, Any]]:
     """The minima of a surface: a list of {w, b, loss, kind}, the lowest minimum first.
 
     A minimum and a saddle stand where they truly are; a runaway and an artefact at the grid point that looked like one.
@@ -40,11 +35,8 @@ def minima(surface: Surface) -> list[dict[str, Any]]:
     if not grid or surface.values.numel() == 1:  # a single point has no neighbours to be lower than
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
-    if isinstance(field, Plane) and field.penalty is None:
-        exactly = exact_minimum(field, points, surface)
-        if exactly is not None:
-            return exactly
-    return polished(surface, quick(field, surface), points.to(field.device))
+    known = field.known_minimum(points[0], surface.first, surface.second)
+    return polished(surface, field, points.to(field.device)) if known is None else exactly(surface, points, *known)
 
 
 def candidates(values: Tensor) -> list[tuple[int, int]]:
@@ -63,63 +55,45 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in found[order]]
 
 
-def is_hinge(loss: Loss) -> bool:
-    """Of one score a sample, and with a kink: `kinks` knows where."""
-    return isinstance(loss, Hinge) and loss.power == 1 and not loss.class_axis
-
-
-def exact_minimum(plane: Plane, points: Tensor, surface: Surface) -> list[dict[str, Any]] | None:
-    """For losses whose minimum is known without a search on the grid: that one, and the grid's others as artefacts."""
-    flat = False
-    if is_quadratic(plane.loss):
-        point, loss, triangle = least_squares(plane)
-        flat = float(triangle.diagonal().abs().min()) <= 1e-12 * float(triangle.abs().max())
-    elif isinstance(plane.loss, AbsoluteError) or is_hinge(plane.loss):
-        point = kinks.lowest_vertex(plane, points[0])
-        loss = float(plane.at(point.unsqueeze(0))[0, 0])
-    elif isinstance(plane.loss, ZeroOne) and plane.one_feature:
-        point, loss, flat = *kinks.best_threshold(plane, surface.first, surface.second), True
-    else:
-        return None
+def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
+    """A minimum that is known without a search on the grid, and the grid's others as artefacts."""
     best = surface.point(float(point[0]), float(point[1]), loss) | {"kind": "minimum"}
     if flat:
         best["flat"] = True
-    scale = scales(surface)
-    nearest = int(((points - point.cpu()) / scale).norm(dim=1).argmin())
+    nearest = int(((points - point.cpu()) / scales(surface)).norm(dim=1).argmin())
     others = [p for k, p in enumerate(points) if k != nearest]
     return [best, *(grid_point(surface, p, "artefact") for p in others)]
 
 
-def quick(field: Field, surface: Surface) -> Field:
-    """A field that answers faster: many samples of one feature as few nodes, for points not far outside the window."""
-    if isinstance(field, Plane) and field.one_feature and spectral.fits(field) and field.samples > 4096:
-        return spectral.Compressed.of(field, 2 * float(surface.first.abs().max()) + 1)
-    return field
-
-
-def scales(surface: Surface) -> Tensor:
+def scales(surface: LossGrid) -> Tensor:
     """Half the window along each axis: what "far" and "near" are measured in; a single point counts as 1."""
     widths = [float(axis[-1] - axis[0]) / 2 or 1.0 for axis in (surface.first, surface.second)]
     return torch.tensor(widths, dtype=torch.float64)
 
 
-def polished(surface: Surface, field: Field, start: Tensor) -> list[dict[str, Any]]:
+def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any]]:
     """Newton steps from all candidates at once, and what each turned out to be."""
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
     free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=start.device)
     size = float(surface.values[surface.values.isfinite()].abs().max())
-    found = newton(field, start, scale, free, 1e-15 * size)
+    quick = field.near(2 * surface.reach + 1)
+    found = newton(quick, start, scale, free, 1e-15 * size)
+    if not field.smooth:
+        search(quick, found, scale, free)
     results: list[dict[str, Any]] = []
     taken: list[Tensor] = []  # where minima and saddles lie already
     escapes: list[Tensor] = []  # in which directions it runs away already
     best = float(surface.lowest["loss"])
-    endless = parted(field)
+    endless = field.endless
     for k, origin in enumerate(start.cpu()):
         end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
-        kind, flat = classify(field, jet, scale.cpu(), free.cpu(), float(away.norm()), bool(found.done[k]), size, best,
-                              float(found.start[k]))  # fmt: skip
+        moved, done, before = float(away.norm()), bool(found.done[k]), float(found.start[k])
+        if field.smooth:
+            kind, flat = classify(field.analytic, jet, scale.cpu(), free.cpu(), moved, done, size, best, before)
+        else:
+            kind, flat = found.seen[k]
         if endless and kind in ("minimum", "saddle"):
             kind = "runaway"  # so far out that rounding stopped the steps
         if kind in ("minimum", "saddle"):
@@ -140,25 +114,7 @@ def polished(surface: Surface, field: Field, start: Tensor) -> list[dict[str, An
     return sorted(results, key=lambda r: (KINDS.index(r["kind"]), r["loss"]))
 
 
-def parted(field: Field) -> bool:
-    """Whether a threshold t parts the two labels of one feature (x = t may bear both): then no point is stationary.
-
-    Along ±(1, −t) every score goes the way of its label or stays, so the loss falls from every (w, b), for ever.
-    """
-    plane = field.plane if isinstance(field, spectral.Compressed) else field
-    if not (isinstance(plane, Plane) and plane.one_feature and plane.penalty is None and spectral.fits(plane)):
-        return False
-    through = getattr(plane.loss, "through", None)
-    low, high = (-1, 1) if plane.loss.labels == "signs" or isinstance(through, Tanh) else (0, 1)
-    down, up = plane.x[plane.targets == low], plane.x[plane.targets == high]
-    if len(down) + len(up) < plane.samples:
-        return False  # targets between the two have a score of their own
-    if len(down) == 0 or len(up) == 0:
-        return True
-    return bool(((down.max() <= up.min()) | (up.max() <= down.min())) & (plane.x.max() > plane.x.min()))
-
-
-def grid_point(surface: Surface, point: Tensor, kind: str) -> dict[str, Any]:
+def grid_point(surface: LossGrid, point: Tensor, kind: str) -> dict[str, Any]:
     i = int((surface.first.cpu() - point[0]).abs().argmin())
     j = int((surface.second.cpu() - point[1]).abs().argmin())
     return surface.point(float(point[0]), float(point[1]), float(surface.values[i, j])) | {"kind": kind}
@@ -171,9 +127,10 @@ class Newton:
         self.points, self.jets = points, jets
         self.start = jets[0].clone()
         self.done = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        self.seen: list[tuple[str, bool]] = []  # what `search` found: the kind, and whether it is flat
 
 
-def newton(field: Field, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
+def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
     """Newton steps that only go down: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ, no longer than a radius that adapts.
 
     Where H is positive definite this is Newton's step; a negative curvature is turned about, so that the step leaves a
@@ -201,6 +158,40 @@ def newton(field: Field, start: Tensor, scale: Tensor, free: Tensor, noise: floa
     return state
 
 
+def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds: int = 100) -> None:
+    """Goes on from where Newton's steps ended by values alone, for a loss that may have kinks, where slopes mislead.
+
+    Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
+    and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is a minimum.
+    """
+    points, losses = state.points, state.jets[0]
+    radius = torch.full_like(losses, 1e-2)
+    turn = math.pi * (3 - math.sqrt(5))
+    arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
+    origin, level = points.clone(), losses.clone()
+    for k in range(rounds):
+        left = ((radius > 1e-9) & points.isfinite().all(1) & (radius < 1e6)).nonzero().squeeze(1)
+        if len(left) == 0:
+            break
+        circle = torch.stack([(arms + k * turn).cos(), (arms + k * turn).sin()], 1) * scale * free
+        around = points[left].unsqueeze(1) + radius[left].view(-1, 1, 1) * circle
+        found, arm = field.at(around.view(-1, 2))[0].nan_to_num(math.inf).view(len(left), 8).min(1)
+        lower = found < losses[left]
+        moved = left[lower]
+        points[moved] = around[lower, arm[lower]]
+        losses[moved] = found[lower]
+        radius[left] *= torch.where(lower, 2.0, 0.5)
+    circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
+    circle = circle[circle.norm(dim=1) > 1e-6] * scale
+    beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
+    for k in range(len(points)):
+        away = float(((points[k] - origin[k]) / scale).norm())
+        if float(radius[k]) > 1e-3 and (away > 1 or float(losses[k]) < float(level[k])):
+            state.seen.append(("runaway" if away > 1 else "artefact", False))
+        else:
+            state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
+
+
 def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:
     """−V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise move nothing."""
     weights = scale * free
@@ -219,7 +210,7 @@ def hessian(jet: Tensor, weights: Tensor) -> Tensor:
 
 
 def classify(
-    field: Field,
+    analytic: bool,
     jet: Tensor,
     scale: Tensor,
     free: Tensor,
@@ -245,5 +236,4 @@ def classify(
         return "minimum", True
     if ended > best + 1e-9 * max(size, 1e-300):
         return "artefact", False
-    analytic = isinstance(field, spectral.Compressed) or (isinstance(field, Plane) and spectral.fits(field))
     return ("runaway", False) if analytic else ("minimum", True)

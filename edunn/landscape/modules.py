@@ -6,20 +6,62 @@ parameters θ0 + a·d1 + b·d2, and `vmap` over a chunk of points. The module it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
+from .. import errors
+from ..activations import Activation
 from ..losses import Loss
 from ..runtime.threads import Split, whole
-from .planes import JET
+from . import spectral
+from .pairs import ScalarLoss
+from .planes import JET, Evaluator
 
 Direction = Mapping[str, Tensor]
 
 CHUNK = 1 << 26  # numbers: roughly what the activations of the points in one vmap may take
+
+# torch's modules of which it is known that they have a second derivative everywhere, or that they have not
+SMOOTH = (
+    nn.Sequential, nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
+    nn.LayerNorm, nn.GroupNorm, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.GELU, nn.SiLU, nn.Softmax, nn.LogSoftmax,
+    nn.Identity, nn.Dropout, nn.Flatten, nn.AvgPool1d, nn.AvgPool2d, nn.Embedding,
+)  # fmt: skip
+KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.MaxPool1d, nn.MaxPool2d, nn.Threshold)
+
+
+def is_smooth(model: nn.Module, loss: Loss | ScalarLoss) -> bool | None:
+    """Whether a net and its loss are smooth: False if a part has kinks, None if a part is not known."""
+    answers = [loss.smooth]
+    for part in model.modules():
+        if isinstance(part, KINKED):
+            answers.append(False)
+        elif isinstance(part, Activation):
+            answers.append(part.smooth)
+        else:  # by its very type: what a subclass, or a net of your own, does in `forward` is not known
+            answers.append(True if type(part) in SMOOTH else None)
+    return False if False in answers else None if None in answers else True
+
+
+def in_evaluation(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """The model, or a copy in evaluation mode if it is in training mode, and the sentence that says so.
+
+    In training mode dropout would draw a new mask at every point, and batch norm would move its running statistics.
+    """
+    if not any(part.training for part in model.modules()):
+        return model, ()
+    try:
+        still = copy.deepcopy(model).eval()
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise errors.ConfigError(
+            f"{type(model).__name__} is in training mode and cannot be copied ({error}). Call model.eval() first."
+        ) from None
+    return still, (f"{type(model).__name__} is in training mode; a copy in evaluation mode was evaluated",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +70,30 @@ class ModulePlane:
 
     Parameters
     ----------
-    model : in the mode (train, eval) that its forward pass shall have; its buffers stay as they are
+    model : in evaluation mode (see `in_evaluation`); its parameters and buffers stay as they are
     base, first, second : θ0, d1, d2, by parameter name
-    smooth : whether the module has second derivatives everywhere (no ReLU): asked by convexity
+    smooth : whether the module and the loss have second derivatives everywhere; None: not known
     """
 
     model: nn.Module
-    loss: Loss
+    loss: Loss | ScalarLoss
     features: Tensor
     targets: Tensor
     base: Direction
     first: Direction
     second: Direction
-    smooth: bool
+    smooth: bool | None
     names: tuple[str, str] = ("a", "b")
     penalty: object = None
     split: Split = whole
+
+    # what is known of it: little, so convexity and minima are measured
+    convex = None
+    flat = analytic = affine = endless = False
+    feature = None
+    curvature_by_formula = True  # by torch.func
+    order_in_one_pass = 1
+    scales = (0.1, 0.1)  # ten of them are a whole direction
 
     @property
     def dtype(self) -> torch.dtype:
@@ -56,6 +106,11 @@ class ModulePlane:
     @property
     def samples(self) -> int:
         return len(self.features)
+
+    @property
+    def about(self) -> str:
+        name = self.loss.name if isinstance(self.loss, ScalarLoss) else type(self.loss).__name__
+        return f"{name} of {type(self.model).__name__}, {self.samples:,} samples"
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> ModulePlane:
         """The same plane in another dtype; the module is used through its parameters, which are passed in."""
@@ -74,16 +129,45 @@ class ModulePlane:
             second=move(self.second),
         )
 
+    @torch.no_grad()
+    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
+        """Values at nodes where the coefficients decay (`spectral`), else the jet at every point (`direct`)."""
+        if method not in ("auto", "direct", "spectral"):
+            raise errors.ConfigError(
+                f"Expected auto, direct or spectral for a module that is not linear; got {method!r}."
+            )
+        if order == 0 and method != "direct" and (method == "spectral" or self.smooth is not False):
+            values = spectral.sampled(self, a, b)
+            if values is not None:
+                return values.unsqueeze(0), "spectral"
+        points = torch.cartesian_prod(a, b).view(-1, 2)
+        jet = self.split(lambda some: self.at(some, order), points, 1)
+        return jet.view(JET[order], len(a), len(b)), "direct"
+
+    def near(self, reach: float) -> Evaluator:
+        return self
+
+    def slopes(self, reach: float) -> Callable[[Tensor], Tensor]:
+        return lambda points: self.at(points, 1)[1:]
+
+    def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> None:
+        return None
+
     def value(self, point: Tensor) -> Tensor:
         """The mean loss at one point (2,)."""
         return self.loss(self.scores(point), self.targets, validate=False)
 
     def scores(self, point: Tensor) -> Tensor:
         """The module's scores at one point (2,)."""
-        buffers = {k: t.to(self.dtype) if t.dtype.is_floating_point else t for k, t in self.model.named_buffers()}
+        # copies: a module that writes into its buffers, even in evaluation mode, writes into these
+        buffers = {
+            k: t.to(self.dtype if t.dtype.is_floating_point else t.dtype, copy=True)
+            for k, t in self.model.named_buffers()
+        }
         moved = {k: self.base[k] + point[0] * self.first[k] + point[1] * self.second[k] for k in self.base}
         scores: Tensor = functional_call(self.model, {**buffers, **moved}, (self.features,))
-        if scores.ndim == 2 + self.loss.class_axis and scores.shape[-1] == 1:
+        axes = self.loss.class_axis
+        if axes is not None and scores.ndim == 2 + axes and scores.shape[-1] == 1:
             return scores.squeeze(-1)  # a one-output module keeps its last axis, a loss on one score has none
         return scores
 
@@ -93,16 +177,26 @@ class ModulePlane:
         points = points.to(dtype=self.dtype, device=self.device)
         width = self.features.numel() + sum(t.numel() for t in self.base.values())
         chunk = max(1, CHUNK // (width * (1, 3, 6)[order]))
-        pieces = [self.jets(piece, order) for piece in points.split(chunk)]
+        with torch.random.fork_rng():  # a module that draws numbers draws none of the caller's
+            pieces = [self.jets(piece, order) for piece in points.split(chunk)]
         return torch.cat(pieces, 1) if pieces else points.new_zeros(JET[order], 0)
 
     def jets(self, points: Tensor, order: int) -> Tensor:
-        values = vmap(self.value)(points)
+        values = each(self.value, points)
         if order == 0:
             return values.unsqueeze(0)
-        slope = vmap(grad(self.value))(points)
+        slope = each(grad(self.value), points)
         rows = [values, slope[:, 0], slope[:, 1]]
         if order == 2:
-            bend = vmap(jacrev(grad(self.value)))(points)
+            bend = each(jacrev(grad(self.value)), points)
             rows += [bend[:, 0, 0], bend[:, 0, 1], bend[:, 1, 1]]
         return torch.stack(rows)
+
+
+def each(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """The function at all points at once; one by one where a module does what `vmap` cannot (an `if` on its values)."""
+    try:
+        found: Tensor = vmap(function, randomness="same")(points)
+    except RuntimeError:
+        found = torch.stack([function(point) for point in points])
+    return found

@@ -15,15 +15,16 @@ The six numbers of a point travel together, as a *jet*: value, a, b, aa, ab, bb,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from .. import errors
-from ..losses import Loss, ZeroOne
-from ..penalties import L1, L2, ElasticNet, MaxNorm, Penalty
+from ..losses import Loss
+from ..penalties import Penalty
 from ..runtime.threads import Split, whole
 
 JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
@@ -34,8 +35,29 @@ BLOCK = {"cpu": 1 << 20, "cuda": 1 << 28}
 Window = tuple[float, float, int]
 
 
-class Field(Protocol):
-    """A loss over two coordinates: all that the readings (minima, basins, …) ask of it."""
+class Evaluator(Protocol):
+    """A loss that can be evaluated at points of two coordinates."""
+
+    def at(self, points: Tensor, order: int = 0) -> Tensor:
+        """The jet at points (count, 2): (JET[order], count)."""
+        ...
+
+
+class Field(Evaluator, Protocol):
+    """A loss over two coordinates: all that the readings (minima, basins, …) ask of it.
+
+    None answers a question when nothing is known; the readings then measure, and never assume.
+    """
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two coordinates are called."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """The loss, the model and the number of samples, in a few words."""
+        ...
 
     @property
     def dtype(self) -> torch.dtype: ...
@@ -49,8 +71,70 @@ class Field(Protocol):
     @property
     def split(self) -> Split: ...
 
-    def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2): (JET[order], count)."""
+    @property
+    def convex(self) -> bool | None:
+        """Whether the loss is known to be convex in the two coordinates, by its structure."""
+        ...
+
+    @property
+    def smooth(self) -> bool | None:
+        """Whether the loss is differentiable everywhere."""
+        ...
+
+    @property
+    def flat(self) -> bool:
+        """Whether the loss is constant between jumps."""
+        ...
+
+    @property
+    def analytic(self) -> bool:
+        """Whether the loss is known to be analytic, so that it cannot be flat in one place and fall in another."""
+        ...
+
+    @property
+    def affine(self) -> bool:
+        """Whether the scores are affine in the coordinates."""
+        ...
+
+    @property
+    def curvature_by_formula(self) -> bool:
+        """Whether second derivatives are exact, and not differences of gradients."""
+        ...
+
+    @property
+    def order_in_one_pass(self) -> int:
+        """How far a jet over a grid goes at little more than the gradient's cost."""
+        ...
+
+    @property
+    def feature(self) -> Tensor | None:
+        """x, where the coordinates are (w, b) of one feature."""
+        ...
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """A natural length along each coordinate."""
+        ...
+
+    @property
+    def endless(self) -> bool:
+        """Whether the loss is known to fall for ever from every point."""
+        ...
+
+    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
+        """The jet over the grid a × b, (JET[order], len(a), len(b)), and the method that gave it."""
+        ...
+
+    def near(self, reach: float) -> Evaluator:
+        """The same loss, cheaper to evaluate while the first coordinate is at most `reach` in size."""
+        ...
+
+    def slopes(self, reach: float) -> Callable[[Tensor], Tensor]:
+        """The gradient as a function of points (count, 2), (2, count): the fastest for first coordinates in reach."""
+        ...
+
+    def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> Any:
+        """A lowest point (point, loss, flat) that needs no search, or None."""
         ...
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
@@ -104,7 +188,7 @@ class Plane:
         assert self.one_feature
         return self.first
 
-    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Self:
         """The same plane in another dtype or on another device; class indices stay whole numbers."""
         kind = dtype if self.targets.dtype.is_floating_point else None
         return replace(
@@ -173,7 +257,7 @@ def jet(
     values = values.sum(-1) if weights is None else values @ weights
     if order == 0:
         return values.unsqueeze(0)
-    if isinstance(loss, ZeroOne):  # its derivative is 0 wherever it exists: nothing but plateaus
+    if loss.flat:  # nothing but plateaus
         return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
     axes = 1 + loss.class_axis
     along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
@@ -253,8 +337,9 @@ class PenaltyAlong:
     def at(self, points: Tensor, order: int) -> Tensor:
         """The penalty's jet at points (count, 2)."""
         points = points.to(self.base)
-        if isinstance(self.penalty, L2):
+        if self.penalty.quadratic:
             return self.quadratic(points, order)
+        products = torch.stack([self.first**2, self.first * self.second, self.second**2], 1)
         result = points.new_zeros(JET[order], len(points))
         for some in blocks(len(points), max(1, self.base.numel()), self.base):
             theta = self.base + points[some, :1] * self.first + points[some, 1:] * self.second
@@ -262,15 +347,14 @@ class PenaltyAlong:
             if order:
                 slope = self.penalty.gradient(theta)
                 result[1, some], result[2, some] = slope @ self.first, slope @ self.second
-        if order == 2:
-            result[3:] = self.bend().unsqueeze(-1)
+            if order == 2:
+                result[3:, some] = (self.penalty.curvature(theta) @ products).mT
         return result
 
     def quadratic(self, points: Tensor, order: int) -> Tensor:
         # the squares are taken of θ itself, expanded in a and b about θ0: 6 sums over the weights, whatever the grid
         a, b = points.unbind(-1)
-        assert isinstance(self.penalty, L2)
-        c = self.penalty.factor * self.penalty.strength
+        c = float(self.penalty.curvature(torch.ones_like(self.base[:1]).double())) / 2 if len(self.base) else 0.0
         aa, ab, bb = self.first @ self.first, self.first @ self.second, self.second @ self.second
         at, bt = self.base @ self.first, self.base @ self.second
         numbers = [
@@ -281,12 +365,6 @@ class PenaltyAlong:
         ]
         return torch.stack(numbers[: JET[order]])
 
-    def bend(self) -> Tensor:
-        """The constant second derivatives (aa, ab, bb): of the quadratic part alone, since |θ| has none."""
-        factor = 2 * self.penalty.beta * self.penalty.strength if isinstance(self.penalty, ElasticNet) else 0.0
-        forms = torch.stack([self.first @ self.first, self.first @ self.second, self.second @ self.second])
-        return factor * forms
-
     @property
-    def convex(self) -> bool:
-        return isinstance(self.penalty, L1 | L2 | ElasticNet | MaxNorm)
+    def convex(self) -> bool | None:
+        return self.penalty.convex

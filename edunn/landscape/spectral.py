@@ -25,25 +25,27 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..activations import Sigmoid, Softmax, Tanh
-from ..losses import BinaryCrossEntropy, CrossEntropy, Logistic, Loss, SquaredError
+from .. import errors
+from ..losses import Loss
 from . import direct
-from .planes import JET, Field, Plane
+from .planes import JET, Evaluator, Field, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
 GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed
 
 
 def pole(loss: Loss) -> float | None:
-    """The distance of the nearest singularity from the real scores; None for a loss that is not analytic."""
-    if isinstance(loss, BinaryCrossEntropy | Logistic | CrossEntropy):
-        return math.pi
-    if isinstance(loss, SquaredError):
-        if isinstance(loss.through, Tanh):
-            return math.pi / 2
-        if isinstance(loss.through, Sigmoid | Softmax):
-            return math.pi
-    return None
+    """The distance of the nearest singularity from the real scores; None for a loss that has none, or is not analytic.
+
+    A polynomial has none: it is `exact` that knows it.
+    """
+    distance = loss.pole
+    if distance is not None and not distance > 0:
+        raise errors.ConfigError(
+            f"{type(loss).__name__}.pole is {distance}; it is a distance above 0, or None for a loss that is not "
+            f"analytic. The sigmoid's is math.pi."
+        )
+    return None if distance == math.inf else distance
 
 
 def fits(plane: Plane) -> bool:
@@ -73,8 +75,8 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None 
 
 def tolerance(plane: Plane) -> float:
     """What the interpolation aims at, relative to the largest loss."""
-    # (f − y)² has a double pole: its coefficients start n times as large
-    return TOLERANCE[plane.dtype] / (50 if isinstance(plane.loss, SquaredError) else 1)
+    # near a double pole, as (f − y)² has, the coefficients start n times as large
+    return TOLERANCE[plane.dtype] / (50 if plane.loss.pole_order else 1)
 
 
 def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
@@ -257,7 +259,8 @@ class Split:
             reach = torch.cat([ordered[:bulk:step], low[bulk - 1 : bulk], high[bulk - 1 : bulk]]).abs()
             n = nodes_needed(reach * half, distance, tolerance)
             m = nodes_needed(torch.tensor([widest * h]), distance, tolerance)
-            length = m * len(target_nodes(plane))
+            etas = target_nodes(plane)
+            length = bulk if etas is None else m * len(etas)
             compressed = length < bulk
             used = min(n, rows) * columns
             cost = used * min(length, bulk) + outliers * rows * columns + (0.1 * bulk * m**0.5 if compressed else 0)
@@ -280,21 +283,19 @@ def few(samples: int) -> list[int]:
     return [0, *sorted(count for count in powers if count <= samples // 2)]
 
 
-def is_affine(loss: Loss) -> bool:
-    """Whether the target enters the loss as ℓ(s, y) = ℓ(s, 0) + y·(ℓ(s, 1) − ℓ(s, 0)): cross-entropy does."""
-    return isinstance(loss, BinaryCrossEntropy)
+def target_nodes(plane: Plane) -> Tensor | None:
+    """Targets at which the loss is known for all: the distinct ones if few; three for a loss of degree 2 in them.
 
-
-def target_nodes(plane: Plane) -> Tensor:
-    """Targets at which the loss is known for all: the distinct ones if few, else three, since squares are of degree 2.
-
-    For an affine loss one is enough: a node takes the mean target of its samples.
+    For an affine loss one is enough: a node takes the mean target of its samples. None where the targets are many and
+    how they enter the loss is not known.
     """
-    if is_affine(plane.loss):
+    if plane.loss.affine:
         return plane.targets[:1]
     few = plane.targets[:64].unique()
     if len(few) <= 3 and bool(torch.isin(plane.targets, few).all()):
         return few
+    if plane.loss.target_degree != 2:
+        return None
     low, high = plane.targets.min(), plane.targets.max()
     return torch.stack([low, (low + high) / 2, high])
 
@@ -304,13 +305,14 @@ def compress(plane: Plane, count: int) -> Plane:
     x, y = plane.x, plane.targets
     middle, half = interval(x)
     etas = target_nodes(plane)
+    assert etas is not None
     # the measures: 1 and y for an affine loss, else one for each target node (Lagrange: 1 there and 0 at the others)
-    measures = torch.stack([torch.ones_like(y), y]) if is_affine(plane.loss) else lagrange(y, etas)
+    measures = torch.stack([torch.ones_like(y), y]) if plane.loss.affine else lagrange(y, etas)
     weights = moments((x - middle) / half, measures, count) @ coefficients(
         count, x
     )  # Σ_k (2 − δ)/n T_k(t_m) Σ_i T_k(x_i)
     t = middle + half * chebyshev_nodes(count, x)
-    if is_affine(plane.loss):
+    if plane.loss.affine:
         mass = torch.where(weights[0].abs() < 1e-30, 1e-30, weights[0])
         targets, weights = weights[1] / mass, mass
     else:
@@ -405,13 +407,6 @@ def sampled(field: Field, a: Tensor, b: Tensor) -> Tensor | None:
 # ---- the same condensation for single points -------------------------------------------------------------------------
 
 
-def as_bits(plane: Plane) -> Plane:
-    """Cross-entropy with labels ±1 as cross-entropy with labels 0 and 1: the same number, and affine in the target."""
-    if not isinstance(plane.loss, Logistic):
-        return plane
-    return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
-
-
 def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
     """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
     rest; None where that would not be far fewer than the samples."""
@@ -451,33 +446,17 @@ class Compressed:
 
     def __init__(self, plane: Plane, near: Plane, far: Plane | None, reach: float) -> None:
         self.plane, self.near, self.far, self.reach = plane, near, far, reach
-        self.names, self.split = plane.names, plane.split
 
     @classmethod
-    def of(cls, plane: Plane, reach: float) -> Plane | Compressed:
+    def of(cls, plane: Plane, reach: float) -> Evaluator:
         """The plane itself where there is nothing to gain."""
-        plan = condensation(plane, reach)
+        plan = None if target_nodes(plane) is None else condensation(plane, reach)
         if plan is None:
             return plane
         order, outliers, count = plan
         bulk = subset(plane, order[: plane.samples - outliers])
         far = subset(plane, order[plane.samples - outliers :]) if outliers else None
         return cls(plane, compress(bulk, count), far, reach)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.plane.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.plane.device
-
-    @property
-    def samples(self) -> int:
-        return self.plane.samples
-
-    def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Plane:
-        return self.plane.to(dtype, device)
 
     @torch.no_grad()
     def at(self, points: Tensor, order: int = 0) -> Tensor:

@@ -1,79 +1,164 @@
-"""The lecture's study: a problem, a loss and an activation, by name; and random data that fits the problem."""
+"""The lecture's study: a problem, a loss and an activation by name, on random data or on two columns of a file.
+
+first, second = study.studies(["mse", "bce"], problem="binary", activation="sigmoid")
+first.grid(w=(-20, 20, 512), b=(-20, 20, 512)).report()
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..activations import ACTIVATIONS
-from ..errors import ConfigError, DataError, nearest
-from ..losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    Hinge,
-    Huber,
-    Logistic,
-    Loss,
-    Perceptron,
-    SquaredError,
-    ZeroOne,
-)
+from .. import activations
+from .. import losses as loss_table
+from ..data import read_table
+from ..errors import ConfigError, DataError
+from ..losses import Loss, SquaredError
 from ..runtime.devices import generator
+from ..runtime.names import resolve
+from .build import grid
+from .surface import Surface
 
 PROBLEMS = ("linear", "binary")
-LOSSES = ("mse", "bce", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one", "absolute", "huber")
+LOSSES = (
+    "squared-error", "binary-cross-entropy", "logistic", "hinge", "squared-hinge", "perceptron", "zero-one",
+    "absolute-error", "huber",
+)  # fmt: skip
 THROUGH = ("identity", "sigmoid", "tanh")
 
-OWN = {"bce": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
+OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One feature x, its targets, and a loss, ready for a surface.
+
+    name : the loss as the caller calls it: mse, bce, …
+    activation : what the score goes through
+    targets : in the loss's own convention, which `labels` names: "0, 1", "-1, +1", "probabilities" or "real"
+    source : where the data is from, for a figure's title
+    """
+
+    problem: str
+    name: str
+    loss: Loss
+    activation: str
+    x: Tensor
+    targets: Tensor
+    labels: str
+    source: str
+
+    def grid(self, w: Any = None, b: Any = None, **options: Any) -> Surface:
+        """Returns the surface over (w, b): see `edunn.landscape.grid` for the windows and options."""
+        return grid(self.x, self.targets, self.loss, w, b, **options)
+
+    @property
+    def title(self) -> str:
+        """The loss and the data: `mse through sigmoid, 1000 random samples`."""
+        squared = isinstance(self.loss, SquaredError) and self.activation != "identity"
+        through = f" through {self.activation}" if squared else ""
+        return f"{self.name}{through}, {self.source}"
+
+
+def study(loss: str = "mse", x: Tensor | None = None, y: Tensor | None = None, **options: Any) -> Study:
+    """Returns the study of one loss: see `studies` for the options."""
+    return studies([loss], x, y, **options)[0]
+
+
+def studies(
+    losses: Sequence[str],
+    x: Tensor | None = None,
+    y: Tensor | None = None,
+    *,
+    problem: str | None = None,
+    activation: str | None = None,
+    half: bool = False,
+    samples: int = 1000,
+    seed: int = 0,
+    source: str | None = None,
+) -> tuple[Study, ...]:
+    """Returns the same data under one loss or several, in the order of their names.
+
+    Parameters
+    ----------
+    losses : names among `LOSSES`, or their synonyms: mse, bce, mae, …
+    x, y : (samples,); None draws random data that fit the problem
+    problem : "linear" or "binary"; None goes by the first loss, and for squared error by the labels
+    activation : of the first loss, and of squared error
+    half : squared error with the factor 1/2
+    samples, seed : of random data
+    source : the data's name in titles
+    """
+    names = [resolve(name, LOSSES, "loss") for name in losses]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{' and '.join(losses)} are the same loss; there is nothing to compare. Name another one.")
+    if half and "squared-error" not in names:
+        raise ConfigError(f"The factor 1/2 belongs to the squared error alone; {losses[0]} has none.")
+    problem = guess_problem(names[0], y) if problem is None else resolve(problem, PROBLEMS, "problem")
+    if x is None or y is None:
+        x, y = random_data(problem, samples, seed)
+        source = source or f"{samples} random samples"
+    found = []
+    for said, name in zip(losses, names, strict=True):
+        squared = name == "squared-error"
+        concerned = squared or name == names[0]
+        loss, used = make_loss(said, activation if concerned else None, problem, half and squared)
+        targets = targets_for(loss, used, y, problem)
+        found.append(
+            Study(problem, said, loss, used, x, targets.values, targets.convention, source or f"{len(x)} samples")
+        )
+    return tuple(found)
+
+
+def read_columns(path: str | Path, x: str = "x", y: str = "y") -> tuple[Tensor, Tensor]:
+    """Returns two columns of a CSV or npz file, each (samples,) in float64."""
+    samples = read_table(path, target=y, features=[x], task="real")
+    if samples.targets is None or len(samples) == 0:
+        raise DataError(f"{path} has no rows: a surface needs one or more.")
+    return samples.features[:, 0].double(), samples.targets.double()
+
+
+def guess_problem(loss: str, y: Tensor | None) -> str:
+    """Returns the problem of a loss: binary for a loss of labels, and for squared error on labels 0 and 1."""
+    if loss in ("absolute-error", "huber"):
+        return "linear"
+    if loss != "squared-error":
+        return "binary"
+    return "binary" if y is not None and bool(((y == 0) | (y == 1)).all()) else "linear"
 
 
 def make_loss(name: str, activation: str | None, problem: str, half: bool = False) -> tuple[Loss, str]:
-    """A loss by its lecture name, and the activation that it goes through.
+    """Returns a loss by its name, and the activation that the score goes through.
 
-    Squared error of a binary problem goes through a sigmoid if nothing else is said; cross-entropy holds its sigmoid
-    already; the losses for labels ±1 and the robust ones take the score as it is.
+    Squared error of a binary problem goes through a sigmoid by default. Cross-entropy holds its sigmoid already. The
+    losses for labels ±1 and the robust ones take the score itself.
     """
-    known("loss", name, LOSSES)
-    known("problem", problem, PROBLEMS)
+    said, name = name, resolve(name, LOSSES, "loss")
+    problem = resolve(problem, PROBLEMS, "problem")
     if activation is not None:
-        known("activation", activation, THROUGH)
-    if name == "mse":
+        activation = resolve(activation, THROUGH, "activation")
+    if name == "squared-error":
         chosen = activation or ("sigmoid" if problem == "binary" else "identity")
-        return SquaredError(half=half, through=ACTIVATIONS[chosen]()), chosen
-    if half:
-        raise ConfigError(f"Expected --half with the loss mse alone; got it with {name}.")
+        return SquaredError(half=half, through=activations.named(chosen)), chosen
     own = OWN.get(name, "identity")
     if activation not in (None, own):
         raise ConfigError(
-            f"Expected activation {own} for the loss {name}, which is defined on "
-            f"{'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}; got {activation}. "
-            f"Only mse takes others."
+            f"The loss {said} is defined on {'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}, "
+            f"activation {own}; it takes no {activation}. Only the squared error takes others."
         )
-    made: dict[str, Loss] = {
-        "bce": BinaryCrossEntropy(),
-        "logistic": Logistic(),
-        "hinge": Hinge(),
-        "squared-hinge": Hinge(power=2),
-        "perceptron": Perceptron(),
-        "zero-one": ZeroOne(),
-        "absolute": AbsoluteError(),
-        "huber": Huber(),
-    }
-    return made[name], own
-
-
-def known(what: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise ConfigError(f"Expected {what} {', '.join(names)}; got {name!r}. {nearest(name, names)}")
+    return loss_table.named(name), own
 
 
 def random_data(problem: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
-    """x standard normal; linear: y = 2x + 1 + ε with ε standard normal; binary: P(y = 1) = σ(2x − 1)."""
-    known("problem", problem, PROBLEMS)
+    """Returns x and y, (samples,): x standard normal; y = 2x + 1 + ε (linear), or P(y = 1) = σ(2x − 1) (binary)."""
+    problem = resolve(problem, PROBLEMS, "problem")
     if samples < 1:
-        raise ConfigError(f"Expected 1 sample or more; got {samples}.")
+        raise ConfigError(f"Random data needs 1 sample or more; got {samples}.")
     source = generator(seed)
     x = torch.randn(samples, dtype=torch.float64, generator=source)
     if problem == "linear":
@@ -83,16 +168,16 @@ def random_data(problem: str, samples: int, seed: int) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets as a loss takes them, and what was done to them."""
+    """Targets in a loss's convention, and the convention's name."""
 
     values: Tensor
     convention: str
 
 
 def targets_for(loss: Loss, activation: str, y: Tensor, problem: str) -> Targets:
-    """Labels of a binary problem in the loss's own convention: 0 and 1, or −1 and +1 (also for squared error on tanh).
+    """Returns the labels of a binary problem in the loss's convention: 0 and 1, or −1 and +1 (as for tanh).
 
-    Converted here, by an explicit formula, and reported: 2y − 1, or (y + 1)/2.
+    The conversion is explicit, 2y − 1 or (y + 1)/2, and reported.
     """
     if problem == "linear":
         return Targets(y, "real")
@@ -102,8 +187,8 @@ def targets_for(loss: Loss, activation: str, y: Tensor, problem: str) -> Targets
         if loss.labels == "signs" or bool(((y < 0) | (y > 1)).any()):
             odd = float(y[~((y == 0) | (y == 1))][0])
             raise DataError(
-                f"Expected labels 0 and 1, or -1 and 1, for a binary problem; got {odd:g}. "
-                f"For a real target use --problem linear."
+                f"A binary problem has labels 0 and 1, or -1 and 1; got {odd:g}. "
+                f"For a real target use the problem linear."
             )
         return Targets(y, "probabilities")  # cross-entropy and squared error take them
     if loss.labels == "signs" or activation == "tanh":

@@ -7,6 +7,13 @@ Some layers keep values from `forward` for their gradients (a dropout mask, the 
 always those of the last `forward`, on the same features.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from ..runtime import names
 from .batchnorm import BatchNorm
 from .chain import Chain
 from .dropout import Dropout
@@ -21,9 +28,15 @@ __all__ = [
     "Dropout",
     "Linear",
     "kaiming",
+    "named",
     "starting_scale",
     "with_ones",
     "xavier",
 ]
 
-LAYERS = {"linear": Linear, "dropout": Dropout, "batchnorm": BatchNorm, "chain": Chain}
+LAYERS: dict[str, type[nn.Module]] = {"linear": Linear, "dropout": Dropout, "batchnorm": BatchNorm, "chain": Chain}
+
+
+def named(name: str, *given: Any, **options: Any) -> nn.Module:
+    """Returns the layer of that name: `named("dense", 3, 2)` is `Linear(3, 2)`."""
+    return names.create(name, LAYERS, "layer", *given, **options)

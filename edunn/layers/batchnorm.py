@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..runtime.crew import Crew
+from ..runtime.reprs import ArgumentRepr
+from ..runtime.shared_batch import SharedBatch
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(ArgumentRepr, nn.Module):
     """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, for each feature separately.
 
     Training: μ = Σ_i x_i / n and σ² = Σ_i (x_i − μ)² / n of the batch, so each output depends on every sample in it.
@@ -36,7 +37,7 @@ class BatchNorm(nn.Module):
     ------
     scale, shift, running_mean, running_variance : (*runs, features); features : (*runs, samples, features)
 
-    Where several processes share a batch, `crew` sums over all its rows: μ and σ² are those of the whole batch, and
+    Where several processes share a batch, `shared` sums over all its rows: μ and σ² are those of the whole batch, and
     the result does not depend on the number of processes (torch: `nn.SyncBatchNorm`).
 
     As in torch, the running variance divides by n − 1 and the batch's own by n. A batch of one sample gives y = β and
@@ -61,7 +62,7 @@ class BatchNorm(nn.Module):
             raise errors.ConfigError(f"BatchNorm needs at least one feature; got {features}.")
         self.momentum = errors.check_number("momentum", momentum, 0, 1, open_ends="low")
         self.epsilon = errors.check_number("epsilon", epsilon, 0, open_ends="low")
-        self.crew: Crew | None = None
+        self.shared: SharedBatch | None = None
         start = torch.zeros(*runs, features, dtype=dtype, device=device)
         self.scale = nn.Parameter(torch.ones_like(start))
         self.shift = nn.Parameter(start)
@@ -86,12 +87,12 @@ class BatchNorm(nn.Module):
 
     def samples(self, features: Tensor) -> int:
         """Returns n, the number of samples of the whole batch."""
-        return features.shape[-2] if self.crew is None else self.crew.size
+        return features.shape[-2] if self.shared is None else self.shared.size
 
     def over_batch(self, values: Tensor) -> Tensor:
         """Sums over the samples of the whole batch, (*runs, 1, features)."""
         total = values.sum(-2, keepdim=True)
-        return total if self.crew is None else self.crew.total(total)
+        return total if self.shared is None else self.shared.total(total)
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor, samples: int) -> None:
@@ -128,6 +129,3 @@ class BatchNorm(nn.Module):
             raise errors.ShapeError(
                 f"BatchNorm({width}) takes features of shape (samples, {width}); got {errors.shape(features)}."
             )
-
-    def extra_repr(self) -> str:
-        return f"{self.scale.shape[-1]}, momentum={self.momentum}, epsilon={self.epsilon}"

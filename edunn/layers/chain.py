@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
+from ..runtime.reprs import ArgumentRepr
 
 
-class Chain(nn.Sequential):
+class Chain(ArgumentRepr, nn.Sequential):
     """y = f_K(… f_2(f_1(x))): the output of each layer is the input of the next.
 
     Downwards, with x_k the input of layer k and u_K = ∂L/∂y:  u_{k−1} = f_k.input_gradient(x_k, u_k),  and the

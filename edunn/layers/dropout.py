@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from .. import errors
-from ..runtime.crew import Crew
 from ..runtime.devices import generator
+from ..runtime.reprs import ArgumentRepr
+from ..runtime.shared_batch import SharedBatch
 
 
-class Dropout(nn.Module):
+class Dropout(ArgumentRepr, nn.Module):
     """Training: y = x · m, with m = 0 with probability p and 1/(1 − p) otherwise. Evaluation: y = x.
 
     ∂L/∂x = u · m, with the mask of the last forward: a new mask would give the gradient of another function.
@@ -36,7 +37,7 @@ class Dropout(nn.Module):
         self.seed = seed
         self.draws = 0
         self.held = False
-        self.crew: Crew | None = None
+        self.shared: SharedBatch | None = None
         self.mask: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -58,11 +59,11 @@ class Dropout(nn.Module):
         Processes that share a batch each draw the mask of the whole batch and take their own rows.
         """
         shape, source = list(features.shape), generator(self.seed, self.draws)
-        if self.crew is None:
+        if self.shared is None:
             random = torch.rand(shape, generator=source)
         else:
-            shape[-2] = self.crew.size
-            random = torch.rand(shape, generator=source)[..., self.crew.rows, :]
+            shape[-2] = self.shared.size
+            random = torch.rand(shape, generator=source)[..., self.shared.rows, :]
         self.draws += 1
         return ((random >= self.p) / (1 - self.p)).to(features)
 
@@ -80,6 +81,3 @@ class Dropout(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         self.draws = int(state)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

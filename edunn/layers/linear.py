@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .. import errors
 from ..runtime.devices import generator
+from ..runtime.reprs import ArgumentRepr
 
 
-class Linear(nn.Module):
+class Linear(ArgumentRepr, nn.Module):
     """s = x Wᵀ + b.
 
     ∂L/∂W = Uᵀ x,  ∂L/∂b = Σ_i u_i,  ∂L/∂x = U W, with U = ∂L/∂s of shape (samples, outputs)
@@ -87,10 +88,6 @@ class Linear(nn.Module):
                 f"features are {features.dtype} and the weights {self.weight.dtype}. "
                 f"Convert with features.to(model.weight.dtype), or make the model with dtype={features.dtype}."
             )
-
-    def extra_repr(self) -> str:
-        outputs, features = self.weight.shape[-2:]
-        return f"features={features}, outputs={outputs}, bias={self.bias is not None}"
 
 
 def with_ones(features: Tensor) -> Tensor:

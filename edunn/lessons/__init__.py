@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from ..errors import ConfigError, nearest
+from ..runtime import names
 from .engine import Lesson, Row, Table
 from .steps import Step, steps
 
@@ -33,11 +33,9 @@ def lessons() -> dict[str, Lesson]:
 
 
 def get(name: str) -> Lesson:
-    """A lesson by its name."""
+    """Returns the lesson of that name."""
     known = lessons()
-    if name not in known:
-        raise ConfigError(f"Expected a lesson; got {name!r}. {nearest(name, known)} See edunn lesson --list.")
-    return known[name]
+    return known[names.resolve(name, known, "lesson")]
 
 
 def rows() -> list[Row]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .. import results
 from ..errors import ConfigError
 
 VERDICTS = ("holds", "wrong", "derived")
@@ -142,32 +143,19 @@ class Table:
     caption: str = ""
     widest: int | None = None
 
-    def text(self) -> str:
-        cells = [list(self.columns), *([self.cut(shown(cell)) for cell in row] for row in self.rows)]
-        widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
-        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-        return "\n".join([self.title, *lines, *([self.caption] if self.caption else [])])
+    def shown(self, widest: int | None = None, missing: str = "–") -> results.Table:
+        """The table as it prints, every number with all of its digits."""
+        rows = [[missing if cell is None else cut(shown(cell), widest) for cell in row] for row in self.rows]
+        return results.Table(self.columns, rows, self.caption, self.title)
 
-    def cut(self, cell: str) -> str:
-        return cell if self.widest is None or len(cell) <= self.widest else f"{cell[: self.widest - 1]}…"
+    def text(self) -> str:
+        return self.shown(self.widest).text(most=None)
 
     def markdown(self) -> str:
-        def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-        body = [line([shown(cell) for cell in row]) for row in self.rows]
-        head = [f"**{self.title}**", "", line(list(self.columns)), line(["---:"] * len(self.columns))]
-        return "\n".join([*head, *body, *(["", self.caption] if self.caption else [])])
+        return self.shown().markdown()
 
     def csv(self) -> str:
-        import csv
-        import io
-
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([["" if cell is None else shown(cell) for cell in row] for row in self.rows])
-        return buffer.getvalue().rstrip("\n")
+        return self.shown(missing="").csv().rstrip("\n")
 
     def written(self, form: str) -> str:
         forms = {"text": self.text, "markdown": self.markdown, "csv": self.csv}
@@ -210,6 +198,10 @@ class Lesson:
         for name, draw in self.figures.items():
             made: Any = draw()
             yield save(made[0] if isinstance(made, tuple) else made, folder / f"{name}.png")
+
+
+def cut(text: str, widest: int | None) -> str:
+    return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
 
 
 def verdicts(rows: Sequence[Row], widest: int | None = None) -> Table:

@@ -13,7 +13,7 @@ from ..data import digits
 from ..data.samples import Samples, split
 from ..data.shape_images import shapes
 from ..descent import Descent, descend
-from ..descent.stack import together, vary
+from ..descent.stack import train_together, vary
 from ..features.colour import hue_histogram
 from ..features.hog import hog
 from ..features.standardise import Standardise
@@ -102,7 +102,7 @@ def by_line(name: str, kind: str) -> Result:
     width, classes = train.features.shape[1], int(train.targets.max()) + 1
     learnt, held = scaled(name, *split(train, 0.25))
     base = Descent(make(width, classes), loss, learnt, RATES[0], BATCH, epochs=EPOCHS, validation=held, evaluate=0)
-    histories = together([vary(base, rate=rate) for rate in RATES])  # all rates at once
+    histories = train_together([vary(base, rate=rate) for rate in RATES])  # all rates at once
     shares = [history.last("validation_accuracy") or 0.0 for history in histories]
     best = max(range(len(RATES)), key=lambda i: shares[i])
     known, unseen = scaled(name, train, test)

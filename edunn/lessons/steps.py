@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from ..descent import Descent, add_penalty, constrain
 from ..errors import ConfigError
 from ..layers import BatchNorm, Dropout
 from ..losses import Loss
+from ..models import Model
 from ..penalties import Penalty
 from ..updates import GradientDescent, Rule
 from .engine import Table
@@ -36,7 +36,7 @@ class Step:
 
 
 def steps(
-    model: Any,
+    model: Model,
     loss: Loss,
     samples: Samples,
     rate: float,

@@ -1,5 +1,11 @@
 """Losses: one value and one hand-derived derivative per sample. `LOSSES` maps a config's name to its class."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .. import activations
+from ..runtime import names
 from .base import Loss as Loss
 from .binary import BinaryCrossEntropy, Hinge, Logistic, Perceptron, ZeroOne
 from .multiclass import CrossEntropy, MulticlassHinge, OneVsAllHinge
@@ -19,6 +25,14 @@ LOSSES: dict[str, type[Loss]] = {
     "one-vs-all-hinge": OneVsAllHinge,
 }
 
+
+def named(name: str, **options: Any) -> Loss:
+    """Returns the loss of that name: `named("mse", half=True)`; `through` may be an activation's name as well."""
+    if isinstance(through := options.get("through"), str):
+        options["through"] = activations.named(through)
+    return names.create(name, LOSSES, "loss", **options)
+
+
 __all__ = [
     "LOSSES",
     "AbsoluteError",
@@ -33,4 +47,5 @@ __all__ = [
     "Perceptron",
     "SquaredError",
     "ZeroOne",
+    "named",
 ]

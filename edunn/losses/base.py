@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .. import errors
+from .. import differences, errors
+from ..runtime.reprs import ArgumentRepr
 
 
-class Loss(nn.Module):
+class Loss(ArgumentRepr, nn.Module):
     """A function of scores and targets, with its derivatives in the scores by hand.
 
     Shapes
@@ -19,14 +20,27 @@ class Loss(nn.Module):
     `pointwise` : (*lead, samples); `pointwise_gradient` : the scores' shape
 
     `lead` is nothing, or the runs of a stack, or the axes of a grid: only the sample axis is reduced.
-    A subclass writes the formulas for one sample (`pointwise…`) and its targets' domain (`check_domain`).
+    A subclass writes the formulas for one sample (`pointwise` and `pointwise_gradient`). `pointwise_curvature` and the
+    targets' domain (`check_domain`) are welcome, and so are the attributes below: what the loss is, for every target
+    that it takes. Where an attribute is None the loss has not said, and the answer is measured, never assumed.
     """
 
     class_axis: bool = False  # whether the last axis of the scores is classes: one sample has a score for each
     labels: str = "real"  # what targets are: "real", "bits" {0, 1}, "signs" {-1, +1} or "classes" (indices, or rows)
-    convex: bool = True  # as a function of the scores
-    smooth: bool = True  # differentiable at every score
-    curvature_bound: float | None = None  # the largest second derivative in the scores, where there is one
+    convex: bool | None = None  # as a function of the scores
+    smooth: bool | None = None  # differentiable at every score
+    flat: bool = False  # constant between jumps: the derivative is 0 wherever it exists
+    curvature_bound: float | None = None  # the largest second derivative between kinks; 0 for straight pieces
+    # Analytic losses: the distance from the real scores to the nearest singularity (π for σ and log(1 + e^z)), and the
+    # order of that pole, 0 for a logarithm. None: the loss has kinks, or no one has said
+    pole: float | None = None
+    pole_order: int = 2
+    target_degree: int | None = None  # the degree of ℓ as a polynomial in the target, for a fixed score
+    unreachable: tuple[float, float] | None = None  # targets towards which ℓ falls for ever as s → −∞ and s → +∞
+    soft_labels: bool = False  # targets may lie between the labels: probabilities, or distributions over classes
+    # The polynomial that ℓ is between its kinks, where `landscape.exact` knows a shortcut: "square", factor·(s − y)²;
+    # "shortfall", max(0, Δ − y s)^power; "residual", straight beyond `delta` from the target
+    form: str | None = None
 
     def forward(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
         """The mean loss over the samples, of shape `lead`.
@@ -58,14 +72,44 @@ class Loss(nn.Module):
         """The second derivative of each sample's loss in its own scores. Unchecked.
 
         Of the scores' shape; with a class axis the matrix (…, classes, classes). 0 where a loss is linear, and at
-        kinks the value on the side that `pointwise_gradient` takes.
+        kinks the value on the side that `pointwise_gradient` takes. A loss without a formula for it gets five-point
+        differences of its gradient: about eleven digits in float64, and nothing of use within 2h of a kink.
         """
-        raise errors.GradientError(f"{type(self).__name__} has no second derivative.")
+        if not self.class_axis:
+            return self.difference(scores, targets, torch.ones_like(scores))
+        units = torch.eye(scores.shape[-1], dtype=scores.dtype, device=scores.device)
+        columns = [self.difference(scores, targets, unit.expand_as(scores)) for unit in units]
+        return torch.stack(columns, -1)
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         """Each sample's second derivative times a direction in its scores: H v, of the scores' shape. Unchecked."""
+        if self.class_axis and not self.has_curvature:
+            # along a direction whose largest entry is 1, so that the step stays a step in the scores
+            size = direction.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(direction.dtype).tiny)
+            return size * self.difference(scores, targets, direction / size)
         curvature = self.pointwise_curvature(scores, targets)
         return (curvature @ direction.unsqueeze(-1)).squeeze(-1) if self.class_axis else curvature * direction
+
+    def difference(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        """d/dt of the gradient at s + t·direction, t = 0, by five points h apart: an error of order h⁴ and ε/h."""
+        step = torch.finfo(scores.dtype).eps ** 0.2  # where both are about the same
+        return differences.derivative(
+            lambda t: self.pointwise_gradient(scores + t * direction, targets), torch.zeros_like(scores), step
+        )
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether `pointwise_curvature` is a formula of the loss's own."""
+        return type(self).pointwise_curvature is not Loss.pointwise_curvature
+
+    @property
+    def affine(self) -> bool:
+        """Whether ℓ(s, y) = ℓ(s, 0) + y·(ℓ(s, 1) − ℓ(s, 0)): a mean of targets then does for many of them."""
+        return self.target_degree == 1
+
+    def kink(self, targets: Tensor) -> Tensor | None:
+        """The score at which each sample's loss has its one kink, of the targets' shape; None for none, or unknown."""
+        return None
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
         """Refuses wrong shapes, dtypes and labels with a sentence."""

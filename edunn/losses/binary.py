@@ -5,6 +5,8 @@ The losses for labels ±1 are functions of the margin m = y·s, which is positiv
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -37,7 +39,13 @@ class BinaryCrossEntropy(Loss):
     """
 
     labels = "bits"
+    convex = True
+    smooth = True
     curvature_bound = 0.25
+    pole, pole_order = math.pi, 0
+    target_degree = 1
+    unreachable = (0.0, 1.0)
+    soft_labels = True
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         # equals softplus(s) − y s with softplus(s) = max(s, 0) + log(1 + e^−|s|): no exponential exceeds 1, and
@@ -67,7 +75,11 @@ class Logistic(Loss):
     """
 
     labels = "signs"
+    convex = True
+    smooth = True
     curvature_bound = 0.25
+    pole, pole_order = math.pi, 0
+    unreachable = (-1.0, 1.0)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return softplus(-targets * scores)
@@ -100,6 +112,8 @@ class Hinge(Loss):
     """
 
     labels = "signs"
+    convex = True
+    form: str | None = "shortfall"
 
     def __init__(self, margin: float = 1.0, power: int = 1) -> None:
         super().__init__()
@@ -107,7 +121,7 @@ class Hinge(Loss):
         self.margin = margin
         self.power = power
         self.smooth = power == 2
-        self.curvature_bound = 2.0 if power == 2 else None
+        self.curvature_bound = 2.0 if power == 2 else 0.0
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         shortfall = self.shortfall(scores, targets)
@@ -127,6 +141,9 @@ class Hinge(Loss):
     def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Δ − y s: by how much the margin is missed."""
         return self.margin - targets * scores
+
+    def kink(self, targets: Tensor) -> Tensor | None:
+        return self.margin * targets if self.power == 1 else None
 
     def satisfied(self, shortfall: Tensor) -> Tensor:
         """Where Δ − y s ≤ 0. Being exactly at the margin costs nothing, so nothing pulls."""
@@ -165,15 +182,29 @@ class ZeroOne(Loss):
     labels = "signs"
     convex = False
     smooth = False
+    flat = True
+    form = "shortfall"
+    power = 0
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return (~(targets * scores > 0)).to(scores.dtype)  # y s ≤ 0, and a score that is nan is no right answer
+        # y s ≤ 0, and a score that is nan is no right answer
+        return (~self.satisfied(self.shortfall(scores, targets))).to(scores.dtype)
+
+    def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """−y s: the shortfall of a hinge with margin 0."""
+        return -targets * scores
+
+    def satisfied(self, shortfall: Tensor) -> Tensor:
+        return shortfall < 0
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         raise errors.GradientError(
             "The zero-one loss has no useful gradient: it is 0 wherever it exists and undefined at a score of 0, so "
             "descent would never move. Minimise Logistic, Hinge or Perceptron, and report this one as the error rate."
         )
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        raise errors.GradientError("ZeroOne has no second derivative: it jumps at a score of 0.")
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         errors.check_labels(targets, (-1.0, 1.0), TO_SIGNS)

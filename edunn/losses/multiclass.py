@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,10 @@ class CrossEntropy(Loss):
 
     class_axis = True
     labels = "classes"
+    soft_labels = True
+    convex = True
+    smooth = True
+    pole, pole_order = math.pi, 0  # Σ_j e^{s_j} has no zero while the imaginary parts differ by less than π
     curvature_bound = 0.5  # the largest eigenvalue of diag(p) − p pᵀ is at most ½
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -92,6 +98,7 @@ class MulticlassHinge(Loss):
 
     class_axis = True
     labels = "classes"
+    convex = True
 
     def __init__(self, margin: float = 1.0, power: int = 1, include_true: bool = False, over: str = "sum") -> None:
         super().__init__()
@@ -185,6 +192,7 @@ class OneVsAllHinge(Hinge):
 
     class_axis = True
     labels = "classes"
+    form = None  # a sum over classes: the shortcuts of one score do not serve
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return super().pointwise(scores, self.signs(scores, targets)).sum(-1)
@@ -198,6 +206,9 @@ class OneVsAllHinge(Hinge):
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         return super().pointwise_curvature(scores, self.signs(scores, targets)) * direction
+
+    def kink(self, targets: Tensor) -> Tensor | None:
+        return None
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:

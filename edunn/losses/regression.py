@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..activations import Activation, Identity, Softmax
+from ..activations import Activation, Identity
 from .base import Loss, as_rows
 
 
@@ -28,17 +28,22 @@ class SquaredError(Loss):
     (half=True), `mean_squared_error` (half=False). See Bishop, Pattern Recognition and Machine Learning, §1.1, §4.1.3.
     """
 
+    target_degree = 2
+
     def __init__(self, half: bool = False, through: Activation | None = None, classes: bool = False) -> None:
         super().__init__()
         self.factor = 0.5 if half else 1.0
         self.through = Identity() if through is None else through
         self.class_axis = classes
         self.labels = "classes" if classes else "real"
-        linear = isinstance(self.through, Identity)
-        if isinstance(self.through, Softmax) and not classes:
+        if not (self.through.elementwise or classes):
             raise errors.ConfigError("SquaredError through a softmax needs a class axis: pass classes=True.")
-        self.convex = linear
-        self.smooth = not self.through.kinks
+        linear = self.through.linear
+        self.form = "square" if linear else None
+        self.convex = linear  # with f curved, or bent, some target makes it concave somewhere
+        self.smooth = self.through.smooth
+        self.pole = self.through.pole
+        self.unreachable = None if classes else self.through.bounds
         self.curvature_bound = 2.0 * self.factor if linear else None
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -53,7 +58,7 @@ class SquaredError(Loss):
         residual = self.residual(scores, targets)
         first = self.through.derivative(scores)
         second = self.through.second_derivative(scores)
-        if isinstance(self.through, Softmax):  # Jᵀ J + Σ_j (p_j − y_j) ∇²p_j
+        if not self.through.elementwise:  # Jᵀ J + Σ_j (p_j − y_j) ∇²p_j
             bend = (residual[..., None, None] * second).sum(-3)
             return 2 * self.factor * (first.mT @ first + bend)
         curvature = 2 * self.factor * (first**2 + residual * second)
@@ -79,7 +84,11 @@ class AbsoluteError(Loss):
     Statistical Learning, §10.6.
     """
 
+    convex = True
     smooth = False
+    curvature_bound = 0.0
+    form = "residual"
+    delta = 0.0  # Huber's, taken to its limit
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return (scores - targets).abs()
@@ -89,6 +98,9 @@ class AbsoluteError(Loss):
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         return torch.zeros_like(scores)
+
+    def kink(self, targets: Tensor) -> Tensor | None:
+        return targets
 
 
 class Huber(Loss):
@@ -107,7 +119,10 @@ class Huber(Loss):
     Elements of Statistical Learning, §10.6.
     """
 
+    convex = True
+    smooth = True
     curvature_bound = 1.0
+    form = "residual"
 
     def __init__(self, delta: float = 1.0) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """What the machine does for the mathematics: devices, processes, threads, files, and features that stay in files.
 
 `devices` (names, dtypes, seeds), `processes` (several processes under torchrun), `threads`, `rows` and `prefetch`
-(features that are read when they are asked for), `files`. Each loads on first use.
+(features that are read when they are asked for), `files`; `names` and `options` (words and values of a user, checked).
+Each loads on first use.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-MODULES = ("broadcasting", "crew", "devices", "files", "prefetch", "processes", "rows", "threads")
+MODULES = (
+    "broadcasting", "devices", "files", "names", "options", "prefetch", "processes", "reprs", "rows", "shared_batch",
+    "threads",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

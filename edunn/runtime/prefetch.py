@@ -38,7 +38,7 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
 
     Parameters
     ----------
-    indices : (samples,) int64 for each batch, the first of them the largest
+    indices : (samples,) int64 for each batch
     ahead : fetch in the background; not where all of it is one block, or is on a device already
     """
     place = rows.parts[0].device
@@ -49,12 +49,12 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
         ahead = ahead and len(groups) > 1
         fetch = Fetch(rows, groups, ahead)
         with closing(in_background(fetch, len(groups), AHEAD if ahead else 0)) as found:
-            yield from gathered(rows, [len(index) for index in groups[0]] if groups else [], found)
+            yield from gathered(rows, [largest(indices)] * len(groups[0]) if groups else [], found)
     elif rows.resident or not ahead:
         for index in indices:
             yield rows.index_select(0, index)
     else:
-        with closing(pinned(rows, groups)) as blocks:
+        with closing(pinned(rows, groups, largest(indices))) as blocks:
             yield from on_device(rows, blocks)
 
 
@@ -87,7 +87,7 @@ def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
     """The indices of each block."""
     if not indices:
         return []
-    per_batch = len(indices[0]) * rows.shape[1:].numel() * rows.dtype.itemsize
+    per_batch = largest(indices) * rows.shape[1:].numel() * rows.dtype.itemsize
     size = max(1, BLOCK // max(1, per_batch))
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
@@ -140,10 +140,15 @@ def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iter
         yield from rows.batches(where, memory, scratch)
 
 
-def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]]) -> Generator[list[Tensor], None, None]:
+def largest(indices: Sequence[Tensor]) -> int:
+    """The samples of the largest batch."""
+    return max((len(index) for index in indices), default=0)
+
+
+def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]], most: int) -> Generator[list[Tensor], None, None]:
     """Block after block of batches as they lie in the files, in pinned memory that is filled again after the next."""
     part = rows.parts[0]
-    shapes = [(len(index), *part.shape[1:]) for index in groups[0]] if groups else []
+    shapes = [(most, *part.shape[1:]) for _ in groups[0]] if groups else []
     memory = [[torch.empty(shape, dtype=part.dtype, pin_memory=True) for shape in shapes] for _ in range(PINNED)]
 
     def fill(number: int) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""One command on several processes, started by torchrun: who is who, and what they say to one another.
+"""One command on several processes, started by torchrun: their ranks, and what they exchange.
 
     torchrun --standalone --nproc-per-node 4 -m edunn train configs/digits_softmax.toml
 
@@ -7,12 +7,12 @@ and data. A batch is shared out by rows, and gradients are summed before the upd
 same step and holds the same weights; a surface is shared out by its grid's rows, a sweep by its runs. Rank 0 alone
 writes and prints. Messages go over gloo between CPUs and over NCCL between CUDA devices.
 
-    ranks = edunn.runtime.processes.ranks()               # Alone() without torchrun
-    edunn.descend(model, loss, samples, rate=0.1, crew=ranks.crew)
+    ranks = edunn.runtime.processes.ranks()               # OneProcess() without torchrun
+    edunn.descend(model, loss, samples, rate=0.1, loop=edunn.experiment.share(ranks))
 
-Two rules keep processes that cannot see one another in step. Every one of them comes to the same exchanges in the same
-order. And what may go wrong on one of them alone, such as reading a file, ends in an exchange that tells the others
-(`each`, `lead`), so that all of them end with the same sentence.
+Two rules keep the processes in step. All of them make the same exchanges in the same order. And what may fail on one of
+them alone, such as reading a file, ends in an exchange that tells the others (`each`, `lead`), so that all of them end
+with the same sentence.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError, EdunnError, LostError
-from .crew import Crew
 from .threads import Split, whole
 
 if TYPE_CHECKING:
@@ -74,11 +73,10 @@ class Place:
         return cls(**numbers)
 
 
-class Alone:
-    """One process: what it does, it does, and there is nobody to tell."""
+class OneProcess:
+    """Used with a single process: every exchange does nothing."""
 
     place = Place()
-    crew: Crew | None = None  # for a loop
     split: Split = staticmethod(whole)  # for a surface
 
     @property
@@ -94,13 +92,16 @@ class Alone:
         """What rank 0 alone gets from calling it: its result, or its error, is everyone's."""
         return function()
 
-    def collected(self, function: Callable[[], T]) -> list[T]:
+    def collect(self, function: Callable[[], T]) -> list[T]:
         """What each process gets from calling it, in the order of the ranks: for rank 0, the others get nothing."""
         return [function()]
 
 
-class Ranks(Alone):
-    """Several processes, seen from one of them. For a loop it is the crew; see `crew.Crew` for what that can do."""
+class Processes(OneProcess):
+    """Several processes, seen from one of them.
+
+    `size`, `rows` and `share` are of the batch that `begin_batch` was given last; see `shared_batch.SharedBatch`.
+    """
 
     def __init__(self, place: Place) -> None:
         """Finds the store of words that all processes can read: MASTER_ADDR and MASTER_PORT say where."""
@@ -109,10 +110,10 @@ class Ranks(Alone):
         from torch.distributed.rendezvous import rendezvous
 
         self.place, self.dist = place, dist
-        self.crew, self.split = self, self.split_up
+        self.split = self.split_up
         self.size, self.rows = 0, slice(0, 0)
-        self.working = False  # between two exchanges, where nobody listens for an error of another
-        self.called = False  # an interrupt came
+        self.working = False  # between two exchanges, where no process listens for an error of another
+        self.interrupted = False  # this process was
         self.stopping = False  # and all processes know
         self.buffer: Tensor | None = None
         self.limit = seconds_of(os.environ.get("EDUNN_TIMEOUT"))
@@ -158,21 +159,25 @@ class Ranks(Alone):
         except RuntimeError as error:
             raise self.lost(error) from error
 
-    # ---- the crew of a loop ------------------------------------------------------------------------------------------
+    # ---- a loop ------------------------------------------------------------------------------------------------------
 
     @property
     def share(self) -> float:
+        """The part of the whole batch that this process has: the weight of its mean in the mean of all."""
         return (self.rows.stop - self.rows.start) / self.size
 
     def part(self, samples: int) -> slice:
+        """Which of so many samples this process has: the slices of all processes follow one another."""
         each, over = divmod(samples, self.place.world)
         start = self.place.rank * each + min(self.place.rank, over)
         return slice(start, start + each + (self.place.rank < over))
 
-    def meet(self, samples: int) -> None:
+    def begin_batch(self, samples: int) -> None:
+        """From now on the batch is one of so many samples."""
         self.size, self.rows = samples, self.part(samples)
 
     def total(self, values: Tensor) -> Tensor:
+        """Sums over the processes, into `values`: the same bits in each of them."""
         self.working = True
         try:
             self.dist.all_reduce(values, group=self.quick[values.device.type])
@@ -186,6 +191,7 @@ class Ranks(Alone):
         return values
 
     def reduce(self, value: Tensor, gradients: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sums the objective and the gradients over the processes, as one flat buffer."""
         parts = [*gradients.values(), value]
         count = sum(part.numel() for part in parts)
         known = None if self.buffer is None else (len(self.buffer), self.buffer.dtype, self.buffer.device)
@@ -197,42 +203,47 @@ class Ranks(Alone):
             view = self.buffer[start : start + part.numel()].view(part.shape)
             views.append(view.copy_(part))
             start += part.numel()
-        self.buffer[-1] = float(self.called)  # an interrupt travels with the gradients: no process stops by itself
+        self.buffer[-1] = float(self.interrupted)  # an interrupt travels with the gradients: no process stops by itself
         self.total(self.buffer)
-        if self.buffer.device.type == "cpu" and self.buffer[-1] > 0:  # a GPU would have to be waited for: see `heed`
+        # a GPU would have to be waited for: there `check_interrupt` raises, after the epoch
+        if self.buffer.device.type == "cpu" and self.buffer[-1] > 0:
             raise KeyboardInterrupt
         return views[-1].clone(), dict(zip(gradients, views[:-1], strict=True))
 
-    def gathered(self, own: Tensor, samples: int) -> Tensor:
+    def gather(self, own: Tensor, samples: int) -> Tensor:
+        """Puts together, along axis 0, what every process has of `samples` rows."""
         result = own.new_zeros(samples, *own.shape[1:])
         result[self.part(samples)] = own
         return self.total(result)  # the others add zeros: the bits stay
 
-    def agreed(self, numbers: Sequence[float]) -> list[float]:
+    def agree(self, numbers: Sequence[float]) -> list[float]:
+        """Returns the numbers of rank 0, so that no decision differs in its last bit."""
         import torch
 
         mine = numbers if self.leads else [0.0] * len(numbers)
-        *values, called = self.total(torch.tensor([*mine, float(self.called)], dtype=torch.float64)).tolist()
-        self.stopping = called > 0
+        *values, interrupted = self.total(torch.tensor([*mine, float(self.interrupted)], dtype=torch.float64)).tolist()
+        self.stopping = interrupted > 0
         return values
 
-    def heed(self) -> None:
+    def check_interrupt(self) -> None:
+        """Raises KeyboardInterrupt in all processes if any of them was interrupted; else in none."""
         if self.stopping:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def watch(self) -> Iterator[None]:
+    def delay_interrupts(self) -> Iterator[None]:
+        """While a loop runs: an interrupt waits for a place where all processes can end together."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = signal.getsignal(signal.SIGINT)
-        self.called = self.stopping = False
+        self.interrupted = self.stopping = False
 
-        def call(number: int, frame: FrameType | None) -> None:
-            self.called = True
+        def note(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
             signal.signal(signal.SIGINT, before)  # a second one ends this process at once
 
-        signal.signal(signal.SIGINT, call)
+        signal.signal(signal.SIGINT, note)
         try:
             yield
         finally:
@@ -253,7 +264,7 @@ class Ranks(Alone):
         result.narrow(axis, mine.start, mine.stop - mine.start).copy_(own)
         return self.total(result)
 
-    def collected(self, function: Callable[[], T]) -> list[T]:
+    def collect(self, function: Callable[[], T]) -> list[T]:
         own = self.each(function)
         found: list[Any] | None = [None] * self.place.world if self.leads else None
         try:
@@ -262,15 +273,15 @@ class Ranks(Alone):
             raise self.lost(error) from error
         return found or []
 
-    # ---- one word for all --------------------------------------------------------------------------------------------
+    # ---- errors that all share ---------------------------------------------------------------------------------------
 
     def each(self, function: Callable[[], T]) -> T:
         self.working = False
         try:
             result = function()
         except (EdunnError, MemoryError) as error:
-            raise self.told(error) from None
-        self.compare(None)
+            raise self.share_error(error) from None
+        self.compare_errors(None)
         return result
 
     def lead(self, function: Callable[[], T]) -> T:
@@ -280,8 +291,8 @@ class Ranks(Alone):
             try:
                 box = [function()]
             except (EdunnError, MemoryError) as error:
-                raise self.told(error) from None
-        self.compare(None)
+                raise self.share_error(error) from None
+        self.compare_errors(None)
         try:
             self.dist.broadcast_object_list(box, 0, group=self.patient)
         except RuntimeError as error:
@@ -289,31 +300,29 @@ class Ranks(Alone):
         result: T = box[0]
         return result
 
-    def told(self, error: EdunnError | MemoryError) -> EdunnError:
-        """The error that all processes end with, once they know: they come to the same exchange, by this way or not."""
-        if isinstance(error, Told | LostError | AtWork):
+    def share_error(self, error: EdunnError | MemoryError) -> EdunnError:
+        """Tells all processes of an error of this one, and returns the error that all of them end with."""
+        if isinstance(error, SharedError | LostError | LocalError):
             return error
-        text = (
-            str(error) if isinstance(error, EdunnError) else "Expected room in memory for this; there was too little."
-        )
+        text = str(error) if isinstance(error, EdunnError) else "Out of memory."
         if self.working:  # the others are inside a loop and cannot listen: they will lose this process
-            return AtWork(f"rank {self.place.rank}: {text}")
+            return LocalError(f"rank {self.place.rank}: {text}")
         try:
-            self.compare(text)
-        except (Told, LostError) as known:
+            self.compare_errors(text)
+        except (SharedError, LostError) as known:
             return known
-        raise AssertionError("a trouble was told, and nobody heard it")
+        raise AssertionError("an error was shared, and none was raised")
 
-    def compare(self, trouble: str | None) -> None:
-        """The exchange itself: everyone's trouble, and if there is any, the first one's is raised in all."""
-        troubles: list[Any] = [None] * self.place.world
+    def compare_errors(self, error: str | None) -> None:
+        """Exchanges the errors of all processes. If there is any, the first one is raised in all."""
+        errors: list[Any] = [None] * self.place.world
         try:
-            self.dist.all_gather_object(troubles, trouble, group=self.patient)
-        except RuntimeError as error:
-            raise self.lost(error) from error
-        rank, first = next(((rank, word) for rank, word in enumerate(troubles) if word is not None), (0, None))
+            self.dist.all_gather_object(errors, error, group=self.patient)
+        except RuntimeError as broken:
+            raise self.lost(broken) from broken
+        rank, first = next(((rank, text) for rank, text in enumerate(errors) if text is not None), (0, None))
         if first is not None:
-            raise Told(first if rank == 0 else f"rank {rank}: {first}")
+            raise SharedError(first if rank == 0 else f"rank {rank}: {first}")
 
     def lost(self, error: BaseException) -> LostError:
         """What a broken connection means."""
@@ -360,12 +369,12 @@ class Ranks(Alone):
             return 1 if code is None else code
 
 
-class Told(EdunnError):
+class SharedError(EdunnError):
     """An error that every process knows of: rank 0 prints it for all."""
 
 
-class AtWork(EdunnError):
-    """An error of one process in the middle of shared work: it prints it itself."""
+class LocalError(EdunnError):
+    """An error of one process in the middle of shared work: that process prints it."""
 
 
 def seconds_of(text: str | None) -> float:
@@ -380,7 +389,7 @@ def seconds_of(text: str | None) -> float:
 
 
 @functools.cache
-def ranks() -> Alone:
-    """The processes that this one was started with: `Ranks` under torchrun with two or more, else `Alone`."""
+def ranks() -> OneProcess:
+    """Returns the processes that this one was started with: `Processes` under torchrun, else `OneProcess`."""
     place = Place.of(os.environ)
-    return Alone() if place.world == 1 else Ranks(place)
+    return OneProcess() if place.world == 1 else Processes(place)

@@ -1,12 +1,106 @@
-"""Right hand-ins: for each task the gradient that a student is to find. The bench plants its mistakes in this text."""
+"""Right hand-ins in numpy, written apart from the package. The bench plants its mistakes in their gradients' text."""
 
 from __future__ import annotations
 
 import textwrap
 
-from edunn.exercises import template
+from edunn.exercises import EXERCISES, GradientExercise
 
-BLANK = '        raise NotImplementedError("write the gradient here")\n'
+PAIR = """import numpy as np
+
+
+class {title}:
+    task = "{task}"
+
+    def value(self, {arguments}):
+{value}
+    def gradient(self, {arguments}):
+{gradient}"""
+LAYER = """import numpy as np
+
+
+class {title}:
+    task = "{task}"
+
+    def forward(self, {arguments}):
+        self.kept = ({arguments},)
+{value}
+    def backward(self, upstream):
+{gradient}"""
+
+VALUES = {
+    "squared-error": "return np.mean((scores - targets) ** 2)",
+    "absolute-error": "return np.mean(np.abs(scores - targets))",
+    "huber": """
+        r = np.abs(scores - targets)
+        d = 0.8
+        return np.mean(np.where(r <= d, 0.5 * r**2, d * (r - 0.5 * d)))
+    """,
+    "binary-cross-entropy": "return np.mean(np.logaddexp(0, scores) - targets * scores)",
+    "logistic": "return np.mean(np.logaddexp(0, -targets * scores))",
+    "hinge": "return np.mean(np.maximum(0, 1 - targets * scores))",
+    "squared-hinge": "return np.mean(np.maximum(0, 1 - targets * scores) ** 2)",
+    "cross-entropy": """
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return -np.mean(log_p[np.arange(len(targets)), targets])
+    """,
+    "multiclass-hinge": """
+        rows = np.arange(len(targets))
+        margins = np.maximum(0, scores - scores[rows, targets][:, None] + 1)
+        margins[rows, targets] = 0
+        return margins.sum() / len(targets)
+    """,
+    "squared-multiclass-hinge": """
+        rows = np.arange(len(targets))
+        margins = np.maximum(0, scores - scores[rows, targets][:, None] + 1)
+        margins[rows, targets] = 0
+        return (margins**2).sum() / len(targets)
+    """,
+    "sigmoid": "return 1 / (1 + np.exp(-scores))",
+    "tanh": "return np.tanh(scores)",
+    "relu": "return np.maximum(0, scores)",
+    "leaky-relu": "return np.where(scores > 0, scores, 0.1 * scores)",
+    "softmax": """
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+    """,
+    "l2": "return strength * np.sum(weight**2)",
+    "l2-half": "return 0.5 * strength * np.sum(weight**2)",
+    "l1": "return strength * np.sum(np.abs(weight))",
+    "elastic-net": "return strength * np.sum(0.4 * weight**2 + np.abs(weight))",
+    "linear": "return features @ weight.T + bias",
+    "dropout": """
+        self.mask = np.random.default_rng(seed).random(features.shape) < keep
+        return features * self.mask / keep
+    """,
+    "batch-norm": """
+        centred = features - features.mean(axis=0)
+        return scale * centred / np.sqrt((centred**2).mean(axis=0) + 1e-05) + shift
+    """,
+    "linear-regression": """
+        scores = features @ weight + bias
+        return np.mean((scores - targets) ** 2) + strength * np.sum(weight**2)
+    """,
+    "logistic-regression": """
+        scores = features @ weight + bias
+        data = np.mean(np.logaddexp(0, scores) - targets * scores)
+        return data + strength * np.sum(weight**2)
+    """,
+    "softmax-classifier": """
+        scores = features @ weight.T + bias
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return -np.mean(log_p[np.arange(len(targets)), targets]) + strength * np.sum(weight**2)
+    """,
+    "multiclass-svm": """
+        scores = features @ weight.T + bias
+        rows = np.arange(len(targets))
+        margins = np.maximum(0, scores - scores[rows, targets][:, None] + 1)
+        margins[rows, targets] = 0
+        return margins.sum() / len(targets) + strength * np.sum(weight**2)
+    """,
+}
 
 GRADIENTS = {
     "squared-error": "return 2 * (scores - targets) / len(scores)",
@@ -127,11 +221,16 @@ GRADIENTS = {
 
 
 def source(task: str) -> str:
-    """The template with the gradient filled in."""
-    code = textwrap.indent(textwrap.dedent(GRADIENTS[task]).strip("\n"), " " * 8) + "\n"
-    text = template(task)
-    assert BLANK in text
-    return text.replace(BLANK, code)
+    """Writes the right hand-in, in numpy."""
+    exercise = EXERCISES[task]
+    assert isinstance(exercise, GradientExercise)
+    value, gradient = (
+        textwrap.indent(textwrap.dedent(code).strip("\n"), " " * 8) + "\n" for code in (VALUES[task], GRADIENTS[task])
+    )
+    return (LAYER if exercise.forward else PAIR).format(
+        title=task.title().replace("-", ""), task=task, arguments=", ".join(exercise.arguments), value=value,
+        gradient=gradient,
+    )  # fmt: skip
 
 
 def edited(task: str, old: str, new: str) -> str:

@@ -37,13 +37,13 @@ def all_of_them(problem: Problem) -> list[Descent]:
 
 def apart(problem: Problem) -> float:
     """How far some of the stack's runs are from the same runs alone, after an epoch in float32."""
-    stack = Stack(all_of_them(problem))
-    stack.run_epoch()
+    runs = all_of_them(problem)
+    Stack(runs).run_epoch()
     largest = 0.0
     for index in (0, RUNS // 2, RUNS - 1):
         run = all_of_them(problem)[index]
         epoch_of(run)()
-        found = stack.members[index].run.model.weight.detach()
+        found = runs[index].model.weight.detach()
         largest = max(largest, relative_error(found, run.model.weight.detach()))
     return largest
 

@@ -1,9 +1,19 @@
-"""The steps of a linear model restated for speed, here and nowhere else; `descent.ByHand` is the oracle."""
+"""The steps of a linear model restated for speed, here and nowhere else. `descent.ByHand` is the oracle."""
 
-from .captured import Captured
+from .choice import fast_stepper, is_linear
+from .cuda_graph import CudaGraphSteps
+from .few_outputs import FewOutputsStep
 from .precisions import PRECISIONS
-from .singles import Singles
+from .single_samples import SingleSampleSteps
 from .step import FastStep, value_and_upstream
-from .thin import Thin
 
-__all__ = ["PRECISIONS", "Captured", "FastStep", "Singles", "Thin", "value_and_upstream"]
+__all__ = [
+    "PRECISIONS",
+    "CudaGraphSteps",
+    "FastStep",
+    "FewOutputsStep",
+    "SingleSampleSteps",
+    "fast_stepper",
+    "is_linear",
+    "value_and_upstream",
+]

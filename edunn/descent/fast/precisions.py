@@ -1,6 +1,6 @@
-"""The products of a step with fewer digits, for who asks for that by name; weights, losses and updates keep theirs.
+"""The products of a step with fewer digits; weights, losses and updates keep theirs.
 
-A GPU multiplies rounded numbers many times sooner, and adds them up in float32 all the same. tf32 keeps 10 binary
+A GPU multiplies rounded numbers many times faster, and still adds them up in float32. tf32 keeps 10 binary
 digits behind the point of each factor (a relative error of 5e-4), bf16 keeps 7 (4e-3).
 """
 

@@ -63,7 +63,7 @@ class Products:
             flat(into).addmm_(rows, features, beta=beta, alpha=alpha)
 
     def buffer(self, *key: int) -> Tensor:
-        """Memory that is used again: a large output that is allocated anew costs half the speed of its product."""
+        """Memory that is used again: allocating a large output each time halves the speed of its product."""
         if key not in self.buffers:
             self.buffers[key] = self.like.new_empty([size for size in key if size >= 0])
         return self.buffers[key]

@@ -1,8 +1,8 @@
 """From a wrong gradient to the name of the mistake.
 
-Every mistake of the table computes, from the same ingredients, the gradient that it would give. The diagnosis is the
-mistake that gives, to 1e-6, the gradient that came: the likeliest first, the others after it. Where none does, the
-worst entries are shown and no name is given.
+Every mistake of the table computes, from the same ingredients, the gradient that it would give. The diagnosis names
+those that give, to 1e-6, the hand-derived gradient, the likeliest first. Where none does, it shows the worst entries
+and names nothing.
 """
 
 from __future__ import annotations
@@ -15,14 +15,24 @@ from torch import Tensor
 
 from ...differences import relative_error
 from ..certificate import Certificate, Row
-from . import numeric
+from . import layers, losses, numeric, terms
 from .mistake import Mistake
-from .scene import Scene
-from .table import MISTAKES
+from .wrong_gradient import WrongGradient
 
-CLOSE = 1e-6
+# In the order of likelihood: where several explain a gradient, the first is named first.
+MISTAKES: tuple[Mistake, ...] = terms.MISTAKES + losses.MISTAKES + layers.MISTAKES
+CLOSE = 1e-6  # the gradient of a mistake and the hand-derived one are the same up to this relative error
 
-__all__ = ["MISTAKES", "Diagnosis", "Mistake", "Scene", "diagnose", "explain", "worst_entries"]
+__all__ = [
+    "MISTAKES",
+    "Diagnosis",
+    "Mistake",
+    "WrongGradient",
+    "diagnose",
+    "explain",
+    "put_shared_first",
+    "worst_entries",
+]
 
 
 @dataclass(frozen=True)
@@ -53,64 +63,64 @@ class Diagnosis:
         return f"{head}no known mistake gives this gradient. Where it differs most: {entries or 'the shape'}"
 
 
-def diagnose(scene: Scene, term: str = "") -> Diagnosis:
-    """The mistakes that explain one wrong gradient."""
+def diagnose(wrong: WrongGradient, term: str = "") -> Diagnosis:
+    """Names the mistakes that explain one wrong gradient."""
     found: dict[str, Mistake] = {}
     for mistake in MISTAKES:
-        if mistake.key not in found and fits(mistake, scene):
-            found[mistake.key] = mistake
+        if mistake.name not in found and matches(mistake, wrong):
+            found[mistake.name] = mistake
     if not found:
-        found = {mistake.key: mistake for mistake in numeric.find(scene, close)}
-    lines = tuple(f"{mistake.says} [{mistake.formula}]" for mistake in found.values())
-    return Diagnosis(scene.parameter, term, tuple(found), lines, worst_entries(scene.got, scene.right))
+        found = {mistake.name: mistake for mistake in numeric.find(wrong, is_close)}
+    lines = tuple(mistake.line for mistake in found.values())
+    return Diagnosis(wrong.parameter, term, tuple(found), lines, worst_entries(wrong.hand, wrong.right))
 
 
-def fits(mistake: Mistake, scene: Scene) -> bool:
-    """Whether this mistake gives the gradient that came, and not the right one."""
-    candidate = gradient_of(mistake, scene)
-    return candidate is not None and close(candidate, scene.got) and not close(candidate, scene.right)
+def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
+    """Whether this mistake gives the hand-derived gradient, and not the right one."""
+    candidate = compute_gradient(mistake, wrong)
+    return candidate is not None and is_close(candidate, wrong.hand) and not is_close(candidate, wrong.right)
 
 
-def gradient_of(mistake: Mistake, scene: Scene) -> Tensor | None:
-    """The whole gradient that this mistake would give; None where it does not apply."""
-    if mistake.stage in ("loss",) and (scene.loss is None or scene.kind not in ("loss", "objective")):
+def compute_gradient(mistake: Mistake, wrong: WrongGradient) -> Tensor | None:
+    """Returns the whole gradient that this mistake would give; None where it does not apply."""
+    if mistake.stage == "loss" and (wrong.loss is None or wrong.kind not in ("loss", "objective")):
         return None
-    if mistake.stage == "penalty" and scene.penalty is None:
+    if mistake.stage == "penalty" and wrong.penalty is None:
         return None
-    if mistake.stage == "data" and scene.kind == "penalty":
-        return mistake.gives(scene) if mistake.key in ("1/N twice",) else None
-    found = mistake.gives(scene)
+    if mistake.stage == "data" and wrong.kind == "penalty":
+        return mistake.gives(wrong) if mistake.name == "1/N twice" else None
+    found = mistake.gives(wrong)
     if found is None:
         return None
     if mistake.stage == "loss":
-        return scene.through(found)
+        return wrong.pass_down(found)
     if mistake.stage == "penalty":
-        return scene.data + found
-    if mistake.stage == "data" and scene.penalised is not None:
-        return found + scene.penalised
+        return wrong.data + found
+    if mistake.stage == "data" and wrong.penalised is not None:
+        return found + wrong.penalised
     return found
 
 
-def close(first: Tensor, second: Tensor) -> bool:
+def is_close(first: Tensor, second: Tensor) -> bool:
     return first.shape == second.shape and relative_error(first, second) <= CLOSE
 
 
-def worst_entries(got: Tensor, right: Tensor, count: int = 3) -> tuple[tuple[tuple[int, ...], float, float], ...]:
-    """Where the two differ most."""
-    if got.shape != right.shape or not got.numel():
+def worst_entries(hand: Tensor, right: Tensor, count: int = 3) -> tuple[tuple[tuple[int, ...], float, float], ...]:
+    """Returns the entries where the two differ most: (index, hand, right)."""
+    if hand.shape != right.shape or not hand.numel():
         return ()
-    difference = (got - right).abs().nan_to_num(float("inf")).reshape(-1)
+    difference = (hand - right).abs().nan_to_num(float("inf")).reshape(-1)
     places = difference.topk(min(count, difference.numel())).indices.tolist()
     return tuple(
-        (tuple(int(k) for k in torch.unravel_index(torch.tensor(i), got.shape)), float(got.reshape(-1)[i]),
+        (tuple(int(k) for k in torch.unravel_index(torch.tensor(i), hand.shape)), float(hand.reshape(-1)[i]),
          float(right.reshape(-1)[i]))
         for i in places
         if difference[i] > 0
     )  # fmt: skip
 
 
-def together(found: list[Diagnosis]) -> list[Diagnosis]:
-    """Puts first a mistake that explains all wrong gradients at once: one slip is likelier than two."""
+def put_shared_first(found: list[Diagnosis]) -> list[Diagnosis]:
+    """Puts first a mistake that explains all wrong gradients at once: one mistake is likelier than two."""
     if len(found) < 2:
         return found
     shared = [name for name in found[0].names if all(name in other.names for other in found)]
@@ -124,18 +134,18 @@ def together(found: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def explain(certificate: Certificate) -> list[Diagnosis]:
-    """The diagnosis of every wrong row of a certificate."""
-    return together([diagnose(scene_of(row), row.term) for row in certificate.wrong if row.hand is not None])
+    """Names the likely mistakes in every wrong row of a certificate."""
+    return put_shared_first([diagnose(collect(row), row.term) for row in certificate.wrong if row.hand is not None])
 
 
-def scene_of(row: Row) -> Scene:
-    """The scene of a certificate's row, from the ingredients that its subject carries."""
-    made, subject = row.subject.ingredients, row.subject
+def collect(row: Row) -> WrongGradient:
+    """Returns a certificate's wrong row with everything that its gradient was computed from."""
+    made, claim = row.claim.ingredients, row.claim
     assert row.hand is not None
     assert row.right is not None
     hand = row.hand.detach().double()
     if made is None:
-        return Scene("other", row.parameter, hand, row.right, 1, subject.points)
+        return WrongGradient("other", row.parameter, hand, row.right, 1, claim.points)
     kind = {"loss": "loss", "data": "objective", "total": "objective"}.get(row.term, "penalty")
     penalised = None
     if row.term not in ("loss", "data") and made.penalty is not None:
@@ -145,7 +155,7 @@ def scene_of(row: Row) -> Scene:
             penalised = torch.autograd.grad(
                 own(point), point[row.parameter], materialize_grads=True, allow_unused=True
             )[0]
-    return Scene(
+    return WrongGradient(
         kind, row.parameter, hand, row.right, len(made.features),
         {**made.parameters, "features": made.features, "scores": made.scores, "targets": made.targets},
         loss=made.loss if kind != "penalty" else None,

@@ -1,0 +1,39 @@
+"""Which of the fast steps suits a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...losses import Loss
+from ...models import MODELS, LinearModel
+from ...penalties import Penalty
+from ...updates import Rule
+from ..steppers import Stepper
+from .cuda_graph import CudaGraphSteps
+from .few_outputs import FewOutputsStep
+from .single_samples import SingleSampleSteps
+from .step import FastStep
+
+
+def is_linear(model: Any) -> bool:
+    """Whether a model is one of the package's linear models, with no method of its own, and no stack of runs."""
+    return type(model) in MODELS.values() and isinstance(model, LinearModel) and model.weight.ndim == 2
+
+
+def fast_stepper(
+    model: Any, loss: Loss, penalty: Penalty | None, rule: Rule, batch: int, mini: bool, precision: str = "full"
+) -> Stepper:
+    """The fastest steps for a linear model.
+
+    Parameters
+    ----------
+    batch : the samples of a step, of all runs of a stack where each has batches of its own
+    mini : whether that is less than all samples
+    """
+    if precision == "full" and model.weight.ndim == 2:
+        if batch == 1 and SingleSampleSteps.applies(model, penalty, rule):
+            return SingleSampleSteps(model, loss, penalty, rule)
+        if FewOutputsStep.applies(model, penalty, rule):
+            return FewOutputsStep(model, loss, penalty, rule)
+    one = FastStep(model, loss, penalty, rule, precision)
+    return CudaGraphSteps(one) if mini and CudaGraphSteps.applies(one, batch) else one

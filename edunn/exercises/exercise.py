@@ -1,0 +1,153 @@
+"""One exercise: what a student writes, what it is graded against, and the mistakes that are often made in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..gradcheck.diagnosis import MISTAKES, Mistake
+from ..runtime.devices import generator
+from .cut import Cut
+
+Arguments = tuple[Any, ...]
+
+# pairwise different, and none of them a product of the others: a factor N, C, C − 1 or N/D is not taken for 2 or ½
+SAMPLES, CLASSES, FEATURES = 7, 5, 3
+STRENGTH, BETA, SLOPE, DELTA, KEEP, EPSILON = 0.7, 0.4, 0.1, 0.8, 0.6, 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """One hand-derived piece of the package, for a student to write.
+
+    name, lesson : its own, and the lesson that derives it ("" where none does)
+    formula : what is computed
+    asked : what the student writes
+    given : what the arguments and the answer are, where the formula does not say it
+    arguments : in the order of the hand-in's signature
+    reference : the package's own, which a hand-in is graded against
+    cut : the functions that are left blank
+    adapter : the methods of the class that is graded; they call the student's functions
+    imports : lines that the adapter needs
+    mistakes : the typical ones, the likeliest first
+    """
+
+    name: str
+    formula: str
+    asked: str
+    arguments: tuple[str, ...]
+    reference: Callable[..., Any]
+    cut: tuple[Cut, ...]
+    adapter: str
+    lesson: str = ""
+    given: str = ""
+    imports: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = MISTAKES
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientExercise(Exercise):
+    """A gradient, checked at random points against autograd of `reference` and differences of the hand-in's own value.
+
+    kind : "loss", "activation", "penalty", "layer" or "objective"
+    wanted : the arguments in which a gradient is asked for
+    reference : takes the arguments by name; returns a scalar, or the output of a layer or activation
+    loss, activation, penalty : the package's own objects, where the exercise has them
+    """
+
+    kind: str
+    wanted: tuple[str, ...]
+    loss: Any = None
+    activation: Any = None
+    penalty: Any = None
+
+    @property
+    def forward(self) -> bool:
+        """Whether it is written as forward and backward: its output is no scalar, and a gradient comes from above."""
+        return self.kind in ("activation", "layer")
+
+    def draw(self, seed: int) -> dict[str, Any]:
+        """Draws the arguments, by name: float64 tensors, class indices, or numbers."""
+        drawn = {name: DRAW[name](self, generator(seed, k)) for k, name in enumerate(self.arguments)}
+        if self.kind == "loss" and self.loss.labels == "signs":
+            # one sample beyond the margin, one inside it and one on the wrong side: every branch is taken
+            drawn["scores"][:3] = drawn["targets"][:3] * torch.tensor([1.8, 0.4, -0.7], dtype=torch.float64)
+        return drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionExercise(Exercise):
+    """A function, compared with the package's own case by case.
+
+    reference : the package's function, or the class whose methods are asked for
+    cases : draws the arguments of each case from a seed; the first case is an ordinary one
+    through : called as through(reference, *arguments) where the answer is more than reference(*arguments)
+    tolerance : the largest relative error of a right answer
+    """
+
+    cases: Callable[[int], dict[str, Arguments]]
+    through: Callable[..., Any] | None = None
+    tolerance: float = 1e-7
+
+    def answer(self, function: Any, arguments: Arguments) -> Tensor:
+        """Returns what the reference, or an edited copy of it, gives for copies of the arguments."""
+        copies = [value.clone() if isinstance(value, Tensor) else value for value in arguments]
+        with torch.no_grad():
+            found = function(*copies) if self.through is None else self.through(function, *copies)
+        return torch.as_tensor(found).detach()
+
+
+# ---- random arguments of a gradient ---------------------------------------------------------------------------------
+
+
+def draw_normal(*shape: int) -> Callable[[GradientExercise, torch.Generator], Tensor]:
+    return lambda exercise, source: torch.randn(*shape, dtype=torch.float64, generator=source)
+
+
+def draw_scores(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+    classes = exercise.kind == "activation" or exercise.loss.class_axis
+    shape = (SAMPLES, CLASSES) if classes else (SAMPLES,)
+    return 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
+
+
+def draw_targets(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+    labels = exercise.loss.labels
+    if labels == "real":
+        return torch.randn(SAMPLES, dtype=torch.float64, generator=source)
+    if labels == "classes":
+        every = torch.cat([torch.arange(CLASSES), torch.randint(CLASSES, (SAMPLES - CLASSES,), generator=source)])
+        return every[torch.randperm(SAMPLES, generator=source)]
+    bits = torch.randint(2, (SAMPLES,), generator=source)
+    bits[0], bits[1] = 0, 1
+    return (bits if labels == "bits" else 2 * bits - 1).double()
+
+
+def draw_weight(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+    return torch.randn(*outputs(exercise), FEATURES, dtype=torch.float64, generator=source)
+
+
+def draw_bias(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+    return torch.randn(outputs(exercise), dtype=torch.float64, generator=source)
+
+
+def outputs(exercise: GradientExercise) -> tuple[int, ...]:
+    """The output axis of weight and bias: none for an objective of one score."""
+    return () if exercise.kind == "objective" and not exercise.loss.class_axis else (CLASSES,)
+
+
+DRAW: dict[str, Callable[[GradientExercise, torch.Generator], Any]] = {
+    "scores": draw_scores,
+    "targets": draw_targets,
+    "features": draw_normal(SAMPLES, FEATURES),
+    "weight": draw_weight,
+    "bias": draw_bias,
+    "scale": draw_normal(FEATURES),
+    "shift": draw_normal(FEATURES),
+    "strength": lambda exercise, source: STRENGTH,
+    "keep": lambda exercise, source: KEEP,
+    "seed": lambda exercise, source: int(torch.randint(2**31, (1,), generator=source)),
+}

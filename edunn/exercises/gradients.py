@@ -1,0 +1,155 @@
+"""Grades a gradient: against the hand-in's own value, with the name of the mistake where it is wrong.
+
+A hand-in answers for its own value: one that sums where the package takes the mean, with a gradient to match, is right.
+Its value must be the exercise's up to a factor and a constant, though: otherwise it solves another exercise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import gradcheck
+from ..gradcheck import Claim, Row
+from ..gradcheck.diagnosis import Diagnosis, WrongGradient, diagnose, put_shared_first
+from ..gradcheck.witnesses import autograd
+from .exercise import EPSILON, GradientExercise
+from .fit import Fit, fit_value
+from .handins import Handin
+from .point import Point
+from .report import Grade
+
+GOOD = 1e-7  # relative, in float64: what courses call good
+TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
+DRAWS = 3  # random points: at one alone, a mistake may happen not to show
+SINGLE = 2e-5  # the tolerance where a hand-in computes in float32, which holds seven digits
+
+
+def grade_gradient(handin: Handin, seed: int) -> Grade:
+    """Grades one value and its gradient at a few random points, in this process."""
+    notes: list[str] = []
+    rows: list[Row] = []
+    found: list[list[Diagnosis]] = []
+    task = handin.exercise.name if handin.exercise else ""
+    for k in range(DRAWS):
+        point = Point(handin, DRAWS * seed + k, notes)
+        flaw, fit, checked = check_point(point, DRAWS * seed + k)
+        if flaw:
+            return Grade(handin.file, handin.name, task, "wrong", flaw)
+        wrong = [row for row in checked if not row.passed]
+        if (wrong and not found) or not rows:
+            rows = checked
+        if wrong and len(found) < 2:  # a second point separates chance from cause; a third would add nothing
+            found.append([diagnose(collect(point, row, fit)) for row in wrong if row.hand is not None])
+    status, message, mistakes = "right", "the gradient is right", []
+    if not all(row.passed for row in rows):
+        mistakes = put_shared_first(keep_common(found))
+        parts = [*(str(one) for one in mistakes), *(row.note for row in rows if row.hand is None)]
+        status, message = "wrong", "; ".join(parts)
+    return Grade(
+        handin.file, handin.name, task, status, message, tuple(rows), tuple(mistakes), tuple(dict.fromkeys(notes))
+    )
+
+
+def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
+    """Checks the gradients at one random point; the first of the three says what is wrong without them."""
+    first, exercise = point.value(point.arguments), point.handin.exercise
+    if not torch.equal(first, point.value(point.arguments)):
+        return "the value changes from one call to the next: draw what is random from the seed", Fit(None), []
+    found = point.gradients()
+    if not bool(first.isfinite().all()):
+        return "the value is not finite at an ordinary point", Fit(None), []
+    fit = fit_value(point, seed)
+    if fit is None:
+        return f"the value is not that of the task: {exercise.formula if exercise else ''}", Fit(None), []
+    point.notes += fit.notes
+    single = first.dtype == torch.float32 or any(g.dtype == torch.float32 for g in found.values())
+    if single:
+        point.notes.append("computed in float32, which holds seven digits: the tolerance is 2e-05 (float64 shows more)")
+    tolerance = SINGLE if single else TOLERANCE
+    rows = gradcheck.check(make_claim(point, found, fit, single), tolerance, tolerance, seed)
+    if not single and all(row.passed for row in rows) and max(row.error for row in rows) > GOOD:
+        point.notes.append(
+            "the relative error is more than rounding: an ε in a logarithm, a root or a quotient does it"
+        )
+    return "", fit, [replace(row, term="") for row in rows]
+
+
+def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -> Claim:
+    """Returns the hand-in in the form that `gradcheck` checks."""
+    wanted = [name for name in point.wanted if point.handin.exercise is not None or name in found]
+
+    def value(moved: dict[str, Tensor]) -> Tensor:
+        return point.scalar({**point.arguments, **moved})
+
+    witness = None if fit.value is None else (lambda moved: fit.value({**point.arguments, **moved}))
+    # differences of a float32 value show three digits; the exercise's own value, fitted to it, shows all of them
+    exact = witness if single and witness is not None else None
+    points = {name: point.arguments[name] for name in wanted}
+    return Claim(point.handin.name, exact or value, lambda _: found, points, plain=True, witness=witness)
+
+
+def keep_common(found: list[list[Diagnosis]]) -> list[Diagnosis]:
+    """Returns the diagnoses of the first point, with only those names that explain the other points as well."""
+    first, *others = found
+    kept = []
+    for one in first:
+        same = [other for group in others for other in group if other.parameter == one.parameter]
+        keep = [i for i, name in enumerate(one.names) if all(name in other.names for other in same)]
+        kept.append(replace(one, names=tuple(one.names[i] for i in keep), lines=tuple(one.lines[i] for i in keep)))
+    return kept
+
+
+def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
+    """Returns a wrong gradient with everything that it can be computed from."""
+    exercise, arguments = point.handin.exercise, dict(point.arguments)
+    assert row.hand is not None
+    assert row.right is not None
+    hand = row.hand.detach().double()
+
+    def function(moved: Tensor) -> Tensor:
+        return point.scalar({**point.arguments, row.parameter: moved})
+
+    features = arguments.get("features", arguments.get("scores", row.hand))
+    samples = len(features) if features.ndim else 1
+    if not isinstance(exercise, GradientExercise):
+        return WrongGradient(
+            "other", row.parameter, hand, row.right, samples, arguments, upstream=point.upstream, function=function
+        )
+    if exercise.name == "batch-norm":
+        arguments["epsilon"] = EPSILON
+    upstream, penalised, chain = point.upstream, None, None
+    if exercise.kind == "objective":
+        arguments["scores"] = compute_scores(arguments)
+        penalised = torch.zeros_like(arguments[row.parameter])
+        if row.parameter == "weight":
+            penalised = fit.penalty_scale * exercise.penalty.gradient(arguments["weight"])
+        chain = make_chain(row.parameter, arguments)
+    if exercise.loss is not None:
+        upstream = fit.scale * exercise.loss.gradient(arguments["scores"], arguments["targets"])
+    if exercise.kind == "penalty":
+        samples, penalised = 1, fit.scale * exercise.penalty.gradient(arguments["weight"])
+    return WrongGradient(
+        exercise.kind, row.parameter, hand, row.right, samples, arguments, loss=exercise.loss,
+        activation=exercise.activation, penalty=exercise.penalty,
+        layer=exercise.name if exercise.kind == "layer" else "", upstream=upstream, penalised=penalised, chain=chain,
+        function=function, scale=fit.scale, penalty_scale=fit.penalty_scale,
+    )  # fmt: skip
+
+
+def compute_scores(arguments: Mapping[str, Any]) -> Tensor:
+    """Returns x Wᵀ + b, (samples, outputs); (samples,) for a weight of shape (features,)."""
+    return torch.inner(arguments["features"], arguments["weight"]) + arguments["bias"]
+
+
+def make_chain(parameter: str, arguments: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+    """Returns the map from ∂L/∂scores to the gradient in one argument of the linear scores."""
+
+    def scores(moved: Tensor) -> Tensor:
+        return compute_scores({**arguments, parameter: moved})
+
+    return lambda upstream: autograd(lambda at: (upstream * scores(at)).sum(), arguments[parameter])

@@ -1,0 +1,108 @@
+"""One run on several processes: the loop and the step that share each batch.
+
+Every process draws the same order of the samples and reads its own rows of each batch. With n_r of the n samples,
+process r has the mean loss over its rows; weighted by its share n_r / n, the means of all processes add up to the mean
+over the batch. So do the gradients, which are linear in it. All processes then take the same step.
+
+    edunn.descend(model, loss, samples, rate=0.1, loop=share(edunn.runtime.processes.ranks()))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import Samples
+from ..descent import ByHand, Loop, Options, Progress, Stepper, scores_of
+from ..errors import ConfigError
+from ..history import History
+from ..penalties import add_penalty, constrain
+from ..runtime.processes import OneProcess, Processes
+from ..runtime.shared_batch import share_batches
+
+
+def share(ranks: OneProcess) -> Callable[..., Loop]:
+    """The loop that these processes run together, for `descend(…, loop=…)`. Each of them calls it alike.
+
+    The result is that of one process, to rounding.
+    """
+    return partial(SharedLoop, ranks) if isinstance(ranks, Processes) else Loop
+
+
+class SharedStep(ByHand):
+    """`ByHand` on the rows of this process, with two exchanges of share: the value and the gradients are summed."""
+
+    def __init__(self, ranks: Processes, run: Options) -> None:
+        super().__init__(run.model, run.loss, run.penalty, run.rule)
+        self.ranks = ranks
+
+    @torch.no_grad()
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+        parameters = dict(self.model.named_parameters())
+        scores = self.model(features)
+        value = self.weigh(self.loss(scores, targets, validate=False))
+        upstream = self.weigh(self.loss.gradient(scores, targets, validate=False))
+        value, gradients = self.ranks.reduce(value, self.model.gradients(features, upstream))
+        if self.penalty is not None:
+            value = value + self.penalty.value(parameters)
+            add_penalty(gradients, self.penalty, parameters)
+        self.rule.step(parameters, gradients, rate)
+        constrain(self.penalty, parameters, rate)
+        return value
+
+    def weigh(self, mean: Tensor) -> Tensor:
+        """A mean over this process's rows as its part of the mean over the batch; 0 for no rows, whose mean is nan."""
+        return mean * self.ranks.share if self.ranks.share else torch.zeros_like(mean)
+
+
+class SharedLoop(Loop):
+    """`Loop` on several processes. One sample cannot be shared: with a batch of one, each process takes every step, and
+    only the evaluations are shared."""
+
+    def __init__(self, ranks: Processes, run: Options, by: str = "fast", progress: Progress | None = None) -> None:
+        self.ranks, self.sharing = ranks, run.batch > 1
+        super().__init__(run, by, progress)
+
+    def make_stepper(self, by: str) -> Stepper:
+        if by == "autograd":
+            raise ConfigError("A run of several processes is by='fast' or by='hand': torch's optimiser knows one only.")
+        stepper = super().make_stepper(by)
+        if not self.sharing:
+            return stepper
+        if self.run.precision != "full":
+            raise ConfigError(f"Precision {self.run.precision!r} is for one process; several compute in full.")
+        return SharedStep(self.ranks, self.run)
+
+    def go(self, after_epoch: Callable[[Loop], None] | None = None) -> list[History]:
+        def then(loop: Loop) -> None:
+            if after_epoch is not None:
+                after_epoch(loop)
+            if loop.journals[0].ending is None:
+                self.ranks.check_interrupt()
+
+        with share_batches(self.model, self.ranks if self.sharing else None), self.ranks.delay_interrupts():
+            return super().go(then)
+
+    def own(self, samples: int) -> slice:
+        return self.ranks.part(samples) if self.sharing else super().own(samples)
+
+    def take(self, features: Tensor, targets: Tensor, rates: list[Any], size: int) -> Tensor:
+        self.ranks.begin_batch(size)
+        return super().take(features, targets, rates, size)
+
+    # every process decides by the numbers of rank 0, also on machines that round differently
+
+    def run_epoch(self) -> list[list[float]]:
+        return [self.ranks.agree(losses) for losses in super().run_epoch()]
+
+    def evaluate(self) -> list[dict[str, float]]:
+        return [dict(zip(row, self.ranks.agree([*row.values()]), strict=True)) for row in super().evaluate()]
+
+    def scores(self, part: Samples) -> Tensor:
+        """Each process computes the scores of its own rows, and gets those of the others."""
+        own = scores_of(self.model, part.features[self.ranks.part(len(part))])
+        return self.ranks.gather(own, len(part))

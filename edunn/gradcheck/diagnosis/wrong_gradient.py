@@ -1,0 +1,92 @@
+"""A wrong gradient, with the ingredients from which each mistake computes the gradient that it would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ...losses.base import as_rows
+
+
+@dataclass(frozen=True)
+class WrongGradient:
+    """One wrong gradient, with everything it can be computed from.
+
+    kind : "loss", "activation", "layer", "penalty" or "objective"
+    parameter : what it is the gradient in
+    hand, right : the hand-derived gradient, and a witness's
+    samples : N
+    points : the arguments by name: features, weight, bias, scores, targets, …
+    loss, activation, penalty : the package's own objects, None where there is none
+    upstream : ∂L/∂scores, or ∂L/∂output of an activation or layer; right, and with its 1/N
+    penalised : the right penalty's gradient in this parameter; zeros where it has none
+    chain : from ∂L/∂scores to the data term's gradient in this parameter
+    function : the value as a function of this parameter alone
+    scale : the hand-in's value over the package's: a hand-in may sum where the package takes the mean
+    penalty_scale : the same of the penalty
+    """
+
+    kind: str
+    parameter: str
+    hand: Tensor
+    right: Tensor
+    samples: int
+    points: Mapping[str, Any] = field(default_factory=dict)
+    loss: Any = None
+    activation: Any = None
+    penalty: Any = None
+    layer: str = ""
+    upstream: Tensor | None = None
+    penalised: Tensor | None = None
+    chain: Callable[[Tensor], Tensor] | None = None
+    function: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    scale: float = 1.0
+    penalty_scale: float = 1.0
+
+    @property
+    def classes(self) -> int:
+        """C: the scores' or the weight's; 1 where there is one output."""
+        scores = self.points.get("scores")
+        return scores.shape[-1] if isinstance(scores, Tensor) and scores.ndim == 2 else 1
+
+    @property
+    def features(self) -> int:
+        """D; 1 where there are no features."""
+        features = self.points.get("features")
+        return features.shape[-1] if isinstance(features, Tensor) else 1
+
+    @property
+    def scores(self) -> Tensor:
+        return self.points["scores"]
+
+    @property
+    def one_hot(self) -> Tensor:
+        """The targets as rows, of the scores' shape."""
+        return as_rows(self.scores, self.points["targets"])
+
+    @property
+    def per_sample(self) -> float:
+        """1/N, times what the value is scaled by: in front of every sample's derivative."""
+        return self.scale / self.samples
+
+    @property
+    def data(self) -> Tensor:
+        """The data term's share of the right gradient."""
+        return self.right if self.penalised is None else self.right - self.penalised
+
+    def pass_down(self, upstream: Tensor) -> Tensor:
+        """Returns the whole gradient in this parameter if ∂L/∂scores were `upstream`."""
+        found = upstream if self.chain is None else self.chain(upstream)
+        return found if self.penalised is None else found + self.penalised
+
+    def is_a(self, *names: str) -> bool:
+        """Whether the loss, activation or penalty is one of these."""
+        return any(
+            parent.__name__ in names
+            for thing in (self.loss, self.activation, self.penalty)
+            if thing is not None
+            for parent in type(thing).__mro__
+        )

@@ -1,0 +1,130 @@
+"""The field of a loss on scores that are affine in the two coordinates: a `Plane` that answers the readings.
+
+Each answer is the loss's own, or follows from the scores being affine; what is not known is said to be None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from . import direct, exact, kinks, methods, spectral
+from .planes import Evaluator, Plane
+
+
+class KnownMinimum(NamedTuple):
+    """A lowest point (2,), the loss there, and whether the loss is flat along some direction."""
+
+    point: Tensor
+    loss: float
+    flat: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LinearPlane(Plane):
+    """The loss along S0 + a·S1 + b·S2, with all that is known of it: see `planes.Field`."""
+
+    @property
+    def convex(self) -> bool | None:
+        """A loss that is convex in the scores is convex along every plane of affine scores; the reverse need not be."""
+        return (self.loss.convex or None) if self.penalty is None or self.penalty.convex else None
+
+    @property
+    def flat(self) -> bool:
+        return self.loss.flat and self.penalty is None
+
+    @property
+    def smooth(self) -> bool | None:
+        return True if self.analytic else self.loss.smooth
+
+    @property
+    def analytic(self) -> bool:
+        return spectral.fits(self)
+
+    @property
+    def curvature_by_formula(self) -> bool:
+        return self.loss.has_curvature
+
+    @property
+    def order_in_one_pass(self) -> int:
+        """On one feature the Hessian comes with the gradient; over classes it costs ten times as much."""
+        return 2 if self.one_feature and self.curvature_by_formula else 1
+
+    @property
+    def feature(self) -> Tensor | None:
+        return self.first if self.one_feature else None
+
+    @property
+    def affine(self) -> bool:
+        return True
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """1/√(mean S²): over this length the scores change by about 1."""
+        first, second = (1 / max(float(s.double().square().mean()) ** 0.5, 1e-300) for s in (self.first, self.second))
+        return first if first < 1e200 else 1.0, second if second < 1e200 else 1.0
+
+    @property
+    def about(self) -> str:
+        """The loss and the number of samples, as a table's head says it."""
+        name = type(self.loss).__name__
+        through = getattr(self.loss, "through", None)
+        if through is not None and not through.linear:
+            name += f" through {type(through).__name__}"
+        if self.penalty is not None:
+            name += f" + {type(self.penalty.penalty).__name__}"
+        return f"{name}, {self.samples:,} sample{'s' * (self.samples != 1)}"
+
+    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
+        return methods.evaluate(self, a, b, order, method)
+
+    def near(self, reach: float) -> Evaluator:
+        """Many samples of one feature as few nodes, for |w| ≤ reach."""
+        if self.one_feature and self.analytic and self.samples > 4096:
+            return spectral.Compressed.of(self, reach)
+        return self
+
+    def slopes(self, reach: float) -> Callable[[Tensor], Tensor]:
+        if self.penalty is None and exact.is_quadratic(self.loss):
+            point, _, triangle = exact.least_squares(self)
+            form = 2 * triangle.mT @ triangle
+            return lambda points: form @ (points - point).mT
+        if self.penalty is None and self.one_feature and direct.recipe(self.loss) is not None:
+            bits = direct.as_bits(self)
+            return direct.Slopes(bits, spectral.measures(bits, reach), reach)
+        return lambda points: self.at(points, 1)[1:]
+
+    def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> KnownMinimum | None:
+        """Of a quadratic, of straight pieces, or of a step: found without a search on the grid."""
+        if self.penalty is not None:
+            return None
+        if exact.is_quadratic(self.loss):
+            point, loss, triangle = exact.least_squares(self)
+            flat = float(triangle.diagonal().abs().min()) <= 1e-12 * float(triangle.abs().max())
+            return KnownMinimum(point, loss, flat)
+        if kinks.fits(self):
+            point = kinks.lowest_vertex(self, start)
+            return KnownMinimum(point, float(self.at(point.unsqueeze(0))[0, 0]), False)
+        if self.flat and exact.fits(self):
+            return KnownMinimum(*kinks.best_threshold(self, first, second), True)
+        return None
+
+    @property
+    def endless(self) -> bool:
+        """Whether a threshold t parts the two labels of one feature (x = t may bear both), for a loss that never ends.
+
+        Along ±(1, −t) every score goes the way of its label or stays, so the loss falls from every (w, b), for ever.
+        """
+        if not (self.one_feature and self.penalty is None and self.loss.unreachable):
+            return False
+        low, high = self.loss.unreachable
+        down, up = self.first[self.targets == low], self.first[self.targets == high]
+        if len(down) + len(up) < self.samples:
+            return False  # targets between the two have a score of their own
+        if len(down) == 0 or len(up) == 0:
+            return True
+        parted = (down.max() <= up.min()) | (up.max() <= down.min())
+        return bool(parted & (self.first.max() > self.first.min()))

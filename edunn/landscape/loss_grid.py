@@ -1,0 +1,79 @@
+"""A loss on a grid of two coordinates: its values, its derivatives, and the field that they were computed from."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from .. import errors
+from . import methods
+from .planes import JET, Field
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LossGrid:
+    """`values[i, j]` is the loss at (first[i], second[j]), and `names` are what the two coordinates are called.
+
+    Minima, plateaus, convexity and basins are functions of it (`minima`, `analysis`, `basins`); they ask its `field`,
+    which a grid that was loaded from a file does not have. `jet` is there if the derivatives came with the values.
+    """
+
+    first: Tensor
+    second: Tensor
+    values: Tensor
+    names: tuple[str, str]
+    _: KW_ONLY
+    field: Field | None = None
+    jet: Tensor | None = None  # (6, …): value, gradient and Hessian
+
+    @cached_property
+    def derivatives(self) -> Tensor:
+        """Value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
+        return self.jets(2)
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """The gradient field along the two coordinates, (2, len(first), len(second)). It needs no second derivative."""
+        both = self.jet is not None or self.known("its gradient").order_in_one_pass == 2
+        return (self.derivatives if both else self.jets(1))[1:3]
+
+    def jets(self, order: int) -> Tensor:
+        """The jet over the grid by the cheapest method, or the one that was computed with the values."""
+        if self.jet is not None and len(self.jet) >= JET[order]:
+            return self.jet[: JET[order]]
+        return self.known("its derivatives").values(self.first, self.second, order)[0]
+
+    @property
+    def lowest(self) -> dict[str, float]:
+        """The least value on the grid, and where it is."""
+        index = methods.least(self.values)
+        i, j = divmod(index, len(self.second))
+        return self.point(float(self.first[i]), float(self.second[j]), float(self.values[i, j]))
+
+    @property
+    def not_finite(self) -> int:
+        """How many values are inf or nan: figures leave them out and say so."""
+        return int((~self.values.isfinite()).sum())
+
+    @property
+    def reach(self) -> float:
+        """The largest size of the first coordinate."""
+        return float(self.first.abs().max())
+
+    def cut(self, second: float) -> Tensor:
+        """The curve of the first coordinate at the grid's value nearest to `second`."""
+        return self.values[:, int((self.second - second).abs().argmin())]
+
+    def known(self, what: str) -> Field:
+        """The field, or a sentence that says what to do."""
+        if self.field is None:
+            raise errors.DataError(
+                f"Expected a surface that knows its data for {what}; this one was loaded from a file and has values "
+                f"alone. Compute it again with edunn.landscape.grid or plane."
+            )
+        return self.field
+
+    def point(self, first: float, second: float, loss: float) -> dict[str, float]:
+        return {self.names[0]: first, self.names[1]: second, "loss": loss}

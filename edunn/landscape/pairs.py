@@ -1,0 +1,106 @@
+"""What a caller has, as what a surface needs: features and targets as tensors, and a loss as a mean over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from .. import errors
+from ..losses import Loss
+
+ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoader of such pairs"
+
+
+class ScalarLoss:
+    """A loss given as a plain function of scores and targets, such as torch's own: one number for all samples.
+
+    It has no values per sample and no derivative by hand, and it says nothing of itself: derivatives come from
+    torch.func, and convexity is measured.
+    """
+
+    class_axis = None
+    convex: bool | None = None
+    smooth: bool | None = None
+    pole: float | None = None
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.function = function
+        name = type(function).__name__ if isinstance(function, nn.Module) else getattr(function, "__name__", "loss")
+        self.name = "a loss" if name == "<lambda>" else name
+
+    def __call__(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
+        value = self.function(scores, targets)
+        if not isinstance(value, Tensor) or value.ndim:
+            got = errors.shape(value) if isinstance(value, Tensor) else type(value).__name__
+            raise errors.ShapeError(
+                f"{self.name} gives {got}; a surface wants one number, the mean over the samples. Did you mean .mean()?"
+            )
+        return value
+
+    def check(self, scores: Tensor, targets: Tensor) -> None:
+        """Refuses a loss that does not give one number; the function itself looks at the shapes."""
+        self(scores, targets)
+
+
+def as_loss(loss: Any) -> Loss | ScalarLoss:
+    """One of edunn's losses as it is; any other function of (scores, targets) as a `ScalarLoss`."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, type) or not callable(loss):
+        hint = f"Did you mean {loss.__name__}()?" if isinstance(loss, type) else "F.cross_entropy is one."
+        raise errors.ConfigError(f"A loss is a function of scores and targets; {loss!r} is none. {hint}")
+    return ScalarLoss(loss)
+
+
+def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Features and targets on the model's device; floating features in the model's dtype."""
+    if isinstance(data, DataLoader | Dataset):
+        features, targets = collected(data)
+    elif isinstance(data, tuple | list) and len(data) == 2:
+        features, targets = data
+    elif hasattr(data, "features") and hasattr(data, "targets"):
+        features, targets = data.features, data.targets
+    else:
+        raise errors.DataError(f"The data are {type(data).__name__}; a surface wants {ACCEPTED}.")
+    if targets is None:
+        raise errors.DataError("Expected samples with targets; these have none: there is no loss without them.")
+    features, targets = (t if isinstance(t, Tensor) else torch.as_tensor(t) for t in (features, targets))
+    if features.ndim == 0 or targets.ndim == 0 or len(features) != len(targets):
+        raise errors.ShapeError(
+            f"Features {errors.shape(features)} and targets {errors.shape(targets)} do not pair up: the first axis of "
+            f"each is the samples."
+        )
+    like = next(model.parameters(), features)
+    features = features.to(like) if features.dtype.is_floating_point else features.to(like.device)
+    return features, targets.to(like.device)
+
+
+def collected(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
+    """All batches of a loader, or all items of a dataset, joined. No generator is left moved."""
+    loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=256)
+    with untouched_generators(loader):
+        batches = list(loader)
+    for batch in batches:
+        if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
+            raise errors.DataError(f"The data give {type(batch).__name__}; a surface wants pairs (features, targets).")
+    if not batches:
+        raise errors.DataError("The data hold no samples.")
+    return torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
+
+
+@contextmanager
+def untouched_generators(loader: DataLoader[Any]) -> Iterator[None]:
+    """Whatever is drawn inside, the default generator and the loader's own go on afterwards from where they were."""
+    own = [getattr(thing, "generator", None) for thing in (loader, loader.sampler)]
+    states = [(g, g.get_state()) for g in own if isinstance(g, torch.Generator)]
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            for generator, state in states:
+                generator.set_state(state)

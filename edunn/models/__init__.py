@@ -1,0 +1,43 @@
+"""Models: features to scores, with hand-derived gradients, and how a prediction is read off the scores.
+
+The loss is chosen apart. `Model` is the base of every model here and of your own. The linear ones compute x Wᵀ + b,
+`TwoLayerNet` has an activation in between, and `TorchModel` is any other torch module, which trains by autograd.
+"""
+
+from typing import Any
+
+from ..runtime import names
+from .base import Model, evaluating
+from .foreign import TorchModel, as_model, check_gradients, check_has_gradients
+from .linear import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
+from .two_layer import TwoLayerNet
+
+__all__ = [
+    "MODELS",
+    "LinearModel",
+    "LinearRegression",
+    "LinearSVM",
+    "LogisticRegression",
+    "Model",
+    "SoftmaxClassifier",
+    "TorchModel",
+    "TwoLayerNet",
+    "as_model",
+    "check_gradients",
+    "check_has_gradients",
+    "evaluating",
+    "named",
+]
+
+MODELS: dict[str, type[LinearModel] | type[TwoLayerNet]] = {
+    "linear-regression": LinearRegression,
+    "logistic-regression": LogisticRegression,
+    "softmax": SoftmaxClassifier,
+    "svm": LinearSVM,
+    "two-layer": TwoLayerNet,
+}
+
+
+def named(name: str, *given: Any, **options: Any) -> Model:
+    """Returns the model of that name: `named("logreg", features=2)`."""
+    return names.create(name, MODELS, "model", *given, **options)

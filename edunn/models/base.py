@@ -1,0 +1,146 @@
+"""What every model is: scores and their derivatives by hand, and how a prediction is read off the scores."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from .. import errors
+from ..activations import Activation
+from ..runtime.reprs import ArgumentRepr
+
+METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
+
+
+class Model(ArgumentRepr, nn.Module):
+    """Scores as a function of features, with its derivatives by hand: a torch module with `gradients`.
+
+    A model of your own is a subclass with its parameters and two methods:
+
+        class Plane(Model):
+            def __init__(self):
+                super().__init__()
+                self.weight = nn.Parameter(torch.zeros(3))
+
+            def forward(self, features):
+                return features @ self.weight
+
+            def gradients(self, features, upstream):
+                return {"weight": features.mT @ upstream}
+
+    Without `gradients` it trains by autograd only.
+
+    Shapes
+    ------
+    features : (samples, …)
+    scores : (samples,) for one output, (samples, outputs) for several
+    upstream : ∂L/∂scores, of the scores' shape; it holds the 1/N of the mean
+
+    Attributes
+    ----------
+    predicts : how a prediction is read off the scores. "real": the score itself; "bits": 1 where the score is above 0,
+        else 0; "signs": +1 and −1; "classes": the index of the largest score
+    one_output : whether the scores have no axis of outputs. None: they have none if they are (samples,); a model that
+        trains as a stack, with scores (*runs, samples), has to say it
+    """
+
+    predicts: str = "real"
+    one_output: bool | None = None
+
+    def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
+        """∂L/∂parameter for each parameter, by its name and of its shape, from ∂L/∂scores."""
+        raise errors.GradientError(without_gradients(self))
+
+    @property
+    def metric(self) -> str:
+        """What `score` measures: "r2" for real predictions, else "accuracy"."""
+        return METRICS[check_predicts(self.predicts)]
+
+    @property
+    def link(self) -> Activation | None:
+        """The function from scores to probabilities; None where the scores say nothing of them, as a hinge's."""
+        return None
+
+    def decide(self, scores: Tensor) -> Tensor:
+        """From scores to predictions, (*runs, samples)."""
+        if check_predicts(self.predicts) == "real":
+            return scores
+        if self.predicts == "classes":
+            return scores.argmax(-1)
+        above = (scores > 0).long()  # a score of exactly 0 lies on the boundary: the first class, as in scikit-learn
+        return above if self.predicts == "bits" else 2 * above - 1
+
+    @torch.no_grad()
+    def predict(self, features: Tensor) -> Tensor:
+        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics."""
+        with evaluating(self):
+            return self.decide(self(features))
+
+    @torch.no_grad()
+    def probabilities(self, features: Tensor) -> Tensor:
+        """P(y | x): of the second of two classes, (*runs, samples), or of each class, (*runs, samples, classes)."""
+        if self.link is None:
+            raise errors.ConfigError(
+                f"{type(self).__name__} has no probabilities: its scores are not log-odds. Use predict, or the scores."
+            )
+        with evaluating(self):
+            return self.link(self(features))
+
+    @torch.no_grad()
+    def score(self, features: Tensor, targets: Tensor) -> Tensor:
+        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets."""
+        with evaluating(self):
+            return self.score_of(self(features), targets)
+
+    def score_of(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """`score`, from scores that were computed already."""
+        if self.metric == "r2":
+            return r_squared(scores, targets, scores.ndim == 1 if self.one_output is None else self.one_output)
+        decided = self.decide(scores)
+        errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
+        return (decided == targets).to(scores.dtype).mean(-1)
+
+
+@contextlib.contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode: no dropout, running statistics. Afterwards every layer has the mode it had before."""
+    modes = [(layer, layer.training) for layer in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training
+
+
+def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
+    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
+    errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
+    if not one_output:  # as scikit-learn
+        scores, targets = scores.mT, targets.mT
+    targets = targets.to(scores.dtype)  # whole numbers have no mean
+    left = ((targets - scores) ** 2).sum(-1)
+    spread = ((targets - targets.mean(-1, keepdim=True)) ** 2).sum(-1)
+    # constant targets have no spread to explain (but their mean's rounding): 1 if they are met exactly, else 0, as in
+    # scikit-learn
+    varied = (targets != targets[..., :1]).any(-1)
+    ratio = torch.where(varied, 1 - left / spread.where(varied, 1), (left == 0).to(scores.dtype))
+    return ratio if one_output else ratio.mean(-1)
+
+
+def check_predicts(kind: str) -> str:
+    """Refuses a kind of prediction that is none."""
+    if kind not in METRICS:
+        raise errors.ConfigError(f"predicts is one of {', '.join(METRICS)}; got {kind!r}.")
+    return kind
+
+
+def without_gradients(model: nn.Module) -> str:
+    """The sentence for a model that has no derivatives by hand."""
+    return (
+        f"{type(model).__name__} has no gradients(features, upstream) by hand. "
+        f"Train it with by='autograd', or write them in a subclass of edunn.models.Model."
+    )
