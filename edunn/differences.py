@@ -18,7 +18,7 @@ FIVE_POINTS = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
 
 
 def derivative(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
-    """d function / d point for an elementwise function, all entries at once, by five points."""
+    """Returns d function / d point of an elementwise function, all entries at once, by five points."""
     check_number("step", step, 0, open_ends="low")
     total = torch.zeros_like(point)
     for offset, weight in FIVE_POINTS:
@@ -27,7 +27,7 @@ def derivative(function: Callable[[Tensor], Tensor], point: Tensor, step: float 
 
 
 def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
-    """The gradient of a scalar function, entry by entry, by five points.
+    """Returns the gradient of a scalar function, entry by entry, by five points.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step
 
 
 def relative_error(first: Tensor, second: Tensor) -> float:
-    """The largest absolute difference, over the larger of the two largest absolute values.
+    """Returns the largest absolute difference, over the larger of the two largest absolute values.
 
     0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf. Shapes must agree: nothing is
     broadcast, because a gradient of the wrong shape is a wrong gradient.

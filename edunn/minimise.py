@@ -1,4 +1,4 @@
-"""Descent on any function of a few numbers, and what a numeric derivative costs in digits.
+"""Gradient descent on any function of a few numbers, and the error of numeric derivatives.
 
     x ← x − rate · ∇f(x)   until   |f(x_next) − f(x)| < tolerance
 
@@ -31,7 +31,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass(frozen=True, repr=False)
 class Minimum(Record):
-    """Where a descent ended, and why.
+    """The result of a descent: where it ended, and why.
 
     at, value : the last accepted point, and f there
     tested : the point one step on
@@ -133,7 +133,7 @@ def as_function(function: str | Expression | Function) -> Expression | Function:
 
 
 def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
-    """Numbers, finite, one for each name."""
+    """Returns the start as finite numbers, one for each name."""
     if isinstance(f, Expression):
         check_values(f, start)
     if not start:
@@ -167,7 +167,7 @@ def at_point(f: Expression | Function, point: Point, dtype: torch.dtype = torch.
 
 
 def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callable[[Point], Point]:
-    """The function from a point to its partial derivatives."""
+    """Returns the function from a point to its partial derivatives."""
     if gradient == "numeric":
         return lambda point: {name: central(f, point, name, delta) for name in point}
     if gradient == "autograd":
@@ -186,7 +186,7 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
 
 
 def only(f: Expression | Function, point: Point) -> Point:
-    """The values that this expression asks for: a derivative need not hold every name."""
+    """Returns the values that this expression has names for: a derivative need not hold every name."""
     return {name: value for name, value in point.items() if not isinstance(f, Expression) or name in f.names}
 
 
@@ -202,7 +202,7 @@ def by_autograd(f: Expression | Function, point: Point) -> Point:
 def central(
     f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
 ) -> float:
-    """(f(x + δ) − f(x − δ)) / 2δ along one name."""
+    """Returns (f(x + δ) − f(x − δ)) / 2δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x - d})) / (2 * d))
@@ -211,7 +211,7 @@ def central(
 def forward(
     f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
 ) -> float:
-    """(f(x + δ) − f(x)) / δ along one name."""
+    """Returns (f(x + δ) − f(x)) / δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x})) / d)

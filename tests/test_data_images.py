@@ -242,7 +242,7 @@ def test_all_images_together_must_fit(pack: Pack, monkeypatch: pytest.MonkeyPatc
         ({**PARTS, "val/cat/3.png": picture()}, "train/ and test/ only in .*; got val as well"),
         ({**PARTS, "train/3.png": picture()}, "'.*train/3.png' lies outside the class folders"),
         ({"test/cat/1.png": picture(), "test/dog/1.png": picture()}, "but no train/"),
-        ({**PARTS, "test/owl/1.png": picture()}, "test/ alone has owl"),
+        ({**PARTS, "test/owl/1.png": picture()}, "that train/ lacks: owl"),
     ],
     ids=["two sizes", "two sizes over parts", "text as JPEG", "no image in a class", "an empty class",
          "an empty test class", "one class", "no folder", "an image outside", "an image too deep",

@@ -275,7 +275,7 @@ OPTIONS = {
     "half a seed": ("moons", {"seed": 0.5}, "seed must be a whole number"),
     "half a class": ("blobs", {"classes": 2.5}, "classes must be a whole number"),
     "ratio as text": ("circles", {"ratio": "a"}, "ratio must be a number"),
-    "classes by number": ("shapes", {"classes": 3}, "classes must be a list of names"),
+    "classes by number": ("shapes", {"classes": 3}, "classes must be"),
 }
 
 

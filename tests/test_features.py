@@ -357,7 +357,7 @@ def test_a_fitted_kind_is_put_together_again():
     images = torch.from_numpy(noise(30, 12, 12, 3))
     options = {"words": 6, "size": 4, "patches": 300, "coding": "hard"}
     fitted = combination("hue,patches", options).fit(images)
-    again = combination("hue,patches", options).restored(fitted.state())
+    again = combination("hue,patches", options).restore(fitted.state())
     assert torch.equal(fitted(images), again(images))
 
 

@@ -79,7 +79,7 @@ NAMES = (*(source.name for source in SOURCES), "cifar10")
 def load(
     name_or_path: str | PathLike[str], progress: Callable[[int, int], None] | None = None, **options: Any
 ) -> Dataset:
-    """A set by its name in `SOURCES`, or a file by its path.
+    """Loads a data set by its name in `SOURCES`, or a file by its path.
 
     A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
     a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
@@ -126,7 +126,7 @@ def load(
             f"'{name}'. Say what it is by its suffix."
         )
     if path.suffix or len(path.parts) > 1 or path.exists():
-        files.existing(path, "data")
+        files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
 
 

@@ -85,7 +85,7 @@ def read_cifar10(path: str | PathLike[str], progress: Callable[[int, int], None]
     ----------
     progress : called with (files read, 6)
     """
-    path = files.existing(path, "CIFAR-10, as an archive or a folder")
+    path = files.check_exists(path, "CIFAR-10, as an archive or a folder")
     if path.is_dir():
         archive, folder = in_folder(path)
         contents: dict[str, Callable[[], bytes]] = {name: partial(read_file, folder / name) for name in archive.files}

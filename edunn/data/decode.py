@@ -1,4 +1,4 @@
-"""From the bytes of image files to pixels: every image RGB, 8 bits a channel, of one size."""
+"""Decodes image files into pixels: every image RGB, 8 bits a channel, of one size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = 64  # images that a thread decodes between two reports of progress
 
 
 def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """One image file as (height, width, 3) uint8; `name` is for the error that says what is wrong with it.
+    """Decodes one image file, (height, width, 3) uint8; `name` stands in errors.
 
     Grey becomes RGB, transparent becomes white, a photo is turned as its EXIF says, an animation is its first picture.
     """
@@ -54,7 +54,7 @@ def decode_all(
     size: tuple[int, int] | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, list[str]]:
-    """All images, (samples, height, width, 3) uint8, and the sha256 of each file.
+    """Decodes all images, (samples, height, width, 3) uint8; returns them and the sha256 of each file.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def decode_all(
 
 
 def check_header(image: Image.Image, name: str) -> None:
-    """What the file says of itself, before anything is decoded."""
+    """Checks the size and depth that the file declares, before anything is decoded."""
     if image.width * image.height > PIXELS:
         raise too_large(name)
     if image.mode[0] in "IF":
@@ -108,7 +108,7 @@ def check_header(image: Image.Image, name: str) -> None:
 
 
 def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """(height, width) from a side or both."""
+    """Returns (height, width) from a side or both."""
     if size is None:
         return None
     both = tuple(size) if isinstance(size, list | tuple) else (size, size)

@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, and that are verified before anybody sees them."""
+"""Downloads that resume where they stopped, and are verified before they get their name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def download(
 
 
 def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
-    """Appends what `part` lacks. A server that does not know ranges sends everything, and it starts afresh."""
+    """Appends what `part` lacks. A server that does not know ranges sends everything, and the file starts again."""
     here = part.stat().st_size if part.is_file() else 0
     if here > size:
         part.unlink()
@@ -106,7 +106,7 @@ def check_url(url: str) -> None:
 
 
 def reason(problem: Exception) -> str:
-    """What went wrong, in a few words."""
+    """Returns what went wrong, in a few words."""
     if isinstance(problem, urllib.error.HTTPError):
         return f"the server answered {problem.code} {problem.reason}"
     return str(getattr(problem, "reason", problem) or type(problem).__name__)

@@ -25,7 +25,7 @@ RATIO = 100  # deflate packs zeros 1000 to 1; tables and images reach ten
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
-def existing(path: str | PathLike[str], what: str) -> Path:
+def check_exists(path: str | PathLike[str], what: str) -> Path:
     """Returns the path of a regular file or a folder; else an error that names the file that was probably meant.
 
     Pipes and devices are refused: reading one can wait, or go on, for ever.
@@ -72,7 +72,7 @@ def check_size(size: int, title: str, most: int) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, as `sha256sum` prints it."""
+    """Returns the sha256 of a file's bytes, as `sha256sum` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -83,7 +83,7 @@ SETTLED = 2.0  # seconds after which a file that is written again has another ti
 def sha256_of(
     paths: Sequence[Path], again: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> list[str]:
-    """The sha256 of large files, each read once: the next time it is known by place, size and time of change.
+    """Returns the sha256 of large files. Each is read once; later its place, size and time of change identify it.
 
     Parameters
     ----------
@@ -92,15 +92,15 @@ def sha256_of(
     """
     found = []
     with ThreadPoolExecutor(2) as pool:
-        for number, digest in enumerate(pool.map(lambda path: remembered(path, again), paths), 1):
+        for number, digest in enumerate(pool.map(lambda path: recall_sha256(path, again), paths), 1):
             found.append(digest)
             if progress is not None:
                 progress(number, len(paths))
     return found
 
 
-def remembered(path: Path, again: bool) -> str:
-    """The sha256 of one file, kept in the cache under what tells this file, as it is now, from any other."""
+def recall_sha256(path: Path, again: bool) -> str:
+    """Returns the sha256 of one file, from the cache if the file has not changed since."""
     state = path.stat()
     about = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}\n{state.st_ino}"
     top = files.cache()
@@ -122,7 +122,7 @@ def remembered(path: Path, again: bool) -> str:
     return digest
 
 
-def forget() -> int:
+def clear_hashes() -> int:
     """Removes the remembered sums; returns the bytes."""
     top, freed = files.cache(), 0
     for path in (top / "hashes").glob("*") if top is not None else ():

@@ -32,30 +32,30 @@ def read_npy(
     target_name: str | None = None,
     targets_required: bool = True,
 ) -> Dataset:
-    """A .npy file of features, (samples, features) or uint8 images, that is never loaded whole.
+    """Reads a .npy file of features, (samples, features) or uint8 images, without loading all of it.
 
     Parameters
     ----------
     targets : another .npy file, (samples,): whole numbers are class indices, floats real targets, text classes
     classes : the classes' names, by index; "0", "1", … if not given
     """
-    path = files.existing(path, "features")
-    features = rows_of([mapped(path)])
+    path = files.check_exists(path, "features")
+    features = as_rows([map_array(path)])
     if targets is None and targets_required:
         raise ConfigError(f"The targets of '{path}' are missing. Name their file: data.targets = \"targets.npy\".")
     if targets is None:
         part = Samples(cast(Any, features), classes=None if classes is None else tuple(classes))
         (digest,) = files.sha256_of([path])
     else:
-        labels = files.existing(targets, "targets")
-        part = with_targets(features, mapped(labels, text=True), classes)
+        labels = files.check_exists(targets, "targets")
+        part = with_targets(features, map_array(labels, text=True), classes)
         digest = hashlib.sha256(" ".join(files.sha256_of([path, labels])).encode()).hexdigest()
     names = None if feature_names is None else tuple(feature_names)
     return Dataset(path.stem, replace(part, feature_names=names, target_name=target_name), None, digest, str(path))
 
 
 def with_targets(features: Rows, targets: np.ndarray, classes: Sequence[str] | None) -> Samples:
-    """The samples, with targets in memory that are checked and encoded as those of any other source."""
+    """Returns samples with these targets in memory, checked and encoded as those of any other source."""
     if targets.ndim != 1 or len(targets) != len(features):
         hint = (
             " For one-hot rows save targets.argmax(1)." if targets.ndim == 2 and len(targets) == len(features) else ""
@@ -70,8 +70,8 @@ def with_targets(features: Rows, targets: np.ndarray, classes: Sequence[str] | N
     return Samples(cast(Any, features), found, encoded.classes)
 
 
-def mapped(path: Path, text: bool = False) -> np.ndarray:
-    """The array of a .npy file over the file itself, once the file is known to hold all of it.
+def map_array(path: Path, text: bool = False) -> np.ndarray:
+    """Maps the array of a .npy file into memory, once the file is known to hold all of it.
 
     Mode "c", copy on write: torch takes the array without a warning, and nothing that is written to it would reach the
     file. Pages that were read are the system's to take back.
@@ -143,13 +143,13 @@ def read_array(content: bytes, title: str) -> np.ndarray:
     return flat.reshape(header.shape, order="F" if header.fortran else "C").copy()
 
 
-def rows_of(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:
-    """Mapped arrays as rows of features. Bytes that are no images count as float32 numbers, 0 to 255."""
+def as_rows(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:
+    """Returns mapped arrays as rows of features. Bytes that are no images count as float32 numbers, 0 to 255."""
     parts = [torch.from_numpy(array) for array in arrays]
     rows = Rows(parts, finite=finite or parts[0].dtype == torch.uint8)
     return rows.through(to_float32, finite=True) if rows.dtype == torch.uint8 and rows.ndim == 2 else rows
 
 
 def to_float32(x: Tensor) -> Tensor:
-    """Exact for bytes."""
+    """Converts bytes exactly."""
     return x.to(torch.float32)

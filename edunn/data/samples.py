@@ -1,4 +1,4 @@
-"""What a model learns from: features, targets, and their names; and how a part is set aside."""
+"""Samples: features, targets and their names; checked, sliced, and split into parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..runtime import devices
 from ..runtime.rows import Rows
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
-LOADED = 2**30  # bytes that `Samples.loaded` takes without being told
+LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,7 +67,7 @@ class Samples:
         return self.features.shape[0]
 
     def __getitem__(self, index: slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]) -> Samples:
-        """The samples at a slice, at indices, or where a boolean mask is true; names are kept."""
+        """Returns the samples at a slice, at indices, or where a boolean mask is true, with their names."""
         rows = self._rows(index)
         targets = None if self.targets is None else self.targets[rows]
         names = self.names
@@ -99,7 +99,7 @@ class Samples:
         return rows.long()  # torch would read uint8 indices as a mask
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Samples:
-        """The same samples on another device, or in another floating dtype; images and class indices keep theirs."""
+        """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
             raise DtypeError(f"Expected a floating dtype; got {dtype}. Images and class indices keep their own.")
 
@@ -109,7 +109,7 @@ class Samples:
         return replace(self, features=move(self.features), targets=None if self.targets is None else move(self.targets))
 
     def loaded(self, most: int = LOADED) -> Samples:
-        """The same samples with their features in memory, where they take `most` bytes at the most."""
+        """Returns the samples with their features in memory, if they take `most` bytes or less."""
         if not isinstance(self.features, Rows):
             return self
         if self.features.nbytes > most:
@@ -149,13 +149,13 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples to learn from, samples kept for the end, and where they come from.
+    """A training part, perhaps a test part, and where they come from.
 
     Parameters
     ----------
     name : what runs and figures call it
     train : the training part
-    test : the part that is looked at once, at the end; None where the source has none
+    test : the part for one look at the end; None where the source has none
     sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
     source : the path, or how the data was made
     """
@@ -180,7 +180,7 @@ class Dataset:
             )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
-        """Both parts on another device, or in another floating dtype."""
+        """Returns both parts on another device, or in another floating dtype."""
         test = None if self.test is None else self.test.to(device, dtype)
         return replace(self, train=self.train.to(device, dtype), test=test)
 
@@ -192,7 +192,7 @@ def as_samples(
     feature_names: Sequence[str] | None = None,
     target_name: str | None = None,
 ) -> Samples:
-    """Samples from tensors, numpy arrays or lists, with every value checked.
+    """Builds samples from tensors, numpy arrays or lists, with every value checked.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def as_samples(
 
 
 def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
-    """Sets a seeded part aside: (rest, part), each in the order of the rows as they came.
+    """Splits off a seeded part: (rest, part), each in the original order.
 
     Where the targets are classes, each gives its share, and a class of two samples or more is in both parts; a class
     of one sample stays in the rest. So validation and test parts have the proportions of the whole.
@@ -267,7 +267,7 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
 
 
 def shares(sizes: Sequence[int], fraction: float) -> list[int]:
-    """How many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
+    """Returns how many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
 
     Each class starts from the whole part of its quota, between 1 and its size − 1; what is missing from the total goes
     to the largest remainders, what is too much is taken from the smallest (Hamilton's method, with bounds).
@@ -287,7 +287,7 @@ def shares(sizes: Sequence[int], fraction: float) -> list[int]:
 
 
 def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
+    """Returns labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
     names = tuple(sorted(set(labels))) if classes is None else tuple(classes)
     index = {name: i for i, name in enumerate(names)}
     for row, label in enumerate(labels):
@@ -316,7 +316,7 @@ def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
 
 
 def fingerprint(samples: Samples) -> str:
-    """The sha256 of the numbers themselves: features' bytes, then targets' bytes."""
+    """Returns the sha256 of the numbers themselves: features' bytes, then targets' bytes."""
     digest = hashlib.sha256()
     for tensor in (samples.features, samples.targets):
         for chunk in () if tensor is None else tensor.split(16_384):
@@ -325,7 +325,7 @@ def fingerprint(samples: Samples) -> str:
 
 
 def check_features(features: Tensor) -> None:
-    """Features are (samples, features), floating, or uint8 images."""
+    """Refuses features that are not (samples, features), floating, or uint8 images."""
     if features.ndim == 4 and features.dtype == torch.uint8:
         if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
             raise ShapeError(
@@ -351,7 +351,7 @@ def check_features(features: Tensor) -> None:
 
 
 def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Targets are (samples,), int64 or floating, on the features' device."""
+    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
     samples = features.shape[0]
     if targets.ndim != 1:
         hint = ""
@@ -375,7 +375,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
 
 
 def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """One name for each class index; "0", "1", … if none are given."""
+    """Returns one name for each class index; "0", "1", … if none are given."""
     if targets.numel() and int(targets.min()) < 0:
         raise errors.LabelError(
             f"Expected class indices 0, 1, …; got {int(targets.min())}. "
@@ -388,7 +388,7 @@ def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, .
 
 
 def _numbers(name: str, values: Any) -> Tensor:
-    """A tensor of float32 or float64, or of uint8 images."""
+    """Returns a tensor of float32 or float64, or of uint8 images."""
     if isinstance(values, Tensor):
         tensor = values
     else:
@@ -406,7 +406,7 @@ def _numbers(name: str, values: Any) -> Tensor:
 
 
 def _array(name: str, values: Any) -> np.ndarray:
-    """A numpy array that torch takes without a warning: contiguous, in the machine's byte order, writeable."""
+    """Returns a numpy array that torch takes without a warning: contiguous, in the machine's byte order, writeable."""
     try:
         array = np.asarray(values)
     except ValueError as problem:

@@ -64,7 +64,7 @@ def read_table(
     classes: Sequence[str] | None = None,
     part: str = "train",
 ) -> Samples:
-    """A CSV file or an npz archive as samples. Features are float64 (float32 and uint8 images of an npz keep theirs).
+    """Reads a CSV file or an npz archive. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
     A CSV file has a header row of column names, in UTF-8 (a byte order mark is tolerated), between commas, semicolons
     or tabs: the one that splits the rows like the header. An npz archive has `features` (or `x`, `X`, `data`, `images`,
@@ -87,7 +87,7 @@ def read_table(
     """
     if task not in TASKS:
         raise ConfigError(f"Unknown task {task!r}. {nearest(str(task), TASKS)}")
-    path = files.existing(path, "a table (.csv or .npz)")
+    path = files.check_exists(path, "a table (.csv or .npz)")
     if path.is_dir():
         raise DataError(f"'{path}' is a folder, not a table. For images use read_images.")
     table = _read_npz(path, part == "test") if path.suffix.lower() == ".npz" else _read_csv(path)
@@ -166,7 +166,7 @@ def _features(table: Table, names: tuple[str, ...]) -> Tensor:
 
 
 def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[list[str], tuple[str, ...]] | None:
-    """The label of each row, and all labels in order; None for a real target. `names`: classes that an npz lists."""
+    """Returns the label of each row, and all labels in order; None for a real target. `names`: an npz's classes."""
     if task == "real":
         return None
     if column.is_text and _is_text(column, mixed=task == "classes"):
@@ -203,7 +203,7 @@ def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[l
 def _indices(
     column: Column, labels: list[str], order: tuple[str, ...], classes: Sequence[str] | None, required: bool
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as indices into `classes`, where a model knows them, else into `order`."""
+    """Returns labels as indices into `classes`, where a model knows them, else into `order`."""
     if classes is None and required and len(order) < 2:
         raise DataError(
             f"Expected two classes or more; column {column.name!r} holds {order[0]!r} only. "
@@ -241,7 +241,7 @@ def _is_text(column: Column, mixed: bool) -> bool:
 
 
 def _numbers(column: Column) -> np.ndarray:
-    """The column as finite float64, or an error that names the first cell which is not."""
+    """Returns the column as finite float64, or raises an error that names the first cell which is not."""
     if column.is_text:
         numbers = np.empty(len(column.values))
         for row, cell in enumerate(column.values):
@@ -326,7 +326,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _parse(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
-    """The rows of cells, stripped, and the line that each begins on. Blank lines are left out."""
+    """Returns the rows of cells, stripped, and the line that each begins on. Blank lines are left out."""
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows, lines = [], []
@@ -460,7 +460,7 @@ def _part(arrays: dict[str, np.ndarray], test: bool) -> dict[str, np.ndarray]:
 
 def has_test_part(path: str | PathLike[str]) -> bool:
     """Whether an npz archive holds a training and a test part, `X_train` beside `X_test`."""
-    with files.open_zip(files.existing(path, "a table")) as archive:
+    with files.open_zip(files.check_exists(path, "a table")) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
     return any(f"{x}_train" in names and f"{x}_test" in names for x in ("X", "x"))
 
@@ -485,7 +485,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _block(path: Path, key: str, array: np.ndarray) -> Tensor:
-    """(samples, features), float32 or float64, or uint8 images."""
+    """Returns (samples, features), float32 or float64, or uint8 images."""
     if array.dtype.kind == "U":
         raise DataError(f"{key!r} of '{path}' holds text, not numbers.")
     if array.dtype == np.uint8 and array.ndim == 3:

@@ -93,9 +93,9 @@ def strongest_gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     torch.sub(images[:, 2:], images[:, :-2], out=rows[:, 1:-1])
     torch.sub(images[:, :, 2:], images[:, :, :-2], out=columns[:, :, 1:-1])
     row, column = rows[0], columns[0]
-    strength = compared(row, column)
+    strength = channel_strength(row, column)
     for channel in range(1, len(images)):
-        other = compared(rows[channel], columns[channel])
+        other = channel_strength(rows[channel], columns[channel])
         larger = torch.maximum(strength, other)
         stronger = strength.lt_(other)  # in place, so 1.0 or 0.0; of equal channels the first stays
         row.lerp_(rows[channel], stronger)
@@ -109,8 +109,8 @@ def exactly_rounded(row: Tensor) -> bool:
     return row.dtype == torch.float64
 
 
-def compared(row: Tensor, column: Tensor) -> Tensor:
-    """What channels are compared by: the magnitude, or its square, which is sooner there and exact for uint8."""
+def channel_strength(row: Tensor, column: Tensor) -> Tensor:
+    """Returns what channels are compared by: the magnitude, or its square, which is faster, and exact for uint8."""
     return torch.hypot(row, column) if exactly_rounded(row) else (row * row).addcmul_(column, column)
 
 

@@ -4,7 +4,7 @@
     kinds(images)                                  # (samples, width), one kind beside the other
 
 A kind is a frozen dataclass of its options. `fit` gives one that is ready (itself, where nothing is learnt), `state` is
-what was learnt, and `restored` puts it back: that is how a run's folder keeps it.
+what was learnt, and `restore` puts it back: that is how a run's folder keeps it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .pixels import pixels
 
 @dataclass(frozen=True)
 class FeatureKind:
-    """What every kind shares. Subclasses have fields for their options and give `__call__`."""
+    """One kind of feature. A subclass has fields for its options and implements `__call__`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(samples, height, width, channels) to (samples, width), floating."""
+        """Computes features (samples, width), floating, from images (samples, height, width, channels)."""
         raise NotImplementedError
 
     def fit(self, images: Tensor) -> Self:
@@ -41,15 +41,15 @@ class FeatureKind:
         return self
 
     def state(self) -> dict[str, Tensor]:
-        """What was learnt."""
+        """Returns what was learnt."""
         return {}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Self:
-        """The same kind with what was learnt put back."""
+    def restore(self, state: Mapping[str, Tensor]) -> Self:
+        """Returns the same kind with what was learnt, from `state`."""
         return self
 
     def options(self) -> dict[str, Any]:
-        """The options, as a config has them."""
+        """Returns the options, as a config has them."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
 
 
@@ -139,7 +139,7 @@ class Patches(FeatureKind):
         whitening = self.dictionary.whitening
         return {"mean": whitening.mean, "matrix": whitening.matrix, "centroids": self.dictionary.centroids}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Self:
+    def restore(self, state: Mapping[str, Tensor]) -> Self:
         whitening = bag.Whitening(state["mean"], state["matrix"])
         return self.with_dictionary(bag.Dictionary(whitening, state["centroids"], self.size, self.coding))
 
@@ -177,12 +177,12 @@ class Combination:
     def state(self) -> dict[str, Tensor]:
         return {f"{kind.name}.{key}": tensor for kind in self.kinds for key, tensor in kind.state().items()}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Combination:
+    def restore(self, state: Mapping[str, Tensor]) -> Combination:
         def own(kind: FeatureKind) -> dict[str, Tensor]:
             start = f"{kind.name}."
             return {key.removeprefix(start): t for key, t in state.items() if key.startswith(start)}
 
-        return Combination(tuple(kind.restored(own(kind)) for kind in self.kinds))
+        return Combination(tuple(kind.restore(own(kind)) for kind in self.kinds))
 
 
 def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combination:
@@ -212,7 +212,7 @@ def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combina
 
 
 def check_option(key: str, takes: Mapping[str, Sequence[str]]) -> list[str]:
-    """The kinds that take this option."""
+    """Returns the kinds that take this option."""
     owners = [name for name, known in takes.items() if key in known]
     if not owners:
         known = {option for options in takes.values() for option in options}
@@ -222,7 +222,7 @@ def check_option(key: str, takes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def make(name: str, options: Mapping[str, Any]) -> FeatureKind:
-    """A kind with its options, each of the type that its default has."""
+    """Builds a kind with its options, each of the type that its default has."""
     defaults = KINDS[name]()
     for key, value in options.items():
         default = getattr(defaults, key)

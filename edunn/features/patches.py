@@ -121,8 +121,13 @@ def norms(rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """What k-means found: centroids (k, features), the index of each row's own, the sum of squared distances to them,
-    how many rounds it took, and whether nothing moved any more in the last one."""
+    """The result of k-means.
+
+    centroids : (k, features)
+    assignment : the index of each row's centroid
+    inertia : the sum of the squared distances of the rows to their centroids
+    converged : whether no assignment changed in the last of the `rounds`
+    """
 
     centroids: Tensor = field(repr=False)
     assignment: Tensor = field(repr=False)
@@ -160,7 +165,7 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
 
 
 def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor]:
-    """The nearest centroid of each row, and the squared distance to it."""
+    """Returns the nearest centroid of each row, and the squared distance to it."""
     nearest = torch.empty(len(rows), dtype=torch.long, device=rows.device)
     distance = rows.new_empty(len(rows))
     size = max(1, budget // (rows.element_size() * len(centroids)))
@@ -178,7 +183,7 @@ def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor
 
 
 def move_to_means(rows: Tensor, assignment: Tensor, distance: Tensor, centroids: Tensor) -> Tensor:
-    """Returns the mean of each centroid's rows; for a centroid without rows, one of the rows that are farthest off."""
+    """Returns the mean of each centroid's rows; for a centroid without rows, one of the farthest rows."""
     # summed in float64, so that the order, which differs by device, is lost in the rounding to float32
     count = len(centroids)
     sums = torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device)
@@ -249,7 +254,7 @@ CODES = {"triangle": triangle, "hard": hard}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
-    """Whitening and words, and the coding of images with them.
+    """Whitening, words, and the coding of images with them.
 
     centroids (words, size · size · channels), in whitened coordinates
     """
@@ -305,7 +310,7 @@ class Dictionary:
         return Dictionary(whitening, self.centroids.to(device), self.size, self.coding)
 
     def patches(self) -> Tensor:
-        """The words as patches, (words, size, size, channels): what a picture of the dictionary shows."""
+        """Returns the words as patches, (words, size, size, channels), for a picture of the dictionary."""
         return self.centroids.view(len(self.centroids), self.size, self.size, -1)
 
 
@@ -320,7 +325,7 @@ def learn(
     start: str = "normal",
     seed: int = 0,
 ) -> Dictionary:
-    """A dictionary from (samples, height, width, channels) images, which should be of the training part alone.
+    """Learns a dictionary from images (samples, height, width, channels), which should be of the training part alone.
 
     Parameters
     ----------

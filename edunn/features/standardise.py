@@ -1,4 +1,4 @@
-"""Every feature shifted to mean 0 and scaled to standard deviation 1, by what the training part says."""
+"""Standardisation: every feature shifted to mean 0 and scaled to deviation 1, as measured on the training part."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Standardise:
     @classmethod
     @torch.no_grad()
     def fit(cls, features: Tensor) -> Standardise:
-        """μ and σ of features (samples, features): floating, or uint8; or of `Rows`, which are read twice.
+        """Measures μ and σ of features (samples, features): floating, or uint8; or of `Rows`, which are read twice.
 
         In two passes, the squares of the differences from the mean (their difference, E[x²] − μ², would lose twice the
         digits that μ/σ has), in float64 whatever the dtype, a chunk of rows at a time.
@@ -75,28 +75,28 @@ class Standardise:
         return cls(mean, scale)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Rows as they came, (samples, features), to rows of mean 0 and deviation 1 (on the part it was fitted on)."""
+        """Returns (x − μ) / σ of features (samples, features): mean 0 and deviation 1 on the part it was fitted on."""
         x = self._matching(features)
         return (x - self.mean.to(x)).div_(self.scale.to(x))
 
     def invert(self, features: Tensor) -> Tensor:
-        """Standardised rows back to their own units: x = σ z + μ."""
+        """Returns standardised features in their own units: x = σ z + μ."""
         z = self._matching(features)
         return z * self.scale.to(z) + self.mean.to(z)
 
     def state(self) -> dict[str, Tensor]:
-        """The two tensors, for a file."""
+        """Returns the two tensors, for a file."""
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Standardise:
-        """What `state` gave, put together again."""
+        """Builds it from what `state` returned."""
         if set(state) != {"mean", "scale"}:
             raise DataError(f"Expected the tensors mean and scale; got {', '.join(sorted(state)) or 'none'}.")
         return cls(state["mean"], state["scale"])
 
     def _matching(self, features: Tensor) -> Tensor:
-        """The features, floating, if they are as wide as those it was fitted on."""
+        """Returns the features, floating, if they are as wide as those it was fitted on."""
         _check(features)
         if features.shape[1] != len(self.mean):
             raise ShapeError(

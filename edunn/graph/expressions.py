@@ -96,7 +96,7 @@ LONGEST = 20_000  # characters
 
 @dataclass(frozen=True)
 class Expression:
-    """What was typed, as a list of operations in the order in which Python would carry them out.
+    """An expression as a list of operations, in Python's order of evaluation.
 
     names : the variables, in the order of their first appearance
     program : (function, how many operands) | a name | a number, last operand on top
@@ -124,7 +124,7 @@ class Expression:
 
 
 def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
-    """One operation. torch's functions want tensors: a number among their operands becomes one."""
+    """Applies one operation. torch's functions take tensors: a number among their operands becomes one."""
     if function in FUNCTIONS.values():
         operands = [torch.tensor(x, dtype=torch.float64) if isinstance(x, float) else x for x in operands]
     elif all(isinstance(x, float) for x in operands):  # 1/0 and 9**9**9 are inf or nan, not Python's exceptions
@@ -161,7 +161,7 @@ def parse(text: str) -> Expression:
 
 
 def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
-    """One node of the tree: its operation and its operands, or a refusal."""
+    """Returns the operation and the operands of one node of the tree, or refuses it."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], 2), [node.left, node.right]
     if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
@@ -202,7 +202,7 @@ def refusal(node: ast.AST) -> ConfigError:
 
 
 def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
-    """Every name has a value and no value lacks a name."""
+    """Checks that every name has a value, and every value a name."""
     missing = [name for name in expression.names if name not in values]
     if missing:
         example = " ".join(f"{name}=1" for name in missing)

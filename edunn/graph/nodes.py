@@ -105,14 +105,14 @@ def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[
 
 @dataclass
 class Step:
-    """A node in the making, and what carries a gradient from its value to its operands."""
+    """A node under construction, and autograd's record of its one operation."""
 
     node: Node
     leaves: tuple[Tensor, ...] = ()
     output: Tensor | None = None
 
-    def pull(self, upstream: Tensor) -> list[Tensor]:
-        """upstream · ∂value/∂operand for each operand: the vector-Jacobian product of this operation alone."""
+    def vector_jacobian(self, upstream: Tensor) -> list[Tensor]:
+        """Returns upstream · ∂value/∂operand for each operand: the vector-Jacobian product of this operation alone."""
         if self.output is None or not self.output.requires_grad:
             return [torch.zeros_like(leaf) for leaf in self.leaves]
         found = torch.autograd.grad(self.output, self.leaves, upstream, retain_graph=True, materialize_grads=True)
@@ -227,7 +227,7 @@ def run_backward(steps: list[Step]) -> tuple[Node, ...]:
             gradient = sum((term[3] for term in terms[1:]), start=terms[0][3]) if terms else None
         nodes.append(replace(node, gradient=gradient, terms=tuple(terms)))
         if gradient is not None and step.leaves:
-            for name, local, product in zip(node.inputs, node.local, step.pull(gradient), strict=True):
+            for name, local, product in zip(node.inputs, node.local, step.vector_jacobian(gradient), strict=True):
                 arrived[name].append((node.name, gradient, local, product))
     return tuple(reversed(nodes))
 

@@ -15,7 +15,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU.
+    """Returns the device of this name. `auto` is CUDA where there is one, else the CPU.
+
+    `cuda` without a CUDA device is an error, never a silent CPU.
 
     Under torchrun each process of a machine takes the device of its local rank.
     """
@@ -34,7 +36,7 @@ def device(name: str = "auto") -> torch.device:
 
 
 def own_device(name: str) -> torch.device:
-    """The CUDA device of this process, one of several that torchrun started on this machine."""
+    """Returns the CUDA device of this process, one of several that torchrun started on this machine."""
     rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if name != "cuda":
         raise ConfigError(f"Under torchrun each process takes its own device: write cuda, not {name!r}.")
@@ -48,14 +50,14 @@ def own_device(name: str) -> torch.device:
 
 
 def dtype(name: str) -> torch.dtype:
-    """float32 or float64, by name."""
+    """Returns float32 or float64, by name."""
     if name not in DTYPES:
         raise ConfigError(f"Unknown dtype {name!r}. {nearest(name, DTYPES)}")
     return DTYPES[name]
 
 
 def generator(seed: int, *parts: int) -> torch.Generator:
-    """A CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
+    """Returns a CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
 
     Randomness is always drawn on the CPU and moved, so that CPU, CUDA and any number of processes see the same.
     """
@@ -71,13 +73,13 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 
 
 def permutation(samples: int, seed: int, epoch: int) -> Tensor:
-    """The order of the samples in one epoch. It depends on (seed, epoch) alone: a resumed run needs no stored state."""
+    """Returns the order of the samples in one epoch: of (seed, epoch) alone, so that a resumed run stores none."""
     return torch.randperm(samples, generator=generator(seed, epoch))
 
 
 @contextmanager
 def threads_for(multiplications: int) -> Iterator[None]:
-    """One thread while the work of a step is too small to share.
+    """Limits torch to one thread while the work of a step is too small to share.
 
     Below some ten million multiplications a step, waking the other threads costs about what they save; on a machine
     that is busy with something else, waiting for them costs ten to a hundred times more.

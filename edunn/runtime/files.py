@@ -12,7 +12,7 @@ from ..errors import RunError
 
 
 def cache() -> Path | None:
-    """`EDUNN_CACHE`, by default ~/.cache/edunn; None where it is set to nothing: then nothing is kept."""
+    """Returns the cache folder, `EDUNN_CACHE` or else ~/.cache/edunn; None if it is set to nothing."""
     given = os.environ.get("EDUNN_CACHE")
     if given == "":
         return None
@@ -37,7 +37,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
 
 def strict(value: Any) -> Any:
-    """A value as strict JSON has it: a number that is not finite becomes null."""
+    """Returns a value as strict JSON has it: a number that is not finite becomes null."""
     if isinstance(value, dict):
         return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
