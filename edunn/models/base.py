@@ -121,6 +121,7 @@ def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
     errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
+    targets = targets.to(scores.dtype)  # whole numbers have no mean
     left = ((targets - scores) ** 2).sum(-1)
     spread = ((targets - targets.mean(-1, keepdim=True)) ** 2).sum(-1)
     # constant targets have no spread to explain (but their mean's rounding): 1 if they are met exactly, else 0, as in
