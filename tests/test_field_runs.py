@@ -301,3 +301,99 @@ def test_field_05_parts_of_killed_imports_are_removed(tmp_path: Path) -> None:
         (tmp_path / f"kept.{number}.part").write_text("half")
     download.keep(archive, tmp_path / "kept", hashlib.sha256(b"bytes").hexdigest())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["archive", "kept", f"kept.{os.getppid()}.part"])
+
+
+# --- terminals and interrupts -----------------------------------------------------------------------------------------
+
+
+def shell(command: str, **environment: str) -> tuple[int, str, str]:
+    """Runs a line of bash in which `edunn` is this package's command: exit code, stdout, stderr."""
+    line = command.replace("edunn", f"{sys.executable} -m edunn")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, env=os.environ | environment, timeout=120)
+    error = done.stderr.decode(errors="replace")
+    assert "Traceback" not in error
+    assert "Exception ignored" not in error
+    return done.returncode, done.stdout.decode(errors="replace"), error
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_field_33_any_encoding(encoding: str) -> None:
+    code, out, _ = shell("edunn lesson softmax", PYTHONIOENCODING=encoding)
+    assert code == 0
+    assert ("L = −ln 0.13" in out, "L = ?ln 0.13" in out) == (encoding == "utf-8", encoding != "utf-8")
+    assert shell("edunn graph ''", PYTHONIOENCODING=encoding)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["edunn data list", "edunn graph a a=1", "edunn graph a a=1 --json", "edunn --help", "edunn graph --help", "edunn"],
+)
+def test_field_33_a_full_stdout(command: str) -> None:
+    code, _, error = shell(f"{command} > /dev/full")
+    assert code == 2
+    assert error == "edunn: stdout cannot be read or written: No space left on device.\n"
+
+
+def test_field_33_a_closed_stdout() -> None:
+    code, _, error = shell("edunn graph a a=1 >&-")
+    assert code == 2
+    assert error.startswith("edunn: stdout is closed")
+    assert shell("edunn graph a a=1 2>&- <&-") == (0, *shell("edunn graph a a=1")[1:])
+    assert shell("edunn graph a 2>&-")[0] == 2
+    assert shell("edunn graph a 2>/dev/full")[0] == 2
+    assert shell("edunn lesson softmax | head -1; exit ${PIPESTATUS[0]}")[0] == 0
+
+
+def test_field_37_no_home() -> None:
+    """A user whom the system does not know has no home; here Python is only made to believe so."""
+    code = "import pwd, sys; del sys.modules['pwd']; sys.modules['pwd'] = None; from edunn.__main__ import main; main()"
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "EDUNN_CACHE")}
+    for words in (["data", "list"], ["train", MOONS, *settings("train.epochs=2"), "--out", "run"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+def test_field_37_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file: nothing can be made below it, not even by root")
+    environment = {k: v for k, v in os.environ.items() if k != "EDUNN_CACHE"} | {"HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "edunn", "train", MOONS, *settings("train.epochs=2"), "--out", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_field_37_a_signal_while_training_saves_the_state(number: int) -> None:
+    changes = settings("train.epochs=100000", "train.schedule=constant")
+    process = start("train", DIGITS, *changes, "--out", "run")
+    wait_for(lambda: Path("run/checkpoint.safetensors").exists())
+    process.send_signal(number)
+    ((code, said),) = ended(process)
+    assert code == 128 + number
+    assert "go on with: edunn train --resume run" in said
+    run = experiment.load("run")
+    assert run.summary["status"] == "interrupted"
+    more = run.history.epochs + 20
+    assert main(["train", "--resume", "run", "--set", f"train.epochs={more}", "--quiet"]) == 0
+    assert experiment.load("run").history.epochs == more
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_field_37_a_signal_during_an_import(number: int, tmp_path: Path) -> None:
+    """The module that is being loaded turns whatever is raised in it into another error, as C extensions do."""
+    (tmp_path / "safetensors.py").write_text(
+        "import pathlib, time\npathlib.Path('loading').touch()\n"
+        "try:\n    time.sleep(60)\nexcept BaseException as error:\n    raise ImportError('lost') from None\n"
+    )
+    process = start("train", MOONS, PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    wait_for(lambda: Path("loading").exists())
+    process.send_signal(number)
+    assert ended(process) == [(128 + number, "edunn: interrupted\n")]
+
+
+def test_field_41_a_sweep_of_a_million_runs(capsys: Any) -> None:
+    values = ",".join(map(str, range(1, 1001)))
+    begun = time.monotonic()
+    assert main(["sweep", MOONS, "--over", f"train.epochs={values}", "--over", f"run.seed={values}"]) == 2
+    assert time.monotonic() - begun < 5
+    assert "1,000 × 1,000 values make 1,000,000" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []

@@ -224,7 +224,7 @@ def store() -> Any:
 
     top = files.cache()
     if top is None:
-        raise ConfigError("Expected a folder to keep data in; EDUNN_CACHE is set to nothing. Unset it, or name one.")
+        raise ConfigError("There is no folder to keep data in. Set EDUNN_CACHE to one.")
     return top / "data"
 
 

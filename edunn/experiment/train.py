@@ -20,6 +20,7 @@ from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
 from ..neighbours import Voters
+from ..runtime import interrupts
 from ..runtime.devices import threads_for
 from ..runtime.processes import OneProcess
 from ..version import __version__
@@ -181,6 +182,7 @@ def run(
 
     def after_epoch(now: Progress) -> None:
         nonlocal saved
+        interrupts.check()
         row = now.rows[-1]
         progress.set_postfix_str(f"loss {row['running']:.4g}", refresh=False)
         progress.update(now.epoch - progress.n)
