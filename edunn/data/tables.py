@@ -56,6 +56,7 @@ def read_table(
     task: str = "auto",
     targets_required: bool = True,
     classes: Sequence[str] | None = None,
+    weight: str | None = None,
 ) -> Samples:
     """A CSV file or an npz archive as samples. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
@@ -73,6 +74,7 @@ def read_table(
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
+    weight : the column of the samples' weights, which is no feature then
 
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
     """
@@ -84,7 +86,10 @@ def read_table(
     table = _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
-    names = _feature_names(table, features, wanted)
+    names = _feature_names(table, features, wanted, weight)
+    if weight is not None and (weight not in table.columns or weight == wanted):
+        hint = "It is the target." if weight == wanted else nearest(weight, table.columns)
+        raise DataError(f"'{path}' has no column {weight!r} for the weights. {hint}")
     x = _features(table, names)
     y: Tensor | None = None
     found: tuple[str, ...] | None = None
@@ -98,7 +103,8 @@ def read_table(
             y = y.to(x.dtype)  # losses ask for one dtype
     else:
         found = None if classes is None else tuple(classes)
-    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted)
+    weights = None if weight is None else torch.from_numpy(_numbers(table.columns[weight]))
+    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted, sample_weight=weights)
 
 
 # Which columns
@@ -123,14 +129,16 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
     )
 
 
-def _feature_names(table: Table, features: Sequence[str] | None, target: str | None) -> tuple[str, ...]:
+def _feature_names(
+    table: Table, features: Sequence[str] | None, target: str | None, weight: str | None
+) -> tuple[str, ...]:
     if table.block is not None and table.block.ndim == 4:
         if features is not None:
             raise ConfigError(f"Expected no feature names for images; got {tuple(features)}. Leave them out.")
         return ()
     known = table.block_names if table.block is not None else tuple(table.columns)
     if features is None:
-        names = tuple(name for name in known if name != target)
+        names = tuple(name for name in known if name not in (target, weight))
         if not names:
             raise DataError(
                 f"Expected a feature beside the target {target!r}; '{table.path}' has no other column. Add one."
@@ -143,6 +151,8 @@ def _feature_names(table: Table, features: Sequence[str] | None, target: str | N
         raise ConfigError(f"Expected each feature once; got {', '.join(names)}.")
     if target in names:
         raise ConfigError(f"Expected features without the target; {target!r} is named as both.")
+    if weight in names:
+        raise ConfigError(f"{weight!r} is named as a feature and as the weight. Leave it out of one.")
     for name in names:
         if name not in known:
             raise DataError(f"Expected a column {name!r}; '{table.path}' has none. {nearest(name, known)}")
