@@ -11,14 +11,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .errors import ShapeError, shape
+from .errors import ShapeError, check_number, shape
 
 STEP = 1e-3
 FIVE_POINTS = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))
 
 
 def derivative(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
-    """d function / d point for an elementwise function, all entries at once, by five points."""
+    """Returns d function / d point of an elementwise function, all entries at once, by five points."""
+    check_number("step", step, 0, open_ends="low")
     total = torch.zeros_like(point)
     for offset, weight in FIVE_POINTS:
         total += weight * function(point + offset * step)
@@ -26,7 +27,7 @@ def derivative(function: Callable[[Tensor], Tensor], point: Tensor, step: float 
 
 
 def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = STEP) -> Tensor:
-    """The gradient of a scalar function, entry by entry, by five points.
+    """Returns the gradient of a scalar function, entry by entry, by five points.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
     point : float64 for a result worth comparing with; it is not changed
     step : h, in the units of the point
     """
+    check_number("step", step, 0, open_ends="low")
     point = point.detach().clone(memory_format=torch.contiguous_format)  # a transposed point has no flat view
     result = torch.zeros_like(point)
     flat, out = point.view(-1), result.view(-1)
@@ -51,6 +53,7 @@ def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step
 
     Its error is h² f⁽³⁾/6, and ε|f|/h from rounding. Parameters as in `gradient`, which gives three digits more.
     """
+    check_number("step", step, 0, open_ends="low")
     result = torch.zeros(point.numel(), dtype=point.dtype)
     for i in range(point.numel()):
         ahead, behind = point.flatten().clone(), point.flatten().clone()
@@ -62,7 +65,7 @@ def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step
 
 
 def relative_error(first: Tensor, second: Tensor) -> float:
-    """The largest absolute difference, over the larger of the two largest absolute values.
+    """Returns the largest absolute difference, over the larger of the two largest absolute values.
 
     0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf. Shapes must agree: nothing is
     broadcast, because a gradient of the wrong shape is a wrong gradient.

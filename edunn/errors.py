@@ -86,6 +86,15 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, open
     raise ConfigError(f"{name} must be a number {limits}; got {value!r}.")
 
 
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Returns a numeric option if it is a whole number from `least` to `most`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and value >= least and (most is None or value <= most):
+        return int(value)
+    limits = f", {least} or more" if most is None else f" from {least} to {most:,}"
+    raise ConfigError(f"{name} must be a whole number{limits}; got {value!r}.")
+
+
 def check_floating(name: str, tensor: Tensor) -> None:
     """Refuses integer and boolean tensors: they have no derivative."""
     if not tensor.dtype.is_floating_point:

@@ -1,4 +1,4 @@
-"""Descent on any function of a few numbers, and what a numeric derivative costs in digits.
+"""Gradient descent on any function of a few numbers, and the error of numeric derivatives.
 
     x ← x − rate · ∇f(x)   until   |f(x_next) − f(x)| < tolerance
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .errors import ConfigError
+from .errors import ConfigError, check_count, check_number
 from .graph import Expression, parse
 from .graph.expressions import check_values
 from .results import Record, Table
@@ -31,7 +31,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclass(frozen=True, repr=False)
 class Minimum(Record):
-    """Where a descent ended, and why.
+    """The result of a descent: where it ended, and why.
 
     at, value : the last accepted point, and f there
     tested : the point one step on
@@ -120,6 +120,8 @@ def minimise(
     text = f.text if isinstance(f, Expression) else getattr(f, "__name__", "f")
     thin = max(1, math.ceil(len(path) / 2000))
     remarks = delta_warnings(f, point, delta) if kind == "numeric" and stopped != "diverged" else ()
+    if stopped == "tolerance":
+        remarks += minimum_warnings(f, point, slope(point), rate, tolerance)
     return Minimum(
         text, point, tested, value, taken, stopped, rate, tolerance, kind, delta if kind == "numeric" else None,
         (*path[:-1:thin], path[-1]), remarks,
@@ -131,33 +133,28 @@ def as_function(function: str | Expression | Function) -> Expression | Function:
 
 
 def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
-    """Numbers, finite, one for each name."""
+    """Returns the start as finite numbers, one for each name."""
     if isinstance(f, Expression):
         check_values(f, start)
     if not start:
-        raise ConfigError("Expected at least one variable to minimise over; got none.")
-    point = {name: float(value) for name, value in start.items()}
-    for name, value in point.items():
-        if not math.isfinite(value):
-            raise ConfigError(f"Expected a finite start; got {name}={value}.")
+        raise ConfigError("There is no variable to minimise over.")
+    point = {name: check_number(f"the start of {name}", value, -math.inf) for name, value in start.items()}
     if not math.isfinite(at_point(f, point)):
-        raise ConfigError(f"Expected a start at which f is finite; f is {at_point(f, point)} there. Start elsewhere.")
+        raise ConfigError(f"f is {at_point(f, point)} at the start. Start elsewhere.")
     return point
 
 
 def check_options(rate: float, tolerance: float, steps: int, delta: float | None, gradient: Any) -> None:
-    if not (rate > 0 and math.isfinite(rate)):
-        raise ConfigError(f"Expected a rate above 0; got {rate}.")
-    if not tolerance >= 0:
-        raise ConfigError(f"Expected a tolerance of 0 or more; got {tolerance}.")
-    if steps < 1:
-        raise ConfigError(f"Expected 1 step or more; got {steps}.")
-    if delta is not None and not (delta > 0 and math.isfinite(delta)):
-        raise ConfigError(f"Expected a delta above 0; got {delta}.")
+    """Refuses options with which no descent is possible."""
+    check_number("rate", rate, 0, open_ends="low")
+    check_number("tolerance", tolerance, 0)
+    check_count("steps", steps)
+    if delta is not None:
+        check_number("delta", delta, 0, open_ends="low")
     if isinstance(gradient, str) and gradient not in ("autograd", "numeric"):
-        raise ConfigError(f"Expected gradient 'autograd', 'numeric' or derivatives by hand; got {gradient!r}.")
+        raise ConfigError(f"gradient is 'autograd', 'numeric' or derivatives by hand; got {gradient!r}.")
     if delta is not None and gradient != "numeric":
-        raise ConfigError("Expected gradient='numeric' beside a delta; other gradients take no step.")
+        raise ConfigError("delta is a step of gradient='numeric'; other gradients take none.")
 
 
 def tensors(point: Point, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
@@ -170,7 +167,7 @@ def at_point(f: Expression | Function, point: Point, dtype: torch.dtype = torch.
 
 
 def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callable[[Point], Point]:
-    """The function from a point to its partial derivatives."""
+    """Returns the function from a point to its partial derivatives."""
     if gradient == "numeric":
         return lambda point: {name: central(f, point, name, delta) for name in point}
     if gradient == "autograd":
@@ -182,14 +179,14 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
     def by_hand(point: Point) -> Point:
         missing = [name for name in point if name not in partials]
         if missing:
-            raise ConfigError(f"Expected a derivative for each of {', '.join(point)}; {missing[0]} has none.")
+            raise ConfigError(f"There is no derivative for {missing[0]}. Give one for each of {', '.join(point)}.")
         return {name: at_point(partials[name], only(partials[name], point)) for name in point}
 
     return by_hand
 
 
 def only(f: Expression | Function, point: Point) -> Point:
-    """The values that this expression asks for: a derivative need not hold every name."""
+    """Returns the values that this expression has names for: a derivative need not hold every name."""
     return {name: value for name, value in point.items() if not isinstance(f, Expression) or name in f.names}
 
 
@@ -205,7 +202,7 @@ def by_autograd(f: Expression | Function, point: Point) -> Point:
 def central(
     f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
 ) -> float:
-    """(f(x + δ) − f(x − δ)) / 2δ along one name."""
+    """Returns (f(x + δ) − f(x − δ)) / 2δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x - d})) / (2 * d))
@@ -214,10 +211,35 @@ def central(
 def forward(
     f: Expression | Function, point: Point, name: str, delta: float, dtype: torch.dtype = torch.float64
 ) -> float:
-    """(f(x + δ) − f(x)) / δ along one name."""
+    """Returns (f(x + δ) − f(x)) / δ along one name."""
     x, d = torch.tensor(point[name], dtype=dtype), torch.tensor(delta, dtype=dtype)
     rest = tensors(point, dtype)
     return float((f(**{**rest, name: x + d}) - f(**{**rest, name: x})) / d)
+
+
+def minimum_warnings(
+    f: Expression | Function, point: Point, slope: Point, rate: float, tolerance: float
+) -> tuple[str, ...]:
+    """Says when a small change of f is no sign of a minimum: the step jumped over the valley, or f curves downwards.
+
+    A step of gradient descent should lower f by about rate · |∇f|². Where that is far more than the tolerance, and f
+    changed by less, the rate is too large: x² at rate 1 goes from 1 to −1 and back.
+    """
+    square = sum(value**2 for value in slope.values())
+    if rate * square > 10 * tolerance:
+        return (
+            f"this is no minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped to a "
+            f"point where f is nearly the same. Lower the rate.",
+        )
+    value = at_point(f, point)
+    for name, x in point.items():
+        h = 1e-4 * max(1.0, abs(x))
+        bend = at_point(f, {**point, name: x + h}) + at_point(f, {**point, name: x - h}) - 2 * value
+        if bend / h**2 < -1e-5 * max(1.0, abs(value)):
+            return (
+                f"this is no minimum: f curves downwards along {name}, as at a maximum or a saddle. Start elsewhere.",
+            )
+    return ()
 
 
 def delta_warnings(f: Expression | Function, point: Point, delta: float | None) -> tuple[str, ...]:
@@ -275,7 +297,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
     at = check_start(f, point)
     name = next(iter(at)) if name is None else name
     if name not in at:
-        raise ConfigError(f"Expected one of {', '.join(at)} to differentiate in; got {name!r}.")
+        raise ConfigError(f"{name!r} is no variable of f; its variables: {', '.join(at)}.")
     true = by_autograd(f, at)[name]
     deltas = tuple(10.0 ** (-k / 4) for k in range(4, 65))
     scale = max(abs(true), 1e-300)

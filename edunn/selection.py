@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from . import errors
-from .neighbours import NearestNeighbours, vote
+from .neighbours import NearestNeighbours
 from .results import Record, Table
 from .runtime.devices import generator
 
@@ -133,7 +133,13 @@ def grid_search(
 
 
 def choose_k(
-    samples: Any, ks: Sequence[int], metric: str = "l2", count: int = 5, seed: int = 0, validation: Any = None
+    samples: Any,
+    ks: Sequence[int],
+    metric: str = "l2",
+    count: int = 5,
+    seed: int = 0,
+    validation: Any = None,
+    weights: str = "uniform",
 ) -> Search:
     """Chooses how many neighbours vote. They are searched once a fold, for the largest k; smaller k reuse them."""
     if not ks or min(ks) < 1:
@@ -144,10 +150,9 @@ def choose_k(
         parts = [(samples[rest], samples[part]) for rest, part in folds(samples, count, seed)]
     scores: dict[int, list[float]] = {k: [] for k in ks}
     for train, part in parts:
-        model = NearestNeighbours(max(ks), metric).fit(train.features, train.targets)
+        model = NearestNeighbours(max(ks), metric, weights=weights).fit(train.features, train.targets)
         distances, indices = model.neighbours(part.features)
-        labels = train.targets[indices]
         for k in ks:
-            right = vote(distances[:, :k], labels[:, :k]) == part.targets
+            right = model.decide(distances[:, :k], indices[:, :k]) == part.targets
             scores[k].append(float(right.double().mean()))
     return Search(tuple(Trial({"k": k}, tuple(scores[k])) for k in ks))

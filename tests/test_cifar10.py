@@ -178,7 +178,7 @@ FORGED = {
 def test_the_unpickler_admits_three_names_only(make, tmp_path):
     """Behind the sha256, for the day that one is believed wrongly."""
     trace = tmp_path / "trace"
-    with pytest.raises(DataError, match="Expected a pickle of arrays; 'x' was refused"):
+    with pytest.raises(DataError, match="'x' is no pickle of arrays and was refused"):
         cifar10.load_arrays(make(trace), "x")
     assert not trace.exists()
     assert set(cifar10.ArrayUnpickler.names) == {
@@ -201,7 +201,7 @@ def test_the_unpickler_admits_three_names_only(make, tmp_path):
 def test_a_batch_of_something_else_is_refused(batch, monkeypatch):
     monkeypatch.setattr(cifar10, "load_arrays", lambda content, title: batch)
     monkeypatch.setitem(cifar10.BATCHES, "test_batch", hashlib.sha256(b"").hexdigest())
-    with pytest.raises(DataError, match=r"^Expected"):
+    with pytest.raises(DataError, match=r"holds|Expected"):
         cifar10.unpickle(b"", "somewhere/test_batch")
 
 
@@ -237,9 +237,12 @@ def test_a_damaged_archive_is_refused(sources, damage, message, capsys, tmp_path
 BEHIND_THE_HASH = {
     "cut short": (lambda: cut(packed(binary_files(), "x")), "damaged or cut short"),
     "not a tar": (lambda: gzip.compress(b"x" * 1000), "damaged or cut short"),
-    "a batch missing": (lambda: rewritten("data_batch_2.bin", None), "data_batch_2.bin .*not there"),
+    "a batch missing": (lambda: rewritten("data_batch_2.bin", None), "holds no data_batch_2.bin"),
     "a short batch": (lambda: rewritten("data_batch_2.bin", b"12"), "bytes in .*data_batch_2.bin"),
-    "a huge batch": (lambda: rewritten("data_batch_2.bin", bytes(cifar10.LARGEST + 1)), "it says"),
+    "a huge batch": (
+        lambda: rewritten("data_batch_2.bin", bytes(cifar10.LARGEST + 1)),
+        "the published one has 31 million",
+    ),
     "label 10": (lambda: rewritten("test_batch.bin", (b"\x0a" + bytes(3072)) * ROWS), "labels 0 to 9"),
 }
 
@@ -255,7 +258,7 @@ def test_what_an_archive_holds_is_checked_as_well(make, message, tmp_path, monke
 
 def test_a_folder_that_lacks_a_batch_is_refused(sources):
     (sources["binary folder"] / cifar10.FOLDERS[0] / "data_batch_4.bin").unlink()
-    with pytest.raises(DataError, match=r"data_batch_4.bin is missing"):
+    with pytest.raises(DataError, match=r"data_batch_4.bin of CIFAR-10 is missing"):
         data.load(sources["binary folder"])
 
 
@@ -343,7 +346,7 @@ def test_a_wrong_hash_leaves_nothing(server, tmp_path):
 
 
 def test_a_server_that_sends_too_much_is_stopped(server, tmp_path):
-    with pytest.raises(DataError, match="it sends more"):
+    with pytest.raises(DataError, match="sends more than"):
         fetch(server, tmp_path / "file", size=100)
     assert list(tmp_path.glob("file*")) == []
 

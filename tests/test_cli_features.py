@@ -59,7 +59,7 @@ WRONG = {
     "set": (["--set", "bins"], "An override is written KEY=VALUE"),
     "out": (["--out", "f.csv"], "ends in .npz"),
     "folder": (["--out", "nowhere/f.npz"], "there is no nowhere"),
-    "device": (["--device", "gpu"], "auto, cpu or cuda"),
+    "device": (["--device", "gpu"], "Unknown device 'gpu'"),
     "too small": (["--set", "pixels_per_cell=20"], "at least 60 × 60 pixels"),
 }
 
@@ -114,7 +114,8 @@ def test_a_run_on_features_predicts_new_pictures(capsys, pictures, tmp_path, ove
 NEIGHBOURS = {
     "k of 0": ("k=0", "model.k as whole numbers of 1 or more; got 0"),
     "too many": ("k=1000", "at most 240, the training samples"),
-    "metric": ("metric='cosine'", "model.metric l2 or l1"),
+    "metric": ("metric='cosin'", "Did you mean 'cosine'"),
+    "weights": ("weights='near'", "Unknown model.weights 'near'"),
     "unknown": ("neighbors=3", "Unknown config key model.neighbors"),
 }
 

@@ -75,7 +75,11 @@ def test_one_seed_one_set(name: str) -> None:
 @pytest.mark.parametrize("name", SEEDED)
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"samples": 0}, "or more; got 0"), ({"noise": -1.0}, "noise 0 or more; got -1"), ({"noise": np.inf}, "noise")],
+    [
+        ({"samples": 0}, "got 0"),
+        ({"noise": -1.0}, "noise must be a number 0 or more, finite; got -1"),
+        ({"noise": np.inf}, "noise"),
+    ],
     ids=["no samples", "negative noise", "infinite noise"],
 )
 def test_options_refused(name: str, options: dict[str, float], message: str) -> None:
@@ -142,13 +146,13 @@ def test_classes_are_balanced_and_mixed(toy: type, classes: int) -> None:
 
 
 def test_classes_refused() -> None:
-    with pytest.raises(ConfigError, match="two classes or more; got 1"):
+    with pytest.raises(ConfigError, match=r"classes must be a whole number from 2 .*; got 1"):
         blobs(classes=1)
-    with pytest.raises(ConfigError, match="a sample a class or more; got 2"):
+    with pytest.raises(ConfigError, match=r"samples must be a whole number from 3 .*; got 2"):
         spirals(samples=2)
     with pytest.raises(ConfigError, match="Did you mean 'parabola'"):
         above_curve(curve="parabole")
-    with pytest.raises(ConfigError, match="ratio between 0 and 1"):
+    with pytest.raises(ConfigError, match="ratio must be a number in"):
         circles(ratio=1)
 
 
@@ -197,8 +201,8 @@ def test_rgb_is_colorsys() -> None:
     ("options", "message"),
     [
         ({"classes": ("red-plain-disc", "red-plain-disk")}, "Did you mean 'red-plain-disc'"),
-        ({"classes": ("red-plain-disc",)}, "two different classes"),
-        ({"samples": 3}, "a sample a class or more, 12; got 3"),
+        ({"classes": ("red-plain-disc",)}, "two classes or more"),
+        ({"samples": 3}, "samples must be a whole number from 12 .*; got 3"),
     ],
     ids=["misspelt", "one class", "too few"],
 )
@@ -235,7 +239,7 @@ def test_load_hands_options_on() -> None:
     [
         ("digts", {}, DataError, "'digts' is neither a data set's name nor the path of one. Did you mean 'digits'"),
         ("", {}, DataError, "'' is neither a data set's name"),
-        ("nowhere.csv", {}, DataError, "'nowhere.csv'; there is nothing"),
+        ("nowhere.csv", {}, DataError, "at 'nowhere.csv' there is nothing"),
         ("no/where", {}, DataError, "there is nothing"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),
         ("digits", {"seed": 3}, ConfigError, "Unknown option 'seed' for the data 'digits'. It takes none"),
@@ -260,3 +264,22 @@ def test_load_refuses(
 def test_toys_share_the_names_of_their_options() -> None:
     for name in SEEDED:
         assert list(inspect.signature(TOYS[name]).parameters)[:3] == ["samples", "seed", "noise"]
+
+
+OPTIONS = {
+    "half a sample": ("moons", {"samples": 8.5}, "samples must be a whole number"),
+    "many": ("moons", {"samples": "many"}, "samples must be a whole number"),
+    "more than memory": ("shapes", {"samples": 10**12}, "samples must be a whole number"),
+    "noise as text": ("moons", {"noise": "x"}, "noise must be a number"),
+    "noise without end": ("blobs", {"noise": float("inf")}, "noise must be a number"),
+    "half a seed": ("moons", {"seed": 0.5}, "seed must be a whole number"),
+    "half a class": ("blobs", {"classes": 2.5}, "classes must be a whole number"),
+    "ratio as text": ("circles", {"ratio": "a"}, "ratio must be a number"),
+    "classes by number": ("shapes", {"classes": 3}, "classes must be"),
+}
+
+
+@pytest.mark.parametrize(("name", "options", "message"), OPTIONS.values(), ids=OPTIONS)
+def test_field_28_options_of_made_sets(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        data.load(name, **options)

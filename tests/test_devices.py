@@ -23,7 +23,7 @@ def test_device_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 def test_cuda_without_cuda_is_never_a_silent_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"Expected a CUDA device; torch finds none\. Use --device cpu"):
+    with pytest.raises(ConfigError, match=r"torch finds no CUDA device\. Use --device cpu"):
         devices.device(name)
 
 
@@ -32,19 +32,19 @@ def test_cuda_without_cuda_is_never_a_silent_cpu(name: str, monkeypatch: pytest.
     [("cud", "Did you mean 'cuda'"), ("gpu", "cpu"), ("CPU0", "Known: auto, cpu, cuda"), ("", "Known")],
 )
 def test_unknown_device_names_the_known(name: str, hint: str) -> None:
-    with pytest.raises(ConfigError, match=f"auto, cpu or cuda; got '{name}'.*{hint}"):
+    with pytest.raises(ConfigError, match=f"Unknown device '{name}'.*{hint}"):
         devices.device(name)
 
 
 def test_a_device_index_that_is_no_number_is_a_sentence() -> None:
-    with pytest.raises(ConfigError, match="got 'cpu:x'"):
+    with pytest.raises(ConfigError, match="Unknown device 'cpu:x'"):
         devices.device("cpu:x")
 
 
 def test_dtype_by_name() -> None:
     assert devices.dtype("float32") is torch.float32
     assert devices.dtype("float64") is torch.float64
-    with pytest.raises(ConfigError, match=r"float32 or float64; got 'float46'\. Did you mean 'float64'\?"):
+    with pytest.raises(ConfigError, match=r"Unknown dtype 'float46'\. Did you mean 'float64'\?"):
         devices.dtype("float46")
 
 

@@ -205,29 +205,29 @@ def test_joint_rgb_histograms_are_numpys():
 
 REFUSED = {
     "one image": (lambda: hog.hog(torch.zeros(32, 32)), ShapeError, r"got \(32, 32\)"),
-    "no pixels": (lambda: hog.hog(torch.zeros(1, 0, 32, 3)), ShapeError, "with pixels"),
+    "no pixels": (lambda: hog.hog(torch.zeros(1, 0, 32, 3)), ShapeError, "no pixels"),
     "int64": (lambda: hog.hog(torch.zeros(1, 32, 32, 3).long()), DtypeError, "uint8 or floating; got torch.int64"),
     "too small": (lambda: hog.hog(torch.zeros(1, 23, 32, 3)), ShapeError, "at least 24 × 24 pixels.*got 23 × 32"),
-    "no bins": (lambda: hog.hog(torch.zeros(1, 32, 32, 3), orientations=0), ConfigError, "orientations of 1 or more"),
+    "no bins": (lambda: hog.hog(torch.zeros(1, 32, 32, 3), orientations=0), ConfigError, "orientations must be"),
     "a cell of 0": (lambda: hog.hog(torch.zeros(1, 32, 32), pixels_per_cell=0), ConfigError, "pixels_per_cell.*got 0"),
     "norm": (lambda: hog.hog(torch.zeros(1, 32, 32), block_norm="l2-hys"), ConfigError, "Did you mean 'L2-Hys'"),
-    "root": (lambda: hog.hog(-torch.ones(1, 32, 32), transform_sqrt=True), DataError, "without negative values"),
+    "root": (lambda: hog.hog(-torch.ones(1, 32, 32), transform_sqrt=True), DataError, "takes no negative values"),
     "channels first": (lambda: colour.hue_histogram(torch.zeros(2, 3, 8, 8)), ShapeError, r"permute\(0, 2, 3, 1\)"),
     "hue of grey": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8)), ShapeError, r"images\[None\]"),
     "rgb of floats": (lambda: colour.rgb_histogram(torch.zeros(2, 8, 8, 3)), DtypeError, "uint8 for RGB"),
-    "bins": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8, 3), 0), ConfigError, "1 bin or more"),
+    "bins": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8, 3), 0), ConfigError, "bins must be"),
     "kind": (lambda: combination("hog,hu"), ConfigError, "'hu'. Did you mean 'hue'"),
     "twice": (lambda: combination("hog,hog"), ConfigError, "Each kind of features stands once"),
     "option": (lambda: combination("hog", {"orientation": 8}), ConfigError, "Did you mean 'orientations'"),
-    "whose": (lambda: combination("hue,rgb", {"bins": 8}), ConfigError, "hue and rgb have one.*features.hue.bins"),
+    "whose": (lambda: combination("hue,rgb", {"bins": 8}), ConfigError, "hue and rgb .*features.hue.bins"),
     "type": (lambda: combination("hog", {"orientations": "nine"}), ConfigError, "a whole number; got 'nine'"),
     "cells": (lambda: combination("hog", {"cells_per_block": [2, 0]}), ConfigError, r"\(rows, columns\); got \(2, 0\)"),
     "coding": (lambda: patches.learn(torch.zeros(2, 8, 8, 3), coding="soft"), ConfigError, "triangle or hard"),
     "start": (lambda: patches.learn(torch.zeros(2, 8, 8, 3), start="zeros"), ConfigError, "normal or k-means"),
-    "few patches": (lambda: patches.learn(torch.zeros(2, 8, 8, 3), 9, patches=8), ConfigError, "as many patches"),
+    "few patches": (lambda: patches.learn(torch.zeros(2, 8, 8, 3), 9, patches=8), ConfigError, "from 8 patches"),
     "small": (lambda: patches.learn(torch.zeros(2, 6, 8, 3)), ShapeError, "at least 7 × 7 pixels"),
-    "not fitted": (lambda: kinds.Patches()(torch.zeros(2, 8, 8, 3)), ConfigError, r"call fit\(images\)"),
-    "clusters": (lambda: patches.k_means(torch.zeros(2, 3), torch.zeros(3, 3)), DataError, "as many rows as centroids"),
+    "not fitted": (lambda: kinds.Patches()(torch.zeros(2, 8, 8, 3)), ConfigError, r"Call fit\(images\)"),
+    "clusters": (lambda: patches.k_means(torch.zeros(2, 3), torch.zeros(3, 3)), DataError, "only 2 rows"),
 }  # fmt: skip
 
 
@@ -357,7 +357,7 @@ def test_a_fitted_kind_is_put_together_again():
     images = torch.from_numpy(noise(30, 12, 12, 3))
     options = {"words": 6, "size": 4, "patches": 300, "coding": "hard"}
     fitted = combination("hue,patches", options).fit(images)
-    again = combination("hue,patches", options).restored(fitted.state())
+    again = combination("hue,patches", options).restore(fitted.state())
     assert torch.equal(fitted(images), again(images))
 
 
@@ -418,3 +418,71 @@ def test_cuda_gives_the_same(kind):
     images = torch.from_numpy(noise(64, 32, 32, 3))
     fitted = combination(kind, {"words": 20, "patches": 2000} if kind == "patches" else {}).fit(images)
     torch.testing.assert_close(fitted(images.cuda()).cpu(), fitted(images), atol=1e-5, rtol=1e-4)
+
+
+def test_field_24_more_centroids_than_different_rows():
+    rows = torch.tensor([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]])
+    found = patches.k_means(rows, rows.clone())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer different rows than centroids
+        twin = KMeans(3, init=rows.numpy(), n_init=1).fit(rows.numpy())
+    assert np.array_equal(found.centroids.numpy(), twin.cluster_centers_)
+    assert found.centroids.tolist() == [[1, 1], [2, 2], [2, 2]]
+
+
+@given(seed=st.integers(0, 10**6), samples=st.integers(1, 12), levels=st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_centroids_stay_among_the_rows(seed, samples, levels):
+    r = np.random.default_rng(seed)
+    rows = torch.tensor(r.integers(5, 5 + levels, (samples, 2))).float()
+    start = rows[torch.tensor(r.permutation(samples)[: r.integers(1, samples + 1)])] + 1
+    found = patches.k_means(rows, start)
+    assert len(found.centroids) == len(start)
+    assert (found.centroids >= 5).all()
+    assert found.inertia == pytest.approx(float(torch.cdist(rows, found.centroids).amin(1).square().sum()), abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_field_24_whitening_without_epsilon_leaves_rounding_out(dtype):
+    """Rows in a plane of 6 dimensions: whitened, their covariance is the projection onto the plane."""
+    r = np.random.default_rng(0)
+    rows = r.normal(size=(200, 2)) @ r.normal(size=(2, 6)) + 3
+    fitted = patches.Whitening.fit(torch.tensor(rows, dtype=dtype), epsilon=0)
+    _, _, directions = np.linalg.svd(rows - rows.mean(0))
+    plane = directions[:2].T @ directions[:2]
+    np.testing.assert_allclose(np.cov(fitted(torch.tensor(rows, dtype=dtype)).numpy().T), plane, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_field_24_pixels_that_are_no_numbers(value):
+    images = torch.rand(2, 16, 16, 3)
+    images[1, 2, 3, 0] = value
+    for feature in (colour.hue_histogram, lambda x: hog.hog(x, cells_per_block=1), lambda x: patches.learn(x, words=2)):
+        with pytest.raises(DataError, match="images must be finite"):
+            feature(images)
+
+
+@pytest.mark.parametrize("epsilon", [-1.0, float("nan"), float("inf"), True])
+def test_field_28_epsilon_of_a_whitening(epsilon):
+    with pytest.raises(ConfigError, match="epsilon must be a number 0 or more"):
+        patches.Whitening.fit(torch.rand(4, 2), epsilon)
+
+
+IMAGES = torch.zeros(2, 24, 24, 3, dtype=torch.uint8)
+MEANINGLESS = {
+    "bins 2.5": lambda: colour.hue_histogram(IMAGES, 2.5),
+    "bins True": lambda: colour.hue_histogram(IMAGES, True),
+    "bins of 24 TB": lambda: colour.hue_histogram(IMAGES, 10**12),
+    "more bins than colours": lambda: colour.rgb_histogram(IMAGES, 10**9, joint=True),
+    "orientations nan": lambda: hog.hog(IMAGES, orientations=float("nan")),
+    "cells of True": lambda: hog.hog(IMAGES, pixels_per_cell=True),
+    "words nan": lambda: patches.learn(IMAGES, words=float("nan")),
+    "rounds 0.5": lambda: patches.learn(IMAGES, words=2, patches=10, rounds=0.5),
+    "seed 0.5": lambda: patches.learn(IMAGES, words=2, patches=10, seed=0.5),
+}
+
+
+@pytest.mark.parametrize("call", MEANINGLESS.values(), ids=MEANINGLESS)
+def test_field_28_options_of_features(call):
+    with pytest.raises(ConfigError):
+        call()

@@ -132,7 +132,7 @@ def test_refused(features: torch.Tensor, error: type[Exception], message: str) -
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (torch.zeros(0, 3), "at least one sample"),
+        (torch.zeros(0, 3), "no sample to fit on"),
         (torch.tensor([[1.0], [float("nan")]]), "got nan at row 1, column 0"),
         (torch.tensor([[float("inf")], [1.0]]), "got inf at row 0, column 0"),
         (torch.tensor([[1e200], [-1e200]], dtype=F64), "beyond 1e150"),
@@ -176,3 +176,31 @@ def test_pixels_refuses() -> None:
 def test_pixels_by_its_module() -> None:
     """The function has its module's name: from the package it is the function, and the module can still be named."""
     assert pixels_by_path is pixels
+
+
+NEAR_CONSTANT = {
+    "0.1 + 0.2": [0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2, 0.3],
+    "3 · 1.1": [3 * 1.1, 3.3, 3 * 1.1, 3.3],
+    "0.7 + 0.1, negative": [-(0.7 + 0.1), -0.8, -0.8],
+    "large": [1e15 / 3 + 0.0625, 1e15 / 3, 1e15 / 3],
+    "a real spread": [1.0, 1.0 + 1e-12, 1.0 - 1e-12],
+    "whole numbers": [1e15, 1e15 + 1, 1e15 + 2],
+}
+
+
+@pytest.mark.parametrize("values", NEAR_CONSTANT.values(), ids=NEAR_CONSTANT)
+def test_field_19_near_constant_columns(values: list[float]) -> None:
+    x = torch.tensor(values, dtype=F64).unsqueeze(1)
+    fitted, twin = Standardise.fit(x), StandardScaler().fit(x.numpy())
+    assert float(fitted.scale) == pytest.approx(float(twin.scale_[0]), rel=1e-3)
+    if float(twin.scale_[0]) == 1:
+        assert fitted(x).abs().max() < 0.1
+
+
+def test_field_19_near_constant_in_float32() -> None:
+    x = torch.tensor([[0.1], [0.1], [0.1]]) + torch.tensor([[0.0], [7.5e-9], [0.0]])
+    assert len(x.unique()) == 2
+    assert Standardise.fit(x).scale.tolist() == [1.0]
+    assert float(Standardise.fit(torch.tensor([[999_999.0], [1e6], [1_000_001.0]])).scale) == pytest.approx(
+        (2 / 3) ** 0.5
+    )

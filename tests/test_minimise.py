@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
 
 from edunn.cli import main
+from edunn.differences import derivative
 from edunn.errors import ConfigError
+from edunn.graph import parse
 from edunn.minimise import DELTA, minimise, step_study
 
 BOWL = "x**2 + y**2 + 3*x + 3"
@@ -85,14 +88,14 @@ class TestDescent:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            ({"rate": 0.0}, "rate above 0"),
-            ({"rate": float("inf")}, "rate above 0"),
-            ({"steps": 0}, "1 step or more"),
-            ({"tolerance": -1.0}, "tolerance of 0"),
-            ({"gradient": "numeric", "delta": 0.0}, "delta above 0"),
-            ({"delta": 1e-5}, "beside a delta"),
+            ({"rate": 0.0}, "rate must be"),
+            ({"rate": float("inf")}, "rate must be"),
+            ({"steps": 0}, "steps must be"),
+            ({"tolerance": -1.0}, "tolerance must be"),
+            ({"gradient": "numeric", "delta": 0.0}, "delta must be"),
+            ({"delta": 1e-5}, "delta is a step of"),
             ({"gradient": "newton"}, "got 'newton'"),
-            ({"gradient": {"x": "2*x"}}, "y has none"),
+            ({"gradient": {"x": "2*x"}}, "no derivative for y"),
         ],
         ids=lambda v: str(v)[:30],
     )
@@ -101,7 +104,7 @@ class TestDescent:
             minimise(BOWL, START, **arguments)
 
     def test_a_start_where_f_is_not_finite(self):
-        with pytest.raises(ConfigError, match="finite"):
+        with pytest.raises(ConfigError, match="nan at the start"):
             minimise("log(x)", {"x": -1.0})
 
 
@@ -150,7 +153,7 @@ class TestTheCommand:
         assert main(["minimise", *arguments]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err.startswith("edunn: Expected")
+        assert captured.err.startswith("edunn: ")
 
     @pytest.mark.parametrize("extra", [["--study"], []], ids=["study", "path"])
     @pytest.mark.parametrize("function", ["x**2 + 3*x", "x**2 + y**2 + x*y"], ids=["one", "two"])
@@ -158,3 +161,36 @@ class TestTheCommand:
         start = ["x=1", "y=2"] if "y" in function else ["x=1"]
         assert main(["minimise", function, "--start", *start, "--out", str(tmp_path / "m"), "--quiet", *extra]) == 0
         assert {p.suffix for p in (tmp_path / "m").iterdir()} == {".png", ".svg", ".json"}
+
+
+NO_MINIMUM = {
+    "a jump over the valley": ("x**2", 1.0, 1.0, "gradient is still 2.*Lower the rate"),
+    "a jump in another place": ("(x-3)**2 + 5", 4.0, 1.0, "gradient is still 2"),
+    "the top of a hill": ("cos(x)", 0.0, 0.1, "f curves downwards along x"),
+}
+
+
+@pytest.mark.parametrize(("text", "start", "rate", "message"), NO_MINIMUM.values(), ids=NO_MINIMUM)
+def test_field_26_a_stop_that_is_no_minimum_is_said(text, start, rate, message):
+    found = minimise(text, {"x": start}, rate=rate)
+    assert found.stopped == "tolerance"
+    assert re.search(message, " ".join(found.warnings))
+    assert "warning: this is no minimum" in str(found)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("text", ["x**2", "x**4 + x", "exp(x) - x", "x**2 + cos(x)", "abs(x)**3"])
+def test_a_minimum_has_no_warning(text, rate):
+    found = minimise(text, {"x": 0.7}, rate=rate)
+    if found.stopped == "tolerance":
+        assert found.warnings == () or "Lower the rate" in found.warnings[0]
+        if found.warnings == ():
+            assert abs(derivative(lambda x: parse(text)(x=x), torch.tensor(found.at["x"], dtype=torch.float64))) < 1e-2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, "a", True], ids=str)
+@pytest.mark.parametrize("name", ["rate", "tolerance", "steps", "delta"])
+def test_field_28_options_of_a_descent(name, value):
+    options = {"gradient": "numeric", name: value}
+    with pytest.raises(ConfigError, match=f"{name} must be"):
+        minimise("x**2", {"x": 1}, **options)

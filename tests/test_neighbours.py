@@ -14,9 +14,10 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neighbors import NearestNeighbors as Reference
 
+import edunn
 from edunn import neighbours
 from edunn.errors import ConfigError, DataError, LabelError, ShapeError
-from edunn.neighbours import NearestNeighbours, vote
+from edunn.neighbours import NearestNeighbours, Voters, vote
 from edunn.selection import choose_k
 
 
@@ -84,6 +85,139 @@ def test_of_neighbours_at_the_same_distance_the_earlier_counts():
     assert NearestNeighbours(4).fit(many).neighbours(torch.zeros(1, 3))[1].tolist() == [[0, 1, 2, 3]]
 
 
+def test_field_15_neighbours_in_float16():
+    train = torch.linspace(-1000, 1000, 21).half().unsqueeze(1)
+    _, indices = NearestNeighbours(1).fit(train).neighbours(torch.tensor([[700.0]]).half())
+    assert indices.tolist() == [[17]]
+    digits = (255 * edunn.data.digits().train.features[:600]).half()
+    _, found = NearestNeighbours(1).fit(digits).neighbours(digits + 3)
+    twin = Reference(n_neighbors=1, algorithm="brute").fit(digits.double().numpy())
+    assert np.array_equal(found.numpy(), twin.kneighbors((digits + 3).double().numpy())[1])
+
+
+SCALES = {
+    torch.float16: (1e-6, 1e4),
+    torch.bfloat16: (1e-38, 1e37),
+    torch.float32: (1e-43, 1e-38, 1e-30, 1e-20, 1e20, 1e30, 3e37),
+    torch.float64: (1e-307, 1e-200, 1e-160, 1e160, 1e200, 1e306),
+}
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(d, s) for d, scales in SCALES.items() for s in scales], ids=lambda v: str(v)
+)
+def test_field_15_neighbours_at_every_scale(dtype, scale, metric):
+    """numpy's longdouble, which has room for the squares, is the oracle."""
+    r = np.random.default_rng(0)
+    train = torch.tensor(r.normal(size=(400, 5)) * scale).to(dtype)
+    queries = torch.tensor(r.normal(size=(30, 5)) * scale).to(dtype)
+    distances, indices = NearestNeighbours(3, metric).fit(train).neighbours(queries)
+    a, q = (x.double().numpy().astype(np.longdouble) for x in (train, queries))
+    if metric == "cosine":
+        a, q = (x / np.sqrt((x * x).sum(1, keepdims=True)) for x in (a, q))
+    difference = a[None] - q[:, None]
+    exact = np.abs(difference).sum(2) if metric == "l1" else np.sqrt((difference**2).sum(2))
+    exact = exact**2 / 2 if metric == "cosine" else exact
+    chosen = np.take_along_axis(exact, indices.numpy(), 1)
+    least = np.sort(exact, axis=1)[:, :3]
+    assert np.all(np.abs(chosen - least) <= 1e-14 * least)
+    assert np.all(np.abs(distances.numpy() - least) <= 1e-12 * least)
+
+
+def test_distances_beyond_float64_are_refused():
+    far = torch.tensor([[1.7e308], [-1.7e308]], dtype=torch.float64)
+    for metric in ("l1", "l2"):
+        with pytest.raises(DataError, match="largest float64"):
+            NearestNeighbours(2, metric).fit(far).neighbours(far)
+    mixed = torch.tensor([[1e300], [1e-30], [2e-30]], dtype=torch.float64)
+    with pytest.raises(DataError, match="1e140 times smaller"):
+        NearestNeighbours(2).fit(mixed).neighbours(mixed[1:2])
+    assert NearestNeighbours(2, "l1").fit(mixed).neighbours(mixed[2:])[1].tolist() == [[2, 1]]
+
+
+def test_a_query_keeps_its_digits_and_may_be_far_away():
+    train = torch.tensor([[1.0], [1.0 + 2**-23], [3.0]])
+    query = torch.tensor([[1.0 + 2**-24 + 2**-40]], dtype=torch.float64)
+    for metric in ("l1", "l2"):
+        assert NearestNeighbours(1, metric).fit(train).neighbours(query)[1].tolist() == [[1]]
+        assert NearestNeighbours(1, metric).fit(train).neighbours(torch.tensor([[1e30]]))[1].tolist() == [[0]]
+        assert NearestNeighbours(1, metric).fit(1e-38 * train).neighbours(torch.tensor([[1e9]]))[1].tolist() == [[0]]
+
+
+def test_torch_may_multiply_with_fewer_digits():
+    """Where float32 is multiplied as bfloat16 the proof allows for it."""
+    train = torch.rand(500, 64, generator=torch.Generator().manual_seed(0)) + 10
+    expected = NearestNeighbours(3).fit(train.double()).neighbours(train[:50].double())[1]
+    torch.set_float32_matmul_precision("medium")
+    try:
+        found = NearestNeighbours(3).fit(train).neighbours(train[:50])[1]
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("k", [1, 4, 9])
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+def test_metrics_and_weights_are_scikit_learns(metric, weights, k):
+    r = np.random.default_rng(k)
+    labels = r.integers(0, 4, 300)
+    train, queries = r.normal(size=(300, 6)) + labels[:, None] / 2, r.normal(size=(200, 6)) + 0.5
+    queries[:20] = train[:20]  # at distance 0
+    name = {"l1": "manhattan", "l2": "euclidean", "cosine": "cosine"}[metric]
+    twin = KNeighborsClassifier(k, metric=name, weights=weights, algorithm="brute").fit(train, labels)
+    model = NearestNeighbours(k, metric, weights=weights).fit(torch.tensor(train), torch.tensor(labels))
+    distances, indices = model.neighbours(torch.tensor(queries))
+    theirs = twin.kneighbors(queries)
+    assert np.array_equal(indices.numpy(), theirs[1])
+    np.testing.assert_allclose(distances.numpy(), theirs[0], rtol=1e-9, atol=1e-7)
+    shares = np.sort(twin.predict_proba(queries), axis=1)
+    untied = shares[:, -1] > shares[:, -2] + 1e-9
+    assert untied.mean() > 0.7
+    predicted = model.predict(torch.tensor(queries)).numpy()
+    assert np.array_equal(predicted[untied], twin.predict(queries)[untied])
+    if weights == "distance":
+        assert np.array_equal(predicted[:20], labels[:20])
+    voters = Voters(k, metric, torch.tensor(train), torch.tensor(labels), 4, weights)
+    assert np.array_equal(voters.predict(torch.tensor(queries)).numpy(), predicted)
+
+
+def test_a_distance_of_zero_outvotes_all_others():
+    train, labels = torch.tensor([[0.0], [1e-30], [1e-30], [0.0]]), torch.tensor([1, 0, 0, 2])
+    model = NearestNeighbours(4, weights="distance").fit(train, labels)
+    assert model.predict(torch.zeros(1, 1)).tolist() == [1]
+    close = torch.tensor([[1e-310], [4e-310], [5e-310]], dtype=torch.float64)
+    tiny = NearestNeighbours(3, weights="distance").fit(close, labels[:3])
+    assert tiny.predict(torch.zeros(1, 1).double()).tolist() == [1]  # 1/1e-310 is inf
+
+
+def test_parallel_rows_have_cosine_distance_zero():
+    train = torch.tensor([[3.0, 1.0, 7.0], [1.0, 1.0, 1.0], [0.1, 0.1, 0.1]])
+    distances, indices = NearestNeighbours(2, "cosine").fit(train).neighbours(torch.full((1, 3), 0.7))
+    assert indices.tolist() == [[1, 2]]
+    assert distances.tolist() == [[0.0, 0.0]]
+
+
+LABELS = {
+    "int32": torch.tensor([5, 5, 2], dtype=torch.int32),
+    "uint8": torch.tensor([5, 5, 2], dtype=torch.uint8),
+    "bool": torch.tensor([True, True, False]),
+    "signs": torch.tensor([1, 1, -1]),
+    "huge": torch.tensor([10**15, 10**15, 3]),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_field_29_labels_of_any_whole_dtype(labels):
+    train = torch.tensor([[0.0], [1.0], [9.0]])
+    model = NearestNeighbours(2).fit(train, labels)
+    predicted = model.predict(torch.tensor([[0.4], [10.0]]))
+    assert predicted.dtype == labels.dtype
+    assert predicted.tolist() == [labels[0].item(), labels[2].item()]
+    assert model.score(train, labels) == 1
+
+
 VOTES = {
     "majority": ([1.0, 2.0, 3.0], [0, 4, 4], 4),
     "the nearer of two classes": ([1.0, 2.0, 3.0, 4.0], [3, 1, 1, 3], 3),
@@ -134,23 +268,29 @@ def test_images_are_taken_as_they_are():
 
 
 REFUSED = {
-    "k of 0": (lambda: NearestNeighbours(0), ConfigError, "k of 1 or more; got 0"),
-    "metric": (lambda: NearestNeighbours(1, "L2"), ConfigError, "metric l2 or l1; got 'L2'"),
-    "too many": (lambda: NearestNeighbours(4).fit(torch.ones(3, 2)), ConfigError, "at most 3"),
+    "k of 0": (lambda: NearestNeighbours(0), ConfigError, "k must be a whole number, 1 or more; got 0"),
+    "metric": (lambda: NearestNeighbours(1, "L2"), ConfigError, "Unknown metric 'L2'"),
+    "weights": (lambda: NearestNeighbours(weights="near"), ConfigError, "Unknown weights 'near'"),
+    "k of a half": (lambda: NearestNeighbours(2.5), ConfigError, "k must be a whole number, 1 or more; got 2.5"),
+    "no direction": (
+        lambda: NearestNeighbours(metric="cosine").fit(torch.tensor([[1.0], [0.0]])), DataError, "Row 1 .* only zeros"),
+    "k of 0 later": (
+        lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 2), k=0), ConfigError, "got 0"),
+    "too many": (lambda: NearestNeighbours(4).fit(torch.ones(3, 2)), ConfigError, "only 3 training samples"),
     "one axis": (lambda: NearestNeighbours().fit(torch.ones(3)), ShapeError, r"\(samples, features\); got \(3,\)"),
     "nan": (lambda: NearestNeighbours().fit(torch.tensor([[1.0], [torch.nan]])), DataError, "row 1, column 0"),
     "labels": (
         lambda: NearestNeighbours().fit(torch.ones(3, 2), torch.zeros(2).long()), ShapeError, r"\(3,\); got \(2,\)"),
     "real labels": (lambda: NearestNeighbours().fit(torch.ones(3, 2), torch.zeros(3)), LabelError, "class indices"),
-    "not fitted": (lambda: NearestNeighbours().predict(torch.ones(3, 2)), DataError, "call fit"),
-    "no labels": (lambda: NearestNeighbours().fit(torch.ones(3, 2)).predict(torch.ones(1, 2)), DataError, "given none"),
+    "not fitted": (lambda: NearestNeighbours().predict(torch.ones(3, 2)), DataError, "Call fit"),
+    "no labels": (lambda: NearestNeighbours().fit(torch.ones(3, 2)).predict(torch.ones(1, 2)), DataError, "no labels"),
     "width": (
         lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(1, 3)), ShapeError, r"\(queries, 2\)"),
     "a single query": (
         lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.ones(2)), ShapeError, r"queries\[None\]"),
     "nan in a query": (
         lambda: NearestNeighbours().fit(torch.ones(3, 2)).neighbours(torch.full((1, 2), torch.nan)),
-        DataError, "finite queries"),
+        DataError, "queries must be finite"),
 }  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def test_what_needs_a_tensor_says_what_to_do(use: Callable[[Any], Any]) -> None:
 
 
 def test_attributes_of_a_tensor_are_named() -> None:
-    with pytest.raises(AttributeError, match="to ask for 'mT'"):
+    with pytest.raises(AttributeError, match="have no 'mT'"):
         in_parts(numbers(9), [9]).mT  # noqa: B018
 
 

@@ -307,7 +307,7 @@ def test_progress_is_told() -> None:
     ("run", "change", "match"),
     [
         (lambda: base(penalty=None), {"strength": 0.1}, "Expected a run with a penalty"),
-        (base, {"strength": -1.0}, "strength must be a number 0 or more; got -1.0"),
+        (base, {"strength": -1.0}, "strength must be a number 0 or more, finite; got -1.0"),
         (base, {"rate": 0.0}, "Expected a rate above 0; got 0.0"),
         (base, {"margin": 1.0}, "Expected a loss with a margin, to vary it; CrossEntropy has none"),
         (lambda: base(Perceptron()), {"margin": 1.0}, "Perceptron has none"),

@@ -241,7 +241,7 @@ def test_pictures_show_some_of_a_large_file(tmp_path: Path, monkeypatch: pytest.
     ("change", "said"),
     [
         ('kind = "neighbours"', "Nearest neighbours need all features in memory"),
-        ('kind = "softmax"\n[features]\nkind = "patches"', "learn nothing"),
+        ('kind = "softmax"\n[features]\nkind = "patches"', "Features that learn"),
         ('kind = "softmax"\n[train]\nbatch_size = "full"', None),
     ],
     ids=["neighbours", "patches", "a full batch that fits"],

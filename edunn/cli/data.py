@@ -130,7 +130,7 @@ def take(args: argparse.Namespace) -> int:
 
     if args.what is None:
         raise ConfigError("Expected the archive of CIFAR-10 to import: edunn data import cifar-10-binary.tar.gz.")
-    source = files.existing(Path(args.what), "an archive of CIFAR-10")
+    source = files.check_exists(Path(args.what), "an archive of CIFAR-10")
     if source.is_dir() or not cifar10.is_cifar10(source):
         raise DataError(
             f"Expected cifar-10-binary.tar.gz or cifar-10-python.tar.gz; got '{source}'. "
@@ -151,7 +151,7 @@ def clear(args: argparse.Namespace) -> int:
         raise ConfigError(f"Expected edunn data clear, clear features or clear all; got {args.what!r}.")
     freed = cache.clear()
     if args.what == "all":
-        freed += files.forget()
+        freed += files.clear_hashes()
         folder = store()
         for path in folder.glob("cifar-10-*") if folder.is_dir() else ():
             freed += path.stat().st_size

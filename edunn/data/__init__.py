@@ -22,7 +22,7 @@ from .npy import read_npy
 from .samples import Dataset, Samples, as_samples, fingerprint, split
 from .shape_images import shapes
 from .shards import ShardWriter, is_shards, read_shards, write_shards
-from .tables import read_table
+from .tables import has_test_part, read_table
 from .toys import TOYS
 
 __all__ = [
@@ -79,7 +79,7 @@ NAMES = (*(source.name for source in SOURCES), "cifar10")
 def load(
     name_or_path: str | PathLike[str], progress: Callable[[int, int], None] | None = None, **options: Any
 ) -> Dataset:
-    """A set by its name in `SOURCES`, or a file by its path.
+    """Loads a data set by its name in `SOURCES`, or a file by its path.
 
     A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
     a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
@@ -104,11 +104,16 @@ def load(
     if name == "cifar10":
         return _call(load_kept, name, options, progress=progress)
     path = Path(name)
+    if "\0" in name:
+        raise DataError(f"A path holds no NUL; got {name!r}.")
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():
         samples = _call(read_table, name, options, path)
-        return Dataset(path.stem, samples, None, files.sha256(path), name)
+        test = None
+        if path.suffix.lower() == ".npz" and "part" not in options and has_test_part(path):
+            test = read_table(path, **{**options, "part": "test", "classes": samples.classes})
+        return Dataset(path.stem, samples, test, files.sha256(path), name)
     if path.suffix.lower() == ".npy" and not path.is_dir():
         return _call(read_npy, name, options, path)
     if name and is_shards(path):
@@ -120,8 +125,8 @@ def load(
             f"Expected a table ({', '.join(sorted(TABLES))}), a .npy file, or a folder or .zip of images; got "
             f"'{name}'. Say what it is by its suffix."
         )
-    if path.suffix or len(path.parts) > 1:
-        files.existing(path, "data")
+    if path.suffix or len(path.parts) > 1 or path.exists():
+        files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
 
 

@@ -85,7 +85,7 @@ def read_cifar10(path: str | PathLike[str], progress: Callable[[int, int], None]
     ----------
     progress : called with (files read, 6)
     """
-    path = files.existing(path, "CIFAR-10, as an archive or a folder")
+    path = files.check_exists(path, "CIFAR-10, as an archive or a folder")
     if path.is_dir():
         archive, folder = in_folder(path)
         contents: dict[str, Callable[[], bytes]] = {name: partial(read_file, folder / name) for name in archive.files}
@@ -122,11 +122,9 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
             if (folder / archive.train[0]).is_file():
                 missing = [name for name in archive.files if not (folder / name).is_file()]
                 if missing:
-                    raise DataError(
-                        f"Expected all batches of CIFAR-10 in '{folder}'; {missing[0]} is missing. Unpack it again."
-                    )
+                    raise DataError(f"{missing[0]} of CIFAR-10 is missing in '{folder}'. Unpack it again.")
                 return archive, folder
-    raise DataError(f"Expected the batches of CIFAR-10 in '{path}', {BINARY.train[0]} and so on; there are none.")
+    raise DataError(f"'{path}' holds no batches of CIFAR-10, such as {BINARY.train[0]}.")
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
@@ -154,26 +152,24 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
                 if not member.isfile() or name not in archive.files or name in found:
                     continue
                 if member.size > LARGEST:
-                    raise DataError(f"Expected {name} of about 31 MB in '{path}'; it says {member.size:,} bytes.")
+                    raise DataError(f"{name} in '{path}' has {member.size:,} bytes; the published one has 31 million.")
                 file = tar.extractfile(member)
                 found[name] = b"" if file is None else file.read()
     except UNREADABLE as problem:
-        raise DataError(
-            f"Expected a whole archive; '{path}' is damaged or cut short ({problem}). Download it again."
-        ) from problem
+        raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
-            raise DataError(f"Expected {name} in '{path}'; it is not there. Download it again: edunn data get cifar10.")
+            raise DataError(f"'{path}' holds no {name}. Download it again: edunn data get cifar10.")
     return {name: partial(bytes, content) for name, content in found.items()}
 
 
 def read_file(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST:
-            raise DataError(f"Expected {path.name} of about 31 MB; '{path}' has {path.stat().st_size:,} bytes.")
+            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; the published file has 31 million.")
         return path.read_bytes()
     except OSError as problem:
-        raise DataError(f"Expected a batch of CIFAR-10; '{path}' cannot be read: {problem.strerror}.") from problem
+        raise DataError(f"Cannot read '{path}': {problem.strerror}.") from problem
 
 
 Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels (rows,), the sha256 of the file
@@ -201,7 +197,7 @@ def unpickle(content: bytes, title: str) -> Part:
         )
     batch = load_arrays(content, title)
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
-        raise DataError(f"Expected data and labels in '{title}'; it holds something else.")
+        raise DataError(f"'{title}' holds no data and labels.")
     data, labels = batch[b"data"], batch[b"labels"]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (ROWS, PIXELS)
     whole = isinstance(labels, list) and len(labels) == ROWS and all(type(label) is int for label in labels)
@@ -241,7 +237,7 @@ def load_arrays(content: bytes, title: str) -> Any:
         return ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as problem:  # a damaged pickle can raise anything
         raise DataError(
-            f"Expected a pickle of arrays; '{title}' was refused: {problem}. Take the binary version of CIFAR-10."
+            f"'{title}' is no pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
         ) from problem
 
 
@@ -273,7 +269,6 @@ def load_kept(progress: Callable[[int, int], None] | None = None) -> Dataset:
     path = kept()
     if path is None:
         raise DataError(
-            "Expected CIFAR-10 in the cache; it is not here. Get it with edunn data get cifar10 (170 MB), or give the "
-            "archive's own path."
+            "CIFAR-10 is not in the cache. Get it with edunn data get cifar10 (170 MB), or give the archive's own path."
         )
     return read_cifar10(path, progress)

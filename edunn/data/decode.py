@@ -1,4 +1,4 @@
-"""From the bytes of image files to pixels: every image RGB, 8 bits a channel, of one size."""
+"""Decodes image files into pixels: every image RGB, 8 bits a channel, of one size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = 64  # images that a thread decodes between two reports of progress
 
 
 def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """One image file as (height, width, 3) uint8; `name` is for the error that says what is wrong with it.
+    """Decodes one image file, (height, width, 3) uint8; `name` stands in errors.
 
     Grey becomes RGB, transparent becomes white, a photo is turned as its EXIF says, an animation is its first picture.
     """
@@ -40,12 +40,12 @@ def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np
         raise
     except UnidentifiedImageError as problem:
         raise DataError(
-            f"Expected an image; '{name}' is none, whatever its suffix says. Take it out or replace it."
+            f"'{name}' is no image that can be read, whatever its suffix says. Take it out or replace it."
         ) from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise too_large(name) from problem
     except Exception as problem:  # on damaged bytes Pillow's decoders raise a dozen kinds, which all mean the same
-        raise DataError(f"Expected a whole image; '{name}' is damaged ({problem}). Replace it.") from problem
+        raise DataError(f"'{name}' is damaged ({problem}). Replace it.") from problem
 
 
 def decode_all(
@@ -54,7 +54,7 @@ def decode_all(
     size: tuple[int, int] | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, list[str]]:
-    """All images, (samples, height, width, 3) uint8, and the sha256 of each file.
+    """Decodes all images, (samples, height, width, 3) uint8; returns them and the sha256 of each file.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def decode_all(
             image = decode(content, names[row], size)
             if image.shape != first.shape:
                 raise DataError(
-                    f"Expected images of one size; '{names[0]}' is {first.shape[0]}×{first.shape[1]} and "
+                    f"The images differ in size: '{names[0]}' is {first.shape[0]}×{first.shape[1]} and "
                     f"'{names[row]}' {image.shape[0]}×{image.shape[1]} (height×width). "
                     f"Say size={min(first.shape[:2])} to resize them all."
                 )
@@ -98,26 +98,24 @@ def decode_all(
 
 
 def check_header(image: Image.Image, name: str) -> None:
-    """What the file says of itself, before anything is decoded."""
+    """Checks the size and depth that the file declares, before anything is decoded."""
     if image.width * image.height > PIXELS:
         raise too_large(name)
     if image.mode[0] in "IF":
         raise DataError(
-            f"Expected 8 bits a channel; '{name}' has more (Pillow's mode {image.mode!r}). Convert it to 8 bits first."
+            f"'{name}' has more than 8 bits a channel (Pillow's mode {image.mode!r}). Convert it to 8 bits first."
         )
 
 
 def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """(height, width) from a side or both."""
+    """Returns (height, width) from a side or both."""
     if size is None:
         return None
-    both = (size, size) if isinstance(size, int) else tuple(size)
-    if len(both) != 2 or min(both) < 1 or both[0] * both[1] > PIXELS:
-        raise ConfigError(f"Expected size as a side, or (height, width), in pixels; got {size}. Try size=32.")
+    both = tuple(size) if isinstance(size, list | tuple) else (size, size)
+    if len(both) != 2 or not all(type(n) is int and n >= 1 for n in both) or both[0] * both[1] > PIXELS:
+        raise ConfigError(f"size is a side, or (height, width), in pixels; got {size!r}. Try size=32.")
     return both[0], both[1]
 
 
 def too_large(name: str) -> DataError:
-    return DataError(
-        f"Expected images of {PIXELS // 10**6} million pixels or fewer; '{name}' has more. Shrink it, or take it out."
-    )
+    return DataError(f"'{name}' has more than {PIXELS // 10**6} million pixels. Shrink it, or take it out.")

@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, and that are verified before anybody sees them."""
+"""Downloads that resume where they stopped, and are verified before they get their name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def download(
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise DataError(f"Expected to make the folder '{destination.parent}'; {problem.strerror}.") from problem
+        raise DataError(f"Cannot make the folder '{destination.parent}': {problem.strerror}.") from problem
     for attempt in range(1, TRIES + 1):
         try:
             fetch_rest(url, part, size, progress)
@@ -73,7 +73,7 @@ def download(
 
 
 def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
-    """Appends what `part` lacks. A server that does not know ranges sends everything, and it starts afresh."""
+    """Appends what `part` lacks. A server that does not know ranges sends everything, and the file starts again."""
     here = part.stat().st_size if part.is_file() else 0
     if here > size:
         part.unlink()
@@ -90,7 +90,7 @@ def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], N
                 if here > size:
                     file.close()
                     part.unlink()
-                    raise DataError(f"Expected {size:,} bytes from {url}; it sends more. Try another --url.")
+                    raise DataError(f"{url} sends more than the {size:,} bytes of the file. Try another --url.")
                 file.write(chunk)
                 if progress is not None:
                     progress(here, size)
@@ -102,13 +102,11 @@ def check_url(url: str) -> None:
     """Only from the web: a mirror's address may come from anywhere, a local path is for `edunn data import`."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise DataError(
-            f"Expected an address that starts with https://; got {url!r}. For a file here: edunn data import."
-        )
+        raise DataError(f"{url!r} is no address that starts with https://. For a file here: edunn data import.")
 
 
 def reason(problem: Exception) -> str:
-    """What went wrong, in a few words."""
+    """Returns what went wrong, in a few words."""
     if isinstance(problem, urllib.error.HTTPError):
         return f"the server answered {problem.code} {problem.reason}"
     return str(getattr(problem, "reason", problem) or type(problem).__name__)
@@ -127,10 +125,10 @@ def keep(source: Path, destination: Path, sha256: str) -> Path:
                 digest.update(chunk)
                 taken.write(chunk)
         if digest.hexdigest() != sha256:
-            raise DataError(f"Expected sha256 {sha256[:12]}… of '{source}'; it changed while it was copied.")
+            raise DataError(f"'{source}' changed while it was copied.")
         shutil.move(part, destination)
     except OSError as problem:
-        raise DataError(f"Expected to copy '{source}' to '{destination}'; {problem.strerror}.") from problem
+        raise DataError(f"Cannot copy '{source}' to '{destination}': {problem.strerror}.") from problem
     finally:
         part.unlink(missing_ok=True)
     return destination

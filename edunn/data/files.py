@@ -1,10 +1,11 @@
-"""What every reader of files shares: a missing path is named, a damaged archive refused, a file's sha256 taken."""
+"""Checks that every reader of files shares: paths, kinds and sizes of files, whole archives, and sha256 sums."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import re
+import stat
 import time
 import zipfile
 import zlib
@@ -18,26 +19,60 @@ from ..runtime import files
 from ..runtime.files import write_atomically
 
 LIMIT = 2 * 2**30  # bytes an archive may say that it unpacks to: a zip of a few kB can say much more
+MODEST = 256 * 2**20  # bytes: above this, an archive must not unpack to more than `RATIO` times its size
+RATIO = 100  # deflate packs zeros 1000 to 1; tables and images reach ten
 
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
-def existing(path: str | PathLike[str], what: str) -> Path:
-    """The path, if there is something at it; else an error that names the file beside it which was probably meant."""
+def check_exists(path: str | PathLike[str], what: str) -> Path:
+    """Returns the path of a regular file or a folder; else an error that names the file that was probably meant.
+
+    Pipes and devices are refused: reading one can wait, or go on, for ever.
+    """
     path = Path(path)
     try:
         if path.exists():
+            check_regular(path, what)
             return path
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    except OSError as problem:
-        raise DataError(f"Expected {what} at '{path}'; it cannot be read: {problem.strerror}.") from problem
+    except (OSError, ValueError) as problem:  # ValueError: a path with a NUL
+        raise DataError(f"Cannot read {what} at {str(path)!r}: {reason(problem)}.") from problem
     close = difflib.get_close_matches(path.name, beside, n=1)
     hint = f"Did you mean '{path.parent / close[0]}'?" if close else "Check the path; a relative one starts here."
-    raise DataError(f"Expected {what} at '{path}'; there is nothing. {hint}")
+    raise DataError(f"Cannot find {what}: at '{path}' there is nothing. {hint}")
+
+
+def reason(problem: Exception) -> str:
+    """Returns the system's words for what went wrong."""
+    return getattr(problem, "strerror", None) or str(problem)
+
+
+def check_regular(path: Path, what: str) -> None:
+    """Refuses pipes, sockets and devices, also behind a link."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise DataError(f"'{path}' is a pipe or a device, not {what}. Save the data to a file first.")
+
+
+def read_bytes(path: Path, what: str, most: int) -> bytes:
+    """Returns the content of a regular file of at most `most` bytes."""
+    try:
+        check_regular(path, what)
+        check_size(path.stat().st_size, str(path), most)
+        return path.read_bytes()
+    except OSError as problem:
+        raise DataError(f"Cannot read {what} at '{path}': {reason(problem)}.") from problem
+
+
+def check_size(size: int, title: str, most: int) -> None:
+    """Refuses what would take more than `most` bytes in memory."""
+    if size > most:
+        raise DataError(f"'{title}' takes {size / 2**20:,.0f} MiB; at most {most / 2**20:,.0f} are read.")
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, as `sha256sum` prints it."""
+    """Returns the sha256 of a file's bytes, as `sha256sum` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -48,7 +83,7 @@ SETTLED = 2.0  # seconds after which a file that is written again has another ti
 def sha256_of(
     paths: Sequence[Path], again: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> list[str]:
-    """The sha256 of large files, each read once: the next time it is known by place, size and time of change.
+    """Returns the sha256 of large files. Each is read once; later its place, size and time of change identify it.
 
     Parameters
     ----------
@@ -57,15 +92,15 @@ def sha256_of(
     """
     found = []
     with ThreadPoolExecutor(2) as pool:
-        for number, digest in enumerate(pool.map(lambda path: remembered(path, again), paths), 1):
+        for number, digest in enumerate(pool.map(lambda path: recall_sha256(path, again), paths), 1):
             found.append(digest)
             if progress is not None:
                 progress(number, len(paths))
     return found
 
 
-def remembered(path: Path, again: bool) -> str:
-    """The sha256 of one file, kept in the cache under what tells this file, as it is now, from any other."""
+def recall_sha256(path: Path, again: bool) -> str:
+    """Returns the sha256 of one file, from the cache if the file has not changed since."""
     state = path.stat()
     about = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}\n{state.st_ino}"
     top = files.cache()
@@ -87,7 +122,7 @@ def remembered(path: Path, again: bool) -> str:
     return digest
 
 
-def forget() -> int:
+def clear_hashes() -> int:
     """Removes the remembered sums; returns the bytes."""
     top, freed = files.cache(), 0
     for path in (top / "hashes").glob("*") if top is not None else ():
@@ -97,7 +132,7 @@ def forget() -> int:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """An archive whose list of contents can be read and says that they unpack to no more than `LIMIT` bytes.
+    """Opens an archive whose list of contents says that they unpack to no more than `LIMIT` bytes, and no bomb.
 
     zipfile never unpacks more of a file than the list says, so the sum of the list is a bound.
     """
@@ -105,24 +140,25 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except DAMAGED as problem:
         raise DataError(
-            f"Expected a whole zip archive; '{path}' is damaged or cut short ({problem}). Copy or download it again."
+            f"The zip archive '{path}' is damaged or cut short ({problem}). Copy or download it again."
         ) from problem
     total = sum(info.file_size for info in archive.infolist())
-    if total > LIMIT:
+    if total > LIMIT or total > max(MODEST, RATIO * path.stat().st_size):
         archive.close()
         raise DataError(
-            f"Expected an archive that unpacks to {LIMIT / 2**30:g} GiB or less; '{path}' says {total / 2**30:.1f}. "
-            f"If you trust it, unpack it and give the folder."
+            f"'{path}' unpacks to {total / 2**30:.1f} GiB, {total // max(1, path.stat().st_size):,} times its size. "
+            f"At most {LIMIT / 2**30:g} GiB and {RATIO} times are read. If you trust it, unpack it first."
         )
     return archive
 
 
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """One file of an archive; its checksum is compared on the way."""
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int = LIMIT) -> bytes:
+    """Returns the content of one file of an archive, at most `most` bytes; its checksum is compared."""
+    check_size(info.file_size, f"{archive.filename}/{info.filename}", most)
     try:
         return archive.read(info)
     except DAMAGED as problem:
         raise DataError(
-            f"Expected a whole zip archive; '{info.filename}' in '{archive.filename}' is damaged ({problem}). "
+            f"'{info.filename}' in the zip archive '{archive.filename}' is damaged ({problem}). "
             f"Copy or download it again."
         ) from problem

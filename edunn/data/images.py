@@ -18,15 +18,19 @@ from . import files
 from .decode import check_size, decode_all
 from .samples import Dataset, Samples
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {
+    ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+LARGEST = 256 * 2**20  # bytes of one image file
 LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # by operating systems
 
 Name = tuple[str, ...]  # a path inside the folder or zip: ("train", "cat", "1.png")
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """A folder or a zip, seen the same way: the folders and images in it, by name, and how to read one."""
+class ImageSource:
+    """A folder or a zip: the folders and images in it, by name, and how to read one."""
 
     path: Path
     folders: set[Name]
@@ -38,7 +42,7 @@ class Shelf:
         return self.read((*self.inside, *name))
 
     def title(self, name: Name) -> str:
-        """What errors call a file."""
+        """Returns a file's full name for errors."""
         return "/".join((str(self.path), *self.inside, *name))
 
 
@@ -47,11 +51,11 @@ def read_images(
     size: int | Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """A folder or a zip of class folders as images, uint8 (samples, height, width, 3), and class indices.
+    """Reads a folder or a zip of class folders: images, uint8 (samples, height, width, 3), and class indices.
 
     Either `<class>/<image>`, or `train/<class>/<image>` and `test/<class>/<image>`; one folder around it all is
     tolerated. Classes are in alphabetical order, images in the order of class and file name. PNG, JPEG, BMP, WebP and
-    the like are told by their suffix; other files are passed over, and so are hidden ones.
+    the like are recognised by their suffix; other files and hidden ones are ignored.
 
     Parameters
     ----------
@@ -62,19 +66,19 @@ def read_images(
     The sha256 is the zip's own; of a folder, that of the lines `<sha256>  <path>` of its images, as `sha256sum` prints
     them, sorted by path.
     """
-    path = files.existing(path, "a folder or a zip of class folders")
+    path = files.check_exists(path, "a folder or a zip of class folders")
     both = check_size(size)
     with ExitStack() as stack:
-        shelf = unwrap(open_shelf(path, stack))
-        parts, classes = arrange(shelf)
+        source = unwrap(open_source(path, stack))
+        parts, classes = arrange(source)
         listed = [name for names in parts.values() for name in names]
 
         def report(done: int) -> None:
             if progress is not None:
                 progress(done, len(listed))
 
-        titles = [shelf.title(name) for name in listed]
-        images, digests = decode_all(titles, lambda row: shelf.content(listed[row]), both, report)
+        titles = [source.title(name) for name in listed]
+        images, digests = decode_all(titles, lambda row: source.content(listed[row]), both, report)
     targets = torch.tensor([classes.index(name[-2]) for name in listed], dtype=torch.int64)
     samples = Samples(images, targets, classes=classes, target_name="class")
     train = len(parts["train"])
@@ -90,7 +94,7 @@ def read_images(
 def read_unsorted_images(
     path: str | PathLike[str], size: int | Sequence[int] | None = None, classes: Sequence[str] | None = None
 ) -> Samples:
-    """Images to predict: one file, or all in a folder or zip, however deep, in the order of their paths.
+    """Reads images to predict: one file, or all in a folder or zip, however deep, in the order of their paths.
 
     Parameters
     ----------
@@ -98,21 +102,21 @@ def read_unsorted_images(
     classes : the names that a model has learned. Where every image lies in a folder with such a name, that is its
         target; else there are no targets.
     """
-    path = files.existing(path, "an image, or a folder or zip of images")
+    path = files.check_exists(path, "an image, or a folder or zip of images")
     both = check_size(size)
     with ExitStack() as stack:
         if path.is_file() and is_image((path.name,)):
-            shelf = Shelf(path.parent, set(), [(path.name,)], lambda name: read_file(path))
+            source = ImageSource(path.parent, set(), [(path.name,)], lambda name: read_file(path))
         else:
-            shelf = open_shelf(path, stack)
-        if not shelf.images:
-            raise DataError(f"Expected images in '{path}'; it has none. Suffixes known: {some(SUFFIXES, 10)}.")
-        titles = [shelf.title(name) for name in shelf.images]
-        images, _ = decode_all(titles, lambda row: shelf.content(shelf.images[row]), both)
-    called = tuple("/".join(name) for name in shelf.images)
+            source = open_source(path, stack)
+        if not source.images:
+            raise DataError(f"'{path}' holds no images. Suffixes known: {list_some(SUFFIXES, 10)}.")
+        titles = [source.title(name) for name in source.images]
+        images, _ = decode_all(titles, lambda row: source.content(source.images[row]), both)
+    called = tuple("/".join(name) for name in source.images)
     if classes is None:
         return Samples(images, names=called)
-    holders = [name[-2] if len(name) > 1 else "" for name in shelf.images]
+    holders = [name[-2] if len(name) > 1 else "" for name in source.images]
     known = {name: index for index, name in enumerate(classes)}
     targets = torch.tensor([known[name] for name in holders]) if known.keys() >= set(holders) else None
     return Samples(images, targets, classes=tuple(classes), target_name="class", names=called)
@@ -121,23 +125,40 @@ def read_unsorted_images(
 # What there is
 
 
-def open_shelf(path: Path, stack: ExitStack) -> Shelf:
-    """A folder, or a zip that stays open as long as `stack` does."""
+def open_source(path: Path, stack: ExitStack) -> ImageSource:
+    """Opens a folder, or a zip that stays open as long as `stack` does."""
     return open_folder(path) if path.is_dir() else open_archive(path, stack.enter_context(files.open_zip(path)))
 
 
-def open_folder(path: Path) -> Shelf:
+def open_folder(path: Path) -> ImageSource:
     folders: set[Name] = set()
     images: list[Name] = []
-    for root, inner, found in os.walk(path):
-        inner[:] = [name for name in inner if is_ours(name)]
-        here = Path(root).relative_to(path).parts
-        folders |= {(*here, name) for name in inner}
-        images += [(*here, name) for name in found if is_ours(name) and is_image((name,))]
-    return Shelf(path, folders, sorted(images), lambda name: read_file(path.joinpath(*name)))
+
+    def walk(folder: Path, here: Name, above: frozenset[str]) -> None:
+        """Follows links as well, except one that leads back to a folder above."""
+        real = os.path.realpath(folder)
+        if real in above:
+            return
+        folders.add(here)
+        with os.scandir(folder) as found:
+            entries = list(found)
+        for entry in entries:
+            if not is_ours(entry.name):
+                continue
+            if entry.is_dir():
+                walk(folder / entry.name, (*here, entry.name), above | {real})
+            elif is_image((entry.name,)):
+                images.append((*here, entry.name))
+
+    try:
+        walk(path, (), frozenset())
+    except OSError as problem:
+        raise DataError(f"Cannot read the folder '{problem.filename}': {files.reason(problem)}.") from problem
+    folders.discard(())
+    return ImageSource(path, folders, sorted(images), lambda name: read_file(path.joinpath(*name)))
 
 
-def open_archive(path: Path, archive: zipfile.ZipFile) -> Shelf:
+def open_archive(path: Path, archive: zipfile.ZipFile) -> ImageSource:
     folders: set[Name] = set()
     members: dict[Name, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -149,14 +170,13 @@ def open_archive(path: Path, archive: zipfile.ZipFile) -> Shelf:
             folders.add(name)
         elif is_image(name):
             members[name] = info
-    return Shelf(path, folders - {()}, sorted(members), lambda name: files.read_member(archive, members[name]))
+    return ImageSource(
+        path, folders - {()}, sorted(members), lambda name: files.read_member(archive, members[name], LARGEST)
+    )
 
 
 def read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise DataError(f"Expected an image; '{path}' cannot be read: {problem.strerror}.") from problem
+    return files.read_bytes(path, "an image", LARGEST)
 
 
 def is_ours(name: str) -> bool:
@@ -170,78 +190,78 @@ def is_image(name: Name) -> bool:
 # How it is laid out
 
 
-def unwrap(shelf: Shelf) -> Shelf:
-    """Steps into a single folder that holds all the others, as archives are often packed."""
+def unwrap(source: ImageSource) -> ImageSource:
+    """Enters a single folder that holds all the others, as archives are often packed."""
     while True:
-        tops = {name[0] for name in shelf.folders}
-        deeper = {name[1:] for name in shelf.folders if len(name) > 1}
-        loose = any(len(name) <= 2 for name in shelf.images)  # in the single folder itself: then it is a class
+        tops = {name[0] for name in source.folders}
+        deeper = {name[1:] for name in source.folders if len(name) > 1}
+        loose = any(len(name) <= 2 for name in source.images)  # in the single folder itself: then it is a class
         if len(tops) != 1 or not deeper or loose or tops <= {"train", "test"}:
-            return shelf
-        inside = (*shelf.inside, *tops)
-        shelf = replace(shelf, folders=deeper, images=[name[1:] for name in shelf.images], inside=inside)
+            return source
+        inside = (*source.inside, *tops)
+        source = replace(source, folders=deeper, images=[name[1:] for name in source.images], inside=inside)
 
 
-def arrange(shelf: Shelf) -> tuple[dict[str, list[Name]], tuple[str, ...]]:
-    """The images of each part, "train" and perhaps "test", and the classes."""
-    tops = {name[0] for name in shelf.folders}
-    if not any(name[0] in ("train", "test") and len(name) > 1 for name in shelf.folders):
-        images, classes = class_folders(shelf, ())
+def arrange(source: ImageSource) -> tuple[dict[str, list[Name]], tuple[str, ...]]:
+    """Returns the images of each part, "train" and perhaps "test", and the classes."""
+    tops = {name[0] for name in source.folders}
+    if not any(name[0] in ("train", "test") and len(name) > 1 for name in source.folders):
+        images, classes = class_folders(source, ())
         parts = {"train": images}
     else:
         if "train" not in tops:
             raise DataError(
-                f"Expected train/<class>/<image> beside test/ in '{shelf.path}'; there is no train/. "
+                f"'{source.path}' has test/, but no train/ with <class>/<image>. "
                 f"To read the images of test/ alone, give that folder."
             )
-        if others := tops - {"train", "test"} | {name[0] for name in shelf.images if len(name) == 1}:
+        if others := tops - {"train", "test"} | {name[0] for name in source.images if len(name) == 1}:
             raise DataError(
-                f"Expected train/ and test/ only in '{shelf.path}'; got {some(others)} as well. Take it out: "
+                f"Expected train/ and test/ only in '{source.path}'; got {list_some(others)} as well. Take it out: "
                 f"a validation part is cut from train/."
             )
-        images, classes = class_folders(shelf, ("train",))
+        images, classes = class_folders(source, ("train",))
         parts = {"train": images}
         if "test" in tops:
-            parts["test"], tested = class_folders(shelf, ("test",))
+            parts["test"], tested = class_folders(source, ("test",))
             if unknown := tested - classes:
                 raise DataError(
-                    f"Expected the classes of train/ in test/ of '{shelf.path}'; test/ alone has {some(unknown)}. "
+                    f"test/ of '{source.path}' has classes that train/ lacks: {list_some(unknown)}. "
                     f"Give it images in train/, or take it out."
                 )
     if len(classes) < 2:
         raise DataError(
-            f"Expected two class folders of images or more in '{shelf.path}'; got {some(classes) or 'none'}. "
+            f"Expected two class folders of images or more in '{source.path}'; got {list_some(classes) or 'none'}. "
             f"Lay it out as <class>/<image>."
         )
     return parts, tuple(sorted(classes))
 
 
-def class_folders(shelf: Shelf, start: Name) -> tuple[list[Name], set[str]]:
-    """The images below `start`, each in a class folder, and the classes, each with an image."""
+def class_folders(source: ImageSource, start: Name) -> tuple[list[Name], set[str]]:
+    """Returns the images below `start`, each in a class folder, and the classes."""
     depth = len(start)
-    images = [name for name in shelf.images if name[:depth] == start]
-    classes = {name[depth] for name in shelf.folders if name[:depth] == start and len(name) > depth}
+    images = [name for name in source.images if name[:depth] == start]
+    classes = {name[depth] for name in source.folders if name[:depth] == start and len(name) > depth}
     for name in images:
         if len(name) != depth + 2:
             lies = "outside the class folders" if len(name) < depth + 2 else "in a folder inside a class folder"
             raise DataError(
-                f"Expected images as {'/'.join((*start, '<class>', '<image>'))}; '{shelf.title(name)}' lies {lies}. "
+                f"Expected images as {'/'.join((*start, '<class>', '<image>'))}; '{source.title(name)}' lies {lies}. "
                 f"Move it."
             )
     if empty := classes - {name[depth] for name in images}:
         raise DataError(
-            f"Expected images in each class folder; '{shelf.title((*start, min(empty)))}' has none. "
-            f"Fill it ({some(SUFFIXES, 10)}) or remove it."
+            f"The class folder '{source.title((*start, min(empty)))}' has no images. "
+            f"Fill it ({list_some(SUFFIXES, 10)}) or remove it."
         )
     return images, classes
 
 
 def listing_sha256(names: Sequence[Name], digests: Sequence[str]) -> str:
-    """One sha256 for many files: of what `sha256sum` prints for them, sorted by path."""
+    """Returns one sha256 for many files: of what `sha256sum` prints for them, sorted by path."""
     lines = sorted(("/".join(name), digest) for name, digest in zip(names, digests, strict=True))
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
 
 
-def some(names: Iterable[str], most: int = 3) -> str:
+def list_some(names: Iterable[str], most: int = 3) -> str:
     listed = sorted(names)
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")

@@ -1,4 +1,4 @@
-"""What a model learns from: features, targets, and their names; and how a part is set aside."""
+"""Samples: features, targets and their names; checked, sliced, and split into parts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..errors import ConfigError, DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
 from ..runtime.rows import Rows
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
-LOADED = 2**30  # bytes that `Samples.loaded` takes without being told
+FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
+LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,8 +37,8 @@ class Samples:
     sample_weight : (samples,), finite and 0 or more, not all 0: what each sample counts in a mean, Σ w ℓ / Σ w (see
         `losses.Loss.forward`). Lists and arrays become a tensor in the features' dtype. None: all count the same
 
-    Lengths, shapes and dtypes are checked here; the values are not, because that would make a GPU wait at every slice.
-    `as_samples` checks them once.
+    Lengths, shapes, dtypes and the weights are checked here; other values are not, because that would make a GPU wait
+    at every slice. `as_samples` checks them once.
     """
 
     features: Tensor
@@ -59,22 +60,20 @@ class Samples:
                 )
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise DataError(f"Expected each class to have its own name; {twice!r} occurs twice.")
+            raise DataError(f"Two classes are called {twice!r}.")
         if self.names is not None and len(self.names) != len(self):
-            raise ShapeError(f"Expected one name for each of the {len(self)} samples; got {len(self.names)} names.")
+            raise ShapeError(f"There are {len(self)} samples, but {len(self.names)} names.")
         if self.sample_weight is not None:
             object.__setattr__(self, "sample_weight", as_weights(self.sample_weight, self.features))
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
-            raise ShapeError(
-                f"Expected one name for each of the {self.features.shape[1]} features; got {len(names)} names."
-            )
+            raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
 
     def __len__(self) -> int:
         return self.features.shape[0]
 
     def __getitem__(self, index: slice | Tensor | np.ndarray | Sequence[int] | Sequence[bool]) -> Samples:
-        """The samples at a slice, at indices, or where a boolean mask is true; names are kept."""
+        """Returns the samples at a slice, at indices, or where a boolean mask is true, with their names."""
         rows = self._rows(index)
         targets = None if self.targets is None else self.targets[rows]
         names = self.names
@@ -108,12 +107,12 @@ class Samples:
             )
         if rows.dtype == torch.bool:
             if len(rows) != len(self):
-                raise ShapeError(f"Expected a mask with one value a sample, {len(self)}; got {len(rows)}.")
+                raise ShapeError(f"A mask has one value a sample, {len(self)}; got {len(rows)}.")
             return rows
         return rows.long()  # torch would read uint8 indices as a mask
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Samples:
-        """The same samples on another device, or in another floating dtype; images and class indices keep theirs."""
+        """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
             raise DtypeError(f"Expected a floating dtype; got {dtype}. Images and class indices keep their own.")
 
@@ -124,12 +123,12 @@ class Samples:
         return self._replaced(weights, features=move(self.features), targets=targets)
 
     def loaded(self, most: int = LOADED) -> Samples:
-        """The same samples with their features in memory, where they take `most` bytes at the most."""
+        """Returns the samples with their features in memory, if they take `most` bytes or less."""
         if not isinstance(self.features, Rows):
             return self
         if self.features.nbytes > most:
             raise DataError(
-                f"Expected features that fit in {most / 2**30:g} GiB of memory for this; these take "
+                f"At most {most / 2**30:g} GiB of features are loaded for this; these take "
                 f"{self.features.nbytes / 2**30:.1f}. Take a part of them, samples[:1000]."
             )
         return self._replaced(self.sample_weight, features=self.features.loaded())
@@ -187,13 +186,13 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples to learn from, samples kept for the end, and where they come from.
+    """A training part, perhaps a test part, and where they come from.
 
     Parameters
     ----------
     name : what runs and figures call it
     train : the training part
-    test : the part that is looked at once, at the end; None where the source has none
+    test : the part for one look at the end; None where the source has none
     sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
     source : the path, or how the data was made
     """
@@ -214,11 +213,11 @@ class Dataset:
             )
         if self.test.classes != self.train.classes:
             raise DataError(
-                f"Expected the same classes in both parts; training has {self.train.classes}, test {self.test.classes}."
+                f"The parts differ in their classes: training has {self.train.classes}, test {self.test.classes}."
             )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
-        """Both parts on another device, or in another floating dtype."""
+        """Returns both parts on another device, or in another floating dtype."""
         test = None if self.test is None else self.test.to(device, dtype)
         return replace(self, train=self.train.to(device, dtype), test=test)
 
@@ -231,15 +230,16 @@ def as_samples(
     target_name: str | None = None,
     sample_weight: Any = None,
 ) -> Samples:
-    """Samples from tensors, numpy arrays or lists, with every value checked.
+    """Builds samples from tensors, numpy arrays or lists, with every value checked.
 
     Parameters
     ----------
     features : (samples, features). float32 stays float32, all other numbers become float64; uint8 with four axes,
         (samples, height, width, channels), stays as it is: images.
     targets : (samples,). Text becomes class indices in the order of `classes`, or alphabetically. Whole numbers are
-        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise. Floats are
-        regression targets, in the features' dtype, which the losses ask for.
+        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise; where one is
+        beyond 1,000 and twice the number of samples, they are names, numbered in their order. Floats are regression
+        targets, in the features' dtype, which the losses ask for.
     sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
@@ -251,10 +251,13 @@ def as_samples(
     y: Tensor | None = None
     if targets is not None:
         labels = targets if isinstance(targets, Tensor) else _array("targets", targets)
-        if isinstance(labels, np.ndarray) and labels.dtype.kind in "US":
-            y, classes = encode([str(label) for label in labels.astype(str)], classes)
+        if isinstance(labels, np.ndarray) and labels.dtype.kind == "S":
+            labels = decode_bytes(labels, "targets")
+        if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
+            y, classes = encode([str(label) for label in labels.ravel()], classes)
+            y = y.reshape(labels.shape)
         elif _is_whole(labels):
-            y = torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long())
+            y, classes = number_classes(labels, classes)
         else:
             y = _numbers("targets", labels)
             y = y.to(x.dtype) if x.dtype.is_floating_point else y
@@ -274,7 +277,7 @@ def as_samples(
 
 
 def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
-    """Sets a seeded part aside: (rest, part), each in the order of the rows as they came.
+    """Splits off a seeded part: (rest, part), each in the original order.
 
     Where the targets are classes, each gives its share, and a class of two samples or more is in both parts; a class
     of one sample stays in the rest. So validation and test parts have the proportions of the whole.
@@ -284,10 +287,9 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
     fraction : the part's share of the samples, between 0 and 1; a test part takes 0.2, say
     seed : the same samples, fraction and seed give the same parts on every device
     """
-    if not 0 < fraction < 1:
-        raise ConfigError(f"Expected a fraction between 0 and 1; got {fraction}. A fifth is 0.2.")
+    errors.check_number("fraction", fraction, 0, 1, open_ends="low high")
     if len(samples) < 2:
-        raise DataError(f"Expected two samples or more to split; got {len(samples)}.")
+        raise DataError(f"Splitting takes two samples or more; got {len(samples)}.")
     generator = devices.generator(seed, int.from_bytes(b"split", "big"))  # apart from the epochs' permutations
     order = torch.randperm(len(samples), generator=generator)
     if samples.targets is not None and samples.is_classification:
@@ -299,13 +301,13 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
     for label, take in enumerate(shares(sizes, fraction)):
         chosen[order[group[order] == label][:take]] = True
     if not chosen.any():
-        raise DataError("Expected a class of two samples or more to split; every class has one. Collect more samples.")
+        raise DataError("Every class has one sample, so that none can be split. Collect more samples.")
     index = chosen.to(samples.features.device)
     return samples[~index], samples[index]
 
 
 def shares(sizes: Sequence[int], fraction: float) -> list[int]:
-    """How many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
+    """Returns how many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
 
     Each class starts from the whole part of its quota, between 1 and its size − 1; what is missing from the total goes
     to the largest remainders, what is too much is taken from the smallest (Hamilton's method, with bounds).
@@ -325,19 +327,36 @@ def shares(sizes: Sequence[int], fraction: float) -> list[int]:
 
 
 def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
+    """Returns labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
     names = tuple(sorted(set(labels))) if classes is None else tuple(classes)
     index = {name: i for i, name in enumerate(names)}
     for row, label in enumerate(labels):
         if label not in index:
-            raise DataError(
-                f"Expected one of the known classes; got {label!r} at index {row}. {errors.nearest(label, names)}"
-            )
+            raise DataError(f"Unknown class {label!r} at index {row}. {errors.nearest(label, names)}")
     return torch.tensor([index[label] for label in labels], dtype=torch.int64), names
 
 
+def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -> tuple[Tensor, Sequence[str] | None]:
+    """Returns whole numbers as class indices, and the classes' names where the numbers are too large to be indices."""
+    if classes is None and len(labels) and int(labels.max()) >= max(FEW, 2 * len(labels)) and int(labels.min()) >= 0:
+        array = labels.cpu().numpy() if isinstance(labels, Tensor) else labels
+        distinct, index = np.unique(array, return_inverse=True)
+        found = torch.from_numpy(index.reshape(array.shape))
+        device = labels.device if isinstance(labels, Tensor) else None
+        return found.to(device), tuple(str(value) for value in distinct.tolist())
+    return torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long()), classes
+
+
+def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
+    """Returns an array of bytes as text in UTF-8."""
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{title}: the text is not UTF-8 ({problem.reason}). Save array.astype(str).") from problem
+
+
 def fingerprint(samples: Samples) -> str:
-    """The sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
+    """Returns the sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
     digest = hashlib.sha256()
     for tensor in (samples.features, samples.targets, samples.sample_weight):
         for chunk in () if tensor is None else tensor.split(16_384):
@@ -346,8 +365,13 @@ def fingerprint(samples: Samples) -> str:
 
 
 def check_features(features: Tensor) -> None:
-    """Features are (samples, features), floating, or uint8 images."""
+    """Refuses features that are not (samples, features), floating, or uint8 images."""
     if features.ndim == 4 and features.dtype == torch.uint8:
+        if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
+            raise ShapeError(
+                f"Images have their channels last, (samples, height, width, channels); {errors.shape(features)} has "
+                f"them first. Use features.permute(0, 2, 3, 1), or numpy's features.transpose(0, 2, 3, 1)."
+            )
         return
     if features.ndim == 2 and features.dtype.is_floating_point:
         return
@@ -367,7 +391,7 @@ def check_features(features: Tensor) -> None:
 
 
 def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Targets are (samples,), int64 or floating, on the features' device."""
+    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
     samples = features.shape[0]
     if targets.ndim != 1:
         hint = ""
@@ -377,7 +401,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
             hint = " For one-hot rows take targets.argmax(1)."
         raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
     if targets.shape[0] != samples:
-        raise ShapeError(f"Expected one target a sample, {samples}; got {targets.shape[0]}.")
+        raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")
     if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
         raise DtypeError(
             f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
@@ -391,7 +415,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
 
 
 def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """One name for each class index; "0", "1", … if none are given."""
+    """Returns one name for each class index; "0", "1", … if none are given."""
     if targets.numel() and int(targets.min()) < 0:
         raise errors.LabelError(
             f"Expected class indices 0, 1, …; got {int(targets.min())}. "
@@ -404,29 +428,29 @@ def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, .
 
 
 def _numbers(name: str, values: Any) -> Tensor:
-    """A tensor of float32 or float64, or of uint8 images."""
+    """Returns a tensor of float32 or float64, or of uint8 images."""
     if isinstance(values, Tensor):
         tensor = values
     else:
         array = _array(name, values)
         if array.dtype.kind not in "fiub":
-            raise DtypeError(f"Expected {name} to be numbers; got {array.dtype}.")
+            raise DtypeError(f"The {name} must be numbers; got {array.dtype}.")
         if array.dtype.kind != "u" or array.dtype.itemsize != 1:
             array = array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
         tensor = torch.from_numpy(array)
     if tensor.dtype in (torch.float32, torch.float64) or (tensor.dtype == torch.uint8 and tensor.ndim == 4):
         return tensor
     if tensor.dtype.is_complex:
-        raise DtypeError(f"Expected {name} to be real numbers; got {tensor.dtype}.")
+        raise DtypeError(f"The {name} must be real numbers; got {tensor.dtype}.")
     return tensor.double()
 
 
 def _array(name: str, values: Any) -> np.ndarray:
-    """A numpy array that torch takes without a warning: contiguous, in the machine's byte order, writeable."""
+    """Returns a numpy array that torch takes without a warning: contiguous, in the machine's byte order, writeable."""
     try:
         array = np.asarray(values)
     except ValueError as problem:
-        raise ShapeError(f"Expected {name} as rows of equal length; got rows that differ.") from problem
+        raise ShapeError(f"The rows of the {name} differ in length.") from problem
     if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
         array = array.astype(str)  # a pandas column of text
     array = array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -10,11 +10,12 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, check_count, nearest
 from ..runtime import devices
 from .samples import Samples
 
 SIDE = 32  # pixels
+MOST = 1_000_000  # images, of 3 KiB each
 BLOCK = 1000  # images drawn at once; the noise is drawn by block, so that memory stays small
 
 HUES = {"red": 0.0, "yellow": 1 / 6, "green": 1 / 3, "blue": 2 / 3}  # the turn around the colour wheel
@@ -52,11 +53,12 @@ def shapes(samples: int = 2000, seed: int = 0, classes: Sequence[str] = CLASSES)
     -------
     features (samples, 32, 32, 3) uint8, targets (samples,) int64
     """
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise ConfigError(f"classes must be a list of names, such as {CLASSES[:2]}; got {classes!r}.")
     words = [_words(name) for name in classes]
     if len(set(classes)) < len(classes) or len(classes) < 2:
-        raise ConfigError(f"Expected two different classes or more; got {tuple(classes)}.")
-    if samples < len(classes):
-        raise ConfigError(f"Expected a sample a class or more, {len(classes)}; got {samples}.")
+        raise ConfigError(f"Give two classes or more, each once; got {tuple(classes)}.")
+    check_count("samples", samples, len(classes), MOST)
     generator = devices.generator(seed, int.from_bytes(b"shapes", "big"))
     targets = torch.arange(samples) % len(classes)
     images = torch.empty(samples, SIDE, SIDE, 3, dtype=torch.uint8)
@@ -123,4 +125,4 @@ def _words(name: str) -> tuple[str, str, str]:
     if hue in HUES and texture in TEXTURES and shape in SHAPES:
         return hue, texture, shape
     known = ["-".join(words) for words in product(HUES, TEXTURES, SHAPES)]
-    raise ConfigError(f"Expected a class hue-texture-shape; got {name!r}. {nearest(str(name), known)}")
+    raise ConfigError(f"A class is called hue-texture-shape; got {name!r}. {nearest(str(name), known)}")

@@ -28,7 +28,7 @@ from .. import errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError, nearest
 from ..runtime.rows import chunk_of
 from . import files
-from .npy import KINDS, mapped, rows_of
+from .npy import KINDS, as_rows, map_array
 from .samples import Dataset, Samples
 
 FORMAT = "edunn shards"
@@ -36,6 +36,7 @@ VERSION = 1
 MANIFEST = "manifest.json"
 SHARD = 256 << 20  # bytes of features in a file
 PARTS = ("train", "test")
+MOST_CLASSES = 1 << 20
 VERIFY = ("once", "always", "never")
 
 
@@ -64,10 +65,9 @@ class ShardWriter:
     ) -> None:
         self.folder, self.classes, self.feature_names = Path(folder).absolute(), classes, feature_names
         self.target_name, self.shard = target_name, shard
-        if shard < 1:
-            raise ConfigError(f"Expected shards of 1 byte or more; got {shard}.")
+        errors.check_count("shard", shard)
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise DataError(f"Expected an empty or new folder for the shards; {self.folder} is not. Name another.")
+            raise DataError(f"{self.folder} is not empty and is not overwritten. Name another folder.")
         self.place = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")
         self.shards: list[dict[str, Any]] = []
         self.waiting: dict[str, Waiting] = {}
@@ -79,7 +79,7 @@ class ShardWriter:
         try:
             self.place.mkdir(parents=True)
         except OSError as problem:
-            raise DataError(f"Expected to make a folder beside {self.folder}; {problem.strerror}.") from problem
+            raise DataError(f"Cannot make a folder beside {self.folder}: {problem.strerror}.") from problem
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -87,17 +87,17 @@ class ShardWriter:
             if error is None:
                 self.finish()
         except OSError as problem:
-            raise DataError(f"Expected to write {self.folder}; {problem.strerror}. Free some space.") from problem
+            raise DataError(f"Cannot write {self.folder}: {problem.strerror}. Free some space.") from problem
         finally:
             shutil.rmtree(self.place, ignore_errors=True)  # it has another name now, or is not wanted
         if isinstance(error, OSError) and error.filename is None and error.strerror:  # a full disk, met in `add`
-            raise DataError(f"Expected to write {self.folder}; {error.strerror}. Free some space.") from error
+            raise DataError(f"Cannot write {self.folder}: {error.strerror}. Free some space.") from error
 
     def add(self, features: Any, targets: Any = None, part: str = "train") -> None:
-        """More samples, behind those of the same part: (samples, features) or images, and (samples,)."""
+        """Appends samples to a part: (samples, features) or images, and (samples,)."""
         if part not in PARTS:
-            raise ConfigError(f"Expected a part train or test; got {part!r}. {nearest(part, PARTS)}")
-        x, y = plain(features), None if targets is None else plain(targets)
+            raise ConfigError(f"Unknown part {part!r}. {nearest(part, PARTS)}")
+        x, y = to_numpy(features), None if targets is None else to_numpy(targets)
         self.check(x, y)
         start = 0
         while start < len(x):
@@ -109,7 +109,7 @@ class ShardWriter:
                 self.write(part)
 
     def check(self, x: np.ndarray, y: np.ndarray | None) -> None:
-        """Refuses what does not fit the samples before it, or no model could take."""
+        """Refuses samples unlike the earlier ones, or such that no model could take them."""
         if x.ndim not in (2, 4) or (x.ndim == 4) > (x.dtype == np.uint8):
             raise ShapeError(
                 f"Expected features of shape (samples, features), or uint8 images (samples, height, width, channels); "
@@ -123,19 +123,23 @@ class ShardWriter:
             )
         kind = (x.dtype, x.shape[1:], None if y is None else y.dtype)
         if self.kind is not None and kind != self.kind:
-            raise ShapeError(f"Expected samples like the first ones, {described(*self.kind)}; got {described(*kind)}.")
+            raise ShapeError(f"Expected samples like the first ones, {describe(*self.kind)}; got {describe(*kind)}.")
         if x.dtype.kind == "f":
             errors.check_finite("features", torch.from_numpy(x))
         if y is not None and y.dtype.kind == "f":
             errors.check_finite("targets", torch.from_numpy(y))
         elif y is not None and len(y):
             known = len(self.classes) if self.classes is not None else int(y.max()) + 1
+            if known > MOST_CLASSES:
+                raise DataError(
+                    f"A class index of {known - 1:,} makes as many classes. Number the classes 0, 1, … first."
+                )
             errors.check_class_indices(torch.from_numpy(y), max(known, 1))
             self.classes_seen = max(self.classes_seen, known)
         self.kind = kind
 
     def write(self, part: str) -> None:
-        """The samples that wait, as a shard."""
+        """Writes the waiting samples as a shard."""
         waiting = self.waiting[part]
         name = f"{part}-{sum(shard['part'] == part for shard in self.shards):05}"
         entry: dict[str, Any] = {"part": part, "samples": waiting.count}
@@ -146,12 +150,12 @@ class ShardWriter:
         waiting.count = 0
 
     def finish(self) -> None:
-        """The last shards and the manifest; then the folder gets its name."""
+        """Writes the last shards and the manifest, then gives the folder its name."""
         for part, waiting in self.waiting.items():
             if waiting.count:
                 self.write(part)
         if self.kind is None or not any(shard["part"] == "train" for shard in self.shards):
-            raise DataError("Expected samples for the training part; none were added.")
+            raise DataError("No samples were added to the training part.")
         dtype, shape, targets = self.kind
         classes = self.classes
         if classes is None and targets is not None and targets.kind == "i":
@@ -174,7 +178,7 @@ class ShardWriter:
 
 @dataclass
 class Waiting:
-    """Samples that have no shard yet."""
+    """A buffer of samples that are not written yet."""
 
     features: np.ndarray
     targets: np.ndarray | None
@@ -206,7 +210,7 @@ def write_shards(
     dtype: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """A data set that can be read, as a folder of shards; one that stays in its file is read chunk by chunk.
+    """Writes a data set as a folder of shards; one that stays in its file is read chunk by chunk.
 
     Parameters
     ----------
@@ -219,14 +223,14 @@ def write_shards(
     with ShardWriter(folder, train.classes, train.feature_names, train.target_name, shard) as writer:
         for name, part in (("train", train), ("test", dataset.test)):
             for features, targets in () if part is None else chunks(part):
-                writer.add(features if dtype is None else converted(plain(features), dtype), targets, name)
+                writer.add(features if dtype is None else convert(to_numpy(features), dtype), targets, name)
                 done += len(features)
                 if progress is not None:
                     progress(done, total)
 
 
 def chunks(part: Samples) -> Iterator[tuple[Any, Any]]:
-    """Features and targets, a few at a time."""
+    """Yields features and targets, a few at a time."""
     size = chunk_of(part.features)
     start = 0
     for features in part.features.split(size):
@@ -234,31 +238,31 @@ def chunks(part: Samples) -> Iterator[tuple[Any, Any]]:
         start += len(features)
 
 
-def converted(x: np.ndarray, dtype: str) -> np.ndarray:
-    """The numbers in another dtype, where it can hold them."""
+def convert(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns the numbers in another dtype, where it can hold them."""
     if dtype not in KINDS:
-        raise ConfigError(f"Expected a dtype {', '.join(sorted(KINDS))}; got {dtype!r}. {nearest(dtype, KINDS)}")
+        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, KINDS)}")
     with np.errstate(over="ignore", invalid="ignore"):
         found = x.astype(dtype, copy=False)
     if dtype == "uint8" and not np.array_equal(found, x):
-        raise DataError("Expected whole numbers from 0 to 255, to store them as uint8; got others. Take float32.")
+        raise DataError("Only whole numbers from 0 to 255 can be stored as uint8. Take float32.")
     return found
 
 
-def plain(values: Any) -> np.ndarray:
-    """A tensor or an array as an array that lies in one piece, class indices as int64."""
+def to_numpy(values: Any) -> np.ndarray:
+    """Returns a tensor or an array as a contiguous array, class indices as int64."""
     array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
     if array.dtype.kind in "iu" and array.ndim == 1:
         array = array.astype(np.int64, copy=False)
     return np.require(array, requirements=["C", "W"])
 
 
-def described(dtype: Any, shape: tuple[int, ...], targets: Any) -> str:
+def describe(dtype: Any, shape: tuple[int, ...], targets: Any) -> str:
     return f"{dtype} of shape (samples, {', '.join(map(str, shape))}), {targets or 'no'} targets"
 
 
 def save(path: Path, array: np.ndarray) -> dict[str, Any]:
-    """Writes an array, and says what was written."""
+    """Writes an array; returns its file's name, size and sha256."""
     with path.open("wb") as file:
         summing = Summing(file)
         np.lib.format.write_array(cast(Any, summing), array, allow_pickle=False)
@@ -266,7 +270,7 @@ def save(path: Path, array: np.ndarray) -> dict[str, Any]:
 
 
 class Summing:
-    """A file that adds up what is written to it."""
+    """A file that hashes and counts the bytes written to it."""
 
     def __init__(self, file: Any) -> None:
         self.file, self.size, self.digest = file, 0, hashlib.sha256()
@@ -278,7 +282,7 @@ class Summing:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """What a writer of this folder left that was killed; one that is still at work is left alone."""
+    """Removes what killed writers of this folder left; running ones are left alone."""
     for path in folder.parent.glob(f".{folder.name}.*.part"):
         number = path.name.split(".")[-2]
         if number.isdigit() and not alive(int(number)):
@@ -291,7 +295,7 @@ def alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # another user's
     return True
 
 
@@ -306,14 +310,14 @@ def is_shards(path: Path) -> bool:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         manifest = None
-    told = isinstance(manifest, dict) and manifest.get("format") == FORMAT
-    return told or any(path.glob("train-[0-9]*.npy"))
+    named = isinstance(manifest, dict) and manifest.get("format") == FORMAT
+    return named or any(path.glob("train-[0-9]*.npy"))
 
 
 def read_shards(
     path: str | PathLike[str], verify: str = "once", progress: Callable[[int, int], None] | None = None
 ) -> Dataset:
-    """A folder of shards, whose features stay on disk.
+    """Reads a folder of shards, whose features stay on disk.
 
     That all files are there, no others, and each as long as it was written is seen to every time.
 
@@ -331,9 +335,9 @@ def read_shards(
     check_files(path, files_of)
     if verify != "never":
         check_sums(path, files_of, verify == "always", progress)
-    parts = {name: part_of(path, manifest, name) for name in PARTS}
+    parts = {name: read_part(path, manifest, name) for name in PARTS}
     if parts["train"] is None:
-        raise DataError(f"Expected shards of a training part in '{path}'; its manifest has none.")
+        raise DataError(f"The manifest of '{path}' names no shards of a training part.")
     digest = files.sha256(path / MANIFEST)  # it holds the sums of all the others
     return Dataset(path.name, parts["train"], parts["test"], digest, str(path))
 
@@ -344,24 +348,24 @@ def verify_shards(path: str | PathLike[str], progress: Callable[[int, int], None
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest, of the form that the writer gives it."""
-    place = files.existing(path, "a folder of shards") / MANIFEST
+    """Reads the manifest and checks its form."""
+    place = files.check_exists(path, "a folder of shards") / MANIFEST
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"Expected {MANIFEST} beside the shards in '{path}'; there is none. Copy it again.") from None
+        raise DataError(f"'{path}' has shards, but no {MANIFEST}. Copy it again.") from None
     except (OSError, ValueError) as problem:
-        raise DataError(f"Expected a manifest of shards at '{place}'; it cannot be read: {problem}.") from problem
+        raise DataError(f"The manifest '{place}' cannot be read: {problem}.") from problem
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"Expected a manifest of shards at '{place}'; it is something else.")
+        raise DataError(f"'{place}' is no manifest of shards.")
     if manifest.get("version") != VERSION:
         raise DataError(
-            f"Expected shards of version {VERSION}; '{place}' is of version {manifest.get('version')!r}. Update edunn."
+            f"'{place}' has version {manifest.get('version')!r} of the format, not {VERSION}. Update edunn."
         )
     try:
         check_manifest(manifest)
     except (KeyError, TypeError, ValueError) as problem:
-        raise DataError(f"Expected a manifest as edunn writes it; in '{place}' this is wrong: {problem}.") from problem
+        raise DataError(f"The manifest '{place}' is damaged: {problem}.") from problem
     return manifest
 
 
@@ -383,7 +387,7 @@ def check_manifest(manifest: dict[str, Any]) -> None:
             raise ValueError(f"a shard of part {shard['part']!r} with samples {shard['samples']!r}")
         if ("targets" in shard) != (manifest["targets"] is not None):
             raise ValueError("a shard with and one without targets")
-        for entry in of_shard(shard):
+        for entry in entries_of(shard):
             name = entry["file"]
             if not re.fullmatch(r"[\w.-]+\.npy", name) or name in seen:
                 raise ValueError(f"a file {name!r}")
@@ -392,25 +396,25 @@ def check_manifest(manifest: dict[str, Any]) -> None:
             seen.add(name)
 
 
-def of_shard(shard: dict[str, Any]) -> list[dict[str, Any]]:
+def entries_of(shard: dict[str, Any]) -> list[dict[str, Any]]:
     return [shard[key] for key in ("features", "targets") if key in shard]
 
 
 def entries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every file that the manifest tells of."""
-    return [entry for shard in manifest["shards"] for entry in of_shard(shard)]
+    """Lists every file that the manifest names."""
+    return [entry for shard in manifest["shards"] for entry in entries_of(shard)]
 
 
 def check_files(path: Path, known: Sequence[dict[str, Any]]) -> None:
-    """All of them are there, each as long as it was written, and no others."""
+    """Checks that all files are there, each of its size, and no others."""
     names = {entry["file"] for entry in known}
     for found in sorted(path.glob("*.npy")):
         if found.name not in names:
-            raise DataError(f"Expected the shards that {MANIFEST} names; '{found}' is none of them. Move it away.")
+            raise DataError(f"{MANIFEST} does not name '{found}'. Move it away.")
     for entry in known:
         place = path / entry["file"]
         if not place.is_file():
-            raise DataError(f"Expected the shard '{place}', which {MANIFEST} names; it is not there. Copy it again.")
+            raise DataError(f"The shard '{place}', which {MANIFEST} names, is missing. Copy it again.")
         size = place.stat().st_size
         if size != entry["bytes"]:
             raise DataError(
@@ -422,7 +426,7 @@ def check_files(path: Path, known: Sequence[dict[str, Any]]) -> None:
 def check_sums(
     path: Path, known: Sequence[dict[str, Any]], again: bool, progress: Callable[[int, int], None] | None
 ) -> None:
-    """The bytes are those that were written."""
+    """Checks that the files hold the bytes that were written."""
     sums = files.sha256_of([path / entry["file"] for entry in known], again, progress)
     for entry, digest in zip(known, sums, strict=True):
         if digest != entry["sha256"]:
@@ -432,15 +436,15 @@ def check_sums(
             )
 
 
-def part_of(path: Path, manifest: dict[str, Any], name: str) -> Samples | None:
-    """The samples of one part: features mapped, targets in memory."""
+def read_part(path: Path, manifest: dict[str, Any], name: str) -> Samples | None:
+    """Reads the samples of one part: features mapped, targets in memory."""
     shards = [shard for shard in manifest["shards"] if shard["part"] == name]
     if not shards:
         return None
-    rows = rows_of([array_of(path, shard, "features", manifest) for shard in shards], manifest["finite"])
+    rows = as_rows([read_array_of(path, shard, "features", manifest) for shard in shards], manifest["finite"])
     targets = None
     if manifest["targets"] is not None:
-        pieces = [torch.from_numpy(array_of(path, shard, "targets", manifest)) for shard in shards]
+        pieces = [torch.from_numpy(read_array_of(path, shard, "targets", manifest)) for shard in shards]
         targets = torch.cat(pieces)
     classes = manifest["classes"]
     if targets is not None and not targets.dtype.is_floating_point and classes is not None:
@@ -454,10 +458,10 @@ def part_of(path: Path, manifest: dict[str, Any], name: str) -> Samples | None:
     )
 
 
-def array_of(path: Path, shard: dict[str, Any], what: str, manifest: dict[str, Any]) -> np.ndarray:
-    """One mapped array, of the shape and dtype that the manifest says."""
+def read_array_of(path: Path, shard: dict[str, Any], what: str, manifest: dict[str, Any]) -> np.ndarray:
+    """Maps one array and checks its shape and dtype against the manifest."""
     place = path / shard[what]["file"]
-    array = mapped(place, text=what == "targets")
+    array = map_array(place, text=what == "targets")
     shape = (shard["samples"], *manifest["shape"]) if what == "features" else (shard["samples"],)
     dtype = manifest["dtype"] if what == "features" else manifest["targets"]
     if array.shape != shape or str(array.dtype) != dtype:

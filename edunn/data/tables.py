@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -17,10 +18,15 @@ from torch import Tensor
 from .. import errors
 from ..errors import ConfigError, DataError, ShapeError, nearest
 from . import files
-from .samples import Samples, check_features, encode
+from .npy import read_array
+from .samples import Samples, check_features, decode_bytes, encode
 
 DELIMITERS = ",;\t"
+FEATURES = ("features", "x", "X", "data", "images", "X_train", "x_train")  # of an npz, the usual names
+TARGETS = ("targets", "y", "labels", "target", "label", "y_train")
 TASKS = ("auto", "classes", "real")
+LARGEST = 256 * 2**20  # bytes of a CSV file, which take several times as much while they are read
+SNIFFED = 2**16  # characters in which the delimiter is looked for
 MANY = 20  # different whole numbers; with more of them, "auto" asks whether they are classes
 
 
@@ -56,14 +62,16 @@ def read_table(
     task: str = "auto",
     targets_required: bool = True,
     classes: Sequence[str] | None = None,
+    part: str = "train",
     weight: str | None = None,
 ) -> Samples:
-    """A CSV file or an npz archive as samples. Features are float64 (float32 and uint8 images of an npz keep theirs).
+    """Reads a CSV file or an npz archive. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
     A CSV file has a header row of column names, in UTF-8 (a byte order mark is tolerated), between commas, semicolons
-    or tabs: the one that the header has most of. An npz archive has `features` (or `x`, `X`) of shape (samples,
-    features) and `targets` (or `y`) of shape (samples,), with `feature_names` and `classes` if it likes; or one array
-    (samples,) for each named column. The columns of a matrix without names are called x1, x2, ….
+    or tabs: the one that splits the rows like the header. An npz archive has `features` (or `x`, `X`, `data`, `images`,
+    `X_train`) of shape (samples, features) and `targets` (or `y`, `labels`, `target`, `label`, `y_train`) of shape
+    (samples,), with `feature_names` and `classes` if it likes; or one array (samples,) for each named column. The
+    columns of a matrix without names are called x1, x2, ….
 
     Parameters
     ----------
@@ -75,17 +83,20 @@ def read_table(
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
     weight : the column of the samples' weights, which is no feature then
+    part : "train", or "test" of an npz with `X_test` and `y_test`
 
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
     """
     if task not in TASKS:
-        raise ConfigError(f"Expected a task auto, classes or real; got {task!r}. {nearest(str(task), TASKS)}")
-    path = files.existing(path, "a table (.csv or .npz)")
+        raise ConfigError(f"Unknown task {task!r}. {nearest(str(task), TASKS)}")
+    path = files.check_exists(path, "a table (.csv or .npz)")
     if path.is_dir():
-        raise DataError(f"Expected a table, a .csv or .npz file; '{path}' is a folder. For images use read_images.")
-    table = _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
+        raise DataError(f"'{path}' is a folder, not a table. For images use read_images.")
+    table = _read_npz(path, part == "test") if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
+    if target is None and wanted is not None and wanted == weight:  # the last column but the weights
+        wanted = next((name for name in reversed(table.columns) if name != weight), wanted)
     names = _feature_names(table, features, wanted, weight)
     if weight is not None and (weight not in table.columns or weight == wanted):
         hint = "It is the target." if weight == wanted else nearest(weight, table.columns)
@@ -116,7 +127,7 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
             return None
         if table.default_target is None:
             raise DataError(
-                f"Expected targets in '{table.path}', under 'targets' or 'y'; got {_listed(table.columns)}. "
+                f"'{table.path}' has no targets under {_listed(map(repr, TARGETS))}; it has {_listed(table.columns)}. "
                 f"Name the target's array, or add it."
             )
         return table.default_target
@@ -124,9 +135,7 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
         return target
     if not required and target not in table.block_names:
         return None
-    raise DataError(
-        f"Expected a column {target!r} for the target; '{table.path}' has none. {nearest(target, table.columns)}"
-    )
+    raise DataError(f"'{table.path}' has no column {target!r} for the target. {nearest(target, table.columns)}")
 
 
 def _feature_names(
@@ -134,28 +143,26 @@ def _feature_names(
 ) -> tuple[str, ...]:
     if table.block is not None and table.block.ndim == 4:
         if features is not None:
-            raise ConfigError(f"Expected no feature names for images; got {tuple(features)}. Leave them out.")
+            raise ConfigError(f"Images have no feature names. Leave out {tuple(features)}.")
         return ()
     known = table.block_names if table.block is not None else tuple(table.columns)
     if features is None:
         names = tuple(name for name in known if name not in (target, weight))
         if not names:
-            raise DataError(
-                f"Expected a feature beside the target {target!r}; '{table.path}' has no other column. Add one."
-            )
+            raise DataError(f"'{table.path}' has no column beside the target {target!r}. Add a feature.")
         return names
     names = tuple(features)
     if not names:
-        raise ConfigError("Expected at least one feature; got an empty list. Leave it out for all columns.")
+        raise ConfigError("The list of features is empty. Leave it out for all columns.")
     if len(set(names)) < len(names):
-        raise ConfigError(f"Expected each feature once; got {', '.join(names)}.")
+        raise ConfigError(f"A feature is named twice: {', '.join(names)}.")
     if target in names:
-        raise ConfigError(f"Expected features without the target; {target!r} is named as both.")
+        raise ConfigError(f"{target!r} is named as a feature and as the target.")
     if weight in names:
-        raise ConfigError(f"{weight!r} is named as a feature and as the weight. Leave it out of one.")
+        raise ConfigError(f"{weight!r} is named as a feature and as the weight.")
     for name in names:
         if name not in known:
-            raise DataError(f"Expected a column {name!r}; '{table.path}' has none. {nearest(name, known)}")
+            raise DataError(f"'{table.path}' has no column {name!r}. {nearest(name, known)}")
     return names
 
 
@@ -171,7 +178,7 @@ def _features(table: Table, names: tuple[str, ...]) -> Tensor:
 
 
 def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[list[str], tuple[str, ...]] | None:
-    """The label of each row, and all labels in order; None for a real target. `names`: classes that an npz lists."""
+    """Returns the label of each row, and all labels in order; None for a real target. `names`: an npz's classes."""
     if task == "real":
         return None
     if column.is_text and _is_text(column, mixed=task == "classes"):
@@ -194,11 +201,12 @@ def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[l
                 f"got {numbers[outside[0]]:g}."
             )
         return [names[int(number)] for number in numbers], names
-    labels = [str(int(number)) for number in numbers]
+    # digits beyond 2**53 are kept: a float would make two labels one
+    labels = [str(_whole(cell)) for cell in column.values.tolist()]
     order = tuple(sorted(set(labels), key=int))
     if task == "auto" and len(order) > MANY:
         raise DataError(
-            f"Expected few whole numbers for classes; column {column.name!r} holds {len(order)} different ones. "
+            f"Column {column.name!r} holds {len(order)} different whole numbers: many for classes. "
             f"Say which it is: task='classes' or task='real'."
         )
     return labels, order
@@ -207,15 +215,16 @@ def _labels(column: Column, task: str, names: tuple[str, ...] | None) -> tuple[l
 def _indices(
     column: Column, labels: list[str], order: tuple[str, ...], classes: Sequence[str] | None, required: bool
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as indices into `classes`, where a model knows them, else into `order`."""
+    """Returns labels as indices into `classes`, where a model knows them, else into `order`."""
     if classes is None and required and len(order) < 2:
         raise DataError(
             f"Expected two classes or more; column {column.name!r} holds {order[0]!r} only. "
             f"Name another target, or say task='real'."
         )
     known = order if classes is None else tuple(classes)
+    allowed = set(known)
     for row, label in enumerate(labels):
-        if label not in known:
+        if label not in allowed:
             raise DataError(f"{_where(column, row)}: expected a known class; got {label!r}. {nearest(label, known)}")
     return encode(labels, known)
 
@@ -244,7 +253,7 @@ def _is_text(column: Column, mixed: bool) -> bool:
 
 
 def _numbers(column: Column) -> np.ndarray:
-    """The column as finite float64, or an error that names the first cell which is not."""
+    """Returns the column as finite float64, or raises an error that names the first cell which is not."""
     if column.is_text:
         numbers = np.empty(len(column.values))
         for row, cell in enumerate(column.values):
@@ -269,11 +278,22 @@ def _number(cell: str) -> float:
     return float(cell)
 
 
+def _whole(cell: str | float) -> int:
+    """Returns a whole number with all its digits."""
+    if isinstance(cell, str) and not cell.lstrip("+-").isdecimal():
+        cell = float(cell)  # 1e3, or 2.0
+    return int(cell)
+
+
 def _not_a_number(cell: str) -> str:
     if not cell:
         return "expected a number; the cell is empty. Drop the row or fill it in."
     hint = "Mend the cell, or leave the column out of the features."
-    if cell.count(",") == 1 and cell.replace(",", "").lstrip("+-").isdigit():
+    digits = cell.lstrip("+-")
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", digits):
+        hint = f"Write {cell.replace(',', '')} if the comma separates thousands"
+        hint += f", or {cell.replace(',', '.')} if it is a decimal comma." if cell.count(",") == 1 else "."
+    elif re.fullmatch(r"\d*,\d+", digits):
         hint = f"Write the decimal point as a point: {cell.replace(',', '.')}."
     return f"expected a number; got {cell[:40]!r}. {hint}"
 
@@ -287,23 +307,20 @@ def _where(column: Column, row: int | np.integer) -> str:
 
 def _read_csv(path: Path) -> Table:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
+        text = files.read_bytes(path, "a table", LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise DataError(
-            f"Expected text in UTF-8; '{path}' has byte {problem.object[problem.start]:#04x} at {problem.start}. "
+            f"'{path}' is not text in UTF-8: byte {problem.object[problem.start]:#04x} at {problem.start}. "
             f"Save it as CSV in UTF-8 (a spreadsheet's own format is not CSV)."
         ) from problem
-    except OSError as problem:
-        raise DataError(f"Expected a table at '{path}'; it cannot be read: {problem.strerror}.") from problem
     rows, lines = _parse(path, text) if text.strip() else ([], [])
     if not rows:
-        raise DataError(f"Expected a header row and rows of numbers; '{path}' is empty.")
+        raise DataError(f"'{path}' is empty.")
     header = rows.pop(0)
     lines.pop(0)
     _check_header(path, header)
     if not rows:
-        raise DataError(f"Expected rows of numbers under the header; '{path}' has none.")
+        raise DataError(f"'{path}' has no rows under its header.")
 
     def place(row: int) -> str:
         return f"'{path}', row {row + 1} (line {lines[row]})"
@@ -321,9 +338,8 @@ def _read_csv(path: Path) -> Table:
 
 
 def _parse(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
-    """The rows of cells, stripped, and the line that each begins on. Blank lines are left out."""
-    first = text.strip().splitlines()[0]
-    delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
+    """Returns the rows of cells, stripped, and the line that each begins on. Blank lines are left out."""
+    delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows, lines = [], []
     line = 1
@@ -341,23 +357,44 @@ def _parse(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
     return rows, lines
 
 
+def _delimiter(text: str) -> str:
+    """Finds the sign between the cells: the one that splits the first rows like the header, into most numbers.
+
+    `temp, C;kind` over `1,0;2` has two cells a row with a comma as with a semicolon; but `0;2` is no number, and `1,0`
+    is one with a decimal comma.
+    """
+    lines = text[:SNIFFED].strip().splitlines()[:20]
+
+    def merit(sign: str) -> tuple[bool, float, float, int]:
+        try:
+            header, *body = csv.reader(lines, delimiter=sign, skipinitialspace=True)
+        except csv.Error:
+            return False, 0.0, 0.0, 0
+        alike = [cells for cells in body if len(cells) == len(header)]
+        cells = [cell for row in alike for cell in row]
+        numbers = sum(_is_number(cell if sign == "," else cell.replace(",", ".", 1)) for cell in cells)
+        return len(header) > 1, len(alike) / max(1, len(body)), numbers / max(1, len(cells)), len(header)
+
+    return max(DELIMITERS, key=merit)
+
+
 def _check_header(path: Path, header: list[str]) -> None:
     if all(_is_number(name) for name in header):
         raise DataError(
             f"Expected a header row of column names; the first line of '{path}' holds numbers only "
             f"({', '.join(header[:3])}{', …' if len(header) > 3 else ''}). Put the names above it."
         )
+    seen: set[str] = set()
     for index, name in enumerate(header):
         if not name:
             raise DataError(
-                f"Expected a name for each column; column {index + 1} of '{path}' has none. "
-                f"Name it, or leave it out (pandas: to_csv(index=False))."
+                f"Column {index + 1} of '{path}' has no name. Name it, or leave it out (pandas: to_csv(index=False))."
             )
-        if name in header[:index]:
+        if name in seen:
             raise DataError(
-                f"Expected each column to have its own name; {name!r} is the name of columns "
-                f"{header.index(name) + 1} and {index + 1} of '{path}'."
+                f"{name!r} is the name of two columns, {header.index(name) + 1} and {index + 1} of '{path}'."
             )
+        seen.add(name)
 
 
 def _is_number(cell: str) -> bool:
@@ -370,25 +407,26 @@ def _is_number(cell: str) -> bool:
 # npz
 
 
-def _read_npz(path: Path) -> Table:
+def _read_npz(path: Path, test: bool) -> Table:
     arrays = _arrays(path)
     if not arrays:
-        raise DataError(f"Expected arrays in '{path}'; it has none.")
-    block_key = next((key for key in ("features", "x", "X") if key in arrays and arrays[key].ndim != 1), None)
+        raise DataError(f"'{path}' holds no arrays.")
+    arrays = _part(arrays, test)
+    block_key = next((key for key in FEATURES if key in arrays and arrays[key].ndim != 1), None)
     names = arrays.pop("feature_names", None)
     classes = arrays.pop("classes", None)
     block = None if block_key is None else _block(path, block_key, arrays.pop(block_key))
     for key, array in arrays.items():
-        if array.ndim == 2 and array.shape[1] == 1:
-            raise ShapeError(
-                f"Expected {key!r} in '{path}' of shape (samples,); got {array.shape}. Save it as {key}.squeeze(1)."
-            )
-        if array.ndim != 1:
-            hint = f" For one-hot rows save {key}.argmax(1)." if array.ndim == 2 else ""
-            raise ShapeError(
-                f"Expected 'features' and 'targets', or columns of shape (samples,); '{path}' has {key!r} of shape "
-                f"{array.shape}.{hint}"
-            )
+        if array.ndim == 1:
+            continue
+        if key in TARGETS and array.ndim == 2:
+            hint = f"{key}.squeeze(1)" if array.shape[1] == 1 else f"{key}.argmax(1), if its rows are one-hot"
+            raise ShapeError(f"{key!r} in '{path}' has shape {array.shape}, not (samples,). Save {hint}.")
+        raise ShapeError(
+            f"'{path}' has {key!r} of shape {array.shape}, which is no column. Call the features "
+            f"{' or '.join(map(repr, FEATURES))}, and the targets {' or '.join(map(repr, TARGETS))}; all other arrays "
+            f"have shape (samples,)."
+        )
 
     lengths = {key: len(array) for key, array in arrays.items()}
     if block is not None and block_key is not None:
@@ -397,16 +435,16 @@ def _read_npz(path: Path) -> Table:
     for key, length in lengths.items():
         if length != lengths[first]:
             raise DataError(
-                f"Expected arrays of one length in '{path}'; {first!r} has {lengths[first]} rows and {key!r} {length}."
+                f"The arrays of '{path}' differ in length: {first!r} has {lengths[first]} rows and {key!r} {length}."
             )
     if lengths[first] == 0:
-        raise DataError(f"Expected rows in '{path}'; it has none.")
+        raise DataError(f"'{path}' has no rows.")
 
     def place(row: int) -> str:
         return f"'{path}', row {row + 1}"
 
     columns = {key: Column(key, array, place) for key, array in arrays.items()}
-    default: str | None = next((key for key in ("targets", "y") if key in arrays), None)
+    default: str | None = next((key for key in TARGETS if key in arrays), None)
     block_names: tuple[str, ...] = ()
     if block is None:
         default = default or list(arrays)[-1]
@@ -423,39 +461,47 @@ def _read_npz(path: Path) -> Table:
     )
 
 
+def _part(arrays: dict[str, np.ndarray], test: bool) -> dict[str, np.ndarray]:
+    """Returns the arrays of one part, where the archive has `X_train`, `y_train`, and perhaps `X_test`, `y_test`."""
+    if not any(key in FEATURES and key.endswith("_train") for key in arrays):
+        return arrays
+    wanted, other = ("_test", "_train") if test else ("_train", "_test")
+    chosen = {key.removesuffix(wanted): array for key, array in arrays.items() if not key.endswith(other)}
+    return {f"{key}_train" if f"{key}_train" in FEATURES + TARGETS else key: array for key, array in chosen.items()}
+
+
+def has_test_part(path: str | PathLike[str]) -> bool:
+    """Whether an npz archive holds a training and a test part, `X_train` beside `X_test`."""
+    with files.open_zip(files.check_exists(path, "a table")) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()}
+    return any(f"{x}_train" in names and f"{x}_test" in names for x in ("X", "x"))
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of the archive: numbers or text, in the machine's byte order. Pickled objects are never loaded."""
-    with files.open_zip(path) as archive:
-        members = [info.filename for info in archive.infolist()]
-    if others := [name for name in members if not name.endswith(".npy")]:
-        raise DataError(f"Expected an npz archive of arrays; '{path}' holds {others[0]!r}. Save it with numpy.savez.")
+    """Returns all arrays of the archive: numbers or text, in the machine's byte order. Never unpickles."""
     arrays = {}
-    name = ""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for name in archive.files:
-                arrays[name] = archive[name]
-    except ValueError as problem:
-        if "allow_pickle" in str(problem):
-            raise DataError(
-                f"Expected numbers or text in {name!r} of '{path}'; got Python objects, which are not loaded because "
-                f"a file of them can run code. Save it with a dtype: array.astype(float) or array.astype(str)."
-            ) from problem
-        raise DataError(f"Expected a whole array {name!r} in '{path}'; it is damaged ({problem}).") from problem
-    except (*files.DAMAGED, MemoryError) as problem:
-        raise DataError(f"Expected a whole array {name!r} in '{path}'; it is damaged ({problem}).") from problem
-    for name, array in arrays.items():
-        if array.dtype.kind not in "fiubUS":
-            raise DataError(f"Expected numbers or text in {name!r} of '{path}'; got {array.dtype}.")
-        text = array.astype(str) if array.dtype.kind == "S" else array
-        arrays[name] = text.astype(text.dtype.newbyteorder("="), copy=False)
+    with files.open_zip(path) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".npy"):
+                raise DataError(f"'{path}' holds {info.filename!r}, which is no array. Save it with numpy.savez.")
+            array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
+            if array.dtype.kind == "S":
+                array = decode_bytes(array, str(path))
+            if array.dtype.kind not in "fiubU":
+                raise DataError(
+                    f"'{path}' holds {array.dtype} in {info.filename!r}, which is neither numbers nor text."
+                )
+            name = info.filename.removesuffix(".npy")
+            arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
     return arrays
 
 
 def _block(path: Path, key: str, array: np.ndarray) -> Tensor:
-    """(samples, features), float32 or float64, or uint8 images."""
+    """Returns (samples, features), float32 or float64, or uint8 images."""
     if array.dtype.kind == "U":
-        raise DataError(f"Expected numbers in {key!r} of '{path}'; got text.")
+        raise DataError(f"{key!r} of '{path}' holds text, not numbers.")
+    if array.dtype == np.uint8 and array.ndim == 3:
+        array = array[..., None]  # grey images
     if array.dtype != np.float32 and not (array.dtype == np.uint8 and array.ndim == 4):
         array = array.astype(np.float64)
     try:

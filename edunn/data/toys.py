@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, check_count, check_number, nearest
 from ..runtime import devices
 from .samples import Samples
 
+MOST = 100_000_000  # samples of a toy
 CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "sine": torch.sin,
     "parabola": lambda x: x**2 / 4 - 1,
@@ -86,8 +87,7 @@ def moons(samples: int = 200, seed: int = 0, noise: float = 0.1) -> Samples:
 def circles(samples: int = 200, seed: int = 0, noise: float = 0.1, ratio: float = 0.5) -> Samples:
     """A circle of radius 1 around one of radius `ratio`: no line separates them, x₁² + x₂² does."""
     generator = _start("circles", samples, seed, noise, 2)
-    if not 0 < ratio < 1:
-        raise ConfigError(f"Expected ratio between 0 and 1; got {ratio}.")
+    check_number("ratio", ratio, 0, 1, open_ends="low high")
     targets = _labels(samples, 2)
     radius = torch.where(targets == 0, 1.0, ratio)
     points = radius.unsqueeze(1) * _circle(2 * math.pi * _uniform(samples, generator))
@@ -113,7 +113,7 @@ def above_curve(samples: int = 300, seed: int = 0, noise: float = 0.1, curve: st
     """
     generator = _start("above-curve", samples, seed, noise)
     if curve not in CURVES:
-        raise ConfigError(f"Expected a curve sine or parabola; got {curve!r}. {nearest(str(curve), CURVES)}")
+        raise ConfigError(f"Unknown curve {curve!r}. {nearest(str(curve), CURVES)}")
     points = _uniform((samples, 2), generator) * torch.tensor([8.0, 4.0]) - torch.tensor([4.0, 2.0])
     height = CURVES[curve](points[:, 0]) + noise * _normal(samples, generator)
     return _classification(points, (points[:, 1] > height).long(), ("below", "above"))
@@ -134,12 +134,9 @@ TOYS: dict[str, Callable[..., Samples]] = {
 
 def _start(name: str, samples: int, seed: int, noise: float, classes: int = 1) -> torch.Generator:
     """Checks the options that toys share; a generator of the toy's own: two toys at one seed are not correlated."""
-    if classes < 2 and name in ("blobs", "spirals"):
-        raise ConfigError(f"Expected two classes or more; got {classes}.")
-    if samples < classes:
-        raise ConfigError(f"Expected {'a sample a class' if classes > 1 else 'a sample'} or more; got {samples}.")
-    if not 0 <= noise < math.inf:
-        raise ConfigError(f"Expected noise 0 or more; got {noise}.")
+    check_count("classes", classes, 2 if name in ("blobs", "spirals") else 1, MOST)
+    check_count("samples", samples, classes, MOST)
+    check_number("noise", noise, 0)
     return devices.generator(seed, int.from_bytes(name.encode(), "big"))
 
 

@@ -3,7 +3,8 @@
 [model]
 kind = "neighbours"
 k = [1, 3, 5, 9, 15, 25]        # several: chosen on the validation part, or else by cross-validation
-metric = "l2"
+metric = "l2"                   # or "l1", "cosine"
+weights = "uniform"             # or "distance": a vote counts 1/distance
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from ..data import Samples
 from ..descent import Progress
 from ..errors import ConfigError, RunError, nearest
 from ..history import History
-from ..neighbours import METRICS, Voters
+from ..neighbours import METRICS, WEIGHTS, Voters
 from ..selection import choose_k
 from ..updates import GradientDescent
 from .config import NEIGHBOURS, Kind
 
 KIND = NEIGHBOURS
-OPTIONS = ("k", "metric", "folds")
+OPTIONS = ("k", "metric", "folds", "weights")
 
 
 class Choice:
@@ -34,13 +35,14 @@ class Choice:
     batch = 0
 
     def __init__(self, options: Mapping[str, Any], train: Samples, validation: Samples | None, seed: int) -> None:
-        self.ks, self.metric, self.folds = options_of(options)
+        self.ks, self.metric, self.folds, self.weights = options_of(options)
         if train.targets is None or train.classes is None:
             raise ConfigError("Expected classes for nearest neighbours to vote on; the target is real.")
         if max(self.ks) > len(train):
             raise ConfigError(f"Expected model.k of at most {len(train)}, the training samples; got {max(self.ks)}.")
         self.train, self.validation, self.seed = train, validation, seed
-        self.model = Voters(self.ks[0], self.metric, train.features, train.targets, len(train.classes))
+        classes = len(train.classes)
+        self.model = Voters(self.ks[0], self.metric, train.features, train.targets, classes, self.weights)
         self.rule = GradientDescent()
 
     def go(
@@ -51,7 +53,7 @@ class Choice:
         if len(self.ks) == 1:
             message = f"k = {self.model.k} was given"
             return History((), "finished", message, steps=0, seconds=time.perf_counter() - start)
-        search = choose_k(self.train, self.ks, self.metric, self.folds, self.seed, self.validation)
+        search = choose_k(self.train, self.ks, self.metric, self.folds, self.seed, self.validation, self.weights)
         self.model.choose(int(search.best["k"]))
         rows = tuple(
             {"epoch": i, "k": float(trial.settings["k"]), "validation_accuracy": trial.mean, "spread": trial.spread}
@@ -61,27 +63,30 @@ class Choice:
         return History(rows, "finished", message, steps=0, seconds=time.perf_counter() - start)
 
 
-def options_of(given: Mapping[str, Any]) -> tuple[list[int], str, int]:
-    """k, one or several, the metric, and the number of folds."""
+def options_of(given: Mapping[str, Any]) -> tuple[list[int], str, int, str]:
+    """Returns k, one or several, the metric, the number of folds, and the weights of the votes."""
     for key in given:
         if key not in OPTIONS:
             raise ConfigError(f"Unknown config key model.{key} for {KIND!r}. {nearest(key, OPTIONS)}")
     k, metric, folds = given.get("k", 5), given.get("metric", "l2"), given.get("folds", 5)
+    weights = given.get("weights", "uniform")
     ks = k if isinstance(k, list) else [k]
     if not ks or not all(type(k) is int and k >= 1 for k in ks):
         raise ConfigError(f"Expected model.k as whole numbers of 1 or more; got {k!r}.")
-    if metric not in METRICS:
-        raise ConfigError(f"Expected model.metric l2 or l1; got {metric!r}.")
+    for key, value, known in (("metric", metric, METRICS), ("weights", weights, WEIGHTS)):
+        if value not in known:
+            raise ConfigError(f"Unknown model.{key} {value!r}. {nearest(str(value), known)}")
     if type(folds) is not int or folds < 2:
         raise ConfigError(f"Expected model.folds of 2 or more; got {folds!r}.")
-    return ks, metric, folds
+    return ks, metric, folds, weights
 
 
 def restored(kind: Kind, tensors: Mapping[str, Tensor], classes: tuple[str, ...] | None) -> Voters:
     """The model of a run's folder."""
     try:
-        _, metric, _ = options_of(kind.options)
-        return Voters(int(tensors["chosen"]), metric, tensors["features"], tensors["targets"], len(classes or ()))
+        _, metric, _, weights = options_of(kind.options)
+        k, samples, targets = int(tensors["chosen"]), tensors["features"], tensors["targets"]
+        return Voters(k, metric, samples, targets, len(classes or ()), weights)
     except KeyError as error:
         raise RunError(
             f"Expected the training samples of nearest neighbours; the model's file lacks {error}."

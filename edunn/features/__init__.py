@@ -1,4 +1,4 @@
-"""Features: what is made of the samples before a model sees them."""
+"""Features: the numbers that a model learns from, computed from images and tables."""
 
 from .colour import hue_histogram, rgb_histogram
 from .kinds import combination

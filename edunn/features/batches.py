@@ -1,4 +1,4 @@
-"""How every kind of feature goes through many images: checked once, then in batches within a byte budget."""
+"""Shared by every kind of feature: images are checked once, then processed in batches within a byte budget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CUDA_BYTES = 512 * 2**20
 
 
 def check_images(images: Tensor, channels: int | None = None) -> None:
-    """uint8 or floating, (samples, height, width, channels) or (samples, height, width)."""
+    """Refuses what is not uint8 or floating, (samples, height, width, channels) or (samples, height, width)."""
     expected = "(samples, height, width, channels)"
     if images.ndim not in ((4,) if channels else (3, 4)):
         hint = " Did you mean images[None], for a single image?" if images.ndim == 3 else ""
@@ -27,19 +27,25 @@ def check_images(images: Tensor, channels: int | None = None) -> None:
         if images.shape[1] == channels:
             hint = " Channels come last here: images.permute(0, 2, 3, 1)."
         raise errors.ShapeError(f"Expected images with {channels} channels; got {errors.shape(images)}.{hint}")
+    if images.ndim == 4 and images.shape[3] > 4 and images.shape[1] in (1, 3, 4):
+        raise errors.ShapeError(
+            f"Images have their channels last; {errors.shape(images)} has them first. Use images.permute(0, 2, 3, 1)."
+        )
+    if images.dtype.is_floating_point:
+        errors.check_finite("images", images)
     if 0 in images.shape[1:]:
-        raise errors.ShapeError(f"Expected images with pixels in them; got {errors.shape(images)}.")
+        raise errors.ShapeError(f"The images have no pixels; got {errors.shape(images)}.")
 
 
 def working_dtype(images: Tensor) -> torch.dtype:
-    """float64 for float64 images, else float32."""
+    """Returns float64 for float64 images, else float32."""
     return torch.float64 if images.dtype == torch.float64 else torch.float32
 
 
 def fill(
     out: Tensor, images: Tensor, bytes_a_pixel: int, function: Callable[[Tensor], Tensor], budget: int | None = None
 ) -> Tensor:
-    """out[rows] = function(images[rows]), in batches whose buffers fit the budget; returns `out`.
+    """Sets out[i] = function(images[i]), in batches whose buffers fit the budget; returns `out`.
 
     bytes_a_pixel : what the buffers of the function take for each pixel of one channel
     """

@@ -22,13 +22,13 @@ from ..runtime.files import write_atomically
 from .kinds import Combination
 
 VERSION = 1  # of what the features mean: to be raised when a kind gives other numbers for the same options
-FEWEST = 1000  # images: fewer are computed sooner than found
+FEWEST = 1000  # images: fewer are computed faster than they are looked up
 LARGEST = 4 * 2**30  # bytes of a file
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept file: what it holds, and its size in bytes."""
+    """A file of the cache: what it holds, and its size in bytes."""
 
     path: Path
     kind: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """What is kept, largest first. Files that are damaged are listed as well, as kind "damaged"."""
+    """Lists what is stored, largest first. Files that are damaged are listed as well, as kind "damaged"."""
     top = files.cache()
     if top is None or not (top / "features").is_dir():
         return []
@@ -56,7 +56,7 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Removes what is kept (and what an interrupted write left); returns the bytes."""
+    """Empties the cache, remains of interrupted writes included; returns the bytes."""
     top = files.cache()
     freed = 0
     if top is not None and (top / "features").is_dir():
@@ -67,20 +67,20 @@ def clear() -> int:
 
 
 def fit(kinds: Combination, images: Tensor) -> Combination:
-    """`kinds.fit(images)`, or what was learnt from these images the last time."""
+    """Returns `kinds.fit(images)`, or what an earlier call learnt from the same images."""
     if not any(hasattr(kind, "dictionary") for kind in kinds.kinds):
         return kinds.fit(images)
     path = place("fitted", kinds, images)
     kept = None if path is None else read(path)
     if kept is not None:
-        return kinds.restored({key: tensor.to(images.device) for key, tensor in kept.items()})
+        return kinds.restore({key: tensor.to(images.device) for key, tensor in kept.items()})
     fitted = kinds.fit(images)
     write(path, fitted.state(), {"kind": f"{kinds.name} (fitted)", "samples": len(images), "width": 0})
     return fitted
 
 
 def compute(kinds: Combination, images: Tensor) -> Tensor:
-    """`kinds(images)`, or what was computed for these images the last time."""
+    """Returns `kinds(images)`, or what an earlier call computed for the same images."""
     path = place("features", kinds, images)
     kept = None if path is None else read(path)
     if kept is not None and "features" in kept and len(kept["features"]) == len(images):
@@ -91,7 +91,7 @@ def compute(kinds: Combination, images: Tensor) -> Tensor:
 
 
 def place(what: str, kinds: Combination, images: Tensor) -> Path | None:
-    """The file for this input, or None where it is not to be kept."""
+    """Returns the file for this input, or None where it is not to be stored."""
     top = files.cache()
     if top is None or len(images) < FEWEST:
         return None
@@ -111,7 +111,7 @@ def place(what: str, kinds: Combination, images: Tensor) -> Path | None:
 
 
 def read(path: Path) -> dict[str, Tensor] | None:
-    """The tensors of a kept file; None where there is none, or it is damaged."""
+    """Returns the tensors of a stored file; None where there is none, or it is damaged."""
     try:
         return safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError):
@@ -119,7 +119,7 @@ def read(path: Path) -> dict[str, Tensor] | None:
 
 
 def write(path: Path | None, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Keeps tensors. A disk that is full or read-only is no reason to stop: then nothing is kept."""
+    """Stores tensors. On a disk that is full or read-only nothing is stored, and nothing stops."""
     if path is None or sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         return
     plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}

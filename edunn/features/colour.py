@@ -9,6 +9,7 @@ from torch import Tensor
 from .. import errors
 from .batches import check_images, fill, working_dtype
 
+MOST_BINS = 100_000
 HUE_BYTES = 12 * 8  # a pixel: the planes that are alive at once, in float64
 
 
@@ -24,7 +25,7 @@ def hue_histogram(images: Tensor, bins: int = 10, dtype: torch.dtype | None = No
     dtype : of the result; by default float32, and float64 for float64 images
     """
     check_images(images, channels=3)
-    check_bins(bins)
+    errors.check_count("bins", bins, most=MOST_BINS)
     out = torch.empty(len(images), bins, dtype=dtype or working_dtype(images), device=images.device)
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1].tolist()
 
@@ -77,7 +78,7 @@ def rgb_histogram(images: Tensor, bins: int = 8, joint: bool = False, dtype: tor
     images : (samples, height, width, 3), uint8
     """
     check_images(images, channels=3)
-    check_bins(bins)
+    errors.check_count("bins", bins, most=256)
     if images.dtype != torch.uint8:
         raise errors.DtypeError(f"Expected images of dtype uint8 for RGB histograms; got {images.dtype}.")
     width = bins**3 if joint else 3 * bins
@@ -101,8 +102,3 @@ def shares(bins: Tensor, count: int) -> Tensor:
     # whole numbers are added up, so that the order, which differs by device, does not matter
     counts.scatter_add_(0, flat.flatten(), torch.ones(1, dtype=torch.int64, device=bins.device).expand(flat.numel()))
     return counts.view(samples, count).double() / values
-
-
-def check_bins(bins: int) -> None:
-    if bins < 1:
-        raise errors.ConfigError(f"Expected 1 bin or more; got {bins}.")

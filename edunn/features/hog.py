@@ -18,6 +18,7 @@ from torch import Tensor
 from .. import errors
 from .batches import check_images, fill, working_dtype
 
+MOST_ORIENTATIONS = 100_000
 EPSILON = 1e-5  # in the norm of a block, as in scikit-image
 
 
@@ -92,9 +93,9 @@ def strongest_gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     torch.sub(images[:, 2:], images[:, :-2], out=rows[:, 1:-1])
     torch.sub(images[:, :, 2:], images[:, :, :-2], out=columns[:, :, 1:-1])
     row, column = rows[0], columns[0]
-    strength = compared(row, column)
+    strength = channel_strength(row, column)
     for channel in range(1, len(images)):
-        other = compared(rows[channel], columns[channel])
+        other = channel_strength(rows[channel], columns[channel])
         larger = torch.maximum(strength, other)
         stronger = strength.lt_(other)  # in place, so 1.0 or 0.0; of equal channels the first stays
         row.lerp_(rows[channel], stronger)
@@ -108,8 +109,8 @@ def exactly_rounded(row: Tensor) -> bool:
     return row.dtype == torch.float64
 
 
-def compared(row: Tensor, column: Tensor) -> Tensor:
-    """What channels are compared by: the magnitude, or its square, which is sooner there and exact for uint8."""
+def channel_strength(row: Tensor, column: Tensor) -> Tensor:
+    """Returns what channels are compared by: the magnitude, or its square, which is faster, and exact for uint8."""
     return torch.hypot(row, column) if exactly_rounded(row) else (row * row).addcmul_(column, column)
 
 
@@ -184,8 +185,8 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
     """One number for both axes, or (rows, columns)."""
     both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= 1 for v in both):
-        raise errors.ConfigError(f"Expected {name} as a number of 1 or more, or (rows, columns); got {value!r}.")
+    if len(both) != 2 or not all(type(v) is int and v >= 1 for v in both):
+        raise errors.ConfigError(f"{name} is a whole number of 1 or more, or two (rows, columns); got {value!r}.")
     return both
 
 
@@ -193,10 +194,9 @@ def check_options(
     images: Tensor, orientations: int, cell: tuple[int, int], block: tuple[int, int], norm: str, transform_sqrt: bool
 ) -> None:
     """Options that no HOG can have, and images too small for them."""
-    if orientations < 1:
-        raise errors.ConfigError(f"Expected orientations of 1 or more; got {orientations}.")
+    errors.check_count("orientations", orientations, most=MOST_ORIENTATIONS)
     if norm not in NORMS:
-        raise errors.ConfigError(f"Expected block_norm {', '.join(NORMS)}; got {norm!r}. {errors.nearest(norm, NORMS)}")
+        raise errors.ConfigError(f"Unknown block_norm {norm!r}. {errors.nearest(norm, NORMS)}")
     least = (cell[0] * block[0], cell[1] * block[1])
     if images.shape[1] < least[0] or images.shape[2] < least[1]:
         raise errors.ShapeError(
@@ -204,4 +204,4 @@ def check_options(
             f"of {cell[0]} × {cell[1]} pixels; got {images.shape[1]} × {images.shape[2]}."
         )
     if transform_sqrt and images.dtype.is_floating_point and bool((images < 0).any()):
-        raise errors.DataError("Expected images without negative values for transform_sqrt; got some.")
+        raise errors.DataError("transform_sqrt takes no negative values, and the images have some.")

@@ -4,7 +4,7 @@
     kinds(images)                                  # (samples, width), one kind beside the other
 
 A kind is a frozen dataclass of its options. `fit` gives one that is ready (itself, where nothing is learnt), `state` is
-what was learnt, and `restored` puts it back: that is how a run's folder keeps it.
+what was learnt, and `restore` puts it back: that is how a run's folder keeps it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .pixels import pixels
 
 @dataclass(frozen=True)
 class FeatureKind:
-    """What every kind shares. Subclasses have fields for their options and give `__call__`."""
+    """One kind of feature. A subclass has fields for its options and implements `__call__`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(samples, height, width, channels) to (samples, width), floating."""
+        """Computes features (samples, width), floating, from images (samples, height, width, channels)."""
         raise NotImplementedError
 
     def fit(self, images: Tensor) -> Self:
@@ -41,15 +41,15 @@ class FeatureKind:
         return self
 
     def state(self) -> dict[str, Tensor]:
-        """What was learnt."""
+        """Returns what was learnt."""
         return {}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Self:
-        """The same kind with what was learnt put back."""
+    def restore(self, state: Mapping[str, Tensor]) -> Self:
+        """Returns the same kind with what was learnt, from `state`."""
         return self
 
     def options(self) -> dict[str, Any]:
-        """The options, as a config has them."""
+        """Returns the options, as a config has them."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
 
 
@@ -130,7 +130,7 @@ class Patches(FeatureKind):
 
     def __call__(self, images: Tensor) -> Tensor:
         if self.dictionary is None:
-            raise errors.ConfigError("Expected patches with a dictionary; call fit(images) on the training part first.")
+            raise errors.ConfigError("The patches have no dictionary yet. Call fit(images) on the training part.")
         return self.dictionary(images)
 
     def state(self) -> dict[str, Tensor]:
@@ -139,7 +139,7 @@ class Patches(FeatureKind):
         whitening = self.dictionary.whitening
         return {"mean": whitening.mean, "matrix": whitening.matrix, "centroids": self.dictionary.centroids}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Self:
+    def restore(self, state: Mapping[str, Tensor]) -> Self:
         whitening = bag.Whitening(state["mean"], state["matrix"])
         return self.with_dictionary(bag.Dictionary(whitening, state["centroids"], self.size, self.coding))
 
@@ -177,12 +177,12 @@ class Combination:
     def state(self) -> dict[str, Tensor]:
         return {f"{kind.name}.{key}": tensor for kind in self.kinds for key, tensor in kind.state().items()}
 
-    def restored(self, state: Mapping[str, Tensor]) -> Combination:
+    def restore(self, state: Mapping[str, Tensor]) -> Combination:
         def own(kind: FeatureKind) -> dict[str, Tensor]:
             start = f"{kind.name}."
             return {key.removeprefix(start): t for key, t in state.items() if key.startswith(start)}
 
-        return Combination(tuple(kind.restored(own(kind)) for kind in self.kinds))
+        return Combination(tuple(kind.restore(own(kind)) for kind in self.kinds))
 
 
 def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combination:
@@ -205,14 +205,14 @@ def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combina
         owners = check_option(key, takes)
         if len(owners) > 1:
             raise errors.ConfigError(
-                f"Expected to be told whose {key}: {' and '.join(owners)} have one. Write features.{owners[0]}.{key}."
+                f"{' and '.join(owners)} both have an option {key}. Write features.{owners[0]}.{key}."
             )
         given[owners[0]][key] = value
     return Combination(tuple(make(name, given[name]) for name in listed))
 
 
 def check_option(key: str, takes: Mapping[str, Sequence[str]]) -> list[str]:
-    """The kinds that take this option."""
+    """Returns the kinds that take this option."""
     owners = [name for name, known in takes.items() if key in known]
     if not owners:
         known = {option for options in takes.values() for option in options}
@@ -222,7 +222,7 @@ def check_option(key: str, takes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def make(name: str, options: Mapping[str, Any]) -> FeatureKind:
-    """A kind with its options, each of the type that its default has."""
+    """Builds a kind with its options, each of the type that its default has."""
     defaults = KINDS[name]()
     for key, value in options.items():
         default = getattr(defaults, key)
@@ -232,5 +232,5 @@ def make(name: str, options: Mapping[str, Any]) -> FeatureKind:
             pass
         elif type(value) is not type(default):
             kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-            raise errors.ConfigError(f"Expected features.{key} as {kinds[type(default)]}; got {value!r}.")
+            raise errors.ConfigError(f"features.{key} must be {kinds[type(default)]}; got {value!r}.")
     return KINDS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})

@@ -1,4 +1,4 @@
-"""What HOG and a hue histogram do to one cell and one image, pixel by pixel, as a lecture writes it.
+"""HOG of one cell and the hue histogram of one image, pixel by pixel, as a lecture writes them.
 
 For reading, for exercises, and as oracles of `hog` and `hue_histogram`, which are the same arithmetic on whole batches.
 """

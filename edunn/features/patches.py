@@ -47,14 +47,18 @@ class Whitening:
     def fit(cls, rows: Tensor, epsilon: float = 0.1) -> Whitening:
         """From (samples, features), in float64."""
         if rows.ndim != 2 or len(rows) < 2:
-            raise errors.ShapeError(f"Expected two rows or more, (samples, features); got {errors.shape(rows)}.")
-        if not epsilon >= 0:
-            raise errors.ConfigError(f"Expected epsilon of 0 or more; got {epsilon}.")
+            raise errors.ShapeError(f"Whitening takes two rows or more, (samples, features); got {errors.shape(rows)}.")
+        errors.check_number("epsilon", epsilon, 0)
         x = rows.double()
         mean = x.mean(0)
         covariance = (x - mean).mT @ (x - mean) / (len(x) - 1)
         values, vectors = torch.linalg.eigh(covariance)
-        matrix = (vectors / torch.sqrt(values.clamp(min=0) + epsilon)) @ vectors.mT
+        strength = values.clamp(min=0) + epsilon
+        # directions in which there is nothing but rounding stay out: 1/√λ would make features of it
+        info = torch.finfo(rows.dtype if rows.dtype.is_floating_point else torch.float64)
+        rounding = values.max().clamp(min=0) * len(values) * max(torch.finfo(torch.float64).eps, info.eps**2)
+        scale = torch.where(strength > rounding, strength.clamp(min=info.tiny).rsqrt(), 0.0)
+        matrix = (vectors * scale) @ vectors.mT
         return cls(mean.to(rows.dtype), matrix.to(rows.dtype))
 
     def __call__(self, rows: Tensor) -> Tensor:
@@ -117,8 +121,13 @@ def norms(rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """What k-means found: centroids (k, features), the index of each row's own, the sum of squared distances to them,
-    how many rounds it took, and whether nothing moved any more in the last one."""
+    """The result of k-means.
+
+    centroids : (k, features)
+    assignment : the index of each row's centroid
+    inertia : the sum of the squared distances of the rows to their centroids
+    converged : whether no assignment changed in the last of the `rounds`
+    """
 
     centroids: Tensor = field(repr=False)
     assignment: Tensor = field(repr=False)
@@ -130,9 +139,10 @@ class Clusters:
 def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = None) -> Clusters:
     """Lloyd's algorithm: assign each row to its nearest centroid, move each centroid to the mean of its rows, repeat.
 
-    Of centroids at the same distance the first is taken. A centroid without rows moves onto the row that lies farthest
-    from its own centroid (several: onto the farthest ones in turn), so that none is wasted; scikit-learn has the same
-    rule. Stops early once no assignment changes.
+    Of centroids at the same distance the first is taken. A centroid without rows moves onto the row that is farthest
+    from its own centroid (several: onto the farthest ones in turn), so that none is wasted, as in scikit-learn. A row
+    that is on its centroid, or its centroid's last, does not move; a centroid that finds no row stays where it is.
+    Stops early once no assignment changes.
 
     Parameters
     ----------
@@ -140,14 +150,14 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
     rounds : at most
     """
     if len(start) > len(rows):
-        raise errors.DataError(f"Expected at least as many rows as centroids, {len(start)}; got {len(rows)}.")
+        raise errors.DataError(f"There are {len(start)} centroids, but only {len(rows)} rows.")
     centroids = start.clone()
     budget = budget or default_budget(rows.device)
     assignment, distance = assign(rows, centroids, budget)
     done, converged = 0, False
     while done < rounds and not converged:
         done += 1
-        centroids = means(rows, assignment, distance, len(start))
+        centroids = move_to_means(rows, assignment, distance, centroids)
         previous = assignment
         assignment, distance = assign(rows, centroids, budget)
         converged = torch.equal(assignment, previous)
@@ -155,7 +165,7 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
 
 
 def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor]:
-    """The nearest centroid of each row, and the squared distance to it."""
+    """Returns the nearest centroid of each row, and the squared distance to it."""
     nearest = torch.empty(len(rows), dtype=torch.long, device=rows.device)
     distance = rows.new_empty(len(rows))
     size = max(1, budget // (rows.element_size() * len(centroids)))
@@ -172,24 +182,28 @@ def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor
     return nearest, distance
 
 
-def means(rows: Tensor, assignment: Tensor, distance: Tensor, count: int) -> Tensor:
-    """The mean of each centroid's rows; for one without rows, one of the rows that lie farthest off."""
+def move_to_means(rows: Tensor, assignment: Tensor, distance: Tensor, centroids: Tensor) -> Tensor:
+    """Returns the mean of each centroid's rows; for a centroid without rows, one of the farthest rows."""
     # summed in float64, so that the order, which differs by device, is lost in the rounding to float32
+    count = len(centroids)
     sums = torch.zeros(count, rows.shape[1], dtype=torch.float64, device=rows.device)
     chunk = max(1, CUDA_BUDGET // (8 * rows.shape[1]))
     for start in range(0, len(rows), chunk):
         sums.index_add_(0, assignment[start : start + chunk], rows[start : start + chunk].double())
     sizes = torch.bincount(assignment, minlength=count)
-    empty = (sizes == 0).nonzero().flatten()
-    if len(empty):
-        farthest = distance.argsort(descending=True, stable=True)[: len(empty)]
-        taken = assignment[farthest]
-        # the farthest rows leave their centroids for the empty ones
-        sums.index_add_(0, taken, -rows[farthest].double())
-        sizes.index_add_(0, taken, -torch.ones_like(taken))
-        sums[empty] = rows[farthest].double()
-        sizes[empty] = 1
-    return (sums / sizes.clamp(min=1).unsqueeze(1)).to(rows.dtype)
+    empty = (sizes == 0).nonzero().flatten().tolist()
+    for row in distance.argsort(descending=True, stable=True).tolist() if empty else ():
+        if not empty or distance[row] == 0:
+            break
+        owner = int(assignment[row])
+        if sizes[owner] > 1:
+            here = empty.pop(0)
+            sums[owner] -= rows[row].double()
+            sums[here] = rows[row].double()
+            sizes[owner] -= 1
+            sizes[here] = 1
+    moved = (sums / sizes.clamp(min=1).unsqueeze(1)).to(rows.dtype)
+    return torch.where((sizes > 0).unsqueeze(1), moved, centroids)
 
 
 def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000) -> Tensor:
@@ -201,7 +215,7 @@ def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000)
     """
     pool = rows[: max(sample, 20 * count)]
     if count > len(pool):
-        raise errors.DataError(f"Expected at least as many rows as centroids, {count}; got {len(pool)}.")
+        raise errors.DataError(f"There are {count} centroids, but only {len(pool)} rows.")
     draws = torch.rand(count, generator=generator(seed, int.from_bytes(b"k-means", "big")), dtype=torch.float64)
     chosen = [int(draws[0] * len(pool))]
     squares = norms(pool).squeeze(1)
@@ -240,7 +254,7 @@ CODES = {"triangle": triangle, "hard": hard}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
-    """Whitening and words, and the coding of images with them.
+    """Whitening, words, and the coding of images with them.
 
     centroids (words, size · size · channels), in whitened coordinates
     """
@@ -296,7 +310,7 @@ class Dictionary:
         return Dictionary(whitening, self.centroids.to(device), self.size, self.coding)
 
     def patches(self) -> Tensor:
-        """The words as patches, (words, size, size, channels): what a picture of the dictionary shows."""
+        """Returns the words as patches, (words, size, size, channels), for a picture of the dictionary."""
         return self.centroids.view(len(self.centroids), self.size, self.size, -1)
 
 
@@ -311,7 +325,7 @@ def learn(
     start: str = "normal",
     seed: int = 0,
 ) -> Dictionary:
-    """A dictionary from (samples, height, width, channels) images, which should be of the training part alone.
+    """Learns a dictionary from images (samples, height, width, channels), which should be of the training part alone.
 
     Parameters
     ----------
@@ -325,14 +339,13 @@ def learn(
     """
     check_images(images)
     if coding not in CODES:
-        raise errors.ConfigError(f"Expected coding {' or '.join(CODES)}; got {coding!r}.")
+        raise errors.ConfigError(f"coding is {' or '.join(CODES)}; got {coding!r}.")
     if start not in ("normal", "k-means++"):
-        raise errors.ConfigError(f"Expected start normal or k-means++; got {start!r}.")
+        raise errors.ConfigError(f"start is normal or k-means++; got {start!r}.")
     for name, value in (("words", words), ("size", size), ("patches", patches), ("rounds", rounds)):
-        if value < 1:
-            raise errors.ConfigError(f"Expected {name} of 1 or more; got {value}.")
+        errors.check_count(name, value)
     if patches < words:
-        raise errors.ConfigError(f"Expected at least as many patches as words, {words}; got {patches}.")
+        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches.")
     images = images if images.ndim == 4 else images.unsqueeze(-1)
     check_size(images, size, least=size + 1)
     rows = even_out(random_patches(images, size, patches, seed))

@@ -1,4 +1,4 @@
-"""From samples to the numbers a model takes: kinds of features, then standardisation; fitted on the training part."""
+"""From samples to a model's input: kinds of features, then standardisation, fitted on the training part."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What was fitted on the training part, and is applied to every other sample the same way.
+    """Features and standardisation, fitted on the training part and applied to all other samples.
 
     Parameters
     ----------
     kind : "raw", a kind of image features, or several with commas ("hog,hue")
-    shape : of one sample as it came: (features,), or (height, width, channels) of an image
+    shape : of one raw sample: (features,), or (height, width, channels) of an image
     standardise : the fitted shift and scale, or None
     extract : the kinds of image features, fitted; None for a table
     """
@@ -49,10 +49,10 @@ class Pipeline:
     def fit_apply(
         cls, features: Tensor, kind: str = "auto", standardise: bool = False, **options: Any
     ) -> tuple[Pipeline, Tensor]:
-        """The pipeline, and what it makes of the samples that it was fitted on, which are computed once."""
+        """Fits a pipeline; returns it and the features of the samples it was fitted on, computed once."""
         images = features.ndim == 4
         kind = kind_of(kind, images, options)
-        extract = fitted_kinds(combination(kind, options), features) if images else None
+        extract = fit_kinds(combination(kind, options), features) if images else None
         plain = cls(kind, tuple(features.shape[1:]), extract=extract)
         x = plain(features)
         if not standardise:
@@ -75,7 +75,7 @@ class Pipeline:
         return x if self.standardise is None else through(x, self.standardise)
 
     def state(self) -> dict[str, Tensor]:
-        """The fitted tensors, for a file."""
+        """Returns the fitted tensors, for a file."""
         learnt = {} if self.extract is None else self.extract.state()
         return (self.standardise.state() if self.standardise else {}) | learnt
 
@@ -83,20 +83,20 @@ class Pipeline:
     def from_state(
         cls, kind: str, shape: tuple[int, ...], state: Mapping[str, Tensor], options: Mapping[str, Any] | None = None
     ) -> Pipeline:
-        """What `state` gave, put together again; `options` are those of the kinds."""
+        """Builds a pipeline from what `state` returned; `options` are those of the kinds."""
         own = {key: tensor for key, tensor in state.items() if "." not in key}  # a kind's have its name in front
-        extract = combination(kind, options).restored(state) if len(shape) == 3 else None
+        extract = combination(kind, options).restore(state) if len(shape) == 3 else None
         return cls(kind, shape, Standardise.from_state(own) if own else None, extract)
 
 
-def fitted_kinds(kinds: Combination, images: Tensor) -> Combination:
-    """The kinds with what they learn from the images of the training part."""
+def fit_kinds(kinds: Combination, images: Tensor) -> Combination:
+    """Returns the kinds with what they learn from the images of the training part."""
     if not isinstance(images, Rows):
         return cache.fit(kinds, images)
     learning = [kind.name for kind in kinds.kinds if hasattr(kind, "dictionary")]
     if learning:
         raise ConfigError(
-            f"Expected kinds of features that learn nothing, for images that are made into numbers batch by batch; "
+            f"Features that learn from the images cannot be computed batch by batch; "
             f"got {learning[0]!r}. Compute them once: edunn features."
         )
     return kinds

@@ -1,4 +1,4 @@
-"""The plainest feature of an image: its pixels."""
+"""The simplest feature of an image: its pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import DtypeError, ShapeError, shape
 
 
 def pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Images as rows of numbers in [0, 1]: uint8 (samples, height, width, channels) to (samples, features).
+    """Returns images as rows of numbers in [0, 1]: uint8 (samples, height, width, channels) to (samples, features).
 
     A row goes through the image row by row, column by column, its channels together: feature (r·width + c)·channels + k
     is channel k at (r, c).

@@ -1,4 +1,4 @@
-"""Every feature shifted to mean 0 and scaled to standard deviation 1, by what the training part says."""
+"""Standardisation: every feature shifted to mean 0 and scaled to deviation 1, as measured on the training part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Standardise:
     Parameters
     ----------
     mean : μ, (features,)
-    scale : σ, (features,); 1 for a constant feature, which becomes 0
+    scale : σ, (features,); 1 for a feature that is constant, up to a few units in the last place
 
     Rows (samples, features) of float32 or float64 keep their dtype; μ and σ are float64. σ divides by N, not by N − 1:
     scikit-learn's `StandardScaler`.
@@ -44,7 +44,7 @@ class Standardise:
     @classmethod
     @torch.no_grad()
     def fit(cls, features: Tensor) -> Standardise:
-        """μ and σ of features (samples, features): floating, or uint8; or of `Rows`, which are read twice.
+        """Measures μ and σ of features (samples, features): floating, or uint8; or of `Rows`, which are read twice.
 
         In two passes, the squares of the differences from the mean (their difference, E[x²] − μ², would lose twice the
         digits that μ/σ has), in float64 whatever the dtype, a chunk of rows at a time.
@@ -52,7 +52,7 @@ class Standardise:
         _check(features)
         samples, width = features.shape
         if samples == 0:
-            raise ShapeError(f"Expected at least one sample to fit on; got {errors.shape(features)}.")
+            raise ShapeError(f"There is no sample to fit on; got {errors.shape(features)}.")
         size = max(1, CHUNK // max(1, width))
         first = next(iter(features.split(1)))[0]
         mean = torch.zeros(width, dtype=torch.float64, device=features.device)
@@ -66,36 +66,37 @@ class Standardise:
             variance += ((chunk.double() - mean) ** 2).sum(0) / samples
         if not variance.isfinite().all():
             check_finite(features)
-            raise DataError("Expected features whose squares are finite; got values beyond 1e150. Rescale them.")
+            raise DataError("Some features are beyond 1e150, and their squares beyond float64. Rescale them.")
         scale = variance.sqrt()
-        # a deviation that is 0 in the features' own dtype is as good as none: dividing by it gives inf
-        smallest = torch.finfo(features.dtype if features.dtype.is_floating_point else torch.float32).tiny
-        scale[constant | (scale < smallest)] = 1.0
+        # a deviation that is rounding noise is as good as none: scaled up, the noise would be features
+        info = torch.finfo(features.dtype if features.dtype.is_floating_point else torch.float32)
+        noise = mean.abs() * max(2 * info.eps, min(samples, 10) * 2.0**-52)
+        scale[constant | (scale <= noise) | (scale < info.tiny)] = 1.0
         return cls(mean, scale)
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Rows as they came, (samples, features), to rows of mean 0 and deviation 1 (on the part it was fitted on)."""
+        """Returns (x − μ) / σ of features (samples, features): mean 0 and deviation 1 on the part it was fitted on."""
         x = self._matching(features)
         return (x - self.mean.to(x)).div_(self.scale.to(x))
 
     def invert(self, features: Tensor) -> Tensor:
-        """Standardised rows back to their own units: x = σ z + μ."""
+        """Returns standardised features in their own units: x = σ z + μ."""
         z = self._matching(features)
         return z * self.scale.to(z) + self.mean.to(z)
 
     def state(self) -> dict[str, Tensor]:
-        """The two tensors, for a file."""
+        """Returns the two tensors, for a file."""
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Standardise:
-        """What `state` gave, put together again."""
+        """Builds it from what `state` returned."""
         if set(state) != {"mean", "scale"}:
             raise DataError(f"Expected the tensors mean and scale; got {', '.join(sorted(state)) or 'none'}.")
         return cls(state["mean"], state["scale"])
 
     def _matching(self, features: Tensor) -> Tensor:
-        """The features, floating, if they are as wide as those it was fitted on."""
+        """Returns the features, floating, if they are as wide as those it was fitted on."""
         _check(features)
         if features.shape[1] != len(self.mean):
             raise ShapeError(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import ConfigError, nearest
 
@@ -27,6 +28,53 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+
+
+class Sigmoid(torch.autograd.Function):
+    """σ(x) = 1/(1 + e^−x), with σ′(x) = σ(x) σ(−x).
+
+    Written with 1 − σ(x) the derivative is 0 from x = 37 on, where σ(x) rounds to 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return upstream[0] * sigmoid(x) * sigmoid(-x)
+
+
+class Tanh(torch.autograd.Function):
+    """tanh x, with tanh′(x) = 4 σ(2x) σ(−2x): 1 − tanh² is 0 from x = 19 on, where tanh x rounds to 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.tanh(x)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return upstream[0] * 4 * sigmoid(2 * x) * sigmoid(-2 * x)
+
+
+def sigmoid(x: Any) -> Any:
+    """Returns σ(x) of a tensor, or records it on a symbol."""
+    return Sigmoid.apply(x) if isinstance(x, Tensor) else torch.sigmoid(x)
+
+
+def tanh(x: Any) -> Any:
+    """Returns tanh x of a tensor, or records it on a symbol."""
+    return Tanh.apply(x) if isinstance(x, Tensor) else torch.tanh(x)
+
+
+PRECISE: dict[Any, Callable[[Any], Any]] = {
+    torch.sigmoid: sigmoid,
+    torch.tanh: tanh,
+}  # the same functions with derivatives that keep their digits
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": torch.exp,
     "log": torch.log,
@@ -34,8 +82,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sin": torch.sin,
     "cos": torch.cos,
     "tan": torch.tan,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
+    "tanh": tanh,
+    "sigmoid": sigmoid,
     "relu": torch.relu,
     "abs": torch.abs,
     "max": torch.maximum,
@@ -48,7 +96,7 @@ LONGEST = 20_000  # characters
 
 @dataclass(frozen=True)
 class Expression:
-    """What was typed, as a list of operations in the order in which Python would carry them out.
+    """An expression as a list of operations, in Python's order of evaluation.
 
     names : the variables, in the order of their first appearance
     program : (function, how many operands) | a name | a number, last operand on top
@@ -58,8 +106,8 @@ class Expression:
     names: tuple[str, ...]
     program: tuple[Any, ...]
 
-    def __call__(self, **values: Any) -> Any:
-        """The value at these values of the names: numbers, tensors, or symbols."""
+    def __call__(self, /, **values: Any) -> Any:
+        """Returns the value at these values of the names: numbers, tensors, or symbols."""
         check_values(self, values)
         stack: list[Any] = []
         for step in self.program:
@@ -76,7 +124,7 @@ class Expression:
 
 
 def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
-    """One operation. torch's functions want tensors: a number among their operands becomes one."""
+    """Applies one operation. torch's functions take tensors: a number among their operands becomes one."""
     if function in FUNCTIONS.values():
         operands = [torch.tensor(x, dtype=torch.float64) if isinstance(x, float) else x for x in operands]
     elif all(isinstance(x, float) for x in operands):  # 1/0 and 9**9**9 are inf or nan, not Python's exceptions
@@ -88,18 +136,18 @@ def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
 def parse(text: str) -> Expression:
     """Reads an expression, and refuses with a sentence whatever is not one."""
     if len(text) > LONGEST:
-        raise ConfigError(f"Expected an expression of at most {LONGEST:,} characters; got {len(text):,}.")
+        raise ConfigError(f"The expression has {len(text):,} characters; at most {LONGEST:,} are read.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python would warn of is refused below
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise ConfigError(
-            f"Expected an expression such as 'x**2 + 3*x'; got {shortened(text)!r}, which does not parse."
+            f"{shortened(text)!r} is no expression. One looks like 'x**2 + 3*x'."
             + (" Powers are written **." if "^" in text else "")
         ) from None
     except (RecursionError, MemoryError):
-        raise ConfigError("Expected an expression nested less deeply. Give a Python function instead.") from None
+        raise ConfigError("The expression is nested too deeply. Give a Python function instead.") from None
     program: list[Any] = []
     pending: list[Any] = [tree]  # a stack of our own: a deep tree must not exhaust Python's
     while pending:
@@ -113,7 +161,7 @@ def parse(text: str) -> Expression:
 
 
 def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
-    """One node of the tree: its operation and its operands, or a refusal."""
+    """Returns the operation and the operands of one node of the tree, or refuses it."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], 2), [node.left, node.right]
     if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
@@ -132,10 +180,10 @@ def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         name = node.func.id
         if name not in FUNCTIONS:
-            raise ConfigError(f"Expected a function that expressions know; got {name!r}. {nearest(name, FUNCTIONS)}")
+            raise ConfigError(f"Unknown function {name!r}. {nearest(name, FUNCTIONS)}")
         count = 2 if name in TWO_ARGUMENTS else 1
         if len(node.args) != count or any(isinstance(a, ast.Starred) for a in node.args):
-            raise ConfigError(f"Expected {count} argument{'s' * (count > 1)} for {name}; got {len(node.args)}.")
+            raise ConfigError(f"{name} takes {count} argument{'s' * (count > 1)}; got {len(node.args)}.")
         return (FUNCTIONS[name], count), list(node.args)
     raise refusal(node)
 
@@ -154,17 +202,15 @@ def refusal(node: ast.AST) -> ConfigError:
 
 
 def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
-    """Every name has a value and no value lacks a name."""
+    """Checks that every name has a value, and every value a name."""
     missing = [name for name in expression.names if name not in values]
     if missing:
         example = " ".join(f"{name}=1" for name in missing)
-        raise ConfigError(
-            f"Expected a value for {', '.join(missing)} in {shortened(expression.text)!r}. Add {example}."
-        )
+        raise ConfigError(f"{shortened(expression.text)!r} needs a value for {', '.join(missing)}. Add {example}.")
     unknown = [name for name in values if name not in expression.names]
     if unknown:
         known = ", ".join(expression.names) or "none"
-        raise ConfigError(f"Expected values for the names of the expression ({known}); got {unknown[0]!r}.")
+        raise ConfigError(f"The expression has no name {unknown[0]!r}; its names: {known}.")
 
 
 def shortened(text: str, length: int = 60) -> str:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, fx
 
 from ..errors import ConfigError, GradientError
-from .expressions import Expression, parse
+from .expressions import PRECISE, Expression, parse
 from .record import Graph, Node
 
 SYMBOLS = {
@@ -50,8 +50,7 @@ def build(function: str | Expression | Callable[..., Any], /, **values: Any) -> 
     result = forward[-1].node
     if result.value.numel() != 1:
         raise GradientError(
-            f"Expected a function whose result is one number; got shape {tuple(result.value.shape)}. "
-            f"Sum it, or take its mean."
+            f"The result must be one number; it has shape {tuple(result.value.shape)}. Sum it, or take its mean."
         )
     text = expression.text if isinstance(expression, Expression) else getattr(expression, "__name__", "f")
     nodes = run_backward(forward)
@@ -91,7 +90,7 @@ def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[
         result = function(**symbols)
     except fx.proxy.TraceError as error:
         raise GradientError(
-            f"Expected a function without branches or loops that depend on its arguments; torch.fx says: "
+            f"The function must have no branches or loops that depend on its arguments; torch.fx says: "
             f"{str(error).splitlines()[0]}. Use torch.where, relu or abs."
         ) from None
     if isinstance(result, fx.Proxy):
@@ -100,20 +99,20 @@ def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[
         value = torch.as_tensor(result, dtype=torch.float64) if not isinstance(result, Tensor) else result
         graph.output(tracer.create_arg(value))
     else:
-        raise GradientError(f"Expected a function that returns a number; got {type(result).__name__}.")
+        raise GradientError(f"The function must return a number; it returned {type(result).__name__}.")
     return graph, tracer.brought
 
 
 @dataclass
 class Step:
-    """A node in the making, and what carries a gradient from its value to its operands."""
+    """A node under construction, and autograd's record of its one operation."""
 
     node: Node
     leaves: tuple[Tensor, ...] = ()
     output: Tensor | None = None
 
-    def pull(self, upstream: Tensor) -> list[Tensor]:
-        """upstream · ∂value/∂operand for each operand: the vector-Jacobian product of this operation alone."""
+    def vector_jacobian(self, upstream: Tensor) -> list[Tensor]:
+        """Returns upstream · ∂value/∂operand for each operand: the vector-Jacobian product of this operation alone."""
         if self.output is None or not self.output.requires_grad:
             return [torch.zeros_like(leaf) for leaf in self.leaves]
         found = torch.autograd.grad(self.output, self.leaves, upstream, retain_graph=True, materialize_grads=True)
@@ -194,13 +193,12 @@ def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         if node.op == "call_method":
             first, *rest = args
-            return getattr(first, str(node.target))(*rest, **kwargs)
+            precise = PRECISE.get(getattr(torch, str(node.target), None)) if not rest else None
+            return precise(first) if precise else getattr(first, str(node.target))(*rest, **kwargs)
         assert callable(node.target)
-        return node.target(*args, **kwargs)
+        return PRECISE.get(node.target, node.target)(*args, **kwargs)
     except (RuntimeError, TypeError, IndexError, AttributeError) as error:
-        raise GradientError(
-            f"Expected an operation that torch can carry out; {symbol(node)} failed: {str(error).splitlines()[0]}"
-        ) from None
+        raise GradientError(f"torch cannot carry out {symbol(node)}: {str(error).splitlines()[0]}") from None
 
 
 def jacobian(value: Tensor, leaf: Tensor) -> Tensor | None:
@@ -229,7 +227,7 @@ def run_backward(steps: list[Step]) -> tuple[Node, ...]:
             gradient = sum((term[3] for term in terms[1:]), start=terms[0][3]) if terms else None
         nodes.append(replace(node, gradient=gradient, terms=tuple(terms)))
         if gradient is not None and step.leaves:
-            for name, local, product in zip(node.inputs, node.local, step.pull(gradient), strict=True):
+            for name, local, product in zip(node.inputs, node.local, step.vector_jacobian(gradient), strict=True):
                 arrived[name].append((node.name, gradient, local, product))
     return tuple(reversed(nodes))
 

@@ -80,7 +80,7 @@ class Graph(Record):
         return as_dict(self)
 
 
-def shown(value: Tensor | None) -> str:
+def format_value(value: Tensor | None) -> str:
     """A number; a few numbers; or only the shape of many."""
     if value is None:
         return "…"
@@ -97,11 +97,15 @@ def describe(graph: Graph) -> str:
     width = max(len(node.name) for node in graph.nodes)
     for node in graph.nodes:
         if node.operation == "input":
-            lines.append(f"  {node.name:<{width}} = {shown(node.value)}")
+            lines.append(f"  {node.name:<{width}} = {format_value(node.value)}")
             continue
-        local = ", ".join(f"∂{node.name}/∂{name} = {shown(slope)}" for name, slope in graph.slopes(node.name).items())
+        local = ", ".join(
+            f"∂{node.name}/∂{name} = {format_value(slope)}" for name, slope in graph.slopes(node.name).items()
+        )
         formula = f"{node.text} = " if node.operation != "constant" else ""
-        lines.append(f"  {node.name:<{width}} = {formula}{shown(node.value)}" + (f"     {local}" if local else ""))
+        lines.append(
+            f"  {node.name:<{width}} = {formula}{format_value(node.value)}" + (f"     {local}" if local else "")
+        )
     lines += ["", "backward"]
     for node in reversed(graph.nodes):
         if node.operation == "constant":
@@ -115,23 +119,23 @@ def sum_of(node: Node) -> str:
     if node.gradient is None:
         return "0 (f does not depend on it)"
     if not node.terms:
-        return shown(node.gradient)
+        return format_value(node.gradient)
     names = " + ".join(f"∂f/∂{user}·∂{user}/∂{node.name}" for user, *_ in node.terms)
     numbers = " + ".join(
-        f"{shown(upstream)}·{bracketed(local)}" for _, upstream, local, _ in node.terms if local is not None
+        f"{format_value(upstream)}·{in_brackets(local)}" for _, upstream, local, _ in node.terms if local is not None
     )
     if len(node.terms) > 6:
         names, numbers = f"Σ over {len(node.terms)} nodes", ""
     middle = f" = {numbers}" if numbers and all(t[2] is not None and t[3].numel() == 1 for t in node.terms) else ""
-    return f"{names}{middle} = {shown(node.gradient)}"
+    return f"{names}{middle} = {format_value(node.gradient)}"
 
 
-def bracketed(value: Tensor | None) -> str:
-    text = shown(value)
+def in_brackets(value: Tensor | None) -> str:
+    text = format_value(value)
     return f"({text})" if text.startswith("-") else text
 
 
-def plain(value: Tensor | None) -> Any:
+def to_json(value: Tensor | None) -> Any:
     """For JSON: a number, or nested lists."""
     return None if value is None else value.tolist()
 
@@ -139,17 +143,17 @@ def plain(value: Tensor | None) -> Any:
 def as_dict(graph: Graph) -> dict[str, Any]:
     return {
         "expression": graph.text,
-        "value": plain(graph.value.reshape(())),
-        "gradients": {name: plain(gradient) for name, gradient in graph.gradients.items()},
+        "value": to_json(graph.value.reshape(())),
+        "gradients": {name: to_json(gradient) for name, gradient in graph.gradients.items()},
         "nodes": [
             {
                 "name": node.name,
                 "operation": node.operation,
                 "text": node.text,
                 "inputs": list(node.inputs),
-                "value": plain(node.value),
-                "local": [plain(slope) for slope in node.local],
-                "gradient": plain(node.gradient),
+                "value": to_json(node.value),
+                "local": [to_json(slope) for slope in node.local],
+                "gradient": to_json(node.gradient),
             }
             for node in graph.nodes
         ],
@@ -159,7 +163,7 @@ def as_dict(graph: Graph) -> dict[str, Any]:
 def table(graph: Graph) -> Table:
     """One row a node."""
     rows = [
-        (node.name, node.text, shown(node.value), sum_of(node) if node.operation != "constant" else "")
+        (node.name, node.text, format_value(node.value), sum_of(node) if node.operation != "constant" else "")
         for node in graph.nodes
     ]
     return Table(("node", "is", "value", "∂f/∂node"), rows)

@@ -130,6 +130,7 @@ def r_squared(scores: Tensor, targets: Tensor, one_output: bool, weights: Tensor
     errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
+    targets = targets.to(scores.dtype)  # whole numbers have no mean
     if weights is None:
         weights = targets.new_ones(targets.shape[-1])
     else:

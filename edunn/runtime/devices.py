@@ -9,40 +9,40 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, check_count, nearest
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; `cuda` without a CUDA device is an error, never a silent CPU.
+    """Returns the device of this name. `auto` is CUDA where there is one, else the CPU.
+
+    `cuda` without a CUDA device is an error, never a silent CPU.
 
     Under torchrun each process of a machine takes the device of its local rank.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise ConfigError(
-            f"Expected a device auto, cpu or cuda; got {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}"
-        )
+        raise ConfigError(f"Unknown device {name!r}. {nearest(name, ['auto', 'cpu', 'cuda'])}")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError("Expected a CUDA device; torch finds none. Use --device cpu, or a CUDA build of torch.")
+        raise ConfigError("torch finds no CUDA device. Use --device cpu, or a CUDA build of torch.")
     if name.startswith("cuda") and os.environ.get("WORLD_SIZE", "1") != "1":
         return own_device(name)
     try:
         return torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"Expected a device like cpu, cuda or cuda:1; got {name!r}.") from None
+        raise ConfigError(f"Unknown device {name!r}. Devices are called cpu, cuda or cuda:1.") from None
 
 
 def own_device(name: str) -> torch.device:
-    """The CUDA device of this process, one of several that torchrun started on this machine."""
+    """Returns the CUDA device of this process, one of several that torchrun started on this machine."""
     rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if name != "cuda":
-        raise ConfigError(f"Expected the device cuda under torchrun, where each process takes its own; got {name!r}.")
+        raise ConfigError(f"Under torchrun each process takes its own device: write cuda, not {name!r}.")
     if rank >= count:
         raise ConfigError(
-            f"Expected a CUDA device for each process of this machine; it has {count}, and process {rank + 1} none. "
+            f"This machine has {count} CUDA devices, and process {rank + 1} gets none. "
             f"Start with --nproc-per-node {count}, or use --device cpu."
         )
     torch.cuda.set_device(rank)  # pinned memory, streams and contexts go with the current device, not with a tensor's
@@ -50,17 +50,18 @@ def own_device(name: str) -> torch.device:
 
 
 def dtype(name: str) -> torch.dtype:
-    """float32 or float64, by name."""
+    """Returns float32 or float64, by name."""
     if name not in DTYPES:
-        raise ConfigError(f"Expected a dtype float32 or float64; got {name!r}. {nearest(name, DTYPES)}")
+        raise ConfigError(f"Unknown dtype {name!r}. {nearest(name, DTYPES)}")
     return DTYPES[name]
 
 
 def generator(seed: int, *parts: int) -> torch.Generator:
-    """A CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
+    """Returns a CPU generator for one purpose: `parts` (an epoch, say) give streams that do not overlap in practice.
 
     Randomness is always drawn on the CPU and moved, so that CPU, CUDA and any number of processes see the same.
     """
+    check_count("seed", seed, least=-(2**63))
     state = seed & 0xFFFFFFFFFFFFFFFF
     for part in parts:
         # splitmix64: neighbouring seeds and epochs land far apart
@@ -72,13 +73,13 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 
 
 def permutation(samples: int, seed: int, epoch: int) -> Tensor:
-    """The order of the samples in one epoch. It depends on (seed, epoch) alone: a resumed run needs no stored state."""
+    """Returns the order of the samples in one epoch: of (seed, epoch) alone, so that a resumed run stores none."""
     return torch.randperm(samples, generator=generator(seed, epoch))
 
 
 @contextmanager
 def threads_for(multiplications: int) -> Iterator[None]:
-    """One thread while the work of a step is too small to share.
+    """Limits torch to one thread while the work of a step is too small to share.
 
     Below some ten million multiplications a step, waking the other threads costs about what they save; on a machine
     that is busy with something else, waiting for them costs ten to a hundred times more.

@@ -12,7 +12,7 @@ from ..errors import RunError
 
 
 def cache() -> Path | None:
-    """`EDUNN_CACHE`, by default ~/.cache/edunn; None where it is set to nothing: then nothing is kept."""
+    """Returns the cache folder, `EDUNN_CACHE` or else ~/.cache/edunn; None if it is set to nothing."""
     given = os.environ.get("EDUNN_CACHE")
     if given == "":
         return None
@@ -30,14 +30,14 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             temporary.write_text(content, encoding="utf-8")
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise RunError(f"Expected to write {path}; {getattr(error, 'strerror', None) or error}.") from None
+        raise RunError(f"Cannot write {path}: {getattr(error, 'strerror', None) or error}.") from None
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
 
 
 def strict(value: Any) -> Any:
-    """A value as strict JSON has it: a number that is not finite becomes null."""
+    """Returns a value as strict JSON has it: a number that is not finite becomes null."""
     if isinstance(value, dict):
         return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

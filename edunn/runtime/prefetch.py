@@ -1,4 +1,4 @@
-"""The next rows, fetched in the background while a step is computed on the ones before.
+"""Reads the next batches in the background while a step is computed on the current one.
 
 What takes long, and keeps no core busy, is waiting: for the disk, and for the way to a CUDA device. A thread does that
 ahead of the loop, a few blocks and no further. On a CPU it has the pages of the next rows brought into memory, where
@@ -31,7 +31,7 @@ PINNED = 3  # blocks of pinned memory: one that travels, one ready, one being fi
 
 
 def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Generator[Tensor, None, None]:
-    """The rows at each of the indices, batch after batch, on the rows' device.
+    """Yields the rows at each of the indices, batch after batch, on the rows' device.
 
     A batch lasts until the next one is asked for. What goes wrong in the background is raised here, at the batch that
     it would have been. The thread ends with the iterator: at its end, when it is closed, and when it is let go.
@@ -44,18 +44,18 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
     place = rows.parts[0].device
     if indices and indices[0].device != place:  # all at once: each transfer would wait for the device
         indices = torch.cat(list(indices)).to(place).split([len(index) for index in indices])
-    groups = grouped(rows, indices)
+    groups = group_blocks(rows, indices)
     if rows.device.type == "cpu":
         ahead = ahead and len(groups) > 1
         fetch = Fetch(rows, groups, ahead)
         with closing(in_background(fetch, len(groups), AHEAD if ahead else 0)) as found:
-            yield from gathered(rows, [largest(indices)] * len(groups[0]) if groups else [], found)
+            yield from gather_batches(rows, [largest(indices)] * len(groups[0]) if groups else [], found)
     elif rows.resident or not ahead:
         for index in indices:
             yield rows.index_select(0, index)
     else:
-        with closing(pinned(rows, groups, largest(indices))) as blocks:
-            yield from on_device(rows, blocks)
+        with closing(pin_blocks(rows, groups, largest(indices))) as blocks:
+            yield from copy_blocks(rows, blocks)
 
 
 class Fetch:
@@ -83,8 +83,8 @@ class Fetch:
         return where
 
 
-def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
-    """The indices of each block."""
+def group_blocks(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    """Groups the batches' indices into blocks."""
     if not indices:
         return []
     per_batch = largest(indices) * rows.shape[1:].numel() * rows.dtype.itemsize
@@ -93,7 +93,7 @@ def grouped(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]]:
 
 
 def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator[T, None, None]:
-    """What work(0), work(1), … return, computed in a thread before it is asked for.
+    """Yields work(0), work(1), …, computed in a thread ahead of their use.
 
     ahead : how many are computed before the one that is in use is let go; 0: none, and no thread
     """
@@ -128,8 +128,8 @@ def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator
         thread.join()
 
 
-def gathered(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iterator[Tensor]:
-    """The batches of each block in turn, of these sizes at the most.
+def gather_batches(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iterator[Tensor]:
+    """Yields the batches of each block in turn, of these sizes at most.
 
     A batch has a tensor of its own, for a product may round by where its rows begin.
     """
@@ -145,8 +145,8 @@ def largest(indices: Sequence[Tensor]) -> int:
     return max((len(index) for index in indices), default=0)
 
 
-def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]], most: int) -> Generator[list[Tensor], None, None]:
-    """Block after block of batches as they lie in the files, in pinned memory that is filled again after the next."""
+def pin_blocks(rows: Rows, groups: Sequence[Sequence[Tensor]], most: int) -> Generator[list[Tensor], None, None]:
+    """Yields blocks of raw batches in pinned memory, which is filled again after the next block."""
     part = rows.parts[0]
     shapes = [(most, *part.shape[1:]) for _ in groups[0]] if groups else []
     memory = [[torch.empty(shape, dtype=part.dtype, pin_memory=True) for shape in shapes] for _ in range(PINNED)]
@@ -161,8 +161,8 @@ def pinned(rows: Rows, groups: Sequence[Sequence[Tensor]], most: int) -> Generat
         yield from blocks
 
 
-def on_device(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:
-    """Blocks copied on a stream of their own: one travels while steps are taken on the one before.
+def copy_blocks(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:
+    """Copies blocks on a stream of their own: one travels while steps are taken on the one before.
 
     All calls to CUDA are made here and none in the thread, so that a graph may be captured meanwhile.
     """
@@ -172,17 +172,17 @@ def on_device(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:
             copies = [batch.to(rows.device, non_blocking=True) for batch in block]
         after = copies, side.record_event()
         if before is not None:
-            yield from used(rows, *before)
+            yield from take_batches(rows, *before)
         before = after
         before[1].synchronize()  # the pinned memory may be filled again; the steps would have waited for it as well
     if before is not None:
-        yield from used(rows, *before)
+        yield from take_batches(rows, *before)
 
 
-def used(rows: Rows, block: Sequence[Tensor], arrived: torch.cuda.Event) -> Iterator[Tensor]:
-    """The batches of a block that has arrived, made into what they are to be."""
+def take_batches(rows: Rows, block: Sequence[Tensor], arrived: torch.cuda.Event) -> Iterator[Tensor]:
+    """Yields the batches of a block that has arrived, steps applied."""
     here = torch.cuda.current_stream(rows.device)
     here.wait_event(arrived)
     for batch in block:
         batch.record_stream(here)
-        yield rows.made(batch)
+        yield rows.apply_steps(batch)

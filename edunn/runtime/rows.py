@@ -1,4 +1,4 @@
-"""Rows of features that are read when they are asked for: from mapped files, as bytes, or both; never all at once.
+"""Features that are read only when a batch needs them: from mapped files, as bytes, or both.
 
 `Rows` stand where a tensor of features stands. They know its shape, dtype and device, cut it (`rows[index]`, which
 copies nothing), go through it in chunks (`split`), and give the rows at some indices (`index_select`). What a row is
@@ -47,7 +47,7 @@ class Rows:
     Parameters
     ----------
     parts : what is read from, (n_i, *shape) each, of one shape and dtype; a tensor over a mapped file reads the file
-    index : (samples,) int64, which rows these are and in what order; None for all of them as they lie
+    index : (samples,) int64, which rows these are and in what order; None for all, in the parts' order
     steps : what a row is made into, function after function; each takes (n, …) to (n, …), row by row
     device : where the rows are put, and the steps computed. The parts stay where they are.
     finite : the values are known to be finite
@@ -62,7 +62,7 @@ class Rows:
         finite: bool = False,
     ) -> None:
         self.parts, self.index, self.steps, self.finite = tuple(parts), index, tuple(steps), finite
-        self.device = numbered(device)
+        self.device = resolve_device(device)
         first = self.parts[0]
         for part in self.parts:
             if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype or part.device != first.device:
@@ -75,7 +75,7 @@ class Rows:
         self.total = int(ends[-1])
         # one number of each page
         self.pages = [part.reshape(len(part), -1)[:, :: PAGE // part.element_size()] for part in self.parts]
-        one = self.made(first.new_zeros(1, *first.shape[1:]))  # its shape and dtype are asked; nothing is read
+        one = self.apply_steps(first.new_zeros(1, *first.shape[1:]))  # its shape and dtype are asked; nothing is read
         self.shape = torch.Size((self.total if index is None else len(index), *one.shape[1:]))
         self.dtype = one.dtype
 
@@ -88,12 +88,12 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """What they would take in memory."""
+        """Bytes that all rows would take in memory."""
         return self.shape.numel() * self.dtype.itemsize
 
     @property
     def resident(self) -> bool:
-        """Whether the parts are on the device already, so that there is nothing to wait for but the device itself."""
+        """Whether the parts are on the device already, so that reading waits for no disk."""
         return self.parts[0].device == self.device and self.device.type != "cpu"
 
     def __repr__(self) -> str:
@@ -101,12 +101,12 @@ class Rows:
         return f"Rows({tuple(self.shape)}, {self.dtype}, from {files}, {self.device})"
 
     def but(self, **changes: Any) -> Rows:
-        """The same rows with something changed."""
+        """Returns the same rows with some constructor arguments changed."""
         own = {name: getattr(self, name) for name in ("parts", "index", "steps", "device", "finite")}
         return Rows(**(own | changes))
 
     def __getitem__(self, rows: slice | Tensor) -> Rows:
-        """The rows at a slice, at indices, or where a mask is true; nothing is read."""
+        """Returns the rows at a slice, at indices, or where a mask is true; nothing is read."""
         if isinstance(rows, Tensor):
             wanted = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
             wanted = torch.where(wanted < 0, wanted + len(self), wanted).to(self.parts[0].device)
@@ -118,42 +118,42 @@ class Rows:
         return self.but(index=self.absolute(wanted))
 
     def absolute(self, rows: Tensor) -> Tensor:
-        """Places among these rows as places among all rows of the parts."""
+        """Returns places among these rows as places among all rows of the parts."""
         rows = rows.to(self.parts[0].device)
         return rows if self.index is None else self.index.index_select(0, rows)
 
     def through(self, step: Step, finite: bool = False) -> Rows:
-        """The rows made into something more; `finite`: the step makes finite values of finite ones."""
+        """Returns the rows with one more step; `finite`: the step makes finite values of finite ones."""
         return self.but(steps=(*self.steps, step), finite=self.finite and finite)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Rows:
-        """The same rows put on another device, or in another floating dtype."""
-        rows = self if device is None or numbered(device) == self.device else self.but(device=device)
+        """Returns the same rows on another device, or in another floating dtype."""
+        rows = self if device is None or resolve_device(device) == self.device else self.but(device=device)
         if dtype is None or dtype == self.dtype:
             return rows
         return rows.through(lambda x: x.to(dtype), finite=dtype.itemsize >= self.dtype.itemsize)
 
-    def made(self, raw: Tensor) -> Tensor:
-        """Rows as they lie in the parts, made into what they are to be."""
+    def apply_steps(self, raw: Tensor) -> Tensor:
+        """Applies the steps to raw rows."""
         for step in self.steps:
             raw = step(raw)
         return raw
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """The rows at the indices, read and made: `torch.Tensor.index_select`, for dim 0."""
+        """Reads the rows at the indices: `torch.Tensor.index_select`, for dim 0."""
         assert dim == 0
         if self.device.type != "cpu":
             source, places = self.source(self.locate([index]))
-            return self.made(source.index_select(0, places).to(self.device))
+            return self.apply_steps(source.index_select(0, places).to(self.device))
         out = torch.empty(len(index), *self.shape[1:], dtype=self.dtype)
         for some, there in zip(index.split(self.at_once), out.split(self.at_once), strict=True):
-            found = self.gathered(*self.source(self.locate([some])), there)
+            found = self.gather(*self.source(self.locate([some])), there)
             if found is not there:
                 there.copy_(found)
         return out
 
     def locate(self, indices: Sequence[Tensor]) -> Located:
-        """Where the rows of a few batches are; finding them together costs little more than finding those of one."""
+        """Finds where the rows of a few batches are; together they cost little more than one."""
         rows, sizes = self.absolute(torch.cat(list(indices))), [len(index) for index in indices]
         if len(self.parts) == 1:
             return Located([(0, rows)], rows, sizes)
@@ -171,14 +171,14 @@ class Rows:
         return Located(pieces, back, sizes)
 
     def touch(self, where: Located) -> None:
-        """Has the system bring rows into memory, by looking at every page of them."""
+        """Makes the system load rows into memory, by reading a number of every page."""
         for number, rows in where.pieces:
             self.pages[number].index_select(0, rows)
 
     def source(self, where: Located, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """A tensor that holds the rows as they lie, and their places in it: the one part, or a copy from several.
+        """Returns a tensor that holds the raw rows, and their places in it: the one part, or a copy from several.
 
-        memory : for the copy, (rows or more, *shape); memory that is allocated anew costs as much as the copy
+        memory : for the copy, (rows or more, *shape); allocating it costs as much as the copy
         """
         if len(self.parts) == 1:
             return self.parts[0], where.places
@@ -189,48 +189,48 @@ class Rows:
         return found, where.places
 
     def scratch(self, rows: int) -> Tensor:
-        """Memory for so many rows as they lie; for none where there is one part, which needs no copy."""
+        """Allocates memory for raw rows; for none where there is one part, which needs no copy."""
         first = self.parts[0]
         return first.new_empty(rows if len(self.parts) > 1 else 0, *first.shape[1:])
 
     def batches(self, where: Located, memory: Sequence[Tensor], scratch: Tensor) -> Iterator[Tensor]:
-        """The rows of each batch, on a CPU; in the memory where nothing is to be made of them."""
+        """Yields the rows of each batch, on a CPU; in the given memory where there are no steps."""
         source, places = self.source(where, scratch)
         for rows, into in zip(places.split(where.sizes), memory, strict=False):
-            yield self.gathered(source, rows, into[: len(rows)])
+            yield self.gather(source, rows, into[: len(rows)])
 
     def collect(self, where: Located, out: Sequence[Tensor]) -> None:
-        """The rows of each batch as they lie in the parts."""
+        """Copies the raw rows of each batch into `out`."""
         source, places = self.source(where)
         for rows, into in zip(places.split(where.sizes), out, strict=True):
             torch.index_select(source, 0, rows, out=into)
 
-    def gathered(self, source: Tensor, places: Tensor, out: Tensor | None = None) -> Tensor:
-        """The rows at these places of a tensor, made: all at once where they are few, else piece by piece."""
+    def gather(self, source: Tensor, places: Tensor, out: Tensor | None = None) -> Tensor:
+        """Returns the rows at these places of a tensor, steps applied; many rows go in pieces."""
         if not self.steps:
             return torch.index_select(source, 0, places, out=out)
         if len(places) <= self.at_once:
-            return self.made(source.index_select(0, places))
+            return self.apply_steps(source.index_select(0, places))
         out = torch.empty(len(places), *self.shape[1:], dtype=self.dtype) if out is None else out
         for some, there in zip(places.split(self.at_once), out.split(self.at_once), strict=True):
-            there.copy_(self.made(source.index_select(0, some)))
+            there.copy_(self.apply_steps(source.index_select(0, some)))
         return out
 
     @property
     def at_once(self) -> int:
-        """How many rows are made at a time."""
+        """How many rows go through the steps at a time."""
         return max(1, AT_ONCE // max(1, self.shape[1:].numel() * self.dtype.itemsize))
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """Chunk after chunk of so many rows, the last one smaller: `torch.Tensor.split`, one at a time.
+        """Yields chunks of `size` rows, the last one smaller: `torch.Tensor.split`, one at a time.
 
-        Where there is nothing to be made of them, the chunk is the mapped file itself.
+        Where there are no steps, the chunk is the mapped file itself.
         """
         for start in range(0, max(1, len(self)), size):
             yield self.stretch(start, min(start + size, len(self)))
 
     def stretch(self, start: int, end: int) -> Tensor:
-        """The rows from `start` to before `end`."""
+        """Reads the rows from `start` to before `end`."""
         if self.index is not None:
             return self.index_select(0, torch.arange(start, end))
         pieces = []
@@ -240,14 +240,14 @@ class Rows:
                 pieces.append(part[low:high])
         raw = pieces[0] if len(pieces) == 1 else torch.cat(pieces) if pieces else self.parts[0][:0]
         if self.device.type != "cpu" or not self.steps:
-            return self.made(raw.to(self.device))
+            return self.apply_steps(raw.to(self.device))
         out = torch.empty(len(raw), *self.shape[1:], dtype=self.dtype)
         for some, there in zip(raw.split(self.at_once), out.split(self.at_once), strict=True):
-            there.copy_(self.made(some))
+            there.copy_(self.apply_steps(some))
         return out
 
     def loaded(self) -> Tensor:
-        """All of them in one tensor."""
+        """Reads all rows into one tensor."""
         out = torch.empty(self.shape, dtype=self.dtype, device=self.device)
         size = chunk_of(self)
         for start, chunk in zip(range(0, max(1, len(self)), size), self.split(size), strict=True):
@@ -256,7 +256,7 @@ class Rows:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"Expected features in memory, to ask for {name!r}; these are read when they are asked for. "
+            f"Features that stay in their files have no {name!r}. "
             f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
         )
 
@@ -264,19 +264,19 @@ class Rows:
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", str(function))
         raise errors.DataError(
-            f"Expected features in memory for torch's {name}; these are read when they are asked for. "
+            f"torch's {name} cannot take features that stay in their files. "
             f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
         )
 
 
 def room(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Memory for a batch, (rows, width). Rows that begin whole pages apart would share one set of a CPU's cache."""
+    """Allocates memory for a batch, (rows, width). Rows whole pages apart would share one set of a CPU's cache."""
     apart = device.type == "cpu" and width * dtype.itemsize % PAGE == 0
     return torch.empty(rows, width + apart * 64 // dtype.itemsize, dtype=dtype, device=device)[:, :width]
 
 
-def numbered(device: torch.device | str) -> torch.device:
-    """The device as a tensor on it names it: `cuda` is the current one, `cuda:0`. Only such names can be compared."""
+def resolve_device(device: torch.device | str) -> torch.device:
+    """Returns the device as a tensor on it names it: `cuda` is the current one, `cuda:0`. Only these compare."""
     return torch.empty(0, device=device).device
 
 
@@ -286,7 +286,7 @@ def through(features: Any, step: Step, finite: bool = False) -> Any:
 
 
 def chunk_of(features: Any, most: int = 16_384) -> int:
-    """How many rows to take at a time: `most` of a tensor, which has them, and no more than `CHUNK` bytes of `Rows`."""
+    """Returns how many rows to take at a time: `most` of a tensor, and no more than `CHUNK` bytes of `Rows`."""
     if not isinstance(features, Rows):
         return most
     return max(1, min(most, CHUNK // max(1, math.prod(features.shape[1:]) * features.dtype.itemsize)))

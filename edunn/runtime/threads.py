@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def slices(count: int, size: int) -> list[slice]:
-    """[0, size), [size, 2 size), … up to `count`."""
+    """Returns the slices [0, size), [size, 2 size), … up to `count`."""
     return [slice(start, min(start + size, count)) for start in range(0, count, max(1, size))]
 
 

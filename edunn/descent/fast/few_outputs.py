@@ -44,7 +44,7 @@ class FewOutputsStep(FastStep):
         return alone and Products(model.weight.detach()).thin
 
     def step(  # type: ignore[override]  # of one run, without weights
-        self, features: Tensor, targets: Tensor, rate: float
+        self, features: Tensor, targets: Tensor, rate: float, weights: None = None
     ) -> Tensor:
         """Takes the step; returns the objective before it, which `write_back` fills in."""
         if self.written:
