@@ -15,6 +15,7 @@ from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
 from ..runtime.rows import Rows
+from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
@@ -33,9 +34,11 @@ class Samples:
     feature_names : one name a column
     target_name : what the target is called
     names : what each sample is called, such as an image's file
+    sample_weight : (samples,), finite and 0 or more, not all 0: what each sample counts in a mean, Σ w ℓ / Σ w (see
+        `losses.Loss.forward`). Lists and arrays become a tensor in the features' dtype. None: all count the same
 
-    Lengths, shapes and dtypes are checked here; the values are not, because that would make a GPU wait at every slice.
-    `as_samples` checks them once.
+    Lengths, shapes, dtypes and the weights are checked here; other values are not, because that would make a GPU wait
+    at every slice. `as_samples` checks them once.
     """
 
     features: Tensor
@@ -44,6 +47,7 @@ class Samples:
     feature_names: tuple[str, ...] | None = None
     target_name: str | None = None
     names: tuple[str, ...] | None = None
+    sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_features(self.features)
@@ -59,6 +63,8 @@ class Samples:
             raise DataError(f"Two classes are called {twice!r}.")
         if self.names is not None and len(self.names) != len(self):
             raise ShapeError(f"There are {len(self)} samples, but {len(self.names)} names.")
+        if self.sample_weight is not None:
+            object.__setattr__(self, "sample_weight", as_weights(self.sample_weight, self.features))
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
@@ -73,7 +79,14 @@ class Samples:
         names = self.names
         if names is not None:
             names = names[rows] if isinstance(rows, slice) else tuple(np.array(names, dtype=object)[rows.cpu().numpy()])
-        return replace(self, features=self.features[rows], targets=targets, names=names)
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        return self._replaced(weights, features=self.features[rows], targets=targets, names=names)
+
+    def _replaced(self, weights: Tensor | None, **changes: Any) -> Samples:
+        """A copy whose weights are not checked again: those of a slice may be all 0."""
+        found = replace(self, sample_weight=None, **changes)
+        object.__setattr__(found, "sample_weight", weights)
+        return found
 
     def _rows(self, index: Any) -> slice | Tensor:
         if isinstance(index, slice):
@@ -106,7 +119,8 @@ class Samples:
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device=device, dtype=dtype if tensor.dtype.is_floating_point else None)
 
-        return replace(self, features=move(self.features), targets=None if self.targets is None else move(self.targets))
+        targets, weights = (None if t is None else move(t) for t in (self.targets, self.sample_weight))
+        return self._replaced(weights, features=move(self.features), targets=targets)
 
     def loaded(self, most: int = LOADED) -> Samples:
         """Returns the samples with their features in memory, if they take `most` bytes or less."""
@@ -117,7 +131,28 @@ class Samples:
                 f"At most {most / 2**30:g} GiB of features are loaded for this; these take "
                 f"{self.features.nbytes / 2**30:.1f}. Take a part of them, samples[:1000]."
             )
-        return replace(self, features=self.features.loaded())
+        return self._replaced(self.sample_weight, features=self.features.loaded())
+
+    def with_class_weight(self, class_weight: ClassWeight) -> Samples:
+        """The same samples, each weighted by its class as well: w_i ← w_i · c(y_i).
+
+        Weights of classes become weights of samples here, once, before the training: losses, loops and surfaces know
+        only those. A score is then weighted too: with "balanced", accuracy is the mean recall of the classes.
+
+        Parameters
+        ----------
+        class_weight : "balanced", c = Σ w / (K · Σ w of the class) for K classes, which is N / (K · count) without
+            weights (scikit-learn's formula); a list in the order of the classes; or a dictionary by class name, 1
+            where it has none. The classes of floating targets are 0 and 1, or −1 and 1
+        """
+        _, index = labels_of(self.targets, self.classes)
+        numbers = torch.tensor(self.class_weights(class_weight), dtype=torch.float64, device=index.device)
+        weights = numbers[index] if self.sample_weight is None else numbers[index] * self.sample_weight
+        return replace(self, sample_weight=weights)
+
+    def class_weights(self, class_weight: ClassWeight) -> list[float]:
+        """The number of each class, in the order of the classes; `class_weight` as in `with_class_weight`."""
+        return class_weights(class_weight, *labels_of(self.targets, self.classes), self.sample_weight)
 
     @property
     def is_images(self) -> bool:
@@ -136,6 +171,8 @@ class Samples:
             what = f"{count} images of {height}×{width}×{channels}"
         else:
             what = f"{count} × {self.features.shape[1]:,} {str(self.features.dtype).removeprefix('torch.')}"
+        if self.sample_weight is not None:
+            what += ", weighted"
         if self.targets is None:
             return f"Samples({what}, no targets)"
         target = f" {self.target_name!r}" if self.target_name else ""
@@ -191,6 +228,7 @@ def as_samples(
     classes: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     target_name: str | None = None,
+    sample_weight: Any = None,
 ) -> Samples:
     """Builds samples from tensors, numpy arrays or lists, with every value checked.
 
@@ -202,6 +240,7 @@ def as_samples(
         class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise; where one is
         beyond 1,000 and twice the number of samples, they are names, numbered in their order. Floats are regression
         targets, in the features' dtype, which the losses ask for.
+    sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
     """
@@ -233,6 +272,7 @@ def as_samples(
         classes=None if classes is None else tuple(classes),
         feature_names=None if feature_names is None else tuple(feature_names),
         target_name=target_name,
+        sample_weight=sample_weight,
     )
 
 
@@ -316,9 +356,9 @@ def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
 
 
 def fingerprint(samples: Samples) -> str:
-    """Returns the sha256 of the numbers themselves: features' bytes, then targets' bytes."""
+    """Returns the sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
     digest = hashlib.sha256()
-    for tensor in (samples.features, samples.targets):
+    for tensor in (samples.features, samples.targets, samples.sample_weight):
         for chunk in () if tensor is None else tensor.split(16_384):
             digest.update(chunk.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

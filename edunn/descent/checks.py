@@ -33,6 +33,7 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
         )
     shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
     loss.check(scores.expand(shape), part.targets)
+    loss.check_weights(scores.expand(shape), part.sample_weight)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
 
 

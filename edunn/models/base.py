@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import errors
 from ..activations import Activation
+from ..losses.base import shares
 from ..runtime.reprs import ArgumentRepr
 
 METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
@@ -90,18 +91,23 @@ class Model(ArgumentRepr, nn.Module):
             return self.link(self(features))
 
     @torch.no_grad()
-    def score(self, features: Tensor, targets: Tensor) -> Tensor:
-        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets."""
-        with evaluating(self):
-            return self.score_of(self(features), targets)
+    def score(self, features: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets.
 
-    def score_of(self, scores: Tensor, targets: Tensor) -> Tensor:
+        With weights (samples,) each sample counts w in the share Σ w [right] / Σ w, and in both sums of R².
+        """
+        with evaluating(self):
+            return self.score_of(self(features), targets, weights)
+
+    def score_of(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """`score`, from scores that were computed already."""
         if self.metric == "r2":
-            return r_squared(scores, targets, scores.ndim == 1 if self.one_output is None else self.one_output)
+            one_output = scores.ndim == 1 if self.one_output is None else self.one_output
+            return r_squared(scores, targets, one_output, weights)
         decided = self.decide(scores)
         errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
-        return (decided == targets).to(scores.dtype).mean(-1)
+        right = (decided == targets).to(scores.dtype)
+        return right.mean(-1) if weights is None else (right * shares(weights)).sum(-1)
 
 
 @contextlib.contextmanager
@@ -116,14 +122,23 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
             layer.training = training
 
 
-def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
-    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
+def r_squared(scores: Tensor, targets: Tensor, one_output: bool, weights: Tensor | None = None) -> Tensor:
+    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several.
+
+    With weights both sums are Σ w (…)², and ȳ = Σ w y / Σ w.
+    """
     errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
     targets = targets.to(scores.dtype)  # whole numbers have no mean
-    left = ((targets - scores) ** 2).sum(-1)
-    spread = ((targets - targets.mean(-1, keepdim=True)) ** 2).sum(-1)
+    if weights is None:
+        weights = targets.new_ones(targets.shape[-1])
+    else:
+        counted = weights > 0
+        scores, targets, weights = scores[..., counted], targets[..., counted], weights[counted]
+    mean = (weights * targets).sum(-1, keepdim=True) / weights.sum()
+    left = (weights * (targets - scores) ** 2).sum(-1)
+    spread = (weights * (targets - mean) ** 2).sum(-1)
     # constant targets have no spread to explain (but their mean's rounding): 1 if they are met exactly, else 0, as in
     # scikit-learn
     varied = (targets != targets[..., :1]).any(-1)
