@@ -6,6 +6,8 @@ Softmax with cross-entropy beside a support vector machine with the multiclass h
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
     from ..experiment import LoadedRun
+    from ..experiment.pictures import Picture
     from ..gradcheck import Certificate
 
 EXAMPLE = "edunn demo"
@@ -30,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
     from ..experiment import RunFolder
+    from ..experiment.pictures import save_pictures
 
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
     folder.check_free()
@@ -41,16 +45,18 @@ def run(args: argparse.Namespace) -> int:
             return 130
     note(args, "Checking the gradients against autograd and finite differences …")
     certificates = {name: certificate(finished) for name, finished in runs.items()}
-    figures = draw(runs, folder)
     passed = all(c.passed for c in certificates.values())
-    result = {
+    result: dict[str, Any] = {
         "status": "finished",
         "passed": passed,
         "runs": {name: finished.summary for name, finished in runs.items()},
         "largest_gradient_error": {name: largest(c) for name, c in certificates.items()},
-        "figures": figures,
+        "figures": [],
         "run_dir": str(folder.path),
     }
+    folder.create()
+    folder.write_json("summary.json", result)
+    result["figures"] = save_pictures(pictures(runs), folder, lambda text: note(args, text))
     folder.write_json("summary.json", result)
     emit(args, result, report(runs, certificates, folder.path))
     return 0 if passed else 1
@@ -93,18 +99,16 @@ def largest(checked: Certificate) -> float:
     return max(row.hand_vs_autograd or 0.0 for row in checked)
 
 
-def draw(runs: dict[str, LoadedRun], folder: Any) -> list[str]:
+def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
     """The curves of both, and what each has learned to look for."""
     from .. import figures
 
-    folder.create()
     histories = {name: finished.history for name, finished in runs.items()}
-    drawn = [figures.save(figures.accuracy_curves(histories), folder.file("figures/accuracy.png"))]
+    yield "accuracy", partial(figures.accuracy_curves, histories)
     for name, finished in runs.items():
-        drawn.append(figures.save(figures.loss_curves(finished.history), folder.file(f"figures/{name}_loss.png")))
-        axes = figures.templates(finished.model.get_parameter("weight").detach(), (8, 8), classes=finished.classes)
-        drawn.append(figures.save(axes, folder.file(f"figures/{name}_templates.png")))
-    return [str(path) for path in drawn]
+        weight = finished.model.get_parameter("weight").detach()
+        yield f"{name}_loss", partial(figures.loss_curves, finished.history)
+        yield f"{name}_templates", partial(figures.templates, weight, (8, 8), classes=finished.classes)
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:

@@ -56,9 +56,12 @@ def run(args: argparse.Namespace) -> int:
         summary = about | drawings[0].summary()
         if len(drawings) > 1:
             summary["compare"] = drawings[1].summary()
-        summary["figures"] = [] if args.no_figures else draw(args, options, drawings, folder.path)
-        summary |= {"out": str(folder.path), "total_seconds": time.perf_counter() - start}
+        summary |= {"figures": [], "out": str(folder.path), "total_seconds": time.perf_counter() - start}
         folder.write_json("summary.json", summary)
+        if not args.no_figures:
+            summary["figures"] = draw(args, options, drawings, folder)
+            summary["total_seconds"] = time.perf_counter() - start
+            folder.write_json("summary.json", summary)
         blocks = [str(drawing.report) for drawing in drawings]
         emit(args, summary, "\n\n".join([*blocks, f"written to {shlex.quote(str(folder.path))}"]))
 
@@ -130,20 +133,20 @@ def reported(args: argparse.Namespace, options: Options, surface: Surface) -> Re
     return surface.report(args.basins, options.rate, options.steps)
 
 
-def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], folder: Path) -> list[str]:
+def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], folder: RunFolder) -> list[str]:
     """Draws the figures as PNG and SVG, and returns their paths."""
-    from .. import figures
+    from ..experiment.pictures import save_pictures
+    from ..figures.surfaces import report_pictures
 
-    written = []
     reports = {drawing.name: drawing.report for drawing in drawings}
     titles = [drawing.title for drawing in drawings]
-    for name, axes in figures.report_figures(reports, titles, options.cuts, drawings[0].path, args.same_scale):
-        written += [figures.save(axes, folder / "figures" / f"{name}.{kind}") for kind in ("png", "svg")]
+    pictures = report_pictures(reports, titles, options.cuts, drawings[0].path, args.same_scale)
+    written = save_pictures(pictures, folder, lambda text: note(args, text), kinds=("png", "svg"))
     first = drawings[0]
     if args.html and len(first.report.surface.second) > 1:
         from ..figures.interactive import surface_html
 
         cuts = options.cuts or first.report.cuts
-        written.append(surface_html(first.report.surface, folder / "figures" / "surface.html", cuts, first.title))
-    note(args, f"figures in {folder / 'figures'}")
-    return [str(path) for path in written]
+        written.append(str(surface_html(first.report.surface, folder.file("figures/surface.html"), cuts, first.title)))
+    note(args, f"figures in {folder.file('figures')}")
+    return written

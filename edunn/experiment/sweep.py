@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
 from .config import Config, Kind
 from .folder import RunFolder
+from .pictures import Picture, save_pictures
 
 CURVES = 6  # as many runs as a picture of curves tells apart
 
@@ -105,6 +106,7 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
+    note: Callable[[str], None] = lambda _: None,
     ranks: OneProcess | None = None,
 ) -> Sweep:
     """Trains a config once for each combination of values, and writes the results.
@@ -116,6 +118,7 @@ def sweep(
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
     bar : show progress on stderr
+    note : called with what a reader should know, such as a picture that could not be drawn
     ranks : the processes that share the runs, `edunn.runtime.processes.ranks()`; each of them calls this
 
     The best is chosen on the validation part; the test part is looked at once, by the best.
@@ -145,7 +148,7 @@ def sweep(
     start = time.perf_counter()
     histories = train_shared(runs, bar, ranks)
     seconds = time.perf_counter() - start
-    return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder))
+    return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder, note))
 
 
 def result(
@@ -157,6 +160,7 @@ def result(
     histories: Sequence[History],
     seconds: float,
     folder: RunFolder,
+    note: Callable[[str], None],
 ) -> Sweep:
     """Chooses the best run, measures it on the test part, and writes the results."""
     values = [
@@ -173,7 +177,7 @@ def result(
         test = None if part is None else evaluate(runs[index].model, runs[index].loss, part)[1]
     axes = {key: [configs.split_override(f"{key}={value}")[1] for value in row] for key, row in over.items()}
     found = Sweep(axes, entries, metric, seconds, best, test, folder.path)
-    return write(found, loaded[0], folder)
+    return write(found, loaded[0], folder, note)
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
@@ -246,7 +250,7 @@ def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
     return max(done, key=lambda e: (e.row[f"validation_{metric}"], -e.row["validation_loss"]), default=None)
 
 
-def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
+def write(found: Sweep, base: Config, folder: RunFolder, note: Callable[[str], None]) -> Sweep:
     """The table, every history, the pictures, and the config that trains the best one again."""
     records = found.records()
     folder.write("sweep.csv", Table.of(records, list(records[0])).csv())
@@ -256,22 +260,23 @@ def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
         name = f"{base.run.name}-best"
         best = dataclasses.replace(found.best.config, run=dataclasses.replace(found.best.config.run, name=name))
         folder.write("best.toml", f"# edunn train {folder.file('best.toml')}\n{configs.dump(best)}")
-    found = dataclasses.replace(found, figures=draw(found, folder))
+    folder.write_json("summary.json", as_json(found))
+    found = dataclasses.replace(found, figures=save_pictures(pictures_of(found), folder, note))
     folder.write_json("summary.json", as_json(found))
     return found
 
 
-def draw(found: Sweep, folder: RunFolder) -> list[str]:
+def pictures_of(found: Sweep) -> Iterator[Picture]:
     """The map of the validation metric, and the curves of the best runs."""
     cells = [(entry.values, value_of(entry, found)) for entry in found.entries]
-    drawn = [("sweep", figures.sweep_map(found.axes, cells, found.metric))]
+    best = None if found.best is None else found.best.values
+    yield "sweep", lambda: figures.sweep_map(found.axes, cells, found.metric, best=best)
     ranked = sorted((e for e in found.entries if e.history.rows), key=lambda e: -value_of(e, found) if e.done else 9.0)
     histories = {entry.name: entry.history for entry in ranked[:CURVES]}
     if histories:
-        drawn.append(("loss", figures.loss_curves(histories)))
+        yield "loss", lambda: figures.loss_curves(histories)
     if any(found.metric in history.columns for history in histories.values()):
-        drawn.append((found.metric, figures.accuracy_curves(histories)))
-    return [str(figures.save(axes, folder.file(f"figures/{name}.png"))) for name, axes in drawn]
+        yield found.metric, lambda: figures.accuracy_curves(histories)
 
 
 def value_of(entry: Entry, found: Sweep) -> float:

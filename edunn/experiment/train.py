@@ -28,7 +28,7 @@ from .build import Prepared, check_rate, prepare
 from .config import Config
 from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
 from .loaded import LoadedRun, describe_shapes, load
-from .pictures import draw
+from .pictures import pictures_of, save_pictures
 from .sharing import share
 
 CHECKPOINT_EVERY = 1.0  # seconds
@@ -175,19 +175,21 @@ def run(
             history = prepared.descent.go(by, at, after_epoch)
         else:  # nearest neighbours: there are no steps to share
             history = ranks.lead(lambda: prepared.descent.go(by, at, after_epoch))
-    return ranks.lead(lambda: write_end(prepared, folder, at, by, history))
+    return ranks.lead(lambda: write_end(prepared, folder, at, by, history, note))
 
 
-def write_end(prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History) -> LoadedRun:
+def write_end(
+    prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History, note: Callable[[str], None]
+) -> LoadedRun:
     """Writes the last checkpoint and the results."""
     # an interrupted run stands in the middle of an epoch; it goes on from the checkpoint of the last whole one
     if by != "autograd" and history.status not in ("interrupted", "stopped"):
         save_checkpoint(folder, prepared.model, prepared.descent.rule, at)
-    return write_results(prepared, folder, history)
+    return write_results(prepared, folder, history, note)
 
 
-def write_results(prepared: Prepared, folder: RunFolder, history: History) -> LoadedRun:
-    """Weights, history, pictures and the summary, and the run as `load` gives it."""
+def write_results(prepared: Prepared, folder: RunFolder, history: History, note: Callable[[str], None]) -> LoadedRun:
+    """Writes weights, history and summary, then draws the pictures, and returns the run as `load` gives it."""
     folder.write_tensors("model.safetensors", dict(prepared.model.state_dict()))
     folder.write_tensors("features.safetensors", prepared.pipeline.state())
     if history.snapshots:
@@ -196,8 +198,9 @@ def write_results(prepared: Prepared, folder: RunFolder, history: History) -> Lo
     history.save(folder.file("metrics.jsonl"))
     history.save_csv(folder.file("metrics.csv"))
     result = summary(prepared, folder, history)
-    figures = draw(prepared, folder, history)
-    folder.write_json("summary.json", result | {"figures": figures})
+    folder.write_json("summary.json", result | {"figures": []})
+    result["figures"] = save_pictures(pictures_of(prepared, history), folder, note)
+    folder.write_json("summary.json", result)
     return load(folder.path)
 
 
