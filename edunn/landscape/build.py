@@ -61,7 +61,7 @@ def grid(
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
-        chosen = default_window(plane)
+        chosen = default_window(plane if not isinstance(b, tuple) or b[0] != b[1] else plane.held(None, b[0]))
         w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
     first, second = axis("w", w), axis("b", b)
     return compute(plane, first, second, method, order=2 if derivatives else 0)

@@ -144,6 +144,16 @@ class ModulePlane:
         jet = self.split(lambda some: self.at(some, order), points, 1)
         return jet.view(JET[order], len(a), len(b)), "direct"
 
+    def held(self, first: float | None, second: float | None) -> ModulePlane:
+        base, along_a, along_b = self.base, self.first, self.second
+        if first is not None:
+            base = {k: t + first * along_a[k] for k, t in base.items()}
+            along_a = {k: torch.zeros_like(t) for k, t in along_a.items()}
+        if second is not None:
+            base = {k: t + second * along_b[k] for k, t in base.items()}
+            along_b = {k: torch.zeros_like(t) for k, t in along_b.items()}
+        return replace(self, base=base, first=along_a, second=along_b)
+
     def near(self, reach: float) -> Evaluator:
         return self
 
