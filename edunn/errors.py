@@ -179,6 +179,26 @@ def check_finite(name: str, tensor: Tensor, first: int = 0) -> None:
         )
 
 
+def check_weights(weights: Tensor, *wanted: int) -> None:
+    """Refuses weights that are not one finite number of 0 or more for each sample, and those that are all 0.
+
+    `wanted` is (samples,), or (*lead, samples) if they may have the scores' lead as well.
+    """
+    samples = wanted[-1]
+    if tuple(weights.shape) not in (wanted, (samples,)):
+        raise ShapeError(f"Weights have one number for each of the {samples} samples; got shape {shape(weights)}.")
+    check_floating("weights", weights)
+    bad = ~(weights.isfinite() & (weights >= 0))
+    if bad.any():
+        where = int(bad.flatten().nonzero()[0])
+        raise DataError(
+            f"Weights are finite and 0 or more; got {float(weights.flatten()[where]):g} at index {where}. "
+            f"Leave a sample out by a weight of 0."
+        )
+    if samples and not weights.any(-1).all():
+        raise DataError("All weights are 0: their mean is undefined. Give one sample or more a weight above 0.")
+
+
 def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> None:
     """Refuses targets other than the two `allowed` values; `hint` says how to convert from the other convention."""
     low, high = allowed

@@ -47,7 +47,7 @@ def layers(model: Chain, loss: Loss, samples: Any) -> list[Layer]:
     """A row for each layer of a chain, from the data to the scores; the model and its mode are left as they were."""
     with evaluating(model):
         scores = model(samples.features)
-        upstream = loss.gradient(scores, samples.targets) * len(samples)
+        upstream = loss.gradient(scores, samples.targets, samples.sample_weight) * len(samples)
         if scores.ndim == 1:
             upstream, scores = upstream.unsqueeze(-1), scores.unsqueeze(-1)
         rows: list[Layer] = []

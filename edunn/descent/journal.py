@@ -56,8 +56,9 @@ class Journal:
         `losses` has the objective of each batch before its step; `evaluation` is None where none is due.
         """
         run, at = self.run, self.progress
-        sizes = [run.size(index) for index in range(len(losses))]
-        running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
+        masses = run.masses(at.epoch - 1)[: len(losses)]
+        # a batch whose weights are all 0 took no step, and counts nothing
+        running = sum(mass * value for mass, value in zip(masses, losses, strict=True)) / (sum(masses) or 1.0)
         rate = run.rate_at(at.epoch - 1, at.rate_factor)
         row = {"epoch": at.epoch, "step": at.step, "rate": rate, "running": running} | (evaluation or {})
         at.rows.append(row)
@@ -158,7 +159,7 @@ class Journal:
     def stable_rate(self) -> float | None:
         """The largest rate at which full-batch descent converges, where it is known."""
         run = self.run
-        return stable_rate(run.model, run.loss, run.train.features, run.penalty, run.rule)
+        return stable_rate(run.model, run.loss, run.train.features, run.penalty, run.rule, run.train.sample_weight)
 
     def lacks_evaluation(self) -> bool:
         """Whether the last row tells nothing of the whole training set."""

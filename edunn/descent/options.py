@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import errors
@@ -14,7 +15,7 @@ from ..losses import Loss
 from ..models import as_model
 from ..penalties import Penalty
 from ..runtime.devices import permutation
-from ..updates import Constant, GradientDescent, Rule, Schedule
+from ..updates import Clipping, Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
 from .checks import check_options, check_part
 from .fast import PRECISIONS, is_linear
@@ -41,11 +42,20 @@ class Options:
     snapshots: int | None = None
     seed: int = 0
     precision: str = "full"
+    clip_norm: float | None = None
+    clip_value: float | None = None
     checked: bool = False  # another run has checked these data already
 
     def __post_init__(self) -> None:
         check_options(self)
+        clipped = self.clip_norm is not None or self.clip_value is not None
+        self.clipping = Clipping(self.clip_norm, self.clip_value) if clipped else None
         self.model = as_model(self.model, self.loss, self.train.targets)
+        weighted = self.train.sample_weight is not None
+        if self.precision != "full" and (clipped or weighted):
+            raise errors.ConfigError(
+                f"Precision {self.precision!r} is for runs without weights and clipping. Leave it out."
+            )
         if self.precision != "full":
             if not is_linear(self.model):
                 kind = type(self.model).__name__
@@ -62,13 +72,26 @@ class Options:
             if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
-    def batches(self, epoch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """The batches of an epoch, counted from 0: slices of a new order of the samples; a full batch keeps theirs."""
+    def batches(self, epoch: int) -> Generator[tuple[Tensor, ...], None, None]:
+        """The batches of an epoch, counted from 0: slices of a new order of the samples; a full batch keeps theirs.
+
+        Each is (features, targets), and (features, targets, weights) where samples have weights.
+        """
         if self.batch == len(self.train):
             yield whole(self.train)
             return
         order = permutation(len(self.train), self.seed, epoch).to(self.train.features.device)
         yield from draw(self.train, order.split(self.batch))
+
+    def masses(self, epoch: int) -> list[float]:
+        """What each batch of an epoch counts: its samples, or their Σ w."""
+        weights = self.train.sample_weight
+        if weights is None:
+            return [self.size(index) for index in range(self.steps_per_epoch)]
+        if self.batch == len(self.train):
+            return [float(weights.sum())]
+        order = permutation(len(self.train), self.seed, epoch).to(weights.device)
+        return torch.stack([some.sum() for some in weights[order].split(self.batch)]).tolist()
 
     def size(self, index: int) -> int:
         """The samples of batch `index` of an epoch: the last one may be smaller."""

@@ -168,7 +168,18 @@ class Stack(Loop):
             self.penalty.strength = scalar_or_stack(strengths, like)
         batch = self.run.batch * (len(runs) if self.own_orders() else 1)
         mini = self.run.batch < len(self.run.train)
-        self.stepper = fast_stepper(self.model, self.loss, self.penalty, self.rule, batch, mini, self.run.precision)
+        weighted = self.run.train.sample_weight is not None
+        self.stepper = fast_stepper(
+            self.model,
+            self.loss,
+            self.penalty,
+            self.rule,
+            batch,
+            mini,
+            self.run.precision,
+            weighted,
+            self.run.clipping,
+        )
 
     def own_orders(self) -> bool:
         """Whether each run has an order of the samples of its own, and so batches of its own."""
@@ -237,8 +248,17 @@ def has_margin(loss: Any) -> bool:
 def kind_of(run: Descent) -> Hashable:
     """Returns what the runs of one stack have in common."""
     parameters = tuple((name, tuple(p.shape), p.dtype, p.device) for name, p in run.model.named_parameters())
-    parts = tuple((id(part.features), id(part.targets)) for part in (run.train, run.validation) if part is not None)
-    loops = (run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots, run.precision)
+    parts = tuple(
+        (id(part.features), id(part.targets), id(part.sample_weight))
+        for part in (run.train, run.validation)
+        if part is not None
+    )
+    loops: tuple[Hashable, ...] = (
+        *(run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots, run.precision),
+        *(run.clip_norm, run.clip_value),
+    )
+    if run.train.sample_weight is not None:
+        loops += (run.seed,)  # a batch without weight takes no step: all runs must meet it at once
     objects = (
         describe(run.model),
         describe(run.loss, "margin" if has_margin(run.loss) else ""),

@@ -308,7 +308,12 @@ def warn_of_divergence(prepared: Prepared, note: Callable[[str], None]) -> None:
     rate, full = prepared.config.train.rate, prepared.config.train.batch_size == "full"
     if full and prepared.config.train.schedule.kind == "constant":
         limit = stable_rate(
-            prepared.model, prepared.loss, prepared.train.features, prepared.penalty, prepared.descent.rule
+            prepared.model,
+            prepared.loss,
+            prepared.train.features,
+            prepared.penalty,
+            prepared.descent.rule,
+            prepared.train.sample_weight,
         )
         if limit is not None and rate > limit:
             note(f"note: rate {rate:g} is above the largest stable rate {limit:.4g}; the loss will grow without bound")

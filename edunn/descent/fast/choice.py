@@ -7,7 +7,7 @@ from typing import Any
 from ...losses import Loss
 from ...models import MODELS, LinearModel
 from ...penalties import Penalty
-from ...updates import Rule
+from ...updates import Clipping, Rule
 from ..steppers import Stepper
 from .cuda_graph import CudaGraphSteps
 from .few_outputs import FewOutputsStep
@@ -21,15 +21,25 @@ def is_linear(model: Any) -> bool:
 
 
 def fast_stepper(
-    model: Any, loss: Loss, penalty: Penalty | None, rule: Rule, batch: int, mini: bool, precision: str = "full"
+    model: Any,
+    loss: Loss,
+    penalty: Penalty | None,
+    rule: Rule,
+    batch: int,
+    mini: bool,
+    precision: str = "full",
+    weighted: bool = False,
+    clipping: Clipping | None = None,
 ) -> Stepper:
-    """The fastest steps for a linear model.
+    """The fastest steps for a linear model. With weights or clipping that is `FastStep`: the others know neither.
 
     Parameters
     ----------
     batch : the samples of a step, of all runs of a stack where each has batches of its own
     mini : whether that is less than all samples
     """
+    if weighted or clipping is not None:
+        return FastStep(model, loss, penalty, rule, precision, clipping)
     if precision == "full" and model.weight.ndim == 2:
         if batch == 1 and SingleSampleSteps.applies(model, penalty, rule):
             return SingleSampleSteps(model, loss, penalty, rule)
