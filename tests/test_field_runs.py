@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
+import safetensors.torch
+import torch
 from PIL import Image
 
 from edunn import experiment, figures
@@ -397,3 +400,121 @@ def test_field_41_a_sweep_of_a_million_runs(capsys: Any) -> None:
     assert time.monotonic() - begun < 5
     assert "1,000 × 1,000 values make 1,000,000" in capsys.readouterr().err
     assert list(Path().iterdir()) == []
+
+
+# --- folders from elsewhere -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything that a folder can hold."""
+    folder = tmp_path_factory.mktemp("genuine") / "run"
+    changes = ["train.epochs=3", "train.rule=momentum", "train.snapshots=100", "features.standardise=true"]
+    experiment.train(configs.load(DIGITS, changes), folder)
+    return folder
+
+
+def edit(path: Path, keys: tuple[str, ...], value: Any) -> None:
+    """Sets one value of a JSON file; of metrics.jsonl in its last line, of a checkpoint in its progress."""
+    tensors: dict[str, Any] = {}
+    if path.suffix == ".safetensors":
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            lines = [file.metadata()["progress"]]
+    else:
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    found = json.loads(lines[-1])
+    inner = found
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    lines[-1] = json.dumps(found)
+    if tensors:
+        safetensors.torch.save_file(tensors, path, {"progress": lines[-1]})
+    else:
+        path.write_text("\n".join(lines) + "\n")
+
+
+WRONG: dict[str, tuple[str, tuple[str, ...], Any]] = {
+    f"{file} {'.'.join(keys)} {kind}": (file, keys, value)
+    for file, keys in [
+        ("manifest.json", ("width",)),
+        ("manifest.json", ("classes",)),
+        ("manifest.json", ("features",)),
+        ("manifest.json", ("features", "shape")),
+        ("manifest.json", ("data", "samples", "train")),
+        ("summary.json", ("status",)),
+        ("summary.json", ("epochs",)),
+        ("summary.json", ("test_accuracy",)),
+        ("summary.json", ("figures",)),
+        ("metrics.jsonl", ("end",)),
+        ("metrics.jsonl", ("end", "steps")),
+        ("metrics.jsonl", ("end", "status")),
+        ("checkpoint.safetensors", ("epoch",)),
+        ("checkpoint.safetensors", ("rows",)),
+        ("checkpoint.safetensors", ("best_loss",)),
+    ]
+    for kind, value in {"object": {"a": 1}, "nested": [[[0]]], "true": True, "−1e30": -(10**30)}.items()
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_field_35_values_of_another_type(case: str, genuine: Path, capsys: Any) -> None:
+    file, keys, value = WRONG[case]
+    shutil.copytree(genuine, "run")
+    edit(Path("run", file), keys, value)
+    words = ["train", "--resume", "run"] if file.startswith("checkpoint") else ["show", "run"]
+    assert main([*words, "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("edunn: ")
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "summary.json", "metrics.jsonl", "config.toml"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, '{"a": ' * 100_000, "\x00", "null"])
+def test_field_35_texts_that_are_no_file_of_ours(name: str, text: str, genuine: Path, capsys: Any) -> None:
+    shutil.copytree(genuine, "run")
+    Path("run", name).write_text(f"value = {text}" if name == "config.toml" else text)
+    assert main(["show", "run"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def change_tensor(path: Path, change: Callable[[Any], Any]) -> None:
+    """Changes the first tensor of a file, in the order of their names."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        about = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+    first = next(iter(tensors))
+    tensors[first] = change(tensors[first]).contiguous()
+    safetensors.torch.save_file(tensors, path, about)
+
+
+@pytest.mark.parametrize("change", ["int8", "float64", "shape"])
+@pytest.mark.parametrize("name", ["model", "features", "checkpoint", "snapshots"])
+def test_field_35_weights_of_another_kind(name: str, change: str, genuine: Path, capsys: Any) -> None:
+    if (name, change) == ("features", "float64"):
+        pytest.skip("a standardisation may be in float64")
+    shutil.copytree(genuine, "run")
+    changes = {"int8": lambda t: t.to(torch.int8), "float64": lambda t: t.double(), "shape": lambda t: t[..., :-1]}
+    change_tensor(Path(f"run/{name}.safetensors"), changes[change])
+    words = ["train", "--resume", "run"] if name == "checkpoint" else ["show", "run"]
+    assert main([*words, "--quiet"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [10**9, 2**31 - 1], ids=["1e9", "2**31 - 1"])
+def test_field_35_a_size_is_compared_before_it_is_allocated(width: int, genuine: Path, capsys: Any) -> None:
+    shutil.copytree(genuine, "run")
+    edit(Path("run/manifest.json"), ("width",), width)
+    begun = time.monotonic()
+    assert main(["show", "run"]) == 2
+    assert time.monotonic() - begun < 5
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_field_35_neighbours_of_another_kind(capsys: Any) -> None:
+    experiment.train(configs.load(MOONS, [NEIGHBOURS, "loss=cross-entropy"]), "run")
+    assert experiment.resume("run").summary["status"] == "finished"
+    change_tensor(Path("run/model.safetensors"), lambda chosen: chosen * 0 + 10**6)
+    assert main(["show", "run"]) == 2
+    assert "does not hold k of the training samples" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 
 MODULES = (
     "broadcasting", "claims", "devices", "files", "interrupts", "names", "options", "prefetch", "processes", "reprs",
-    "rows", "shared_batch", "threads",
+    "rows", "schema", "shared_batch", "threads",
 )  # fmt: skip
 
 
