@@ -1,0 +1,237 @@
+"""What is lost when commands are killed, the disk is full, or several processes write into one folder.
+
+    python scripts/bench/faults.py --json --moments 100
+
+Each fault is tried on real commands in processes of their own. After it the same command is given again (a training run
+goes on with --resume), and its results are compared with those of an undisturbed run. A try is lost if they differ, if
+a file is left over, or if any exit is without its one line. A disk is full where a file may not grow beyond a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+DIGITS, MOONS = str(CONFIGS / "digits_softmax.toml"), str(CONFIGS / "moons_logistic.toml")
+NET = ["--set", "model.kind=two-layer", "--set", "model.hidden=32", "--set", "train.epochs=12"]
+TRAIN = {
+    "train": ["train", DIGITS, "--set", "train.epochs=60"],
+    "train, dropout": ["train", DIGITS, *NET, "--set", "model.dropout=0.5"],
+    "train, batch norm": ["train", DIGITS, *NET, "--set", "model.batchnorm=true"],
+    "train, adam": ["train", DIGITS, *NET, "--set", "train.rule=adam", "--set", "train.rate=0.01"],
+}
+OTHERS = {
+    "sweep": ["sweep", MOONS, "--over", "model.kind=logistic-regression,two-layer", "--over", "train.epochs=50,400",
+              "--set", "data.validation=0.2"],
+    "landscape": ["landscape", "--loss", "bce", "--w=-5:5:201", "--b=-5:5:201"],
+    "shards": ["data", "shards", "rows.npy", "--shard-mib", "1"],
+}  # fmt: skip
+COMMANDS = TRAIN | OTHERS
+SIGNALS = {"killed (SIGKILL)": signal.SIGKILL, "ended (SIGTERM)": signal.SIGTERM, "interrupted": signal.SIGINT}
+EXITS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+LIMITS = [0, 100, 1_000, 3_000, 10_000, 20_000, 40_000, 80_000, 200_000, 1_000_000]  # bytes of the largest file
+
+
+class Lost(Exception):
+    """A try that lost something, and what."""
+
+
+class Bench:
+    """Tries each fault in folders below `top`, and counts what was lost."""
+
+    def __init__(self, top: Path, moments: int, seed: int) -> None:
+        self.top, self.moments, self.random = top, moments, random.Random(seed)
+        self.rows: list[dict[str, object]] = []
+        np.save(top / "rows.npy", np.random.default_rng(0).normal(size=(40_000, 20)).astype(np.float32))
+        self.whole: dict[str, tuple[Path, float]] = {}
+
+    def start(self, words: list[str], limit: int | None = None) -> subprocess.Popen[bytes]:
+        def before() -> None:
+            if limit is not None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails, as on a full disk
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        environment = os.environ | {"EDUNN_CACHE": str(self.top / "cache"), "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "edunn", *words], cwd=self.top, env=environment, preexec_fn=before,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def end(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit code; a traceback is a loss."""
+        said = process.communicate(timeout=300)[1].decode(errors="replace")
+        if "Traceback" in said or "Exception ignored" in said:
+            raise Lost(f"exit {process.returncode} with a traceback: {said[-300:]}")
+        return process.returncode
+
+    def undisturbed(self, name: str) -> tuple[Path, float]:
+        """The folder of the undisturbed command, and its seconds."""
+        if name not in self.whole:
+            out, begun = self.top / f"whole {name}", time.perf_counter()
+            if self.end(self.start([*COMMANDS[name], "--out", str(out)])) != 0:
+                raise RuntimeError(f"the undisturbed {name} failed")
+            self.whole[name] = out, time.perf_counter() - begun
+        return self.whole[name]
+
+    def finish(self, name: str, out: Path) -> None:
+        """Gives the command again until it is done, and compares."""
+        again = [*COMMANDS[name], "--out", str(out)] + ["--resume"] * (name in TRAIN)
+        whole = self.undisturbed(name)[0]
+        if name in TRAIN or not is_done(name, out):
+            code = self.end(self.start(again))
+            if code != 0:
+                raise Lost(f"given again, it ended with {code}")
+        one, two = contents(whole), contents(out)
+        if one != two:
+            differ = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+            raise Lost(f"other results: {', '.join(differ)}")
+
+    def attempt(self, fault: str, tries: Iterator[Callable[[Path], None]]) -> None:
+        """Counts the losses among the tries, each of which gets a folder that does not exist."""
+        tried, lost = 0, 0
+        for number, action in enumerate(tries):
+            out = self.top / f"out-{len(self.rows)}-{number}"
+            tried += 1
+            try:
+                action(out)
+            except (Lost, subprocess.TimeoutExpired) as error:
+                lost += 1
+                print(f"{fault}, try {number}: {error}", file=sys.stderr)
+            shutil.rmtree(out, ignore_errors=True)
+        self.rows.append({"fault": fault, "tried": tried, "lost": lost})
+
+    # ---- the faults --------------------------------------------------------------------------------------------------
+
+    def signalled(self, name: str, number: signal.Signals) -> Callable[[Path], None]:
+        def action(out: Path) -> None:
+            seconds = self.undisturbed(name)[1]
+            process = self.start([*COMMANDS[name], "--out", str(out)])
+            time.sleep(self.random.uniform(0.1, 1.1) * seconds)
+            process.send_signal(number)
+            code = self.end(process)
+            if code not in (0, EXITS[number]):
+                raise Lost(f"the signal ended it with {code}")
+            self.finish(name, out)
+
+        return action
+
+    def full(self, name: str, limit: int) -> Callable[[Path], None]:
+        def action(out: Path) -> None:
+            code = self.end(self.start([*COMMANDS[name], "--out", str(out)], limit))
+            if code not in (0, 2):
+                raise Lost(f"a full disk ended it with {code}")
+            self.finish(name, out)
+
+        return action
+
+    def together(self, name: str, count: int) -> Callable[[Path], None]:
+        def action(out: Path) -> None:
+            processes = [self.start([*COMMANDS[name], "--out", str(out)]) for _ in range(count)]
+            codes = sorted(self.end(process) for process in processes)
+            if codes != [0] + [2] * (count - 1):
+                raise Lost(f"they ended with {codes}")
+            if contents(out) != contents(self.undisturbed(name)[0]):
+                raise Lost("the one that won has other results")
+
+        return action
+
+    def unwritable(self, name: str) -> Callable[[Path], None]:
+        def action(out: Path) -> None:
+            (self.top / "file").write_text("nothing can be made below a file")
+            code = self.end(self.start([*COMMANDS[name], "--out", str(self.top / "file" / "below")]))
+            if code != 2:
+                raise Lost(f"it ended with {code}")
+
+        return action
+
+    def damaged(self, file: str, damage: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+        def action(out: Path) -> None:
+            shutil.copytree(self.undisturbed("train, adam")[0], out)
+            (out / file).write_bytes(damage((out / file).read_bytes()))
+            for words in (["show", str(out)], ["train", "--resume", str(out)]):
+                code = self.end(self.start(words))
+                if code not in (0, 2):
+                    raise Lost(f"edunn {words[0]} ended with {code}")
+
+        return action
+
+    def run(self) -> None:
+        for fault, number in SIGNALS.items():
+            names = [list(COMMANDS)[k % len(COMMANDS)] for k in range(-(-self.moments // len(SIGNALS)))]
+            self.attempt(fault, (self.signalled(name, number) for name in names))
+        self.attempt("full disk", (self.full(name, limit) for name in ("train", "sweep", "landscape", "shards")
+                                   for limit in LIMITS))  # fmt: skip
+        self.attempt("a place that cannot be written", (self.unwritable(name) for name in COMMANDS))
+        for count in (2, 4):
+            self.attempt(f"{count} processes in one folder", (self.together(n, count) for n in ("train", *OTHERS)))
+        files = ["config.toml", "manifest.json", "summary.json", "metrics.jsonl", "model.safetensors",
+                 "features.safetensors", "checkpoint.safetensors"]  # fmt: skip
+        half: Callable[[bytes], bytes] = lambda data: data[: len(data) // 2]  # noqa: E731
+        self.attempt("half-written file", (self.damaged(file, half) for file in files))
+        edited: Callable[[bytes], bytes] = lambda data: data.replace(b"1", b'"x"').replace(b"[", b"{")  # noqa: E731
+        self.attempt("hand-edited file", (self.damaged(file, edited) for file in files))
+
+
+def is_done(name: str, out: Path) -> bool:
+    """Whether a command has written all of its results; then it refuses to do so again."""
+    if name == "shards":
+        return out.exists()
+    return (out / "summary.json").is_file() and not (out / "unfinished").exists()
+
+
+def contents(out: Path) -> dict[str, object]:
+    """What a folder holds, without times and paths; a file that should not be there is a difference as well."""
+    found: dict[str, object] = {}
+    for path in out.rglob("*"):
+        name = str(path.relative_to(out))
+        if path.is_dir() or path.suffix in (".png", ".svg") or name in ("best.toml", "manifest.json"):
+            found[name] = None
+        elif name == "summary.json":
+            found[name] = sorted(json.loads(path.read_text()))
+        elif path.suffix == ".jsonl":
+            *rows, last = path.read_text().splitlines()
+            found[name] = rows, {k: v for k, v in json.loads(last)["end"].items() if k != "seconds"}
+        elif path.suffix == ".npz":  # an archive, with the times of its members
+            with np.load(path) as arrays:
+                found[name] = {key: arrays[key].tobytes() for key in arrays}
+        elif name == "checkpoint.safetensors":  # it holds the seconds
+            found[name] = None
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--moments", type=int, default=100, help="random moments at which a signal is sent")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), args.moments, args.seed)
+        bench.run()
+    lost = sum(int(str(row["lost"])) for row in bench.rows)
+    if args.json:
+        print(json.dumps({"rows": bench.rows, "lost": lost}))
+    else:
+        for row in bench.rows:
+            print(f"{row['fault']:<32} {row['tried']:>4} tried  {row['lost']:>4} lost")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
