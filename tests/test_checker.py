@@ -241,3 +241,149 @@ class TestCourseFunctions:
         assert (one["name"], one["status"]) == ("softmax_loss_naive", "right")
         assert (two["name"], two["status"]) == ("softmax_loss_vectorized", "wrong")
         assert two["mistakes"][0]["mistakes"][0]["name"] == "L2 factor 2 missing"
+
+
+LOSS_LAYER = """
+class MSELoss:
+    task = "squared-error"
+    def forward(self, y_pred, y_true):
+        self.r = y_pred - y_true
+        return np.mean(self.r ** 2)
+    def backward(self{upstream}):
+        return 2 * self.r / len(self.r)
+"""
+DROPOUT = """
+class Dropout:
+    task = "dropout"
+    def forward(self, x, keep, seed):
+        np.random.seed(seed % 2**32)
+        self.mask = (np.random.rand(*x.shape) < keep) / keep
+        return x * self.mask
+    def backward(self, dout):
+        return dout * self.mask
+"""
+LINEAR = """
+class Dense:
+    task = "linear"
+    def forward(self, x, W, b):
+        self.x, self.W = x, W
+        return x.dot(W) + b
+    def backward(self, dout):
+        return {"dx": dout.dot(self.W.T), "dW": self.x.T.dot(dout), "db": dout.sum(axis=0, keepdims=True)}
+"""
+COST = """
+def cost_function(theta, X, y, lambda_):
+    m = len(y)
+    h = 1 / (1 + np.exp(-X.dot(theta)))
+    J = -(y * np.log(h) + (1 - y) * np.log(1 - h)).sum() / m + lambda_ / 2 * np.sum(theta ** 2)
+    grad = X.T.dot(h - y) / m + lambda_ * theta
+    return J, grad
+"""
+PROPAGATE = """
+def propagate(w, b, X, Y):
+    m = X.shape[1]
+    A = 1 / (1 + np.exp(-(np.dot(w.T, X) + b)))
+    cost = -1 / m * np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    dw = 1 / m * np.dot(X, (A - Y).T)
+    db = 1 / m * np.sum(A - Y)
+    grads = {"dw": dw, "db": db}
+    return grads, cost
+"""
+STATE = """
+class Logistic:
+    task = "binary-cross-entropy"
+    def value(self, scores, targets):
+        self.p = 1 / (1 + np.exp(-scores))
+        return -np.mean(targets * np.log(self.p) + (1 - targets) * np.log(1 - self.p))
+    def gradient(self, scores, targets):
+        return (self.p - targets) / len(targets)
+"""
+NORM = """
+class BatchNorm:
+    task = "batch-norm"
+    def forward(self, x, gamma, beta):
+        self.gamma, self.n = gamma, len(x)
+        self.sd = np.sqrt(x.var(axis=0) + 1e-3)
+        self.xhat = (x - x.mean(axis=0)) / self.sd
+        return gamma * self.xhat + beta
+    def backward(self, dout):
+        dg, db = (dout * self.xhat).sum(axis=0), dout.sum(axis=0)
+        dx = self.gamma / self.sd * (dout - db / self.n - self.xhat * dg / self.n)
+        return dx, dg, db
+"""
+TORCH_FROM = """
+from torch import exp, log
+class Mine:
+    task = "squared-error"
+    def value(self, scores, targets):
+        return (scores - targets).pow(2).mean()
+    def gradient(self, scores, targets):
+        return 2 * (scores - targets) / scores.numel()
+"""
+HELPERS = """
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+def accuracy(W, X, y):
+    return np.mean(np.argmax(X.dot(W), axis=1) == y)
+"""
+
+
+class TestConventions:
+    """Right code in the conventions of other places, each with a mistake that is still found."""
+
+    CASES = (
+        pytest.param(LOSS_LAYER.format(upstream=", upstream=1.0"), "2 * self.r", id="a loss's backward with upstream"),
+        pytest.param(LOSS_LAYER.format(upstream=""), "2 * self.r", id="a loss's backward"),
+        pytest.param(
+            LOSS_LAYER.format(upstream="").replace("y_pred, y_true)", "y_true, y_pred)"), "2 * self.r", id="y_true first"
+        ),
+        pytest.param(DROPOUT, "dout * self", id="dropout's own mask"),
+        pytest.param(DROPOUT.replace("< keep) / keep", "< keep)"), "dout * self", id="dropout without a division"),
+        pytest.param(LINEAR, "self.x.T.dot", id="a dense layer, W of (D, C)"),
+        pytest.param(COST, "X.T.dot", id="costFunction"),
+        pytest.param(PROPAGATE, "np.dot(X, (A", id="propagate"),
+        pytest.param(STATE, "(self.p - targets) /", id="state kept for the gradient"),
+        pytest.param(NORM, "self.gamma / self.sd *", id="another ε"),
+        pytest.param(TORCH_FROM, "2 * (scores", id="from torch import"),
+        pytest.param(SOFTMAX + HELPERS, "X.T.dot(p)", id="helpers beside it"),
+        pytest.param(
+            SOFTMAX.replace("(W, X, y, reg)", "(X, theta, y, lam)").replace("reg *", "lam *").replace("W", "theta")
+            .replace("dtheta", "dW"), "X.T.dot(p)", id="another order and other names",
+        ),
+        pytest.param(
+            SOFTMAX.replace(" + reg * np.sum(W * W)", "").replace(" + 2 * reg * W", ""), "X.T.dot(p)", id="no penalty"
+        ),
+        pytest.param(SOFTMAX.replace("return loss, dW", "return dW, loss"), "X.T.dot(p)", id="the gradient first"),
+    )  # fmt: skip
+
+    @pytest.mark.parametrize(("text", "piece"), CASES)
+    def test_right_and_wrong(self, text: str, piece: str, tmp_path: Path) -> None:
+        found = grade(tmp_path, text)
+        assert found.status == "right", found.message
+        assert piece in text
+        assert grade(tmp_path, text.replace(piece, "1.3 * " + piece)).status == "wrong"
+
+    def test_what_differs_is_said(self, tmp_path: Path) -> None:
+        text = SOFTMAX.replace(" + reg * np.sum(W * W)", "").replace(" + 2 * reg * W", "")
+        assert any("no penalty" in note for note in grade(tmp_path, text).notes)
+        assert "ε is 0.001, not the task's 1e-05" in grade(tmp_path, NORM).notes
+
+    def test_a_name_that_says_nothing_goes_by_position_and_it_is_said(self, tmp_path: Path) -> None:
+        text = CLASS.replace("scores", "first").replace("targets", "second")
+        found = grade(tmp_path, text)
+        assert found.status == "right", found.message
+        assert "first is taken for scores, second is taken for targets (by position)" in found.notes
+
+
+def test_nan_is_called_nan(tmp_path: Path) -> None:
+    found = grade(tmp_path, CLASS.replace("np.mean((", "np.log(-1.0) * np.mean(("))
+    assert "nan" in found.message
+
+
+def test_the_worst_entry_stands_under_the_mistake(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "svm.py"
+    path.write_text("import numpy as np\n" + SVM.replace("X.T @ g / N", "X.T @ g"))
+    assert cli.main(["check", str(path), "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert "1/N is forgotten" in out
+    assert "where it differs most, [" in out
