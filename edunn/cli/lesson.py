@@ -70,7 +70,7 @@ def every(args: argparse.Namespace) -> int:
             write(args, lesson, [row for row in rows if row.lesson == lesson.name], f"{args.out}/{lesson.name}")
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "wrong", "derived")}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    table = verdicts(rows, WIDEST).written(args.format)
+    table = verdicts(rows, WIDEST).format_as(args.format)
     emit(args, {"rows": [row.as_dict() for row in rows]}, table if args.format == "csv" else f"{table}\n{summary}")
     return outcome(args, rows)
 
@@ -94,10 +94,10 @@ def one(args: argparse.Namespace) -> int:
 def described(lesson: Lesson, rows: list[Row], tables: list[Table], form: str) -> str:
     """A lesson for a reader; as CSV its tables alone."""
     if form == "csv":
-        return "\n\n".join(table.written(form) for table in [*tables, *printed_rows(rows)])
+        return "\n\n".join(table.format_as(form) for table in [*tables, *printed_rows(rows)])
     mark = "# " if form == "markdown" else ""
     parts = [f"{mark}{lesson.question}", f"```\n{lesson.derivation}\n```" if form == "markdown" else lesson.derivation]
-    parts += [table.written(form) for table in [*tables, *printed_rows(rows)]]
+    parts += [table.format_as(form) for table in [*tables, *printed_rows(rows)]]
     said = []
     for row in rows:
         told = row.as_dict()
@@ -150,8 +150,8 @@ def step_tables(args: argparse.Namespace) -> int:
     if args.out:
         folder = out_folder(args.out)
         for s in found:
-            save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.written(args.format))
-    emit(args, result, "\n\n".join(s.table.written(args.format) for s in found))
+            save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.format_as(args.format))
+    emit(args, result, "\n\n".join(s.table.format_as(args.format) for s in found))
     return 0
 
 
@@ -176,7 +176,7 @@ def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -
     folder, form = out_folder(out), args.format
     tables = lesson.tables()
     save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", described(lesson, rows, tables, form))
-    for path in lesson.drawn(folder):
+    for path in lesson.draw(folder):
         note(args, f"wrote {path}")
 
 

@@ -56,7 +56,7 @@ class Surface(LossGrid, Record):
         return analysis.convexity(self).convex
 
     def smallest_curvature(self) -> dict[str, float] | None:
-        """The smallest curvature over the window, and where: see `analysis.convexity`."""
+        """Returns the smallest curvature over the window with its place: see `analysis.convexity`."""
         return analysis.convexity(self).smallest
 
     def basins(self, rate: float = 1.0, steps: int = 1000) -> analysis.Basins:
@@ -64,7 +64,7 @@ class Surface(LossGrid, Record):
         return analysis.basins(self, rate, steps)
 
     def condition(self) -> tuple[float, str | None]:
-        """The condition number of the Hessian at the lowest point, and a hint where x should be standardised."""
+        """Returns the condition number of the Hessian at the lowest point, and a hint if x should be standardised."""
         return analysis.condition(self)
 
     # ---- as text, and to and from a file -----------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class Surface(LossGrid, Record):
         return report(self, basins, rate, steps, plateaus)
 
     def table(self) -> Table:
-        """The loss, the axes, how the values were computed, and their range."""
+        """Returns a table of the axes, how the values were computed, and their range."""
         finite = self.values[self.values.isfinite()]
         rows = []
         for name, axis in zip(self.names, (self.first, self.second), strict=True):
@@ -98,7 +98,7 @@ class Surface(LossGrid, Record):
         return Table(("loss", self.loss), tuple(rows))
 
     def as_dict(self) -> dict[str, Any]:
-        """How the values were computed and where they are lowest, for JSON; the values themselves go to a file."""
+        """Returns for JSON how the values were computed and where they are lowest; `save` writes the values."""
         return {
             "method": self.method,
             "error": self.error,
@@ -127,7 +127,7 @@ class Surface(LossGrid, Record):
 
     @classmethod
     def load(cls, path: str | Path) -> Surface:
-        """Reads what `save` wrote."""
+        """Reads a surface from a file that `save` wrote."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
@@ -152,7 +152,7 @@ def compute(
     loss: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Surface:
-    """The surface of a field over a grid, with its measured error."""
+    """Returns the surface of a field over a grid, with its measured error."""
     start = time.perf_counter()
     jet, used = field.values(first, second, order, method)
     error = methods.measured_error(field, first, second, jet[0])
