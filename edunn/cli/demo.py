@@ -1,6 +1,6 @@
-"""Train two classifiers on handwritten digits with gradients derived by hand, check those gradients, and draw it all.
+"""Trains two classifiers on handwritten digits with hand-derived gradients, checks these, and draws the results.
 
-Softmax with cross-entropy beside a support vector machine with the multiclass hinge: the same scores, two losses.
+One is softmax regression with cross-entropy, the other a support vector machine with the multiclass hinge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
-    from ..experiment import LoadedRun
+    from ..experiment import LoadedRun, RunFolder
     from ..gradcheck import Certificate
 
 EXAMPLE = "edunn demo"
@@ -24,11 +24,12 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, "folder for the two runs (default: runs/demo-<time>)")
+    """Adds the command's options."""
+    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
+    """Trains and checks both classifiers, and writes their runs. Returns 1 if a gradient differs, else 0."""
     from ..experiment import RunFolder
 
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         if runs[name].summary["status"] == "interrupted":
             return 130
     note(args, "Checking the gradients against autograd and finite differences …")
-    certificates = {name: certificate(finished) for name, finished in runs.items()}
+    certificates = {name: certify_run(finished) for name, finished in runs.items()}
     figures = draw(runs, folder)
     passed = all(c.passed for c in certificates.values())
     result = {
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
+    """Trains one of `MODELS` on the digits, in the folder `out`."""
     from .. import experiment
     from ..experiment import config
 
@@ -77,8 +79,8 @@ def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
     return experiment.train(config.parse(tables), out, bar=show_progress(args), command=["edunn", "demo"])
 
 
-def certificate(finished: LoadedRun) -> Certificate:
-    """The trained model's gradients on fifty digits, in float64."""
+def certify_run(finished: LoadedRun) -> Certificate:
+    """Checks the trained model's gradients on fifty digits, in float64."""
     from .. import data, gradcheck
     from ..penalties import L2
 
@@ -89,12 +91,12 @@ def certificate(finished: LoadedRun) -> Certificate:
 
 
 def largest(checked: Certificate) -> float:
-    """The largest relative difference between a gradient by hand and autograd's."""
+    """Returns the largest relative difference between a gradient by hand and autograd's."""
     return max(row.hand_vs_autograd or 0.0 for row in checked)
 
 
-def draw(runs: dict[str, LoadedRun], folder: Any) -> list[str]:
-    """The curves of both, and what each has learned to look for."""
+def draw(runs: dict[str, LoadedRun], folder: RunFolder) -> list[str]:
+    """Draws the accuracy and loss curves, and the weights of each class as images. Returns the files."""
     from .. import figures
 
     folder.create()
@@ -108,7 +110,7 @@ def draw(runs: dict[str, LoadedRun], folder: Any) -> list[str]:
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
-    """A summary that a newcomer understands, and the next command to try."""
+    """Returns a summary for newcomers, with the next commands to try."""
     lines = ["", f"{'':<9}  {'loss function':<16}  {'right on new writers':>20}  {'gradient against autograd':>25}"]
     for name, finished in runs.items():
         loss = MODELS[name]["loss"]
