@@ -1,4 +1,4 @@
-"""The largest rate at which descent still converges, where it is known: before the run, instead of nan after it."""
+"""Computes the largest rate at which descent converges, before the run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..runtime.devices import generator
 from ..runtime.rows import Rows
 from ..updates import Rule
 
-CHUNK = 16_384  # rows that are looked at in float64 at once
-EXACT = 1024  # features, for which all eigenvalues are computed
+CHUNK = 16_384  # rows converted to float64 at once
+EXACT = 1024  # up to so many features all eigenvalues are computed
 
 
 @torch.no_grad()
 def largest_curvature(
     features: Tensor, bias: bool = True, scale: float = 1.0, ridge: tuple[float, float] = (0.0, 0.0)
 ) -> float:
-    """λ_max of scale · XᵀX / N + ridge, X the features with a column of ones in front if there is a bias.
+    """Returns λ_max of scale · XᵀX / N + ridge. With a bias X has a column of ones in front of the features.
 
     `ridge` is what a penalty adds to the diagonal: (for the weights, for the bias). Exact for up to 1,024 features, by
     power iteration (from below, until a step changes it by less than 1e-6) for more.
@@ -38,7 +38,7 @@ def largest_curvature(
     x = with_ones(features.double()) if bias else features.double()
     # float32 products are enough for the few digits that power iteration gives
     x, diagonal = x.to(features.dtype), diagonal.to(features.dtype)
-    # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
+    # a random start: equal entries would miss an eigenvector whose entries sum to 0
     vector = torch.randn(x.shape[1], generator=generator(0), dtype=torch.float64).to(x)
     vector /= vector.norm()
     value = 0.0
@@ -54,12 +54,12 @@ def largest_curvature(
 def stable_rate(
     model: torch.nn.Module, loss: Loss, features: Tensor, penalty: Penalty | None, rule: Rule
 ) -> float | None:
-    """The largest rate at which full-batch descent converges, or None where there is no such number.
+    """Returns the largest rate at which full-batch descent converges, or None if it is not known.
 
     For squared error on linear scores the objective is a quadratic, and descent multiplies its error along each
     eigenvector of the Hessian by 1 − rate · λ each step: it converges while rate < 2/λ_max. The Hessian is
-    2/N XᵀX (half of it with half=True), and an L2 penalty adds 2λ to the diagonal of what it reaches. Momentum moves
-    the 2 (see `Rule.stability`).
+    2/N XᵀX (half of it with half=True), and an L2 penalty adds 2λ to the diagonal of the parameters that it penalises.
+    With momentum another number takes the place of 2 (see `Rule.stability`).
     """
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or loss.form != "square":
