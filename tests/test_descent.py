@@ -18,7 +18,7 @@ from edunn import data as edunn_data
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, Loop, Progress, descend
 from edunn.descent.lockstep import lockstep
-from edunn.errors import ConfigError, DataError, DtypeError, EdunnError, GradientError, LabelError, ShapeError
+from edunn.errors import ConfigError, DataError, EdunnError, GradientError, LabelError, ShapeError
 from edunn.history import History
 from edunn.losses import (
     AbsoluteError,
@@ -837,11 +837,6 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
         ShapeError,
         r"this layer takes \(samples, 4\)",
     ),
-    "another dtype": (
-        {"data": three_classes().to(dtype=torch.float32)},
-        DtypeError,
-        r"features are torch\.float32 on cpu, and the model is torch\.float64",
-    ),
     "a loss of one score for many": (
         {"loss": BinaryCrossEntropy()},
         ShapeError,
@@ -850,7 +845,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "a loss of many scores for one": (
         {"model": LogisticRegression(4, dtype=torch.float64)},
         ShapeError,
-        r"takes scores of shape \(\*lead, samples, classes\)",
+        r"Expected scores of shape \(\*lead, samples, classes\)",
     ),
     "a loss without a gradient": (
         {

@@ -40,29 +40,38 @@ def run(args: argparse.Namespace) -> int:
     start, processes = time.perf_counter(), ranks()
     options = parse_options(args)
 
+    request = {"command": "landscape"} | {k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out")}
+
     def free_folder() -> RunFolder:
         folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
-        folder.check_free()
+        folder.check_free(request)
         return folder
 
     folder = processes.lead(free_folder)
     drawings, about = from_run(args, options, processes) if args.run else from_problem(args, options, processes)
 
     def write() -> None:
-        folder.create()
+        folder.claim(request)
         for k, drawing in enumerate(drawings):
             name = "surface.npz" if k == 0 else f"surface-{drawing.name}.npz"
             drawing.report.surface.save(folder.file(name))
         summary = about | drawings[0].summary()
         if len(drawings) > 1:
             summary["compare"] = drawings[1].summary()
-        summary["figures"] = [] if args.no_figures else draw(args, options, drawings, folder.path)
-        summary |= {"out": str(folder.path), "total_seconds": time.perf_counter() - start}
+        summary |= {"figures": [], "out": str(folder.path), "total_seconds": time.perf_counter() - start}
         folder.write_json("summary.json", summary)
+        if not args.no_figures:
+            summary["figures"] = draw(args, options, drawings, folder)
+            summary["total_seconds"] = time.perf_counter() - start
+            folder.write_json("summary.json", summary)
+        folder.finish()
         blocks = [str(drawing.report) for drawing in drawings]
         emit(args, summary, "\n\n".join([*blocks, f"written to {shlex.quote(str(folder.path))}"]))
 
-    processes.lead(write)
+    try:
+        processes.lead(write)
+    finally:
+        folder.release()
     return 0
 
 
@@ -130,20 +139,20 @@ def make_report(args: argparse.Namespace, options: Options, surface: Surface) ->
     return surface.report(args.basins, options.rate, options.steps)
 
 
-def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], folder: Path) -> list[str]:
+def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], folder: RunFolder) -> list[str]:
     """Draws the figures as PNG and SVG, and returns their paths."""
-    from .. import figures
+    from ..experiment.pictures import save_pictures
+    from ..figures.surfaces import report_pictures
 
-    written = []
     reports = {drawing.name: drawing.report for drawing in drawings}
     titles = [drawing.title for drawing in drawings]
-    for name, axes in figures.report_figures(reports, titles, options.cuts, drawings[0].path, args.same_scale):
-        written += [figures.save(axes, folder / "figures" / f"{name}.{kind}") for kind in ("png", "svg")]
+    pictures = report_pictures(reports, titles, options.cuts, drawings[0].path, args.same_scale)
+    written = save_pictures(pictures, folder, lambda text: note(args, text), kinds=("png", "svg"))
     first = drawings[0]
     if args.html and len(first.report.surface.second) > 1:
         from ..figures.interactive import surface_html
 
         cuts = options.cuts or first.report.cuts
-        written.append(surface_html(first.report.surface, folder / "figures" / "surface.html", cuts, first.title))
-    note(args, f"figures in {folder / 'figures'}")
-    return [str(path) for path in written]
+        written.append(str(surface_html(first.report.surface, folder.file("figures/surface.html"), cuts, first.title)))
+    note(args, f"figures in {folder.file('figures')}")
+    return written

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from ..errors import ConfigError
-from .common import add_common, emit, show_progress
+from .common import add_common, emit, note, show_progress
 
 EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 --over penalty.strength=0,1e-4,1e-2"
 
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         over,
         args.out,
         bar=show_progress(args),
+        note=lambda text: note(args, text),
         ranks=ranks(),
     )
     text = [

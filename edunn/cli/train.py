@@ -82,8 +82,7 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
             raise ConfigError("CONFIG --resume needs --out DIR, the folder of the run.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
-    by, again = args.by or "fast", bool(args.resume)
-    return experiment.train(config, args.out, by=by, command=sys.argv, again=again, **options)
+    return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
 
 
 def report(finished: LoadedRun) -> str:

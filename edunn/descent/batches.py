@@ -40,8 +40,8 @@ def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], sl
 
 def draw(
     train: Samples, indices: Sequence[Tensor], reuse: bool = False, ahead: bool = True
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Yields the features and targets at each of the indices, in their order.
+) -> Generator[tuple[Tensor, ...], None, None]:
+    """Yields features and targets at each of the indices, and their weights if the samples have any.
 
     Parameters
     ----------
@@ -51,34 +51,37 @@ def draw(
     """
     features, targets = train.features, train.targets
     assert targets is not None
+    beside = [targets] if train.sample_weight is None else [targets, train.sample_weight]
     flat = [index.reshape(-1) for index in indices]
     if isinstance(features, Rows):
         with closing(batches_of(features, flat, ahead)) as found:
             for index, batch in zip(indices, found, strict=True):
                 batch = batch if reuse else batch.clone()
-                yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
+                yield batch.view(*index.shape, batch.shape[-1]), *(values_at(values, index) for values in beside)
         return
     into, largest = None, max((len(rows) for rows in flat), default=0)
-    every = targets.index_select(0, torch.cat(flat)).split([len(rows) for rows in flat])
-    for index, rows, true in zip(indices, flat, every, strict=True):
+    sizes = [len(rows) for rows in flat]
+    every = [values.index_select(0, torch.cat(flat)).split(sizes) for values in beside]
+    for index, rows, *others in zip(indices, flat, *every, strict=True):
         if into is None or not reuse:
             into = room(largest if reuse else len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
-            batch, true = batch.view(*index.shape, batch.shape[-1]), true.view(index.shape)
-        yield batch, true
+            batch, others = batch.view(*index.shape, batch.shape[-1]), [values.view(index.shape) for values in others]
+        yield batch, *others
 
 
-def targets_at(targets: Tensor, index: Tensor) -> Tensor:
-    """Returns the targets at the indices, of their shape."""
-    return targets.index_select(0, index.reshape(-1)).view(index.shape)
+def values_at(values: Tensor, index: Tensor) -> Tensor:
+    """Returns the values at the indices, of their shape."""
+    return values.index_select(0, index.reshape(-1)).view(index.shape)
 
 
-def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
-    """Returns all features and targets in their own order, or those at a slice."""
+def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, ...]:
+    """Returns features, targets and any weights in their own order, or those at a slice."""
     assert train.targets is not None
     features = train.features if rows == slice(None) else train.features[rows]
-    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows]
+    weights = () if train.sample_weight is None else (train.sample_weight[rows],)
+    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows], *weights
 
 
 def check_batch(train: Samples, batch: int) -> None:

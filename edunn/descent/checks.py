@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import errors
 from ..data import Samples
@@ -13,9 +13,6 @@ from ..losses import Loss
 from ..models import Model, check_gradients, evaluating
 from ..runtime.rows import check_finite
 from .fast import PRECISIONS
-
-if TYPE_CHECKING:
-    from .options import Options
 
 
 @torch.no_grad()
@@ -38,6 +35,7 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
         )
     shape[axis] = len(part)  # one sample's scores are enough: only shape and dtype are checked
     loss.check(scores.expand(shape), part.targets)
+    loss.check_weights(scores.expand(shape), part.sample_weight)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
 
 
@@ -53,6 +51,19 @@ def check_same_place(model: Model, features: Tensor) -> None:
         )
 
 
+def prepare_part(data: Any, model: nn.Module) -> Any:
+    """Returns data as samples in the model's dtype and on its device; nothing is copied where they are so already.
+
+    data : `Samples`, a pair (features, targets), or whatever `Samples` takes alone
+    """
+    if hasattr(data, "train"):
+        raise errors.DataError(f"{type(data).__name__} is no Samples. Did you mean its training part, dataset.train?")
+    if not isinstance(data, Samples):
+        data = Samples(*data) if isinstance(data, tuple) and len(data) == 2 else Samples(data)
+    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return data if first is None else data.to(first.device, first.dtype if first.is_floating_point() else None)
+
+
 @torch.no_grad()
 def check_hand_gradients(model: Model, loss: Loss, part: Samples) -> None:
     """Computes the model's gradients of two samples, and raises an error for a wrong name or shape."""
@@ -64,7 +75,7 @@ def check_hand_gradients(model: Model, loss: Loss, part: Samples) -> None:
         check_gradients(model, features, upstream)
 
 
-def check_options(run: Options) -> None:
+def check_options(run: Any) -> None:
     """Raises an error for options that no run can have."""
     if not isinstance(run.train, Samples):
         hint = " Did you mean its training part, dataset.train?" if hasattr(run.train, "train") else ""

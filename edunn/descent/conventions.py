@@ -22,7 +22,7 @@ from ..updates import Momentum, Nesterov
 from .options import Options
 from .steppers import ByHand
 
-Step = Callable[[Tensor, Tensor, float], None]
+Step = Callable[..., None]  # of features, targets, rate and, where samples have them, weights
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,15 +85,15 @@ def compare(
 ) -> Convention:
     """Takes our steps and the other's from the same start, and compares the weights after each."""
     ours, theirs = copy.deepcopy(run.model), copy.deepcopy(run.model)
-    by_hand = ByHand(ours, run.loss, run.penalty, copy.deepcopy(run.rule))
+    by_hand = ByHand(ours, run.loss, run.penalty, copy.deepcopy(run.rule), run.clipping)
     by_hand.rule.reset()
     step_other = make(theirs)
     largest, step = 0.0, 0
     while step < steps:
-        for features, targets in run.batches(step // run.steps_per_epoch):
+        for features, targets, *weights in run.batches(step // run.steps_per_epoch):
             rate = run.rate_at(step / run.steps_per_epoch)
-            by_hand.step(features, targets, rate)
-            step_other(features, targets, rate)
+            by_hand.step(features, targets, rate, *weights)
+            step_other(features, targets, rate, *weights)
             step += 1
             pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
             largest = max(largest, *(relative_error(a.detach(), b.detach()) for a, b in pairs))
@@ -125,9 +125,13 @@ def with_dampening(run: Options, model: Model) -> Step:
 def by_torch(run: Options, model: Model, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
     """Returns a step that differentiates by autograd and updates with this optimiser."""
 
-    def step(features: Tensor, targets: Tensor, rate: float) -> None:
+    def step(features: Tensor, targets: Tensor, rate: float, *weights: Tensor) -> None:
+        if not all(bool(some.any()) for some in weights):
+            return
         optimiser.zero_grad()
-        objective(run, model, features, targets, penalised).backward()
+        objective(run, model, features, targets, penalised, *weights).backward()
+        if run.clipping is not None:
+            run.clipping.clip_in_place(model.parameters())
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()
@@ -141,20 +145,27 @@ def rate_inside(run: Options, model: Model) -> Step:
     momentum = run.rule.momentum
     velocity = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
 
-    def step(features: Tensor, targets: Tensor, rate: float) -> None:
+    def step(features: Tensor, targets: Tensor, rate: float, *weights: Tensor) -> None:
+        if not all(bool(some.any()) for some in weights):
+            return
         parameters = dict(model.named_parameters())
-        value = objective(run, model, features, targets, penalised=True)
-        gradients = torch.autograd.grad(value, list(parameters.values()))
+        value = objective(run, model, features, targets, True, *weights)
+        found = torch.autograd.grad(value, list(parameters.values()))
+        gradients = dict(zip(parameters, found, strict=True))
+        if run.clipping is not None:
+            gradients = run.clipping.clip(gradients)
         with torch.no_grad():
-            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
-                velocity[name].mul_(momentum).sub_(rate * gradient)
+            for name, parameter in parameters.items():
+                velocity[name].mul_(momentum).sub_(rate * gradients[name])
                 parameter.add_(velocity[name])
 
     return step
 
 
-def objective(run: Options, model: Model, features: Tensor, targets: Tensor, penalised: bool) -> Tensor:
+def objective(
+    run: Options, model: Model, features: Tensor, targets: Tensor, penalised: bool, *weights: Tensor
+) -> Tensor:
     """Returns the mean loss of a batch, plus the penalty if `penalised`."""
-    value = run.loss(model(features), targets, validate=False)
+    value = run.loss(model(features), targets, *weights, validate=False)
     followed = run.penalty.followed if penalised and run.penalty is not None else None
     return value if followed is None else value + followed.value(dict(model.named_parameters()))

@@ -50,7 +50,7 @@ def layers(model: Chain, loss: Loss, samples: Samples) -> list[Layer]:
     assert samples.targets is not None
     with evaluating(model):
         scores = model(samples.features)
-        upstream = loss.gradient(scores, samples.targets) * len(samples)
+        upstream = loss.gradient(scores, samples.targets, samples.sample_weight) * len(samples)
         if scores.ndim == 1:
             upstream, scores = upstream.unsqueeze(-1), scores.unsqueeze(-1)
         rows: list[Layer] = []

@@ -56,8 +56,9 @@ class Journal:
         `losses` has the objective of each batch before its step; `evaluation` is None if none is due.
         """
         run, at = self.run, self.progress
-        sizes = [run.size(index) for index in range(len(losses))]
-        running = sum(size * value for size, value in zip(sizes, losses, strict=True)) / sum(sizes)
+        masses = run.masses(at.epoch - 1)[: len(losses)]
+        # a batch whose weights are all 0 took no step, and counts nothing
+        running = sum(mass * value for mass, value in zip(masses, losses, strict=True)) / (sum(masses) or 1.0)
         rate = run.rate_at(at.epoch - 1, at.rate_factor)
         row = {"epoch": at.epoch, "step": at.step, "rate": rate, "running": running} | (evaluation or {})
         at.rows.append(row)
@@ -159,7 +160,7 @@ class Journal:
     def stable_rate(self) -> float | None:
         """Returns the largest rate at which full-batch descent converges, or None if it is not known."""
         run = self.run
-        return stable_rate(run.model, run.loss, run.train.features, run.penalty, run.rule)
+        return stable_rate(run.model, run.loss, run.train.features, run.penalty, run.rule, run.train.sample_weight)
 
     def lacks_evaluation(self) -> bool:
         """Returns whether the last row has no evaluation of the whole training set."""

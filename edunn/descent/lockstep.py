@@ -62,6 +62,8 @@ def lockstep(
     optimiser: MakeOptimiser | None = None,
     schedule: Schedule | None = None,
     seed: int = 0,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
     tolerance: float = 1e-10,
 ) -> Lockstep:
     """Takes the same steps by hand and by autograd from the same start, and compares every parameter after each.
@@ -76,19 +78,19 @@ def lockstep(
     rule = rule or GradientDescent()
     run = Options(
         model, loss, train, rate, batch_size, steps=steps, penalty=penalty, rule=rule,
-        schedule=schedule or Constant(), evaluate=0, seed=seed,
+        schedule=schedule or Constant(), evaluate=0, seed=seed, clip_norm=clip_norm, clip_value=clip_value,
     )  # fmt: skip
     check_hand_gradients(copy.deepcopy(run.model), loss, train)
     first_model, second_model = copy.deepcopy(run.model), copy.deepcopy(run.model)
-    by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule))
+    by_hand = ByHand(first_model, loss, penalty, copy.deepcopy(rule), run.clipping)
     by_hand.rule.reset()  # torch's optimiser starts from zero as well
-    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule), optimiser)
+    by_autograd = ByAutograd(second_model, loss, penalty, copy.deepcopy(rule), optimiser, run.clipping)
     largest, at, where, first, step = 0.0, 0, "", None, 0
     while step < steps:
-        for features, targets in run.batches(step // run.steps_per_epoch):
+        for features, targets, *weights in run.batches(step // run.steps_per_epoch):
             rate_now = run.rate_at(step / run.steps_per_epoch)
-            by_hand.step(features, targets, rate_now)
-            by_autograd.step(features, targets, rate_now)
+            by_hand.step(features, targets, rate_now, *weights)
+            by_autograd.step(features, targets, rate_now, *weights)
             step += 1
             others = dict(second_model.named_parameters())
             for name, parameter in first_model.named_parameters():

@@ -21,7 +21,7 @@ from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import cut, draw, whole
-from .checks import check_hand_gradients
+from .checks import check_hand_gradients, prepare_part
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -61,14 +61,15 @@ class Loop:
             )
         if by == "autograd":
             if run.rule.steps:
-                raise errors.ConfigError(
-                    "A run by autograd cannot be resumed: torch's optimiser would start from zero."
-                )
-            return ByAutograd(run.model, run.loss, run.penalty, run.rule)
+                raise errors.ConfigError("A run by autograd cannot be resumed: torch's optimiser starts from zero.")
+            return ByAutograd(run.model, run.loss, run.penalty, run.rule, clipping=run.clipping)
         if by == "fast" and is_linear(model := run.model):
             mini = run.batch < len(run.train)
-            return fast_stepper(model, run.loss, run.penalty, run.rule, run.batch, mini, run.precision)
-        return ByHand(run.model, run.loss, run.penalty, run.rule)
+            weighted = run.train.sample_weight is not None
+            return fast_stepper(
+                model, run.loss, run.penalty, run.rule, run.batch, mini, run.precision, weighted, run.clipping
+            )
+        return ByHand(run.model, run.loss, run.penalty, run.rule, run.clipping)
 
     def go(self, after_epoch: Callable[[Loop], None] | None = None) -> list[History]:
         """Trains until every run has ended, and returns the histories in the runs' order."""
@@ -98,10 +99,10 @@ class Loop:
         epoch, done = self.at.epoch, 0
         try:
             with closing(self.blocks()) as blocks:
-                for features, targets in blocks:
+                for features, targets, *weights in blocks:
                     steps = range(done, done + len(targets))
                     rates = [self.rate_at(epoch + step / self.run.steps_per_epoch) for step in steps]
-                    losses.append(self.take(features, targets, rates, self.run.size(done)))
+                    losses.append(self.take(features, targets, rates, self.run.size(done), *weights))
                     done += len(steps)
                     for journal in self.journals:
                         journal.progress.step += len(steps)
@@ -115,9 +116,11 @@ class Loop:
         )  # the only place that waits for the device
         return by_run
 
-    def take(self, features: Tensor, targets: Tensor, rates: list[Any], size: int) -> Tensor:
+    def take(
+        self, features: Tensor, targets: Tensor, rates: list[Any], size: int, weights: Tensor | None = None
+    ) -> Tensor:
         """Takes a block of steps; `size` is the number of samples of each batch."""
-        return self.stepper.steps(features, targets, rates)
+        return self.stepper.steps(features, targets, rates, weights)
 
     def rate_at(self, epoch: float) -> Any:
         """Returns the step size after so many epochs; for a stack, of shape `runs`."""
@@ -125,15 +128,15 @@ class Loop:
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
-    def blocks(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Yields the epoch's batches in blocks: features (steps, samples, features), targets (steps, samples).
+    def blocks(self) -> Generator[tuple[Tensor, ...], None, None]:
+        """Yields the epoch's batches in blocks: features (steps, samples, features), targets (steps, samples), and
+        weights (steps, samples) if the samples have any.
 
         Each block overwrites the memory of the one before it.
         """
         run = self.run
         if run.batch == len(run.train):
-            features, targets = whole(run.train, self.own(run.batch))
-            yield features.unsqueeze(0), targets.unsqueeze(0)
+            yield tuple(values.unsqueeze(0) for values in whole(run.train, self.own(run.batch)))
             return
         order = self.order().to(run.train.features.device)
         yield from draw(run.train, cut(order, run.batch, self.block_sizes(), self.own), reuse=True)
@@ -191,9 +194,10 @@ class Loop:
 
     def measure(self, part: Samples) -> tuple[list[float], list[float]]:
         """Returns, for each run, the mean loss and the model's metric over a whole part."""
-        scores, targets = self.scores(part), part.targets
+        scores, targets, weights = self.scores(part), part.targets, part.sample_weight
         assert targets is not None
-        losses, metrics = self.loss(scores, targets, validate=False), self.model.score_of(scores, targets)
+        losses = self.loss(scores, targets, weights, validate=False)
+        metrics = self.model.score_of(scores, targets, weights)
         return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
 
     def scores(self, part: Samples) -> Tensor:
@@ -251,7 +255,7 @@ class Descent(Options):
 def descend(
     model: nn.Module,
     loss: Loss,
-    train: Samples,
+    train: Any,
     *,
     rate: float,
     batch_size: int | None = None,
@@ -260,13 +264,15 @@ def descend(
     penalty: Penalty | None = None,
     rule: Rule | None = None,
     schedule: Schedule | None = None,
-    validation: Samples | None = None,
+    validation: Any = None,
     tolerance: float | None = None,
     patience: int | None = None,
     evaluate: int = 1,
     snapshots: int | None = None,
     seed: int = 0,
     precision: str = "full",
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
     by: str = "fast",
     loop: Callable[..., Loop] = Loop,
     after_epoch: Callable[[Progress], None] | None = None,
@@ -279,7 +285,8 @@ def descend(
     model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
         for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
     loss : of the model's scores
-    train : samples on the model's device and in its dtype
+    train : `Samples`, a pair (features, targets), or anything that `Samples` takes; converted to the model's dtype and
+        device. Each sample counts with its `sample_weight`
     rate : the step size η in w ← w − η g
     batch_size : None (full), k (mini) or 1 (single). Each epoch has a new order of the samples, which depends only on
         `seed` and the epoch, and is cut into batches; a smaller last batch is kept and divided by its own size.
@@ -296,6 +303,7 @@ def descend(
     seed : fixes the order of the samples
     precision : of the products of a step: "full", that of the dtype; "tf32" (CUDA) or "bf16", which a GPU computes
         many times faster and to 3 digits. For a linear model and by="fast". Evaluations are always in full.
+    clip_norm, clip_value : bound the gradient of each step, by its norm or entry by entry; see `updates.Clipping`
     by : "hand": every step is `ByHand.step`. "fast": the same steps, restated for speed where the model is linear (see
         `descent.fast`). "autograd": the same run through `torch.autograd` and `torch.optim`.
     loop : another loop, such as `edunn.experiment.share(…)`, which shares the run among several processes
@@ -308,21 +316,29 @@ def descend(
     History : its `status` is finished, converged, stopped, diverged or interrupted. A loss that is not finite ends the
         run without an exception; the message then gives the largest stable rate if it is known.
     """
+    train = prepare_part(train, model)
+    validation = None if validation is None else prepare_part(validation, model)
     run = Descent(
         cast(Model, model), loss, train,  # `Options` makes any torch module a `Model`
         rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
-        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, loop=loop,
+        patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, clip_norm=clip_norm,
+        clip_value=clip_value, loop=loop,
     )  # fmt: skip
     return run.go(by, progress, after_epoch)
 
 
 @torch.no_grad()
 def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
-    """Returns the mean loss and the model's metric over a whole part, computed in chunks of samples."""
+    """Returns the mean loss and the model's metric over a whole part, both weighted if its samples are.
+
+    The scores are computed in chunks of samples.
+    """
     scores = scores_of(model, part.features, chunk)
     assert part.targets is not None
-    return float(loss(scores, part.targets, validate=False)), float(model.score_of(scores, part.targets))
+    weights = part.sample_weight
+    value = float(loss(scores, part.targets, weights, validate=False))
+    return value, float(model.score_of(scores, part.targets, weights))
 
 
 def scores_of(model: nn.Module, features: Any, chunk: int | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from .. import errors
@@ -13,7 +14,7 @@ from ..losses import Loss
 from ..models import LinearModel, Model, as_model
 from ..penalties import Penalty
 from ..runtime.devices import permutation
-from ..updates import Constant, GradientDescent, Rule, Schedule
+from ..updates import Clipping, Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
 from .checks import check_options, check_part
 from .fast import PRECISIONS, is_linear
@@ -40,11 +41,20 @@ class Options:
     snapshots: int | None = None
     seed: int = 0
     precision: str = "full"
+    clip_norm: float | None = None
+    clip_value: float | None = None
     checked: bool = False  # whether another run has checked these samples already
 
     def __post_init__(self) -> None:
         check_options(self)
+        clipped = self.clip_norm is not None or self.clip_value is not None
+        self.clipping = Clipping(self.clip_norm, self.clip_value) if clipped else None
         self.model = as_model(self.model, self.loss, self.train.targets)
+        weighted = self.train.sample_weight is not None
+        if self.precision != "full" and (clipped or weighted):
+            raise errors.ConfigError(
+                f"Precision {self.precision!r} is for runs without weights and clipping. Leave it out."
+            )
         if self.precision != "full":
             model = self.model
             if not isinstance(model, LinearModel) or not is_linear(model):
@@ -62,13 +72,26 @@ class Options:
             if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
-    def batches(self, epoch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Yields the batches of an epoch, counted from 0: the samples in a new order; a full batch in their own."""
+    def batches(self, epoch: int) -> Generator[tuple[Tensor, ...], None, None]:
+        """Yields the batches of an epoch, counted from 0: the samples in a new order; a full batch in their own.
+
+        Each is (features, targets), or (features, targets, weights) if the samples have weights.
+        """
         if self.batch == len(self.train):
             yield whole(self.train)
             return
         order = permutation(len(self.train), self.seed, epoch).to(self.train.features.device)
         yield from draw(self.train, order.split(self.batch))
+
+    def masses(self, epoch: int) -> list[float]:
+        """What each batch of an epoch counts: its samples, or their Σ w."""
+        weights = self.train.sample_weight
+        if weights is None:
+            return [self.size(index) for index in range(self.steps_per_epoch)]
+        if self.batch == len(self.train):
+            return [float(weights.sum())]
+        order = permutation(len(self.train), self.seed, epoch).to(weights.device)
+        return torch.stack([some.sum() for some in weights[order].split(self.batch)]).tolist()
 
     def size(self, index: int) -> int:
         """Returns the number of samples of batch `index` of an epoch; the last may be smaller."""

@@ -36,7 +36,10 @@ MEMORY = 1 << 30  # bytes that a stack may take besides the data; a larger one i
 
 
 def train_together(
-    runs: Sequence[Descent], memory: int = MEMORY, after_epoch: Callable[[int, int], None] | None = None
+    runs: Sequence[Descent],
+    memory: int = MEMORY,
+    after_epoch: Callable[[int, int], None] | None = None,
+    after_run: Callable[[int, History], None] | None = None,
 ) -> list[History]:
     """Trains every run's model in place and returns the histories, in the runs' order.
 
@@ -47,6 +50,7 @@ def train_together(
         loop) train alone.
     memory : bytes for a stack; a larger one is split
     after_epoch : called after each epoch of a stack with the numbers of its runs that continue and that have ended
+    after_run : called with the place of a run and its history when the run has ended, with its final weights
     """
     for index, run in enumerate(runs):
         if any(run.model is other.model for other in runs[:index]):
@@ -57,12 +61,18 @@ def train_together(
         for start in range(0, len(group), size):
             members = group[start : start + size]
             stack = [runs[i] for i in members]
+
+            def ended(place: int, history: History, members: Sequence[int] = members) -> None:
+                if after_run is not None:
+                    after_run(members[place], history)
+
             if any(history.status == "interrupted" for history in histories.values()):
                 found = [NOT_STARTED] * len(stack)
             elif len(stack) == 1:  # a single run has faster steps
                 found = [stack[0].go()]
+                ended(0, found[0])
             else:
-                found = Stack(stack).go(partial(report, after_epoch, len(stack)))
+                found = Stack(stack, ended).go(partial(report, after_epoch, len(stack)))
             histories |= zip(members, found, strict=True)
     return [histories[index] for index in range(len(runs))]
 
@@ -130,7 +140,9 @@ class Stack(Loop):
 
     model: LinearModel
 
-    def __init__(self, runs: Sequence[Descent]) -> None:
+    def __init__(self, runs: Sequence[Descent], after_run: Callable[[int, History], None] | None = None) -> None:
+        self.after_run = after_run
+        self.places = {id(run): place for place, run in enumerate(runs)}
         self.run = runs[0]  # the options that all have in common
         self.journals = [Journal(run, Progress()) for run in runs]
         self.rule = copy.deepcopy(self.run.rule)
@@ -160,7 +172,18 @@ class Stack(Loop):
             self.penalty.strength = scalar_or_stack(strengths, like)
         batch = self.run.batch * (len(runs) if self.orders_differ() else 1)
         mini = self.run.batch < len(self.run.train)
-        self.stepper = fast_stepper(self.model, self.loss, self.penalty, self.rule, batch, mini, self.run.precision)
+        weighted = self.run.train.sample_weight is not None
+        self.stepper = fast_stepper(
+            self.model,
+            self.loss,
+            self.penalty,
+            self.rule,
+            batch,
+            mini,
+            self.run.precision,
+            weighted,
+            self.run.clipping,
+        )
 
     def orders_differ(self) -> bool:
         """Returns whether the runs have different orders of the samples, and so different batches."""
@@ -191,11 +214,14 @@ class Stack(Loop):
         left = [index for index, journal in enumerate(self.journals) if journal.ending is None]
         if len(left) == len(self.journals):
             return
-        for journal in self.journals:
-            if journal.ending is not None:
-                for parameter in journal.run.model.parameters():
-                    parameter.data = parameter.data.clone()  # out of the stack's memory
+        ended = [journal for journal in self.journals if journal.ending is not None]
+        for journal in ended:
+            for parameter in journal.run.model.parameters():
+                parameter.data = parameter.data.clone()  # out of the stack's memory
         super().finish()
+        if self.after_run is not None:
+            for journal in ended:
+                self.after_run(self.places[id(journal.run)], journal.history)
         if not left:
             return
         index = torch.tensor(left, device=self.model.weight.device)
@@ -227,8 +253,17 @@ def has_margin(loss: Loss) -> bool:
 def kind_of(run: Descent) -> Hashable:
     """Returns a key that is the same for runs that can train as one stack."""
     parameters = tuple((name, tuple(p.shape), p.dtype, p.device) for name, p in run.model.named_parameters())
-    parts = tuple((id(part.features), id(part.targets)) for part in (run.train, run.validation) if part is not None)
-    loops = (run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots, run.precision)
+    parts = tuple(
+        (id(part.features), id(part.targets), id(part.sample_weight))
+        for part in (run.train, run.validation)
+        if part is not None
+    )
+    loops: tuple[Hashable, ...] = (
+        *(run.batch, run.epochs, run.steps, run.tolerance, run.patience, run.evaluate, run.snapshots, run.precision),
+        *(run.clip_norm, run.clip_value),
+    )
+    if run.train.sample_weight is not None:
+        loops += (run.seed,)  # a batch without weight takes no step: all runs must meet it at once
     objects = (
         describe(run.model),
         describe(run.loss, "margin" if has_margin(run.loss) else ""),

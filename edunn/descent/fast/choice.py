@@ -9,7 +9,7 @@ from torch import nn
 from ...losses import Loss
 from ...models import MODELS, LinearModel
 from ...penalties import Penalty
-from ...updates import Rule
+from ...updates import Clipping, Rule
 from ..steppers import Stepper
 from .cuda_graph import CudaGraphSteps
 from .few_outputs import FewOutputsStep
@@ -23,15 +23,25 @@ def is_linear(model: nn.Module) -> TypeGuard[LinearModel]:
 
 
 def fast_stepper(
-    model: LinearModel, loss: Loss, penalty: Penalty | None, rule: Rule, batch: int, mini: bool, precision: str = "full"
+    model: LinearModel,
+    loss: Loss,
+    penalty: Penalty | None,
+    rule: Rule,
+    batch: int,
+    mini: bool,
+    precision: str = "full",
+    weighted: bool = False,
+    clipping: Clipping | None = None,
 ) -> Stepper:
-    """Returns the fastest steps for a linear model.
+    """Returns the fastest steps for a linear model. With weights or clipping that is `FastStep`.
 
     Parameters
     ----------
     batch : the samples of a step; for a stack whose runs have different batches, those of all runs
     mini : whether a batch has less than all samples
     """
+    if weighted or clipping is not None:
+        return FastStep(model, loss, penalty, rule, precision, clipping)
     if precision == "full" and model.weight.ndim == 2:
         if batch == 1 and SingleSampleSteps.applies(model, penalty, rule):
             return SingleSampleSteps(model, loss, penalty, rule)

@@ -38,14 +38,18 @@ class CudaGraphSteps(Stepper):
         """Returns whether a recording can repeat a step (not Adam's, which counts steps), and a block of batches of
         this size is small enough to gain from it."""
         row = one.weight.shape[-1] * one.weight.element_size()
-        return one.weight.is_cuda and one.fused and BLOCK * batch * row <= LARGEST
+        return one.weight.is_cuda and one.folds and BLOCK * batch * row <= LARGEST
 
-    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor, weights: Tensor | None = None) -> Tensor:
         """Takes one step on one batch, without recording."""
-        return self.one.step(features, targets, rate)
+        return self.one.step(features, targets, rate, weights)
 
-    def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float | Tensor]) -> Tensor:
+    def steps(
+        self, features: Tensor, targets: Tensor, rates: Sequence[float | Tensor], weights: Tensor | None = None
+    ) -> Tensor:
         """Takes one step on each batch in turn. Returns the objective before each, (steps, *runs)."""
+        if weights is not None:
+            return super().steps(features, targets, rates, weights)
         if self.features is None:
             self.allocate(features, targets, rates[0])
         assert self.features is not None

@@ -23,7 +23,7 @@ TOGETHER = 64  # steps whose objectives are computed at once
 
 
 class FewOutputsStep(FastStep):
-    """`FastStep` for `GradientDescent` and no penalty but L2.
+    """`FastStep` for `GradientDescent` and no penalty but L2, without weights and clipping.
 
     Until `write_back`, the model's weight is out of date and the returned objectives are empty.
     """
@@ -42,7 +42,9 @@ class FewOutputsStep(FastStep):
         alone = type(rule) is GradientDescent and (penalty is None or type(penalty) is L2)
         return alone and Products(model.weight.detach()).thin
 
-    def step(self, features: Tensor, targets: Tensor, rate: float) -> Tensor:  # type: ignore[override]  # of one run
+    def step(  # type: ignore[override]  # of one run, without weights
+        self, features: Tensor, targets: Tensor, rate: float, weights: None = None
+    ) -> Tensor:
         """Takes the step. Returns the objective before it, which `write_back` fills in."""
         if self.written:
             self.blocks.copy_(columns(self.weight))
@@ -65,7 +67,9 @@ class FewOutputsStep(FastStep):
             self.bias.add_(upstream.sum(-1), alpha=mean)
         return value
 
-    def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float]) -> Tensor:
+    def steps(  # type: ignore[override]
+        self, features: Tensor, targets: Tensor, rates: Sequence[float], weights: None = None
+    ) -> Tensor:
         if len(rates) == 1:
             return super().steps(features, targets, rates)  # a view, which `write_back` fills in
         values = [self.step(x, y, rate) for x, y, rate in zip(features, targets, rates, strict=True)]

@@ -32,7 +32,7 @@ BLOCK = 32  # more steps share more of a product, but their (x_j · x_i) grow wi
 
 
 class SingleSampleSteps(Stepper):
-    """Steps on one sample each, in blocks. For one run of a linear model, on a CPU."""
+    """Steps on one sample each, in blocks. For one run of a linear model, on a CPU, without weights."""
 
     block = BLOCK
 
@@ -50,7 +50,9 @@ class SingleSampleSteps(Stepper):
         return linear and model.weight.ndim == 2 and model.weight.device.type == "cpu"
 
     @torch.no_grad()
-    def steps(self, features: Tensor, targets: Tensor, rates: Sequence[float]) -> Tensor:
+    def steps(  # type: ignore[override]
+        self, features: Tensor, targets: Tensor, rates: Sequence[float], weights: None = None
+    ) -> Tensor:
         """Takes one step on each sample in turn. Returns the objective before each, (steps,)."""
         features, targets = features.squeeze(1), targets.squeeze(1)
         parts = self.parts(features, rates)

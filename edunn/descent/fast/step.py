@@ -19,7 +19,7 @@ from ...layers import Linear
 from ...losses import CrossEntropy, Loss, MulticlassHinge
 from ...penalties import L2, Penalty, add_penalty, constrain
 from ...runtime.broadcasting import along_runs
-from ...updates import GradientDescent, Momentum, Rule
+from ...updates import Clipping, GradientDescent, Momentum, Rule
 from ..steppers import Stepper
 from .precisions import PRECISIONS
 from .products import scale_
@@ -35,6 +35,7 @@ class FastStep(Stepper):
     penalty : for a stack, with a strength of shape `runs`, or one number for all
     rule : of the update
     precision : of the products; see `precisions`
+    clipping : of the gradient, for each run by itself
 
     Shapes of a step
     ----------------
@@ -42,24 +43,35 @@ class FastStep(Stepper):
     rate : a number, or of shape `runs`
     """
 
-    def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule, precision: str = "full") -> None:
-        self.loss, self.penalty, self.rule = loss, penalty, rule
+    def __init__(
+        self,
+        model: Linear,
+        loss: Loss,
+        penalty: Penalty | None,
+        rule: Rule,
+        precision: str = "full",
+        clipping: Clipping | None = None,
+    ) -> None:
+        self.loss, self.penalty, self.rule, self.clipping = loss, penalty, rule, clipping
         self.parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
         self.weight, self.bias = self.parameters["weight"], self.parameters.get("bias")
         self.runs = self.weight.shape[:-2]
         self.one_output = bool(getattr(model, "one_output", False))
         self.products = PRECISIONS[precision](self.weight)
-        # for these the product includes rate and decay; every other rule gets the gradient
-        self.fused = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
+        # for these the product includes rate and decay; every other rule, and clipping, gets the gradient
+        plain = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
+        self.folds = plain and clipping is None
         self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
 
     @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor, weights: Tensor | None = None) -> Tensor:
         """Takes the step. Returns the objective before it, of shape `runs`."""
-        value, upstream = self.value_and_upstream(self.scores(features), targets)
+        if weights is not None and not weights.any():
+            return weights.new_zeros(self.runs)
+        value, upstream = self.value_and_upstream(self.scores(features), targets, weights)
         if self.penalty is not None:
             value = value + self.penalty_value(self.penalty)
-        if self.fused:
+        if self.folds:
             self.rule.steps += 1
             for name, parameter in self.parameters.items():
                 self.descend(name, parameter, features, upstream, rate)
@@ -67,6 +79,8 @@ class FastStep(Stepper):
             gradients = self.gradients(features, upstream)
             if self.penalty is not None:
                 add_penalty(gradients, self.penalty, self.parameters)
+            if self.clipping is not None:
+                gradients = self.clipping.clip(gradients, len(self.runs))
             self.rule.step(self.parameters, gradients, rate)
             constrain(self.penalty, self.parameters, rate)
         return value
@@ -76,12 +90,14 @@ class FastStep(Stepper):
         scores = self.products.scores(self.weight, features)
         return scores if self.bias is None else scores.add_(self.bias.unsqueeze(-1))
 
-    def value_and_upstream(self, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_upstream(
+        self, scores: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns the mean loss, of shape `runs`, and its gradient in the scores, of their shape."""
         if self.one_output:
-            value, upstream = value_and_upstream(self.loss, scores.squeeze(-2), targets)
+            value, upstream = value_and_upstream(self.loss, scores.squeeze(-2), targets, weights)
             return value, upstream.unsqueeze(-2)
-        value, upstream = value_and_upstream(self.loss, scores.mT, targets)
+        value, upstream = value_and_upstream(self.loss, scores.mT, targets, weights)
         return value, upstream.mT
 
     def descend(self, name: str, parameter: Tensor, features: Tensor, upstream: Tensor, rate: float | Tensor) -> None:
@@ -150,12 +166,16 @@ def add_scaled(into: Tensor, what: Tensor, factor: float | Tensor) -> None:
         into.add_(what, alpha=factor)
 
 
-def value_and_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the mean loss, of shape `runs`, and its gradient in the scores: `loss` and `loss.gradient` in one pass.
+def value_and_upstream(
+    loss: Loss, scores: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The mean loss, of shape `runs`, and its gradient in the scores: `loss` and `loss.gradient` in one pass.
 
-    Cross-entropy and the multiclass hinge are written out, because value and gradient share most of their work. Both
-    use the transposed scores, with the classes as rows.
+    Cross-entropy and the multiclass hinge are written out, for their value and gradient share the larger part. Both
+    work on the transposed scores, the classes as rows. With weights the loss itself is asked.
     """
+    if weights is not None:
+        return loss(scores, targets, weights, validate=False), loss.gradient(scores, targets, weights, validate=False)
     if is_softmax(loss, targets):
         rows = scores.mT
         true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
