@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -363,26 +364,38 @@ def report_figures(
     path : drawn on the contours: see `contour`
     same_scale : the same colours and heights in a comparison
     """
+    for name, draw in report_pictures(reports, titles, at, path, same_scale):
+        yield name, draw()
+
+
+def report_pictures(
+    reports: Mapping[str, Report],
+    titles: Sequence[str] | None = None,
+    at: Sequence[float] | None = None,
+    path: Path | None = None,
+    same_scale: bool = False,
+) -> Iterator[tuple[str, Callable[[], Axes]]]:
+    """The pictures of `report_figures`, each as its name and the function that draws it."""
     first = next(iter(reports.values()))
     at = at or first.cuts
     titles = titles or [report.surface.loss for report in reports.values()]
     surfaces = {name: report.surface for name, report in reports.items()}
     if len(first.surface.second) == 1:
-        yield "curve", cuts(surfaces, at=first.cuts, title=titles[0])
+        yield "curve", partial(cuts, surfaces, at=first.cuts, title=titles[0])
         return
     for (name, report), title in zip(reports.items(), titles, strict=True):
         end = f"-{name}" if len(reports) > 1 else ""
         surface = report.surface
-        yield f"surface{end}", surface_3d(surface, sections=at, title=title)
-        yield f"contour{end}", contour(surface, path=path, minima=report.minima, title=title)
-        yield f"gradient{end}", gradient_field(surface, title=f"Minus the gradient: {title}")
+        yield f"surface{end}", partial(surface_3d, surface, sections=at, title=title)
+        yield f"contour{end}", partial(contour, surface, path=path, minima=report.minima, title=title)
+        yield f"gradient{end}", partial(gradient_field, surface, title=f"Minus the gradient: {title}")
         if report.basins is not None:
-            yield f"basins{end}", basin_map(surface, report.basins, title=title)
+            yield f"basins{end}", partial(basin_map, surface, report.basins, title=title)
     if len(reports) == 2:
         one, two = surfaces.values()
-        yield "comparison", comparison(one, two, at, same_scale, (titles[0], titles[1]))[0]
+        yield "comparison", lambda: comparison(one, two, at, same_scale, (titles[0], titles[1]))[0]
     else:
-        yield "cuts", cuts(first.surface, at=at, title=f"Cuts: {titles[0]}")
+        yield "cuts", partial(cuts, first.surface, at=at, title=f"Cuts: {titles[0]}")
 
 
 __all__ = ["GREY", "basin_map", "comparison", "contour", "cuts", "gradient_field", "report_figures", "surface_3d"]

@@ -24,6 +24,7 @@ def sweep_map(
     entries: Sequence[tuple[Mapping[str, Any], float]],
     metric: str = "accuracy",
     ax: Axes | None = None,
+    best: Mapping[str, Any] | None = None,
 ) -> Axes:
     """Draws the validation metric of every combination as a map of two axes, with a frame around the best cell.
 
@@ -34,6 +35,7 @@ def sweep_map(
     entries : (key -> value, metric) of each run; nan where a run came to no end, drawn as a cross
     metric : "accuracy" or "r2"
     ax : where to draw; None makes a figure
+    best : key -> value of the run to frame; None frames the first cell of the highest metric
     """
     keys = list(axes)
     across = keys[0]
@@ -59,8 +61,10 @@ def sweep_map(
             drawn.text(column, row, form(value), ha="center", va="center", fontsize="small",
                        color="white" if dark else BLACK)  # fmt: skip
     if finite.size:
-        top, left = np.unravel_index(np.nanargmax(values), values.shape)
-        corner = (float(left) - 0.5, float(top) - 0.5)
+        top, left = (int(at) for at in np.unravel_index(np.nanargmax(values), values.shape))
+        if best is not None:  # several may have the highest metric
+            top, left = list(rows).index(best[down]) if down else 0, list(columns).index(best[across])
+        corner = (left - 0.5, top - 0.5)
         frame = Rectangle(corner, 1, 1, fill=False, edgecolor=VERMILLION, linewidth=2.5, zorder=3, clip_on=False)
         frame.set_gid("best")
         drawn.add_patch(frame)

@@ -48,7 +48,7 @@ def grid(
     w, b : (low, high, count) with both ends included, or the values. One number for b is the curve L(w) at that b.
         A window that is left out follows from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
-    dtype : of the computation. float64; float32 is faster in `direct`
+    dtype : of the computation and the values; float32 is faster in `direct`. The error counts what it rounds off x too
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
     split : for several processes that share the surface, `edunn.runtime.processes.ranks().split`; each of them
         calls this, and then asks the same of the surface in the same order
@@ -57,14 +57,14 @@ def grid(
     -------
     Surface : `values[i, j]` at (w_i, b_j)
     """
-    plane = replace(one_feature(x, y, loss, penalty, dtype, device), split=split)
+    plane = replace(one_feature(x, y, loss, penalty, torch.float64, device), split=split)
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
-        chosen = default_window(plane)
+        chosen = default_window(plane if not isinstance(b, tuple) or b[0] != b[1] else plane.held(None, b[0]))
         w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
     first, second = axis("w", w), axis("b", b)
-    return compute(plane, first, second, method, order=2 if derivatives else 0)
+    return compute(plane, first, second, method, order=2 if derivatives else 0, dtype=dtype)
 
 
 def one_feature(

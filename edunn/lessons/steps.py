@@ -65,9 +65,9 @@ def steps(
     found: list[Step] = []
     epoch = 0
     while len(found) < count:
-        for features, targets in run.batches(epoch):
+        for features, targets, *weights in run.batches(epoch):
             factor = run.schedule(epoch, run.epochs or 1)
-            found.append(one_step(run, features, targets, rate * factor, len(found) + 1))
+            found.append(one_step(run, features, targets, rate * factor, len(found) + 1, *weights))
             if len(found) == count:
                 break
         epoch += 1
@@ -75,8 +75,10 @@ def steps(
 
 
 @torch.no_grad()
-def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, number: int) -> Step:
-    """Runs one step (scores, loss, gradient, update) and records every number."""
+def one_step(
+    run: Descent, features: Tensor, targets: Tensor, rate: float, number: int, weights: Tensor | None = None
+) -> Step:
+    """Runs one step and records every number. The losses and gradients of single samples are unweighted."""
     parameters = dict(run.model.named_parameters())
     start = entries(parameters)
     scores = run.model(features)
@@ -86,7 +88,7 @@ def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, numbe
     for i in range(len(features)):
         found = run.model.gradients(features[i : i + 1], own[i : i + 1])
         each.append(entries({name: found[name] for name in parameters}))  # in the order of the columns
-    gradients = run.model.gradients(features, run.loss.gradient(scores, targets))
+    gradients = run.model.gradients(features, run.loss.gradient(scores, targets, weights))
     if run.penalty is not None:
         add_penalty(gradients, run.penalty, parameters)
     names = list(run.train.feature_names or default_names(features.shape[1]))
@@ -96,6 +98,7 @@ def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, numbe
     for i in range(len(features)):
         known = [*features[i].tolist(), targets[i].tolist(), *scores[i].reshape(-1).tolist()]
         rows.append([*known, float(losses[i]), *each[i].values()])
+    mean = float(run.loss(scores, targets, weights))
     nabla = entries({name: gradients[name] for name in parameters})
     run.rule.step(parameters, gradients, rate)
     constrain(run.penalty, parameters, rate)
@@ -103,13 +106,13 @@ def one_step(run: Descent, features: Tensor, targets: Tensor, rate: float, numbe
     caption = "\n".join(
         [
             f"from       {line(start)}",
-            f"mean loss  {float(losses.mean())!r}",
+            f"mean loss  {mean!r}",
             f"gradient   {line(nabla)}" + ("" if run.penalty is None else "  (penalty included)"),
             f"to         {line(end)}",
         ]
     )
     title = f"Step {number}, rate {rate:g}, {len(features)} sample{'s' * (len(features) != 1)}"
-    return Step(number, start, nabla, end, float(losses.mean()), Table(title, columns, rows, caption))
+    return Step(number, start, nabla, end, mean, Table(title, columns, rows, caption))
 
 
 def default_names(features: int) -> list[str]:

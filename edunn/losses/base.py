@@ -42,23 +42,38 @@ class Loss(ArgumentRepr, nn.Module):
     # "shortfall", max(0, Δ − y s)^power; "residual", straight beyond `delta` from the target
     form: str | None = None
 
-    def forward(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
-        """Returns the mean loss over the samples, of shape `lead`.
+    def forward(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
+        """Returns the mean loss over the samples, of shape `lead`: 1/N Σ ℓ_i, or Σ w_i ℓ_i / Σ w_i with weights.
 
-        `validate=False` leaves out the checks, because the check of the targets' values makes a GPU wait. The training
-        loops check once, before the first step.
+        A weight of 2 counts a sample twice, and 0 leaves it out; all weights times c change nothing. A mini-batch
+        divides by its own Σ w; where that is 0 the mean is nan, and the loops take no step.
+
+        Others differ by the divisor. torch: `CrossEntropyLoss(weight=…)` divides by the Σ w of the batch as here,
+        `BCEWithLogitsLoss(weight=…)` by N. scikit-learn: `log_loss(sample_weight=…)` divides by Σ w as here, `Ridge`
+        and `LinearSVC` take the sum Σ w ℓ, so a penalty α there is α/Σw here, and C there is 1/(C Σw) here.
+
+        Parameters
+        ----------
+        weights : (samples,), with the scores' lead if each run has its own; finite and 0 or more, not all 0
+        validate : False leaves out the checks; the ones of values would make a GPU wait. The loops check once, before
+            the first step.
         """
         if validate:
             self.check(scores, targets)
-        return self.pointwise(scores, targets).mean(-1)
+            self.check_weights(scores, weights)
+        values = self.pointwise(scores, targets)
+        return values.mean(-1) if weights is None else (values * shares(weights)).sum(-1)
 
     @torch.no_grad()
-    def gradient(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
-        """Returns d(mean loss)/d(scores), of the scores' shape, with the factor 1/N included."""
+    def gradient(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
+        """Returns d(mean loss)/d(scores), of the scores' shape, with the factor 1/N, or w_i / Σ w, included."""
         if validate:
             self.check(scores, targets)
-        samples = scores.shape[scores.ndim - 1 - self.class_axis]
-        return self.pointwise_gradient(scores, targets) / samples
+            self.check_weights(scores, weights)
+        slopes = self.pointwise_gradient(scores, targets)
+        if weights is None:
+            return slopes / scores.shape[scores.ndim - 1 - self.class_axis]
+        return slopes * (shares(weights).unsqueeze(-1) if self.class_axis else shares(weights))
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Returns one loss a sample, (*lead, samples), without checks: `check` has accepted scores and targets."""
@@ -118,6 +133,11 @@ class Loss(ArgumentRepr, nn.Module):
         errors.check_same_dtype(scores, targets)
         self.check_domain(targets, scores.shape[-1] if self.class_axis else 1)
 
+    def check_weights(self, scores: Tensor, weights: Tensor | None) -> None:
+        """Refuses weights that are not one finite number of 0 or more for each sample, or all 0."""
+        if weights is not None:
+            errors.check_weights(weights, *scores.shape[: scores.ndim - self.class_axis])
+
     def check_domain(self, targets: Tensor, classes: int) -> None:
         """Refuses targets outside the loss's domain. It reads every value: once before a loop, not in it."""
         errors.check_finite("targets", targets)
@@ -125,6 +145,11 @@ class Loss(ArgumentRepr, nn.Module):
     def takes_rows(self, targets: Tensor) -> bool:
         """Returns whether the targets have a class axis: floating ones of a loss over classes do, indices do not."""
         return self.class_axis and targets.dtype.is_floating_point
+
+
+def shares(weights: Tensor) -> Tensor:
+    """Returns w_i / Σ w, each sample's share of the mean, of the weights' shape (*lead, samples)."""
+    return weights / weights.sum(-1, keepdim=True)
 
 
 def one_hot(targets: Tensor, scores: Tensor) -> Tensor:
