@@ -188,7 +188,7 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None
     points, losses = state.points, state.jets[0]
     radius = torch.full_like(losses, 1e-2)
     arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
-    origin, level = points.clone(), losses.clone()
+    origin = points.clone()
     descend(field, points, losses, radius, scale, free)
     follow_kinks(field, points, losses, radius, scale, free)
     circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
@@ -196,8 +196,10 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None
     beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
     for k in range(len(points)):
         away = float(((points[k] - origin[k]) / scale).norm())
-        if float(radius[k]) > 1e-3 and (away > 1 or float(losses[k]) < float(level[k])):
-            state.seen.append(("runaway" if away > 1 else "artefact", False))
+        if float(radius[k]) > 1e-3 and away > 1:
+            state.seen.append(("runaway", False))
+        elif float(radius[k]) > 1e-9:
+            state.seen.append(("artefact", False))  # still on its way down from here
         else:
             state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
 
@@ -227,7 +229,7 @@ def descend(
 
 
 def follow_kinks(
-    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 80
+    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 150
 ) -> None:
     """Moves points down narrow valleys, in place: along a kink that bends upwards the way down is a thin cone.
 
@@ -239,7 +241,6 @@ def follow_kinks(
     for k in ended[losses[ended].argsort()].tolist():
         if len(chosen) < THOROUGH and all(float(((points[k] - points[c]) / scale).norm()) > 1e-7 for c in chosen):
             chosen.append(k)
-            radius[k] = 0.0  # it comes to rest here
     index = torch.tensor(chosen, dtype=torch.int64, device=points.device)
     if len(index) == 0:
         return
@@ -254,7 +255,7 @@ def follow_kinks(
         return field.at((here[some].unsqueeze(1) + ring).view(-1, 2))[0].nan_to_num(math.inf).view(angles.shape)
 
     for _ in range(rounds):
-        some = ((size > 1e-10) & (size < 1)).nonzero().squeeze(1)
+        some = ((size > 1e-9) & (size < 1e6)).nonzero().squeeze(1)
         if len(some) == 0:
             break
         coarse = on_circle(some, all_round.expand(len(some), -1))
@@ -274,7 +275,7 @@ def follow_kinks(
         here[moved] += arm * scale * free * size[moved].unsqueeze(1)
         level[moved] = lowest[lower]
         size[some] *= torch.where(lower, 2.0, 0.25)
-    points[index], losses[index] = here, level
+    points[index], losses[index], radius[index] = here, level, size
 
 
 def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:

@@ -30,8 +30,8 @@ class Surface(LossGrid, Record):
 
     `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
     the values were computed and `error` how far they are from `direct` in float64 at 64 probe points or more, relative
-    to the largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to npz and
-    loads back.
+    to the largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to
+    npz and loads back.
 
     Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
     it knows its `field`. A surface that was loaded from a file does not.
