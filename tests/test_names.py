@@ -12,7 +12,7 @@ import torch
 
 from edunn import activations, cli, data, layers, lessons, losses, models, penalties, updates
 from edunn.errors import ConfigError
-from edunn.exercises import blanks
+from edunn.exercises import EXERCISES
 from edunn.experiment import config
 from edunn.experiment.build import make_loss
 from edunn.experiment.config import Kind
@@ -33,7 +33,7 @@ FAMILIES: dict[str, list[str]] = {
     "data set": [*data.NAMES],
     "problem": [*study.PROBLEMS],
     "lesson": [*lessons.lessons()],
-    "exercise": [*blanks.EXERCISES],
+    "exercise": [*EXERCISES],
 }
 CANONICAL = [(what, name) for what, known in FAMILIES.items() for name in known]
 # exercises include the synonyms of whole families, of which not every member is an exercise

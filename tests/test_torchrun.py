@@ -182,7 +182,7 @@ def test_a_surface(arguments: list[str], alone: Path, tmp_path: Path) -> None:
     [
         (["train", CONFIG, "--set", "train.rat=1"], 2, "edunn: Unknown config key train.rat. Did you mean 'rate'?"),
         (["train", "--nonsense"], 2, "edunn: unrecognized arguments: --nonsense. See edunn train --help."),
-        (["show", "nowhere"], 2, "edunn: Expected the folder of a run at nowhere."),
+        (["show", "nowhere"], 2, "edunn: Expected the folder of a run at nowhere;"),
     ],
     ids=["a bad config", "bad usage", "a command that has nothing to share"],
 )
@@ -205,7 +205,7 @@ def test_what_fails_on_one_machine_alone_is_told_by_rank_0(tmp_path: Path) -> No
     )
     ran = torchrun(2, str(script), "train", "configs/digits_softmax.toml", "--out", str(tmp_path / "run"))
     assert len(said(ran)) == 1
-    assert said(ran)[0].startswith("edunn: rank 1: Expected")
+    assert said(ran)[0].startswith("edunn: rank 1: There is no config file")
     assert codes(ran) == [2, 2]
     assert not (tmp_path / "run").exists()
 

@@ -63,6 +63,7 @@ def read_table(
     targets_required: bool = True,
     classes: Sequence[str] | None = None,
     part: str = "train",
+    weight: str | None = None,
 ) -> Samples:
     """Reads a CSV file or an npz archive. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
@@ -81,6 +82,7 @@ def read_table(
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
+    weight : the column of the samples' weights, which is no feature then
     part : "train", or "test" of an npz with `X_test` and `y_test`
 
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
@@ -93,7 +95,12 @@ def read_table(
     table = _read_npz(path, part == "test") if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
-    names = _feature_names(table, features, wanted)
+    if target is None and wanted is not None and wanted == weight:  # the last column but the weights
+        wanted = next((name for name in reversed(table.columns) if name != weight), wanted)
+    names = _feature_names(table, features, wanted, weight)
+    if weight is not None and (weight not in table.columns or weight == wanted):
+        hint = "It is the target." if weight == wanted else nearest(weight, table.columns)
+        raise DataError(f"'{path}' has no column {weight!r} for the weights. {hint}")
     x = _features(table, names)
     y: Tensor | None = None
     found: tuple[str, ...] | None = None
@@ -107,7 +114,8 @@ def read_table(
             y = y.to(x.dtype)  # losses ask for one dtype
     else:
         found = None if classes is None else tuple(classes)
-    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted)
+    weights = None if weight is None else torch.from_numpy(_numbers(table.columns[weight]))
+    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted, sample_weight=weights)
 
 
 # Which columns
@@ -130,14 +138,16 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
     raise DataError(f"'{table.path}' has no column {target!r} for the target. {nearest(target, table.columns)}")
 
 
-def _feature_names(table: Table, features: Sequence[str] | None, target: str | None) -> tuple[str, ...]:
+def _feature_names(
+    table: Table, features: Sequence[str] | None, target: str | None, weight: str | None
+) -> tuple[str, ...]:
     if table.block is not None and table.block.ndim == 4:
         if features is not None:
             raise ConfigError(f"Images have no feature names. Leave out {tuple(features)}.")
         return ()
     known = table.block_names if table.block is not None else tuple(table.columns)
     if features is None:
-        names = tuple(name for name in known if name != target)
+        names = tuple(name for name in known if name not in (target, weight))
         if not names:
             raise DataError(f"'{table.path}' has no column beside the target {target!r}. Add a feature.")
         return names
@@ -148,6 +158,8 @@ def _feature_names(table: Table, features: Sequence[str] | None, target: str | N
         raise ConfigError(f"A feature is named twice: {', '.join(names)}.")
     if target in names:
         raise ConfigError(f"{target!r} is named as a feature and as the target.")
+    if weight in names:
+        raise ConfigError(f"{weight!r} is named as a feature and as the weight.")
     for name in names:
         if name not in known:
             raise DataError(f"'{table.path}' has no column {name!r}. {nearest(name, known)}")
