@@ -47,6 +47,10 @@ class GradientError(EdunnError, RuntimeError):
     """A derivative does not exist, or is of no use for descent."""
 
 
+class EdunnWarning(UserWarning):
+    """Something went on, but not as well as it could. The command line prints it as a note."""
+
+
 class LostError(EdunnError, RuntimeError):
     """Another process of the same run has ended or does not answer."""
 
@@ -173,6 +177,26 @@ def check_finite(name: str, tensor: Tensor, first: int = 0) -> None:
             f"{name} must be finite; got {float(tensor[where])} at {place} (counted from 0). "
             f"Drop such rows, or fill them in, before training."
         )
+
+
+def check_weights(weights: Tensor, *wanted: int) -> None:
+    """Refuses weights that are not one finite number of 0 or more for each sample, and those that are all 0.
+
+    `wanted` is (samples,), or (*lead, samples) if they may have the scores' lead as well.
+    """
+    samples = wanted[-1]
+    if tuple(weights.shape) not in (wanted, (samples,)):
+        raise ShapeError(f"Weights have one number for each of the {samples} samples; got shape {shape(weights)}.")
+    check_floating("weights", weights)
+    bad = ~(weights.isfinite() & (weights >= 0))
+    if bad.any():
+        where = int(bad.flatten().nonzero()[0])
+        raise DataError(
+            f"Weights are finite and 0 or more; got {float(weights.flatten()[where]):g} at index {where}. "
+            f"Leave a sample out by a weight of 0."
+        )
+    if samples and not weights.any(-1).all():
+        raise DataError("All weights are 0: their mean is undefined. Give one sample or more a weight above 0.")
 
 
 def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> None:

@@ -214,6 +214,43 @@ class AdamW(Adam):
         return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=self.epsilon, weight_decay=self.decay)
 
 
+class Clipping(ArgumentRepr):
+    """Bounds the gradient before the update, so that one steep batch cannot throw the weights far away.
+
+    By norm: g ← g · min(1, c / (‖g‖ + 1e-6)), with ‖g‖ over all parameters: the direction stays. By value: every entry
+    into [−c, c], which turns the direction. The gradient is that of loss and penalty together; what `AdamW` decays, and
+    the proximal step of an L1 penalty, is not clipped. torch: `clip_grad_norm_` (the 1e-6 is its own) and
+    `clip_grad_value_`. See Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks.
+
+    Parameters
+    ----------
+    norm, value : c > 0, for one of the two ways
+    """
+
+    def __init__(self, norm: float | None = None, value: float | None = None) -> None:
+        if (norm is None) == (value is None):
+            raise ConfigError("Clip by norm or by value: give one of clip_norm and clip_value.")
+        self.norm = None if norm is None else check_number("clip_norm", norm, 0, open_ends="low")
+        self.value = None if value is None else check_number("clip_value", value, 0, open_ends="low")
+
+    def clip(self, gradients: Mapping[str, Tensor], lead: int = 0) -> dict[str, Tensor]:
+        """Returns the clipped gradients by name; the first `lead` axes index runs, each clipped by itself."""
+        if self.value is not None:
+            return {name: gradient.clamp(-self.value, self.value) for name, gradient in gradients.items()}
+        assert self.norm is not None
+        norms = [torch.linalg.vector_norm(g.reshape(*g.shape[:lead], -1), dim=-1) for g in gradients.values()]
+        norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        factor = (self.norm / (norm + 1e-6)).clamp(max=1.0)
+        return {name: gradient * along_runs(factor, gradient) for name, gradient in gradients.items()}
+
+    def clip_in_place(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Clips what autograd left in `grad`, by torch's own functions."""
+        if self.value is not None:
+            nn.utils.clip_grad_value_(parameters, self.value)
+        elif self.norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self.norm)
+
+
 class Schedule(ArgumentRepr):
     """Base of the schedules: `schedule(epoch, epochs)` is the factor on the rate after `epoch` of `epochs`.
 

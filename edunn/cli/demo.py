@@ -1,18 +1,21 @@
-"""Train two classifiers on handwritten digits with gradients derived by hand, check those gradients, and draw it all.
+"""Trains two classifiers on handwritten digits with hand-derived gradients, checks these, and draws the results.
 
-Softmax with cross-entropy beside a support vector machine with the multiclass hinge: the same scores, two losses.
+One is softmax regression with cross-entropy, the other a support vector machine with the multiclass hinge.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
-    from ..experiment import LoadedRun
+    from ..experiment import LoadedRun, RunFolder
+    from ..experiment.pictures import Picture
     from ..gradcheck import Certificate
 
 EXAMPLE = "edunn demo"
@@ -24,15 +27,29 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, "folder for the two runs (default: runs/demo-<time>)")
+    """Adds the command's options."""
+    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
+    """Trains and checks both classifiers, and writes their runs. Returns 1 if a gradient differs, else 0."""
     from ..experiment import RunFolder
+    from ..runtime import devices
 
+    devices.device(args.device or "auto")  # raises before a folder is made
+    devices.dtype(args.dtype or "float32")
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
-    folder.check_free()
+    folder.claim({"command": "demo"} | {key: getattr(args, key) for key in ("device", "dtype", "seed")})
+    try:
+        return train_and_check(args, folder)
+    finally:
+        folder.release()
+
+
+def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
+    """Trains and checks both classifiers in a claimed folder. Returns the exit code."""
+    from ..experiment.pictures import save_pictures
+
     runs: dict[str, LoadedRun] = {}
     for name in MODELS:
         note(args, f"Training {name} on 8×8 handwritten digits, gradients by hand …")
@@ -40,23 +57,26 @@ def run(args: argparse.Namespace) -> int:
         if runs[name].summary["status"] == "interrupted":
             return 130
     note(args, "Checking the gradients against autograd and finite differences …")
-    certificates = {name: certificate(finished) for name, finished in runs.items()}
-    figures = draw(runs, folder)
+    certificates = {name: certify_run(finished) for name, finished in runs.items()}
     passed = all(c.passed for c in certificates.values())
-    result = {
+    result: dict[str, Any] = {
         "status": "finished",
         "passed": passed,
         "runs": {name: finished.summary for name, finished in runs.items()},
         "largest_gradient_error": {name: largest(c) for name, c in certificates.items()},
-        "figures": figures,
+        "figures": [],
         "run_dir": str(folder.path),
     }
     folder.write_json("summary.json", result)
+    result["figures"] = save_pictures(pictures(runs), folder, lambda text: note(args, text))
+    folder.write_json("summary.json", result)
+    folder.finish()
     emit(args, result, report(runs, certificates, folder.path))
     return 0 if passed else 1
 
 
 def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
+    """Trains one of `MODELS` on the digits, in the folder `out`."""
     from .. import experiment
     from ..experiment import config
 
@@ -74,11 +94,13 @@ def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
             "seed": args.seed or 0,
         },
     }
+    if experiment.RunFolder(out).begun():  # the demo was cut off
+        return experiment.resume(out, config.parse(tables), bar=show_progress(args))
     return experiment.train(config.parse(tables), out, bar=show_progress(args), command=["edunn", "demo"])
 
 
-def certificate(finished: LoadedRun) -> Certificate:
-    """The trained model's gradients on fifty digits, in float64."""
+def certify_run(finished: LoadedRun) -> Certificate:
+    """Checks the trained model's gradients on fifty digits, in float64."""
     from .. import data, gradcheck
     from ..penalties import L2
 
@@ -89,26 +111,24 @@ def certificate(finished: LoadedRun) -> Certificate:
 
 
 def largest(checked: Certificate) -> float:
-    """The largest relative difference between a gradient by hand and autograd's."""
+    """Returns the largest relative difference between a gradient by hand and autograd's."""
     return max(row.hand_vs_autograd or 0.0 for row in checked)
 
 
-def draw(runs: dict[str, LoadedRun], folder: Any) -> list[str]:
-    """The curves of both, and what each has learned to look for."""
+def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
+    """Yields the accuracy and loss curves, and the weights of each class as images."""
     from .. import figures
 
-    folder.create()
     histories = {name: finished.history for name, finished in runs.items()}
-    drawn = [figures.save(figures.accuracy_curves(histories), folder.file("figures/accuracy.png"))]
+    yield "accuracy", partial(figures.accuracy_curves, histories)
     for name, finished in runs.items():
-        drawn.append(figures.save(figures.loss_curves(finished.history), folder.file(f"figures/{name}_loss.png")))
-        axes = figures.templates(finished.model.get_parameter("weight").detach(), (8, 8), classes=finished.classes)
-        drawn.append(figures.save(axes, folder.file(f"figures/{name}_templates.png")))
-    return [str(path) for path in drawn]
+        weight = finished.model.get_parameter("weight").detach()
+        yield f"{name}_loss", partial(figures.loss_curves, finished.history)
+        yield f"{name}_templates", partial(figures.templates, weight, (8, 8), classes=finished.classes)
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
-    """A summary that a newcomer understands, and the next command to try."""
+    """Returns a summary for newcomers, with the next commands to try."""
     lines = ["", f"{'':<9}  {'loss function':<16}  {'right on new writers':>20}  {'gradient against autograd':>25}"]
     for name, finished in runs.items():
         loss = MODELS[name]["loss"]

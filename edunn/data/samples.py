@@ -14,7 +14,9 @@ from torch import Tensor
 from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
+from ..runtime.foreign import unpack
 from ..runtime.rows import Rows
+from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
@@ -24,18 +26,26 @@ LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 class Samples:
     """Features and targets, one row a sample.
 
+        Samples(frame, "species")          # a DataFrame and the name of its target column
+        Samples(X, y)                      # arrays, lists, Series, tensors
+        Samples(load_iris())               # a scikit-learn Bunch, a torch Dataset or DataLoader
+
     Parameters
     ----------
     features : (samples, features), floating; or images, (samples, height, width, channels), uint8. `Rows` may stand in
-        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn.
-    targets : (samples,): int64 class indices, or floating for regression; None where they are not known
+        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but a tensor
+        is converted as `as_samples` does.
+    targets : (samples,): int64 class indices, or floating for regression; None where they are not known. Text and
+        other labels become class indices.
     classes : the classes' names, in the order of their indices; None for regression
     feature_names : one name a column
     target_name : what the target is called
     names : what each sample is called, such as an image's file
+    sample_weight : (samples,), finite and 0 or more, not all 0: what each sample counts in a mean, Σ w ℓ / Σ w (see
+        `losses.Loss.forward`). Lists and arrays become a tensor in the features' dtype. None: all count the same
 
-    Lengths, shapes and dtypes are checked here; the values are not, because that would make a GPU wait at every slice.
-    `as_samples` checks them once.
+    Lengths, shapes, dtypes and the weights are checked here; other values are not, because that would make a GPU wait
+    at every slice. `as_samples` checks them once.
     """
 
     features: Tensor
@@ -44,8 +54,11 @@ class Samples:
     feature_names: tuple[str, ...] | None = None
     target_name: str | None = None
     names: tuple[str, ...] | None = None
+    sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.features, Tensor | Rows) or not isinstance(self.targets, Tensor | None):
+            self._convert()
         check_features(self.features)
         if self.targets is not None:
             check_targets(self.targets, self.features)
@@ -59,9 +72,21 @@ class Samples:
             raise DataError(f"Two classes are called {twice!r}.")
         if self.names is not None and len(self.names) != len(self):
             raise ShapeError(f"There are {len(self)} samples, but {len(self.names)} names.")
+        if self.sample_weight is not None:
+            object.__setattr__(self, "sample_weight", as_weights(self.sample_weight, self.features))
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
+
+    def _convert(self) -> None:
+        """Takes the place of the arrays, frames or lists that were given: tensors, checked, and their names."""
+        if isinstance(self.features, Rows):
+            raise DataError(f"Features in files take targets as a tensor; got {type(self.targets).__name__}.")
+        found = as_samples(
+            self.features, self.targets, self.classes, self.feature_names, self.target_name, self.sample_weight
+        )
+        for name in ("features", "targets", "classes", "feature_names", "target_name", "sample_weight"):
+            object.__setattr__(self, name, getattr(found, name))
 
     def __len__(self) -> int:
         return self.features.shape[0]
@@ -73,7 +98,14 @@ class Samples:
         names = self.names
         if names is not None:
             names = names[rows] if isinstance(rows, slice) else tuple(np.array(names, dtype=object)[rows.cpu().numpy()])
-        return replace(self, features=self.features[rows], targets=targets, names=names)
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        return self._replaced(weights, features=self.features[rows], targets=targets, names=names)
+
+    def _replaced(self, weights: Tensor | None, **changes: Any) -> Samples:
+        """A copy whose weights are not checked again: those of a slice may be all 0."""
+        found = replace(self, sample_weight=None, **changes)
+        object.__setattr__(found, "sample_weight", weights)
+        return found
 
     def _rows(self, index: Any) -> slice | Tensor:
         if isinstance(index, slice):
@@ -101,12 +133,15 @@ class Samples:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Samples:
         """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
-            raise DtypeError(f"Expected a floating dtype; got {dtype}. Images and class indices keep their own.")
+            raise DtypeError(
+                f"{dtype} is no floating dtype, such as torch.float32. Images and class indices keep theirs."
+            )
 
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device=device, dtype=dtype if tensor.dtype.is_floating_point else None)
 
-        return replace(self, features=move(self.features), targets=None if self.targets is None else move(self.targets))
+        targets, weights = (None if t is None else move(t) for t in (self.targets, self.sample_weight))
+        return self._replaced(weights, features=move(self.features), targets=targets)
 
     def loaded(self, most: int = LOADED) -> Samples:
         """Returns the samples with their features in memory, if they take `most` bytes or less."""
@@ -117,7 +152,51 @@ class Samples:
                 f"At most {most / 2**30:g} GiB of features are loaded for this; these take "
                 f"{self.features.nbytes / 2**30:.1f}. Take a part of them, samples[:1000]."
             )
-        return replace(self, features=self.features.loaded())
+        return self._replaced(self.sample_weight, features=self.features.loaded())
+
+    def with_class_weight(self, class_weight: ClassWeight) -> Samples:
+        """The same samples, each weighted by its class as well: w_i ← w_i · c(y_i).
+
+        Weights of classes become weights of samples here, once, before the training: losses, loops and surfaces know
+        only those. A score is then weighted too: with "balanced", accuracy is the mean recall of the classes.
+
+        Parameters
+        ----------
+        class_weight : "balanced", c = Σ w / (K · Σ w of the class) for K classes, which is N / (K · count) without
+            weights (scikit-learn's formula); a list in the order of the classes; or a dictionary by class name, 1
+            where it has none. The classes of floating targets are 0 and 1, or −1 and 1
+        """
+        _, index = labels_of(self.targets, self.classes)
+        numbers = torch.tensor(self.class_weights(class_weight), dtype=torch.float64, device=index.device)
+        weights = numbers[index] if self.sample_weight is None else numbers[index] * self.sample_weight
+        return replace(self, sample_weight=weights)
+
+    def class_weights(self, class_weight: ClassWeight) -> list[float]:
+        """The number of each class, in the order of the classes; `class_weight` as in `with_class_weight`."""
+        return class_weights(class_weight, *labels_of(self.targets, self.classes), self.sample_weight)
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
+        """Returns two parts, the second with about `fraction` of the samples; see `data.split`."""
+        return split(self, fraction, seed)
+
+    def shuffle(self, seed: int = 0) -> Samples:
+        """Returns the samples in another order, which depends on the seed alone."""
+        return self[devices.permutation(len(self), seed, 0)]
+
+    def to_pandas(self) -> Any:
+        """Returns a DataFrame: a column a feature, and the target last, by class name where there are classes."""
+        import pandas
+
+        if self.is_images:
+            raise DataError("Images are no table. Their bytes are samples.features.numpy().")
+        names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
+        features = self.loaded().features.cpu().numpy()
+        frame = pandas.DataFrame(features, columns=list(names))
+        if self.targets is not None:
+            values = self.targets.tolist()
+            target = values if self.classes is None else [self.classes[i] for i in values]
+            frame[self.target_name or "target"] = target
+        return frame
 
     @property
     def is_images(self) -> bool:
@@ -136,6 +215,8 @@ class Samples:
             what = f"{count} images of {height}×{width}×{channels}"
         else:
             what = f"{count} × {self.features.shape[1]:,} {str(self.features.dtype).removeprefix('torch.')}"
+        if self.sample_weight is not None:
+            what += ", weighted"
         if self.targets is None:
             return f"Samples({what}, no targets)"
         target = f" {self.target_name!r}" if self.target_name else ""
@@ -191,21 +272,27 @@ def as_samples(
     classes: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     target_name: str | None = None,
+    sample_weight: Any = None,
 ) -> Samples:
-    """Builds samples from tensors, numpy arrays or lists, with every value checked.
+    """Builds samples from arrays, lists, tensors, data frames, bunches or torch datasets, with every value checked.
 
     Parameters
     ----------
-    features : (samples, features). float32 stays float32, all other numbers become float64; uint8 with four axes,
-        (samples, height, width, channels), stays as it is: images.
-    targets : (samples,). Text becomes class indices in the order of `classes`, or alphabetically. Whole numbers are
-        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise; where one is
-        beyond 1,000 and twice the number of samples, they are names, numbered in their order. Floats are regression
-        targets, in the features' dtype, which the losses ask for.
+    features : (samples, features), or a container of samples (see `runtime.foreign.unpack`). float32 stays float32, all
+        other numbers become float64; uint8 with four axes, (samples, height, width, channels), stays as it is: images.
+    targets : (samples,), or the name of a frame's column. Text becomes class indices in the order of `classes`, or
+        alphabetically. Whole numbers are class indices 0, 1, … already, and are called "0", "1", … if `classes` does
+        not say otherwise; if one exceeds both 1,000 and twice the number of samples, they are names, numbered in sorted
+        order. Floats are regression targets, in the features' dtype, which the losses ask for.
+    sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
     """
-    x = _numbers("features", features)
+    found = unpack(features, targets)
+    targets, target_name = found.targets, target_name or found.target_name
+    feature_names = feature_names if feature_names is not None else found.feature_names
+    classes = classes if classes is not None else found.classes
+    x = _numbers("features", found.features)
     check_features(x)
     if x.dtype.is_floating_point:
         errors.check_finite("features", x)
@@ -233,6 +320,7 @@ def as_samples(
         classes=None if classes is None else tuple(classes),
         feature_names=None if feature_names is None else tuple(feature_names),
         target_name=target_name,
+        sample_weight=sample_weight,
     )
 
 
@@ -316,9 +404,9 @@ def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
 
 
 def fingerprint(samples: Samples) -> str:
-    """Returns the sha256 of the numbers themselves: features' bytes, then targets' bytes."""
+    """Returns the sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
     digest = hashlib.sha256()
-    for tensor in (samples.features, samples.targets):
+    for tensor in (samples.features, samples.targets, samples.sample_weight):
         for chunk in () if tensor is None else tensor.split(16_384):
             digest.update(chunk.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -63,24 +63,26 @@ def read_table(
     targets_required: bool = True,
     classes: Sequence[str] | None = None,
     part: str = "train",
+    weight: str | None = None,
 ) -> Samples:
     """Reads a CSV file or an npz archive. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
     A CSV file has a header row of column names, in UTF-8 (a byte order mark is tolerated), between commas, semicolons
     or tabs: the one that splits the rows like the header. An npz archive has `features` (or `x`, `X`, `data`, `images`,
     `X_train`) of shape (samples, features) and `targets` (or `y`, `labels`, `target`, `label`, `y_train`) of shape
-    (samples,), with `feature_names` and `classes` if it likes; or one array (samples,) for each named column. The
+    (samples,), optionally with `feature_names` and `classes`; or one array (samples,) for each named column. The
     columns of a matrix without names are called x1, x2, ….
 
     Parameters
     ----------
     target : the target's column. By default the last one (`targets` or `y` where an npz has it).
-    features : the features' columns, in the order that the model shall see. By default all but the target.
+    features : the features' columns, in the order in which the model sees them. By default all but the target.
     task : what the target is. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
         number to be predicted. "auto": text or whole numbers are classes, anything else is real; for whole numbers of
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
+    weight : the column of the samples' weights, which is then not used as a feature
     part : "train", or "test" of an npz with `X_test` and `y_test`
 
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
@@ -93,7 +95,12 @@ def read_table(
     table = _read_npz(path, part == "test") if path.suffix.lower() == ".npz" else _read_csv(path)
 
     wanted = _target_name(table, target, targets_required)
-    names = _feature_names(table, features, wanted)
+    if target is None and wanted is not None and wanted == weight:  # the last column but the weights
+        wanted = next((name for name in reversed(table.columns) if name != weight), wanted)
+    names = _feature_names(table, features, wanted, weight)
+    if weight is not None and (weight not in table.columns or weight == wanted):
+        hint = "It is the target." if weight == wanted else nearest(weight, table.columns)
+        raise DataError(f"'{path}' has no column {weight!r} for the weights. {hint}")
     x = _features(table, names)
     y: Tensor | None = None
     found: tuple[str, ...] | None = None
@@ -107,7 +114,8 @@ def read_table(
             y = y.to(x.dtype)  # losses ask for one dtype
     else:
         found = None if classes is None else tuple(classes)
-    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted)
+    weights = None if weight is None else torch.from_numpy(_numbers(table.columns[weight]))
+    return Samples(x, y, classes=found, feature_names=names or None, target_name=wanted, sample_weight=weights)
 
 
 # Which columns
@@ -130,14 +138,16 @@ def _target_name(table: Table, target: str | None, required: bool) -> str | None
     raise DataError(f"'{table.path}' has no column {target!r} for the target. {nearest(target, table.columns)}")
 
 
-def _feature_names(table: Table, features: Sequence[str] | None, target: str | None) -> tuple[str, ...]:
+def _feature_names(
+    table: Table, features: Sequence[str] | None, target: str | None, weight: str | None
+) -> tuple[str, ...]:
     if table.block is not None and table.block.ndim == 4:
         if features is not None:
             raise ConfigError(f"Images have no feature names. Leave out {tuple(features)}.")
         return ()
     known = table.block_names if table.block is not None else tuple(table.columns)
     if features is None:
-        names = tuple(name for name in known if name != target)
+        names = tuple(name for name in known if name not in (target, weight))
         if not names:
             raise DataError(f"'{table.path}' has no column beside the target {target!r}. Add a feature.")
         return names
@@ -148,6 +158,8 @@ def _feature_names(table: Table, features: Sequence[str] | None, target: str | N
         raise ConfigError(f"A feature is named twice: {', '.join(names)}.")
     if target in names:
         raise ConfigError(f"{target!r} is named as a feature and as the target.")
+    if weight in names:
+        raise ConfigError(f"{weight!r} is named as a feature and as the weight.")
     for name in names:
         if name not in known:
             raise DataError(f"'{table.path}' has no column {name!r}. {nearest(name, known)}")
@@ -218,7 +230,7 @@ def _indices(
 
 
 def _is_text(column: Column, mixed: bool) -> bool:
-    """Whether a column of text holds labels and not numbers. `mixed`: both may stand side by side, and are labels."""
+    """Whether a column of text holds labels and not numbers. `mixed`: text beside numbers is accepted, as labels."""
     text = number = None
     for row, cell in enumerate(column.values):
         if not cell:
@@ -487,7 +499,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _block(path: Path, key: str, array: np.ndarray) -> Tensor:
     """Returns (samples, features), float32 or float64, or uint8 images."""
     if array.dtype.kind == "U":
-        raise DataError(f"{key!r} of '{path}' holds text, not numbers.")
+        raise DataError(
+            f"{key!r} of '{path}' holds text, not numbers. Encode it as numbers, or leave it out of the features."
+        )
     if array.dtype == np.uint8 and array.ndim == 3:
         array = array[..., None]  # grey images
     if array.dtype != np.float32 and not (array.dtype == np.uint8 and array.ndim == 4):

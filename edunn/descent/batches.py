@@ -22,9 +22,9 @@ def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], sl
     Parameters
     ----------
     order : the samples in the order of the epoch, (samples,), or (runs, samples) where each run has its own
-    batch : samples of a batch; a last one that is smaller has a block of its own
+    batch : samples of a batch; a smaller last batch has its own block
     sizes : batches of each block
-    own : the part of a batch of so many samples that is wanted
+    own : own(n) is the slice of a batch of n samples that this process reads
 
     Returns
     -------
@@ -40,55 +40,59 @@ def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], sl
 
 def draw(
     train: Samples, indices: Sequence[Tensor], reuse: bool = False, ahead: bool = True
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Features and targets at each of the indices, in their order.
+) -> Generator[tuple[Tensor, ...], None, None]:
+    """Yields features and targets at each of the indices, and their weights if the samples have any.
 
     Parameters
     ----------
     indices : int64, on the device of the features, (…, samples): the features at them are (…, samples, features)
-    reuse : what is drawn lasts until the next is asked for; else each has memory of its own
+    reuse : True: each batch overwrites the one before it; False: each has its own memory
     ahead : read features that are not in memory in the background
     """
     features, targets = train.features, train.targets
     assert targets is not None
+    beside = [targets] if train.sample_weight is None else [targets, train.sample_weight]
     flat = [index.reshape(-1) for index in indices]
     if isinstance(features, Rows):
         with closing(batches_of(features, flat, ahead)) as found:
             for index, batch in zip(indices, found, strict=True):
                 batch = batch if reuse else batch.clone()
-                yield batch.view(*index.shape, batch.shape[-1]), targets_at(targets, index)
+                yield batch.view(*index.shape, batch.shape[-1]), *(values_at(values, index) for values in beside)
         return
     into, largest = None, max((len(rows) for rows in flat), default=0)
-    every = targets.index_select(0, torch.cat(flat)).split([len(rows) for rows in flat])
-    for index, rows, true in zip(indices, flat, every, strict=True):
+    sizes = [len(rows) for rows in flat]
+    every = [values.index_select(0, torch.cat(flat)).split(sizes) for values in beside]
+    for index, rows, *others in zip(indices, flat, *every, strict=True):
         if into is None or not reuse:
             into = room(largest if reuse else len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
-            batch, true = batch.view(*index.shape, batch.shape[-1]), true.view(index.shape)
-        yield batch, true
+            batch, others = batch.view(*index.shape, batch.shape[-1]), [values.view(index.shape) for values in others]
+        yield batch, *others
 
 
-def targets_at(targets: Tensor, index: Tensor) -> Tensor:
-    return targets.index_select(0, index.reshape(-1)).view(index.shape)
+def values_at(values: Tensor, index: Tensor) -> Tensor:
+    """Returns the values at the indices, of their shape."""
+    return values.index_select(0, index.reshape(-1)).view(index.shape)
 
 
-def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
-    """All samples in their own order, for a full batch; or those at a slice."""
+def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, ...]:
+    """Returns features, targets and any weights in their own order, or those at a slice."""
     assert train.targets is not None
     features = train.features if rows == slice(None) else train.features[rows]
-    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows]
+    weights = () if train.sample_weight is None else (train.sample_weight[rows],)
+    return features.loaded() if isinstance(features, Rows) else features, train.targets[rows], *weights
 
 
 def check_batch(train: Samples, batch: int) -> None:
-    """Refuses a batch that would bring most of the files into memory."""
+    """Raises ConfigError for a batch of file-backed features that is larger than `LARGEST` bytes."""
     features = train.features
     if not isinstance(features, Rows):
         return
     row = features.nbytes // max(1, len(features))
     if batch * row > LARGEST:
-        said = "a full batch" if batch == len(train) else f"a batch of {batch}"
+        what = "A full batch" if batch == len(train) else f"A batch of {batch}"
         raise errors.ConfigError(
-            f"Expected batches of at most {LARGEST >> 20} MiB of features that are read from files; {said} has "
-            f"{batch * row / 2**20:,.0f}. Take a batch_size of {LARGEST // row} or less."
+            f"{what} has {batch * row / 2**20:,.0f} MiB; of features that are read from files at most "
+            f"{LARGEST >> 20} MiB are allowed. Take a batch_size of {LARGEST // row} or less."
         )

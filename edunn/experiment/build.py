@@ -65,6 +65,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     rest, validation = dataset.train, None
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
+    rest, validation = weight_classes(config, rest, validation)
     table = config.features
     images = to_device(rest, device, config.data.dtype)
     pipeline, fitted = Pipeline.fit_apply(images, table.kind, table.standardise, **table.options)
@@ -111,6 +112,8 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
         options["features"] = table.features
     if table.target is not None:
         options["target"] = table.target
+    if table.weight is not None:
+        options["weight"] = table.weight
     dataset = data.load(table.path or table.name or "", progress=progress, **options)
     if table.test:
         if dataset.test is not None:
@@ -122,6 +125,23 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     if dataset.train.targets is None:
         raise DataError(f"{dataset.name} has no targets to train on.")
     return dataset
+
+
+def weight_classes(config: Config, rest: Samples, validation: Samples | None) -> tuple[Samples, Samples | None]:
+    """Weights the samples of the training and validation parts by `loss.class_weight`, counted on the training part.
+
+    So both losses are of one objective. The test part keeps its own weights: its score is the one to report.
+    """
+    given = config.loss.options.get("class_weight")
+    if given is None:
+        return rest, validation
+    if not rest.is_classification:
+        raise ConfigError("loss.class_weight is for classes; the target is real. Use data.weight, a column of weights.")
+    try:
+        numbers = rest.class_weights(given)
+    except ConfigError as error:
+        raise ConfigError(f"[loss] {error}") from None
+    return rest.with_class_weight(numbers), None if validation is None else validation.with_class_weight(numbers)
 
 
 def to_device(part: Samples, device: torch.device, stored: str | None) -> Any:
@@ -139,7 +159,8 @@ def to_device(part: Samples, device: torch.device, stored: str | None) -> Any:
 def convert_part(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
     """Returns the part as the model and the loss take it: features in the dtype, targets encoded."""
     targets = None if part.targets is None else encode(part, loss, dtype).to(features.device)
-    return Samples(features.to(dtype=dtype), targets, classes=part.classes if loss.labels == "classes" else None)
+    classes = part.classes if loss.labels == "classes" else None
+    return Samples(features.to(dtype=dtype), targets, classes, sample_weight=part.sample_weight)
 
 
 def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
@@ -201,6 +222,8 @@ def make_descent(
         patience=options.patience,
         evaluate=options.evaluate,
         snapshots=options.snapshots,
+        clip_norm=options.clip_norm,
+        clip_value=options.clip_value,
         seed=config.run.seed,
         precision=config.run.precision,
         checked=checked,
@@ -224,8 +247,9 @@ def make_penalty(kind: Kind | None) -> Penalty | None:
 
 
 def make_loss(kind: Kind) -> Loss:
-    """Makes the loss of a config; `through` is an activation's name."""
+    """Makes the loss of a config; `through` is an activation's name. Its `class_weight` goes to the samples."""
     options = dict(kind.options)
+    options.pop("class_weight", None)
     if "through" in options:
         options["through"] = activations.named(options["through"])
     return make(Kind(kind.kind, options), LOSSES, "loss")

@@ -57,6 +57,7 @@ class Data:
     name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
         or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
     features, target : columns of a table (default: all but the last, the last)
+    weight : the column of a table that says what each sample counts, 0 or more
     validation : the share of the training part on which choices are made
     test : the share that is evaluated once, at the end, for sources without a test part of their own
     dtype : "uint8" keeps images as bytes; each batch is converted to numbers when it is drawn
@@ -68,6 +69,7 @@ class Data:
     path: str | None = None
     features: tuple[str, ...] | None = None
     target: str | None = None
+    weight: str | None = None
     validation: float = 0.0
     test: float = 0.0
     dtype: typing.Literal["uint8"] | None = None
@@ -96,6 +98,8 @@ class Train:
     patience: int | None = None
     evaluate: int = 1
     snapshots: int | None = None
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class LoadedRun(Record):
     def score_of(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:
             return None
-        return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype)))
+        weights = None if samples.sample_weight is None else samples.sample_weight.to(scores)
+        return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype), weights))
 
     def __str__(self) -> str:
         s = self.summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,42 +18,65 @@ from .build import Prepared
 from .folder import RunFolder
 
 SHOWN = 5_000
+Picture = tuple[str, Callable[[], Any]]  # its name, and the function that draws its axes
 
 
-def draw(prepared: Prepared, folder: RunFolder, history: History) -> list[str]:
-    """Draws the pictures that fit the run into its figures folder, and returns their paths."""
-    drawn: list[str] = []
+def save_pictures(
+    pictures: Iterable[Picture], folder: RunFolder, note: Callable[[str], None], kinds: Sequence[str] = ("png",)
+) -> list[str]:
+    """Draws the pictures into the figures folder, each in every kind of file, and returns the files' paths.
 
-    def save(name: str, axes: Any) -> None:
-        path = folder.file(f"figures/{name}.png")
-        figures.save(axes, path)
-        drawn.append(str(path))
+    Called when the results are written. A picture that cannot be drawn costs no result: a note names it.
+    """
+    saved: list[str] = []
+    for name, picture in pictures:
+        try:
+            axes = picture()
+            saved += [str(figures.save(axes, folder.file(f"figures/{name}.{kind}"))) for kind in kinds]
+        except Exception as error:  # whatever it is, the results are safe
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            note(f"note: the picture {name} could not be drawn: {reason}.")
+    return saved
 
+
+def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
+    """The pictures that fit a run."""
     model, width = prepared.model, prepared.train.features.shape[1]
     names = prepared.dataset.train.classes
     if any("loss" in row for row in history):
-        save("loss", figures.loss_curves(history))
+        yield "loss", lambda: figures.loss_curves(history)
     if history.status == "diverged":
-        return drawn  # its scores and weights have nothing to show
+        return  # its scores and weights have nothing to show
     if any(history.metric in row for row in history):
-        save(history.metric, figures.accuracy_curves(history))
+        yield history.metric, lambda: figures.accuracy_curves(history)
     shape, standardise = find_template_shape(prepared), prepared.pipeline.standardise
     if shape is not None and isinstance(model, LinearModel):
-        save("templates", figures.templates(model.weight.detach(), shape, classes=names))
+        yield "templates", lambda: figures.templates(model.weight.detach(), shape, classes=names)
     if history.metric == "r2" and width == 1:
-        save("fitted_line", figures.fitted_line(model, undo_standardising(prepared), standardise=standardise))
+        yield (
+            "fitted_line",
+            lambda: figures.fitted_line(model, undo_standardising(prepared), standardise=standardise),
+        )
     if history.metric == "accuracy" and width == 2:
-        save("regions", figures.decision_regions(model, undo_standardising(prepared), standardise=standardise))
+        yield (
+            "regions",
+            lambda: figures.decision_regions(model, undo_standardising(prepared), standardise=standardise),
+        )
     looked_at = prepared.test or prepared.validation
     if history.metric == "accuracy" and names and looked_at is not None and looked_at.targets is not None:
-        with torch.no_grad():
-            size = chunk_of(looked_at.features)
-            decided = torch.cat([model.predict(features) for features in looked_at.features.split(size)])
-        counts = confusion_counts(to_class_index(looked_at.targets), to_class_index(decided), len(names))
-        axes = figures.confusion_matrix(counts, names)
-        axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
-        save("confusion", axes)
-    return drawn
+        yield "confusion", lambda: draw_confusion(prepared, looked_at, names)
+
+
+@torch.no_grad()
+def draw_confusion(prepared: Prepared, part: Samples, names: tuple[str, ...]) -> Any:
+    """The confusion matrix of the test part, or of the validation part where there is no other."""
+    chunks = part.features.split(chunk_of(part.features))
+    decided = torch.cat([prepared.model.predict(features) for features in chunks])
+    assert part.targets is not None
+    counts = confusion_counts(to_class_index(part.targets), to_class_index(decided), len(names))
+    axes = figures.confusion_matrix(counts, names)
+    axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
+    return axes
 
 
 def to_class_index(labels: torch.Tensor) -> torch.Tensor:

@@ -37,26 +37,40 @@ class SharedStep(ByHand):
     """`ByHand` on the rows of this process, with two exchanges of share: the value and the gradients are summed."""
 
     def __init__(self, ranks: Processes, run: Options) -> None:
-        super().__init__(run.model, run.loss, run.penalty, run.rule)
+        super().__init__(run.model, run.loss, run.penalty, run.rule, run.clipping)
         self.ranks = ranks
 
     @torch.no_grad()
-    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor, rate: float | Tensor, weights: Tensor | None = None) -> Tensor:
+        share = self.share_of(weights)
+        if share is None:
+            return features.new_zeros(())
         parameters = dict(self.model.named_parameters())
         scores = self.model(features)
-        value = self.weigh(self.loss(scores, targets, validate=False))
-        upstream = self.weigh(self.loss.gradient(scores, targets, validate=False))
+        value = weigh(self.loss(scores, targets, weights, validate=False), share)
+        upstream = weigh(self.loss.gradient(scores, targets, weights, validate=False), share)
         value, gradients = self.ranks.reduce(value, self.model.gradients(features, upstream))
         if self.penalty is not None:
             value = value + self.penalty.value(parameters)
             add_penalty(gradients, self.penalty, parameters)
+        if self.clipping is not None:
+            gradients = self.clipping.clip(gradients)
         self.rule.step(parameters, gradients, rate)
         constrain(self.penalty, parameters, rate)
         return value
 
-    def weigh(self, mean: Tensor) -> Tensor:
-        """A mean over this process's rows as its part of the mean over the batch; 0 for no rows, whose mean is nan."""
-        return mean * self.ranks.share if self.ranks.share else torch.zeros_like(mean)
+    def share_of(self, weights: Tensor | None) -> float | None:
+        """The part of the batch that this process has, of its samples or of their Σ w; None for a batch without any."""
+        if weights is None:
+            return self.ranks.share
+        own = float(weights.double().sum())
+        total = float(self.ranks.total(torch.tensor([own], dtype=torch.float64, device=weights.device)))
+        return own / total if total else None
+
+
+def weigh(mean: Tensor, share: float) -> Tensor:
+    """A mean over this process's rows as its part of the mean over the batch; 0 for no rows, whose mean is nan."""
+    return mean * share if share else torch.zeros_like(mean)
 
 
 class SharedLoop(Loop):
@@ -90,9 +104,11 @@ class SharedLoop(Loop):
     def own(self, samples: int) -> slice:
         return self.ranks.part(samples) if self.sharing else super().own(samples)
 
-    def take(self, features: Tensor, targets: Tensor, rates: list[Any], size: int) -> Tensor:
+    def take(
+        self, features: Tensor, targets: Tensor, rates: list[Any], size: int, weights: Tensor | None = None
+    ) -> Tensor:
         self.ranks.begin_batch(size)
-        return super().take(features, targets, rates, size)
+        return super().take(features, targets, rates, size, weights)
 
     # every process decides by the numbers of rank 0, also on machines that round differently
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from tqdm import tqdm
 from .. import figures
 from ..descent import Descent, evaluate
 from ..descent.stack import group_by_kind, train_together
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, RunError
 from ..history import History
 from ..results import Record, Table, cell
 from ..runtime.devices import threads_for
@@ -27,8 +30,11 @@ from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
 from .config import Config, Kind
-from .folder import RunFolder
+from .folder import UNFINISHED, RunFolder, load_weights
+from .pictures import Picture, save_pictures
 
+Trained = tuple[History, dict[str, Tensor]]  # how a run went, and the weights that it ended with
+MOST_RUNS = 10_000
 CURVES = 6  # as many runs as a picture of curves tells apart
 
 
@@ -105,6 +111,7 @@ def sweep(
     out: str | Path | None = None,
     *,
     bar: bool = False,
+    note: Callable[[str], None] = lambda _: None,
     ranks: OneProcess | None = None,
 ) -> Sweep:
     """Trains a config once for each combination of values, and writes the results.
@@ -116,10 +123,15 @@ def sweep(
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
     bar : show progress on stderr
+    note : called with what a reader should know, such as a picture that could not be drawn
     ranks : the processes that share the runs, `edunn.runtime.processes.ranks()`; each of them calls this
 
     The best is chosen on the validation part; the test part is looked at once, by the best.
     """
+    count = math.prod(len(values) for values in over.values())
+    if count > MOST_RUNS:
+        counts = " × ".join(f"{len(values):,}" for values in over.values())
+        raise ConfigError(f"A sweep has at most {MOST_RUNS:,} runs; {counts} values make {count:,}. Try fewer values.")
     combinations = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     loaded = [load([f"{key}={value}" for key, value in combination.items()]) for combination in combinations]
     first = loaded[0]
@@ -134,18 +146,33 @@ def sweep(
         )
     ranks = ranks or OneProcess()
 
+    request: dict[str, Any] = {"command": "sweep", "over": dict(over), "configs": list(map(configs.to_tables, loaded))}
+
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
-        folder.check_free()
+        folder.check_free(request)
         return folder
 
     folder = ranks.lead(free)
     runs, preparations = ranks.each(lambda: put_together(loaded))
-    ranks.lead(folder.create)
-    start = time.perf_counter()
-    histories = train_shared(runs, bar, ranks)
-    seconds = time.perf_counter() - start
-    return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder))
+    request["data"] = sorted({prepared.dataset.sha256 for prepared in preparations})
+
+    def claim() -> dict[int, Trained]:
+        folder.claim(request)
+        return read_finished(folder, runs)
+
+    try:
+        finished = ranks.lead(claim)
+        if finished:
+            note(f"note: {len(finished)} of {len(runs)} runs are here already")
+        start = time.perf_counter()
+        histories = train_shared(runs, finished, bar, ranks, partial(write_finished, folder))
+        seconds = time.perf_counter() - start
+        return ranks.lead(
+            lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder, note)
+        )
+    finally:
+        folder.release()
 
 
 def result(
@@ -157,6 +184,7 @@ def result(
     histories: Sequence[History],
     seconds: float,
     folder: RunFolder,
+    note: Callable[[str], None],
 ) -> Sweep:
     """Chooses the best run, measures it on the test part, and writes the results."""
     values = [
@@ -173,7 +201,7 @@ def result(
         test = None if part is None else evaluate(runs[index].model, runs[index].loss, part)[1]
     axes = {key: [configs.split_override(f"{key}={value}")[1] for value in row] for key, row in over.items()}
     found = Sweep(axes, entries, metric, seconds, best, test, folder.path)
-    return write(found, loaded[0], folder)
+    return write(found, loaded[0], folder, note)
 
 
 def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared]]:
@@ -208,27 +236,58 @@ def shared(config: Config) -> Config:
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 
-def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[History]:
+def write_finished(folder: RunFolder, index: int, history: History, state: Mapping[str, Tensor]) -> None:
+    """Keeps a run that has ended, so that a sweep that is cut off need not train it again."""
+    history.save(folder.file(f"metrics-{index:03}.jsonl"))
+    folder.write_tensors(f"{UNFINISHED}/{index:03}.safetensors", dict(state))
+
+
+def read_finished(folder: RunFolder, runs: Sequence[Descent]) -> dict[int, Trained]:
+    """Reads the runs that a sweep in this folder had finished when it was cut off, by their place in the sweep."""
+    found: dict[int, Trained] = {}
+    for index, run in enumerate(runs):
+        with contextlib.suppress(RunError, DataError):  # not there, or damaged: it is trained again
+            state = folder.read_tensors(f"{UNFINISHED}/{index:03}.safetensors")[0]
+            load_weights(copy.deepcopy(run.model), state, folder)
+            found[index] = (History.load(folder.file(f"metrics-{index:03}.jsonl")), state)
+    return found
+
+
+def train_shared(
+    runs: Sequence[Descent],
+    finished: Mapping[int, Trained],
+    bar: bool,
+    ranks: OneProcess,
+    keep: Callable[[int, History, Mapping[str, Tensor]], None],
+) -> list[History]:
     """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
 
-    Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
+    Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights. Rank 0 calls
+    `keep` with each run that has ended; those in `finished` are not trained.
     """
-    order = [index for group in group_by_kind(runs) for index in group]
+    order = [index for group in group_by_kind(runs) for index in group if index not in finished]
     mine = order[ranks.place.rank :: ranks.place.world]
 
-    def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
-        histories = train_all([runs[index] for index in mine], bar) if mine else []
-        states = [{name: t.cpu() for name, t in runs[index].model.state_dict().items()} for index in mine]
-        return list(zip(mine, histories, states, strict=True))
+    def state_of(index: int) -> dict[str, Tensor]:
+        return {name: t.cpu() for name, t in runs[index].model.state_dict().items()}
 
-    found: dict[int, History] = {}
-    for index, history, state in itertools.chain.from_iterable(ranks.collect(trained)):
-        found[index] = history
+    def after_run(place: int, history: History) -> None:
+        if ranks.leads and history.status != "interrupted":
+            keep(mine[place], history, state_of(mine[place]))
+
+    def trained() -> dict[int, Trained]:
+        histories = train_all([runs[index] for index in mine], bar, after_run) if mine else []
+        return {index: (history, state_of(index)) for index, history in zip(mine, histories, strict=True)}
+
+    found = dict(finished)
+    for part in ranks.collect(trained):
+        found |= part
+    for index, (_, state) in found.items():
         runs[index].model.load_state_dict(state)
-    return [found[index] for index in sorted(found)]
+    return [found[index][0] for index in sorted(found)]
 
 
-def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
+def train_all(runs: Sequence[Descent], bar: bool, after_run: Callable[[int, History], None]) -> list[History]:
     """Trains all runs, as many at once as fit one stack."""
     numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
@@ -237,7 +296,7 @@ def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 
-        return train_together(runs, after_epoch=after_epoch)
+        return train_together(runs, after_epoch=after_epoch, after_run=after_run)
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
@@ -246,7 +305,7 @@ def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
     return max(done, key=lambda e: (e.row[f"validation_{metric}"], -e.row["validation_loss"]), default=None)
 
 
-def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
+def write(found: Sweep, base: Config, folder: RunFolder, note: Callable[[str], None]) -> Sweep:
     """The table, every history, the pictures, and the config that trains the best one again."""
     records = found.records()
     folder.write("sweep.csv", Table.of(records, list(records[0])).csv())
@@ -256,22 +315,25 @@ def write(found: Sweep, base: Config, folder: RunFolder) -> Sweep:
         name = f"{base.run.name}-best"
         best = dataclasses.replace(found.best.config, run=dataclasses.replace(found.best.config.run, name=name))
         folder.write("best.toml", f"# edunn train {folder.file('best.toml')}\n{configs.dump(best)}")
-    found = dataclasses.replace(found, figures=draw(found, folder))
     folder.write_json("summary.json", as_json(found))
+    found = dataclasses.replace(found, figures=save_pictures(pictures_of(found), folder, note))
+    folder.write_json("summary.json", as_json(found))
+    if not any(entry.history.status == "interrupted" for entry in found.entries):  # else it may go on
+        folder.finish()
     return found
 
 
-def draw(found: Sweep, folder: RunFolder) -> list[str]:
+def pictures_of(found: Sweep) -> Iterator[Picture]:
     """The map of the validation metric, and the curves of the best runs."""
     cells = [(entry.values, value_of(entry, found)) for entry in found.entries]
-    drawn = [("sweep", figures.sweep_map(found.axes, cells, found.metric))]
+    best = None if found.best is None else found.best.values
+    yield "sweep", lambda: figures.sweep_map(found.axes, cells, found.metric, best=best)
     ranked = sorted((e for e in found.entries if e.history.rows), key=lambda e: -value_of(e, found) if e.done else 9.0)
     histories = {entry.name: entry.history for entry in ranked[:CURVES]}
     if histories:
-        drawn.append(("loss", figures.loss_curves(histories)))
+        yield "loss", lambda: figures.loss_curves(histories)
     if any(found.metric in history.columns for history in histories.values()):
-        drawn.append((found.metric, figures.accuracy_curves(histories)))
-    return [str(figures.save(axes, folder.file(f"figures/{name}.png"))) for name, axes in drawn]
+        yield found.metric, lambda: figures.accuracy_curves(histories)
 
 
 def value_of(entry: Entry, found: Sweep) -> float:

@@ -28,7 +28,7 @@ from .build import Prepared, check_rate, prepare
 from .config import Config
 from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
 from .loaded import LoadedRun, describe_shapes, load
-from .pictures import draw
+from .pictures import pictures_of, save_pictures
 from .sharing import share
 
 CHECKPOINT_EVERY = 1.0  # seconds
@@ -42,7 +42,6 @@ def train(
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
     command: list[str] | None = None,
-    again: bool = False,
     ranks: OneProcess | None = None,
 ) -> LoadedRun:
     """Trains, writes the run's folder and returns the run.
@@ -55,26 +54,28 @@ def train(
     bar : show a progress bar on stderr
     note : called with what a reader should know before the run, such as that the rate will diverge
     command : what the manifest says the run was started with
-    again : a run may have been killed while it made this very folder
     ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
     ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
-        folder.check_free(leftovers=again)
+        folder.check_free()
         return folder
 
     folder = ranks.lead(free)
     prepared = ranks.each(lambda: accept(config, by, bar, ranks))
 
     def create() -> None:
-        folder.create()
+        folder.claim()
         folder.write_json("manifest.json", manifest(prepared, by, command))
         folder.write("config.toml", configs.dump(config))
 
-    ranks.lead(create)
-    return run(prepared, folder, Progress(), by, bar, note, ranks)
+    try:
+        ranks.lead(create)
+        return run(prepared, folder, Progress(), by, bar, note, ranks)
+    finally:
+        folder.release()
 
 
 def resume(
@@ -93,10 +94,27 @@ def resume(
     before its first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
-    ranks = ranks or OneProcess()
+    try:
+        return continue_run(folder, config, overrides or [], by, bar, note, ranks or OneProcess())
+    finally:
+        folder.release()
+
+
+def continue_run(
+    folder: RunFolder,
+    config: Config | None,
+    overrides: list[str],
+    by: str | None,
+    bar: bool,
+    note: Callable[[str], None],
+    ranks: OneProcess,
+) -> LoadedRun:
+    """The same in a folder that the caller releases."""
 
     def read() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
-        before, after = folder.read_config(), config or folder.read_config(overrides or ())
+        folder.read_config()  # a folder without a run is left alone
+        folder.lock()
+        before, after = folder.read_config(), config or folder.read_config(overrides)
         check_same_run(before, after, folder)
         manifest = folder.read_json("manifest.json")
         was = manifest.get("by")
@@ -175,19 +193,21 @@ def run(
             history = prepared.descent.go(by, at, after_epoch)
         else:  # nearest neighbours: there are no steps to share
             history = ranks.lead(lambda: prepared.descent.go(by, at, after_epoch))
-    return ranks.lead(lambda: write_end(prepared, folder, at, by, history))
+    return ranks.lead(lambda: write_end(prepared, folder, at, by, history, note))
 
 
-def write_end(prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History) -> LoadedRun:
+def write_end(
+    prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History, note: Callable[[str], None]
+) -> LoadedRun:
     """Writes the last checkpoint and the results."""
     # an interrupted run stands in the middle of an epoch; it goes on from the checkpoint of the last whole one
     if by != "autograd" and history.status not in ("interrupted", "stopped"):
         save_checkpoint(folder, prepared.model, prepared.descent.rule, at)
-    return write_results(prepared, folder, history)
+    return write_results(prepared, folder, history, note)
 
 
-def write_results(prepared: Prepared, folder: RunFolder, history: History) -> LoadedRun:
-    """Weights, history, pictures and the summary, and the run as `load` gives it."""
+def write_results(prepared: Prepared, folder: RunFolder, history: History, note: Callable[[str], None]) -> LoadedRun:
+    """Writes weights, history and summary, then draws the pictures, and returns the run as `load` gives it."""
     folder.write_tensors("model.safetensors", dict(prepared.model.state_dict()))
     folder.write_tensors("features.safetensors", prepared.pipeline.state())
     if history.snapshots:
@@ -196,8 +216,9 @@ def write_results(prepared: Prepared, folder: RunFolder, history: History) -> Lo
     history.save(folder.file("metrics.jsonl"))
     history.save_csv(folder.file("metrics.csv"))
     result = summary(prepared, folder, history)
-    figures = draw(prepared, folder, history)
-    folder.write_json("summary.json", result | {"figures": figures})
+    folder.write_json("summary.json", result | {"figures": []})
+    result["figures"] = save_pictures(pictures_of(prepared, history), folder, note)
+    folder.write_json("summary.json", result)
     return load(folder.path)
 
 
@@ -285,7 +306,12 @@ def warn_of_divergence(prepared: Prepared, note: Callable[[str], None]) -> None:
     rate, full = prepared.config.train.rate, prepared.config.train.batch_size == "full"
     if full and prepared.config.train.schedule.kind == "constant":
         limit = stable_rate(
-            prepared.model, prepared.loss, prepared.train.features, prepared.penalty, prepared.descent.rule
+            prepared.model,
+            prepared.loss,
+            prepared.train.features,
+            prepared.penalty,
+            prepared.descent.rule,
+            prepared.train.sample_weight,
         )
         if limit is not None and rate > limit:
             note(f"note: rate {rate:g} is above the largest stable rate {limit:.4g}; the loss will grow without bound")

@@ -1,4 +1,4 @@
-"""What a sweep found: a metric over the values that were tried, the best one marked."""
+"""Figures of a sweep: a metric over the values that were tried, with the best one marked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from .style import BLACK, GREY, SEQUENTIAL, VERMILLION, axes_for, number, percent, plain, tidy
+from .style import BLACK, GREY, SEQUENTIAL, VERMILLION, axes_for, escape, number, percent, tidy
 
 WORDS = {"accuracy": "accuracy", "r2": "R²"}
 MOST = 20  # columns or rows whose cells hold their number
@@ -24,8 +24,9 @@ def sweep_map(
     entries: Sequence[tuple[Mapping[str, Any], float]],
     metric: str = "accuracy",
     ax: Axes | None = None,
+    best: Mapping[str, Any] | None = None,
 ) -> Axes:
-    """The validation metric of every combination, as a map of two axes; the best cell is framed.
+    """Draws the validation metric of every combination as a map of two axes, with a frame around the best cell.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def sweep_map(
     entries : (key -> value, metric) of each run; nan where a run came to no end, drawn as a cross
     metric : "accuracy" or "r2"
     ax : where to draw; None makes a figure
+    best : key -> value of the run to frame; None frames the first cell of the highest metric
     """
     keys = list(axes)
     across = keys[0]
@@ -59,8 +61,10 @@ def sweep_map(
             drawn.text(column, row, form(value), ha="center", va="center", fontsize="small",
                        color="white" if dark else BLACK)  # fmt: skip
     if finite.size:
-        top, left = np.unravel_index(np.nanargmax(values), values.shape)
-        corner = (float(left) - 0.5, float(top) - 0.5)
+        top, left = (int(at) for at in np.unravel_index(np.nanargmax(values), values.shape))
+        if best is not None:  # several may have the highest metric
+            top, left = list(rows).index(best[down]) if down else 0, list(columns).index(best[across])
+        corner = (left - 0.5, top - 0.5)
         frame = Rectangle(corner, 1, 1, fill=False, edgecolor=VERMILLION, linewidth=2.5, zorder=3, clip_on=False)
         frame.set_gid("best")
         drawn.add_patch(frame)
@@ -71,7 +75,7 @@ def sweep_map(
         title += f", the best over {others}"
     if len(finite) < values.size:
         title += " (×: came to no end)"
-    tidy(drawn, title, plain(across), plain(down) if down else "", grid=False)
+    tidy(drawn, title, escape(across), escape(down) if down else "", grid=False)
     drawn.set_xticks(range(len(columns)), [label(x) for x in columns])
     if down:
         drawn.set_yticks(range(len(rows)), [label(y) for y in rows])
@@ -82,9 +86,9 @@ def sweep_map(
 
 
 def short(key: str) -> str:
-    return plain(key.rpartition(".")[2])
+    return escape(key.rpartition(".")[2])
 
 
 def label(value: Any) -> str:
-    """A value as an axis shows it."""
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else plain(value)
+    """Returns a value as an axis label."""
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else escape(value)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..data import Samples
 from ..layers import Dropout
 from ..models import check_has_gradients
 from ..penalties import Penalty
@@ -33,6 +34,7 @@ class Ingredients:
     """What an objective's gradient is computed from.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
+    weights : (samples,), or nothing: what is given to the loss behind its targets
     scores : the model's output
     parameters : by name
     loss, penalty, model : the objects themselves, None where there is none
@@ -45,10 +47,11 @@ class Ingredients:
     loss: Any
     penalty: Any
     model: nn.Module
+    weights: tuple[Tensor, ...] = ()
 
     def right_upstream(self) -> Tensor:
         """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
-        return autograd(lambda scores: self.loss(scores, self.targets), self.scores)
+        return autograd(lambda scores: self.loss(scores, self.targets, *self.weights), self.scores)
 
     def chain(self, parameter: str) -> Callable[[Tensor], Tensor]:
         """From any ∂L/∂scores to the gradient in one parameter (or the features), by autograd through the model."""
@@ -80,10 +83,13 @@ def certify(
     model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
         has one
     loss : has `gradient(scores, targets)`
-    samples : has `features` and `targets`, as many as will do: 50 are plenty
+    samples : `Samples`, or whatever it takes; anything with `features` and `targets`. 50 are plenty; `sample_weight`,
+        where there is any, is given to the loss as a third argument
     penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
     tolerance : largest relative error that passes
     """
+    if not hasattr(samples, "targets"):
+        samples = Samples(*samples) if isinstance(samples, tuple) and len(samples) == 2 else Samples(samples)
     found = claim_objective(model, loss, samples, penalty, seed)
     rows: list[Row] = []
     for claim in found:
@@ -116,6 +122,8 @@ def claim_objective(
     check_has_gradients(model)
     features = samples.features.detach().to(device, dtype)
     targets = samples.targets.detach().to(device, dtype if samples.targets.is_floating_point() else None)
+    weight = getattr(samples, "sample_weight", None)
+    weights = () if weight is None else (weight.detach().to(device, dtype),)
     model = copy.deepcopy(model).to(device, dtype)
     hold_masks(model)
     if random:
@@ -123,15 +131,15 @@ def claim_objective(
     parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
     with torch.no_grad():
         scores = model(features)
-    upstream = loss.gradient(scores, targets)
+    upstream = loss.gradient(scores, targets, *weights)
     penalty = None if penalty is None else normalise_strength(penalty)
-    ingredients = Ingredients(features, targets, scores, parameters, loss, penalty, model)
+    ingredients = Ingredients(features, targets, scores, parameters, loss, penalty, model, weights)
     name = f"{type(model).__name__} + {type(loss).__name__}"
 
     def data(points: Points) -> Tensor:
         points = dict(points)
         x = points.pop("features", features)
-        return loss(functional_call(model, points, (x,)), targets)
+        return loss(functional_call(model, points, (x,)), targets, *weights)
 
     @torch.no_grad()
     def data_gradients(points: Points) -> Points:
@@ -146,8 +154,8 @@ def claim_objective(
     claims = [
         Claim(
             name,
-            lambda points: loss(points["scores"], targets),
-            lambda points: {"scores": loss.gradient(points["scores"], targets)},
+            lambda points: loss(points["scores"], targets, *weights),
+            lambda points: {"scores": loss.gradient(points["scores"], targets, *weights)},
             {"scores": scores},
             "loss",
             ingredients=ingredients,

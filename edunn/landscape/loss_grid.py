@@ -1,10 +1,11 @@
-"""A loss on a grid of two coordinates: its values, its derivatives, and the field that they were computed from."""
+"""A loss on a grid of two coordinates: values, derivatives, and the field they were computed from."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from .. import errors
@@ -14,7 +15,7 @@ from .planes import JET, Field
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LossGrid:
-    """`values[i, j]` is the loss at (first[i], second[j]), and `names` are what the two coordinates are called.
+    """The values of a loss on a grid, `values[i, j]` at (first[i], second[j]), with the two coordinates' `names`.
 
     Minima, plateaus, convexity and basins are functions of it (`minima`, `analysis`, `basins`); they ask its `field`,
     which a grid that was loaded from a file does not have. `jet` is there if the derivatives came with the values.
@@ -30,20 +31,24 @@ class LossGrid:
 
     @cached_property
     def derivatives(self) -> Tensor:
-        """Value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
+        """The value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
         return self.jets(2)
 
     @cached_property
     def gradient(self) -> Tensor:
-        """The gradient field along the two coordinates, (2, len(first), len(second)). It needs no second derivative."""
+        """The gradient along the two coordinates, (2, len(first), len(second)). It needs no second derivative."""
         both = self.jet is not None or self.known("its gradient").order_in_one_pass == 2
         return (self.derivatives if both else self.jets(1))[1:3]
 
     def jets(self, order: int) -> Tensor:
-        """The jet over the grid by the cheapest method, or the one that was computed with the values."""
+        """Returns the jet over the grid: the stored one, or else computed by the cheapest method."""
         if self.jet is not None and len(self.jet) >= JET[order]:
-            return self.jet[: JET[order]]
-        return self.known("its derivatives").values(self.first, self.second, order)[0]
+            jet = self.jet[: JET[order]]
+        else:
+            jet = self.known("its derivatives").to(self.values.dtype).values(self.first, self.second, order)[0]
+        a, b = self.free
+        varies = torch.tensor([True, a, b, a, a and b, b][: len(jet)], device=jet.device).view(-1, 1, 1)
+        return torch.where(varies, jet, 0.0)
 
     @property
     def lowest(self) -> dict[str, float]:
@@ -54,7 +59,7 @@ class LossGrid:
 
     @property
     def not_finite(self) -> int:
-        """How many values are inf or nan: figures leave them out and say so."""
+        """The number of values that are inf or nan. Figures leave them out and say so."""
         return int((~self.values.isfinite()).sum())
 
     @property
@@ -63,17 +68,30 @@ class LossGrid:
         return float(self.first.abs().max())
 
     def cut(self, second: float) -> Tensor:
-        """The curve of the first coordinate at the grid's value nearest to `second`."""
+        """Returns the curve along the first coordinate at the grid's value nearest to `second`."""
         return self.values[:, int((self.second - second).abs().argmin())]
 
     def known(self, what: str) -> Field:
-        """The field, or a sentence that says what to do."""
+        """Returns the field, or raises an error that says how to get one."""
         if self.field is None:
             raise errors.DataError(
-                f"Expected a surface that knows its data for {what}; this one was loaded from a file and has values "
-                f"alone. Compute it again with edunn.landscape.grid or plane."
+                f"This surface was loaded from a file and has values alone; {what} needs the data. Compute it again "
+                f"with edunn.landscape.grid or plane."
             )
         return self.field
+
+    @property
+    def free(self) -> tuple[bool, bool]:
+        """Which coordinates vary: one whose axis is a single value is held there, and the grid is a curve."""
+        return len(self.first) > 1, len(self.second) > 1
+
+    def problem(self, what: str) -> Field:
+        """The field in float64 as a problem of the free coordinates alone: on a curve, of one variable."""
+        first, second = (
+            None if varies else float(axis[0])
+            for varies, axis in zip(self.free, (self.first, self.second), strict=True)
+        )
+        return self.known(what).to(torch.float64).held(first, second)
 
     def point(self, first: float, second: float, loss: float) -> dict[str, float]:
         return {self.names[0]: first, self.names[1]: second, "loss": loss}

@@ -1,9 +1,8 @@
-"""What a caller has, as what a surface needs: features and targets as tensors, and a loss as a mean over them."""
+"""Converts a caller's data and loss: features and targets as tensors, and a loss as a mean over them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,15 +11,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import errors
 from ..losses import Loss
+from ..runtime.foreign import collect
 
 ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoader of such pairs"
 
 
 class ScalarLoss:
-    """A loss given as a plain function of scores and targets, such as torch's own: one number for all samples.
+    """A loss given as a function of scores and targets, such as torch's own, that returns one number for all samples.
 
-    It has no values per sample and no derivative by hand, and it says nothing of itself: derivatives come from
-    torch.func, and convexity is measured.
+    It has no values per sample, no derivative by hand and no declared properties: derivatives come from torch.func, and
+    convexity is measured.
     """
 
     class_axis = None
@@ -43,12 +43,12 @@ class ScalarLoss:
         return value
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        """Refuses a loss that does not give one number; the function itself looks at the shapes."""
+        """Refuses a loss that does not return one number; the function itself checks the shapes."""
         self(scores, targets)
 
 
 def as_loss(loss: Any) -> Loss | ScalarLoss:
-    """One of edunn's losses as it is; any other function of (scores, targets) as a `ScalarLoss`."""
+    """Returns one of edunn's losses unchanged, and any other function of (scores, targets) as a `ScalarLoss`."""
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, type) or not callable(loss):
@@ -58,9 +58,9 @@ def as_loss(loss: Any) -> Loss | ScalarLoss:
 
 
 def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Features and targets on the model's device; floating features in the model's dtype."""
+    """Returns features and targets on the model's device; floating features in the model's dtype."""
     if isinstance(data, DataLoader | Dataset):
-        features, targets = collected(data)
+        features, targets = collect(data)
     elif isinstance(data, tuple | list) and len(data) == 2:
         features, targets = data
     elif hasattr(data, "features") and hasattr(data, "targets"):
@@ -68,7 +68,7 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     else:
         raise errors.DataError(f"The data are {type(data).__name__}; a surface wants {ACCEPTED}.")
     if targets is None:
-        raise errors.DataError("Expected samples with targets; these have none: there is no loss without them.")
+        raise errors.DataError("These samples have no targets, and a loss needs them. Give Samples(features, targets).")
     features, targets = (t if isinstance(t, Tensor) else torch.as_tensor(t) for t in (features, targets))
     if features.ndim == 0 or targets.ndim == 0 or len(features) != len(targets):
         raise errors.ShapeError(
@@ -77,30 +77,10 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
         )
     like = next(model.parameters(), features)
     features = features.to(like) if features.dtype.is_floating_point else features.to(like.device)
-    return features, targets.to(like.device)
+    return features, targets.to(like) if targets.dtype.is_floating_point else targets.to(like.device)
 
 
-def collected(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
-    """All batches of a loader, or all items of a dataset, joined. No generator is left moved."""
-    loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=256)
-    with untouched_generators(loader):
-        batches = list(loader)
-    for batch in batches:
-        if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
-            raise errors.DataError(f"The data give {type(batch).__name__}; a surface wants pairs (features, targets).")
-    if not batches:
-        raise errors.DataError("The data hold no samples.")
-    return torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
-
-
-@contextmanager
-def untouched_generators(loader: DataLoader[Any]) -> Iterator[None]:
-    """Whatever is drawn inside, the default generator and the loader's own go on afterwards from where they were."""
-    own = [getattr(thing, "generator", None) for thing in (loader, loader.sampler)]
-    states = [(g, g.get_state()) for g in own if isinstance(g, torch.Generator)]
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            for generator, state in states:
-                generator.set_state(state)
+def drop_output_axis(scores: Tensor, loss: Loss | ScalarLoss) -> Tensor:
+    """Returns a one-output module's scores without their last axis, (samples,), for a loss of one score."""
+    axes = loss.class_axis
+    return scores.squeeze(-1) if axes is not None and scores.ndim == 2 + axes and scores.shape[-1] == 1 else scores

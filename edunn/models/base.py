@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .. import errors
 from ..activations import Activation
+from ..losses.base import shares
+from ..runtime.foreign import to_tensor, unpack
 from ..runtime.reprs import ArgumentRepr
 
 METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
@@ -74,34 +77,50 @@ class Model(ArgumentRepr, nn.Module):
         return above if self.predicts == "bits" else 2 * above - 1
 
     @torch.no_grad()
-    def predict(self, features: Tensor) -> Tensor:
-        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics."""
+    def predict(self, features: Any) -> Tensor:
+        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics.
+
+        features : a tensor, an array, a list of rows or a data frame. It is brought to the model's dtype and device.
+        """
         with evaluating(self):
-            return self.decide(self(features))
+            return self.decide(self(self.as_input(features)))
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor) -> Tensor:
+    def probabilities(self, features: Any) -> Tensor:
         """P(y | x): of the second of two classes, (*runs, samples), or of each class, (*runs, samples, classes)."""
         if self.link is None:
             raise errors.ConfigError(
                 f"{type(self).__name__} has no probabilities: its scores are not log-odds. Use predict, or the scores."
             )
         with evaluating(self):
-            return self.link(self(features))
+            return self.link(self(self.as_input(features)))
 
     @torch.no_grad()
-    def score(self, features: Tensor, targets: Tensor) -> Tensor:
-        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets."""
-        with evaluating(self):
-            return self.score_of(self(features), targets)
+    def score(self, features: Any, targets: Any, weights: Tensor | None = None) -> Tensor:
+        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets.
 
-    def score_of(self, scores: Tensor, targets: Tensor) -> Tensor:
+        With weights (samples,) each sample counts w in the share Σ w [right] / Σ w, and in both sums of R².
+        """
+        with evaluating(self):
+            scores = self(self.as_input(features))
+        targets = to_tensor("targets", unpack(None, targets).targets).to(scores.device)
+        return self.score_of(scores, targets.to(scores.dtype) if targets.is_floating_point() else targets, weights)
+
+    def as_input(self, features: Any) -> Tensor:
+        """Returns features as a tensor on the model's device, floating ones in its dtype."""
+        values = to_tensor("features", unpack(features).features)
+        like = next(self.parameters(), values)
+        return values.to(like.device, like.dtype if values.is_floating_point() else None)
+
+    def score_of(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """`score`, from scores that were computed already."""
         if self.metric == "r2":
-            return r_squared(scores, targets, scores.ndim == 1 if self.one_output is None else self.one_output)
+            one_output = scores.ndim == 1 if self.one_output is None else self.one_output
+            return r_squared(scores, targets, one_output, weights)
         decided = self.decide(scores)
         errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
-        return (decided == targets).to(scores.dtype).mean(-1)
+        right = (decided == targets).to(scores.dtype)
+        return right.mean(-1) if weights is None else (right * shares(weights)).sum(-1)
 
 
 @contextlib.contextmanager
@@ -116,14 +135,23 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
             layer.training = training
 
 
-def r_squared(scores: Tensor, targets: Tensor, one_output: bool) -> Tensor:
-    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several."""
+def r_squared(scores: Tensor, targets: Tensor, one_output: bool, weights: Tensor | None = None) -> Tensor:
+    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several.
+
+    With weights both sums are Σ w (…)², and ȳ = Σ w y / Σ w.
+    """
     errors.check_targets_shape(scores, targets, class_axis=not one_output, rows=not one_output)
     if not one_output:  # as scikit-learn
         scores, targets = scores.mT, targets.mT
     targets = targets.to(scores.dtype)  # whole numbers have no mean
-    left = ((targets - scores) ** 2).sum(-1)
-    spread = ((targets - targets.mean(-1, keepdim=True)) ** 2).sum(-1)
+    if weights is None:
+        weights = targets.new_ones(targets.shape[-1])
+    else:
+        counted = weights > 0
+        scores, targets, weights = scores[..., counted], targets[..., counted], weights[counted]
+    mean = (weights * targets).sum(-1, keepdim=True) / weights.sum()
+    left = (weights * (targets - scores) ** 2).sum(-1)
+    spread = (weights * (targets - mean) ** 2).sum(-1)
     # constant targets have no spread to explain (but their mean's rounding): 1 if they are met exactly, else 0, as in
     # scikit-learn
     varied = (targets != targets[..., :1]).any(-1)
