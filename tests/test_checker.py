@@ -335,7 +335,8 @@ class TestConventions:
         pytest.param(LOSS_LAYER.format(upstream=", upstream=1.0"), "2 * self.r", id="a loss's backward with upstream"),
         pytest.param(LOSS_LAYER.format(upstream=""), "2 * self.r", id="a loss's backward"),
         pytest.param(
-            LOSS_LAYER.format(upstream="").replace("y_pred, y_true)", "y_true, y_pred)"), "2 * self.r", id="y_true first"
+            LOSS_LAYER.format(upstream="").replace("y_pred, y_true)", "y_true, y_pred)"), "2 * self.r",
+            id="y_true first",
         ),
         pytest.param(DROPOUT, "dout * self", id="dropout's own mask"),
         pytest.param(DROPOUT.replace("< keep) / keep", "< keep)"), "dout * self", id="dropout without a division"),

@@ -7,9 +7,10 @@ What a file may hold (numpy or torch; the arrays it is given are float64):
         def value(self, …): …            def forward(self, …): …
         def gradient(self, …): …         def backward(self, upstream): …  TASK = "cross-entropy"
 
-or one function that returns (value, gradient). The arguments are those of the exercise, in its order. Without an
-exercise, a function `inputs(seed)` gives them as a dictionary, and the gradient is in the first floating one, or, as a
-dictionary, in each that it names.
+or one function that returns (value, gradient), in either order. The arguments are those of the exercise, by its names
+or their aliases (`signature`). Without an exercise, a function `inputs(seed)` gives them as a dictionary, and the
+gradient is in the first floating one, or, as a dictionary, in each that it names. Without either, the names may tell:
+`(W, X, y, reg)` is the objective of a linear model (`guess`).
 
 What has no gradient (an update rule, a histogram, a vote) is one function, named as its exercise or under TASK, or the
 `answer` of a class:
