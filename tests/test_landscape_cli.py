@@ -149,7 +149,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--rate", "0.1"], "--rate needs --basins"),
         (["--w=-1:1:134000000"], "134,000,000 ×"),
         (["--device", "cuda" if not torch.cuda.is_available() else "cpux"], "device"),
-        (["--dtype", "float16"], "Unknown dtype"),
+        (["--dtype", "float16"], "float64"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
