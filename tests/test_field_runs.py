@@ -372,7 +372,7 @@ def test_field_37_a_signal_while_training_saves_the_state(number: int) -> None:
     process.send_signal(number)
     ((code, said),) = ended(process)
     assert code == 128 + number
-    assert "go on with: edunn train --resume run" in said
+    assert "continue with: edunn train --resume run" in said
     run = experiment.load("run")
     assert run.summary["status"] == "interrupted"
     more = run.history.epochs + 20
