@@ -32,15 +32,23 @@ TRAIN = {
     "train": ["train", DIGITS, "--set", "train.epochs=60"],
     "train, dropout": ["train", DIGITS, *NET, "--set", "model.dropout=0.5"],
     "train, batch norm": ["train", DIGITS, *NET, "--set", "model.batchnorm=true"],
+    "train, feature cache": ["train", "shapes.toml"],
     "train, adam": ["train", DIGITS, *NET, "--set", "train.rule=adam", "--set", "train.rate=0.01"],
 }
 OTHERS = {
     "sweep": ["sweep", MOONS, "--over", "model.kind=logistic-regression,two-layer", "--over", "train.epochs=50,400",
               "--set", "data.validation=0.2"],
     "landscape": ["landscape", "--loss", "bce", "--w=-5:5:201", "--b=-5:5:201"],
-    "shards": ["data", "shards", "rows.npy", "--shard-mib", "1"],
+    "shards": ["data", "shards", "rows.npy", "--targets", "labels.npy", "--shard-mib", "1"],
 }  # fmt: skip
 COMMANDS = TRAIN | OTHERS
+SHAPES = """
+data = {name = "shapes", samples = 1500, test = 0.2}
+features = {kind = "hog,hue", standardise = true}
+model = "softmax"
+loss = "cross-entropy"
+train = {epochs = 5}
+"""
 SIGNALS = {"killed (SIGKILL)": signal.SIGKILL, "ended (SIGTERM)": signal.SIGTERM, "interrupted": signal.SIGINT}
 EXITS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 LIMITS = [0, 100, 1_000, 3_000, 10_000, 20_000, 40_000, 80_000, 200_000, 1_000_000]  # bytes of the largest file
@@ -56,16 +64,21 @@ class Bench:
     def __init__(self, top: Path, moments: int, seed: int) -> None:
         self.top, self.moments, self.random = top, moments, random.Random(seed)
         self.rows: list[dict[str, object]] = []
-        np.save(top / "rows.npy", np.random.default_rng(0).normal(size=(40_000, 20)).astype(np.float32))
+        rows = np.random.default_rng(0).normal(size=(40_000, 20)).astype(np.float32)
+        np.save(top / "rows.npy", rows)
+        np.save(top / "labels.npy", (rows[:, 0] > 0).astype(np.int64))
+        (top / "shapes.toml").write_text(SHAPES)
         self.whole: dict[str, tuple[Path, float]] = {}
 
-    def start(self, words: list[str], limit: int | None = None) -> subprocess.Popen[bytes]:
+    def start(self, words: list[str], out: Path, limit: int | None = None) -> subprocess.Popen[bytes]:
+        """Starts a command whose cache of features lies beside the folder of its results."""
+
         def before() -> None:
             if limit is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails, as on a full disk
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-        environment = os.environ | {"EDUNN_CACHE": str(self.top / "cache"), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"EDUNN_CACHE": f"{out}.cache", "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", "edunn", *words], cwd=self.top, env=environment, preexec_fn=before,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -82,7 +95,7 @@ class Bench:
         """The folder of the undisturbed command, and its seconds."""
         if name not in self.whole:
             out, begun = self.top / f"whole {name}", time.perf_counter()
-            if self.end(self.start([*COMMANDS[name], "--out", str(out)])) != 0:
+            if self.end(self.start([*COMMANDS[name], "--out", str(out)], out)) != 0:
                 raise RuntimeError(f"the undisturbed {name} failed")
             self.whole[name] = out, time.perf_counter() - begun
         return self.whole[name]
@@ -92,9 +105,12 @@ class Bench:
         again = [*COMMANDS[name], "--out", str(out)] + ["--resume"] * (name in TRAIN)
         whole = self.undisturbed(name)[0]
         if name in TRAIN or not is_done(name, out):
-            code = self.end(self.start(again))
+            code = self.end(self.start(again, out))
             if code != 0:
                 raise Lost(f"given again, it ended with {code}")
+        left = [path.name for path in (*out.rglob("*"), *Path(f"{out}.cache").rglob("*")) if path.suffix == ".part"]
+        if left:
+            raise Lost(f"left over: {', '.join(left)}")
         one, two = contents(whole), contents(out)
         if one != two:
             differ = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
@@ -112,6 +128,7 @@ class Bench:
                 lost += 1
                 print(f"{fault}, try {number}: {error}", file=sys.stderr)
             shutil.rmtree(out, ignore_errors=True)
+            shutil.rmtree(f"{out}.cache", ignore_errors=True)
         self.rows.append({"fault": fault, "tried": tried, "lost": lost})
 
     # ---- the faults --------------------------------------------------------------------------------------------------
@@ -119,7 +136,7 @@ class Bench:
     def signalled(self, name: str, number: signal.Signals) -> Callable[[Path], None]:
         def action(out: Path) -> None:
             seconds = self.undisturbed(name)[1]
-            process = self.start([*COMMANDS[name], "--out", str(out)])
+            process = self.start([*COMMANDS[name], "--out", str(out)], out)
             time.sleep(self.random.uniform(0.1, 1.1) * seconds)
             process.send_signal(number)
             code = self.end(process)
@@ -131,7 +148,7 @@ class Bench:
 
     def full(self, name: str, limit: int) -> Callable[[Path], None]:
         def action(out: Path) -> None:
-            code = self.end(self.start([*COMMANDS[name], "--out", str(out)], limit))
+            code = self.end(self.start([*COMMANDS[name], "--out", str(out)], out, limit))
             if code not in (0, 2):
                 raise Lost(f"a full disk ended it with {code}")
             self.finish(name, out)
@@ -140,7 +157,7 @@ class Bench:
 
     def together(self, name: str, count: int) -> Callable[[Path], None]:
         def action(out: Path) -> None:
-            processes = [self.start([*COMMANDS[name], "--out", str(out)]) for _ in range(count)]
+            processes = [self.start([*COMMANDS[name], "--out", str(out)], out) for _ in range(count)]
             codes = sorted(self.end(process) for process in processes)
             if codes != [0] + [2] * (count - 1):
                 raise Lost(f"they ended with {codes}")
@@ -152,7 +169,7 @@ class Bench:
     def unwritable(self, name: str) -> Callable[[Path], None]:
         def action(out: Path) -> None:
             (self.top / "file").write_text("nothing can be made below a file")
-            code = self.end(self.start([*COMMANDS[name], "--out", str(self.top / "file" / "below")]))
+            code = self.end(self.start([*COMMANDS[name], "--out", str(self.top / "file" / "below")], out))
             if code != 2:
                 raise Lost(f"it ended with {code}")
 
@@ -163,16 +180,18 @@ class Bench:
             shutil.copytree(self.undisturbed("train, adam")[0], out)
             (out / file).write_bytes(damage((out / file).read_bytes()))
             for words in (["show", str(out)], ["train", "--resume", str(out)]):
-                code = self.end(self.start(words))
+                code = self.end(self.start(words, out))
                 if code not in (0, 2):
                     raise Lost(f"edunn {words[0]} ended with {code}")
 
         return action
 
     def run(self) -> None:
-        for fault, number in SIGNALS.items():
-            names = [list(COMMANDS)[k % len(COMMANDS)] for k in range(-(-self.moments // len(SIGNALS)))]
-            self.attempt(fault, (self.signalled(name, number) for name in names))
+        names = list(COMMANDS)
+        for place, (fault, number) in enumerate(SIGNALS.items()):
+            turns = range(place, self.moments, len(SIGNALS))
+            chosen = [names[(k // len(SIGNALS) + place) % len(names)] for k in turns]
+            self.attempt(fault, (self.signalled(name, number) for name in chosen))
         self.attempt("full disk", (self.full(name, limit) for name in ("train", "sweep", "landscape", "shards")
                                    for limit in LIMITS))  # fmt: skip
         self.attempt("a place that cannot be written", (self.unwritable(name) for name in COMMANDS))
@@ -207,7 +226,8 @@ def contents(out: Path) -> dict[str, object]:
             found[name] = rows, {k: v for k, v in json.loads(last)["end"].items() if k != "seconds"}
         elif path.suffix == ".npz":  # an archive, with the times of its members
             with np.load(path) as arrays:
-                found[name] = {key: arrays[key].tobytes() for key in arrays}
+                about = {k: v for k, v in json.loads(str(arrays["about"])).items() if k != "seconds"}
+                found[name] = about | {key: arrays[key].tobytes() for key in arrays if key != "about"}
         elif name == "checkpoint.safetensors":  # it holds the seconds
             found[name] = None
         else:
