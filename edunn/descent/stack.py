@@ -72,7 +72,9 @@ def train_together(
                 found = [stack[0].go()]
                 ended(0, found[0])
             else:
-                found = Stack(stack, ended).go(partial(report, after_epoch, len(stack)))
+                together = Stack(stack)
+                together.after_run = ended
+                found = together.go(partial(report, after_epoch, len(stack)))
             histories |= zip(members, found, strict=True)
     return [histories[index] for index in range(len(runs))]
 
@@ -140,8 +142,9 @@ class Stack(Loop):
 
     model: LinearModel
 
-    def __init__(self, runs: Sequence[Descent], after_run: Callable[[int, History], None] | None = None) -> None:
-        self.after_run = after_run
+    after_run: Callable[[int, History], None] | None = None  # as for `train_together`, with the place in the stack
+
+    def __init__(self, runs: Sequence[Descent]) -> None:
         self.places = {id(run): place for place, run in enumerate(runs)}
         self.run = runs[0]  # the options that all have in common
         self.journals = [Journal(run, Progress()) for run in runs]
