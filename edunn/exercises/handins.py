@@ -99,14 +99,14 @@ def execute(path: Path) -> ModuleType:
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
-    """What the file itself defines, with its exercise; a leading _ marks a helper."""
+    """Lists what the file itself defines, with its exercise; a leading _ marks a helper."""
     for name, thing in vars(module).items():
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__:
             yield name, thing, find_exercise(thing, module, name)
 
 
 def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
-    """By the class's `task`, the module's TASK, or the name itself: CrossEntropy is cross-entropy."""
+    """Finds the exercise by the class's `task`, the module's TASK, or its name: CrossEntropy is cross-entropy."""
     said = getattr(thing, "task", None) or getattr(module, "TASK", None)
     try:
         return EXERCISES.get(spell(name)) if said is None else named(str(said))
@@ -124,7 +124,7 @@ def uses_torch(module: ModuleType) -> bool:
 
 
 def find_functions(module: ModuleType, file: str) -> list[Handin]:
-    """The functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
+    """Finds the functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
 
     Under TASK several functions may stand; the one that is named as the exercise counts, else the last that takes as
     many arguments, for helpers come first.
@@ -146,7 +146,7 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
 
 
 def find_gradients(module: ModuleType, file: str) -> list[Handin]:
-    """The values with a gradient: classes, pairs of functions, or one function that returns both."""
+    """Finds the values with a gradient: classes, pairs of functions, or one function that returns both."""
     pairs, joint = [], []
     inputs = getattr(module, "inputs", None)
     for name, thing, exercise in list_own(module):
@@ -168,7 +168,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
 
 
 def may_return_both(function: Callable[..., Any], exercise: Exercise | None, own_inputs: bool) -> bool:
-    """Whether a function may be one that returns (value, gradient): it takes as many arguments as the exercise has."""
+    """Returns whether a function may return (value, gradient): it takes as many arguments as the exercise."""
     return own_inputs if exercise is None else count_arguments(function) == len(exercise.arguments)
 
 

@@ -90,7 +90,7 @@ def describe_row(row: dict[str, Any]) -> str:
 
 
 def describe_mistake(mistake: dict[str, Any]) -> list[str]:
-    """The likely mistakes; without any, the entries that differ most."""
+    """Returns the likely mistakes; without any, the entries that differ most."""
     of_function, parameter = mistake["term"] == "case", mistake["parameter"]
     if mistake["mistakes"] or not mistake["worst"]:
         return [
@@ -105,5 +105,5 @@ def describe_mistake(mistake: dict[str, Any]) -> list[str]:
 
 
 def format_number(value: float | None) -> str:
-    """In JSON a number that is not finite is null."""
+    """Returns a number for JSON: one that is not finite is null."""
     return "not finite" if value is None else f"{value:.6g}"

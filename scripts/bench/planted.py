@@ -1,4 +1,4 @@
-"""Mistakes planted in the source text of right code: (task, what stands there, what is written instead, its name).
+"""Mistakes to plant in the source of right code: (task, the right text, the wrong text, the mistake's name).
 
 `None` as the name marks a mistake that is not in the table: it must be detected and must not be given a wrong name.
 """

@@ -1,4 +1,4 @@
-"""What grows with what: the time of an epoch against samples, features, classes and runs; and data larger than memory.
+"""Times an epoch by samples, features, classes and runs, and with data larger than memory.
 
     python scripts/bench/scale.py [--json] [--quick] [--keep DIR]
 
