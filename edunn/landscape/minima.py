@@ -1,4 +1,4 @@
-"""Minima: a grid's local minima are candidates, each is polished, and called what it is.
+"""Minima of a surface: each local minimum of the grid is a candidate, which is polished and classified.
 
 - **minimum**: descent from the candidate ends at a point with gradient 0 and curvature up in every direction (or flat
   in one: a valley, or a floor, with `flat` true).
@@ -26,9 +26,9 @@ TINY = 1e-9  # a curvature below this share of the largest is called flat
 
 
 def minima(surface: LossGrid) -> list[dict[str, Any]]:
-    """The minima of a surface: a list of {w, b, loss, kind}, the lowest minimum first.
+    """Returns the minima of a surface: a list of {w, b, loss, kind}, the lowest minimum first.
 
-    A minimum and a saddle stand where they truly are; a runaway and an artefact at the grid point that looked like one.
+    A minimum or a saddle has its true place; a runaway or an artefact has that of the grid point it started from.
     """
     field = surface.problem("its minima")
     grid = candidates(surface.values)
@@ -36,11 +36,11 @@ def minima(surface: LossGrid) -> list[dict[str, Any]]:
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
     known = field.known_minimum(points[0], surface.first, surface.second)
-    return polished(surface, field, points.to(field.device)) if known is None else exactly(surface, points, *known)
+    return polish(surface, field, points.to(field.device)) if known is None else known_minima(surface, points, *known)
 
 
 def candidates(values: Tensor) -> list[tuple[int, int]]:
-    """Grid points below all their neighbours; of equal neighbours the first counts. The lowest `MOST` of them."""
+    """Returns the `MOST` lowest grid points that are below all neighbours; of equal neighbours the first counts."""
     v = torch.where(values.isfinite(), values, float("inf")).double()
     rows, columns = v.shape
     padded = torch.nn.functional.pad(v, (1, 1, 1, 1), value=float("inf"))
@@ -55,8 +55,8 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in found[order]]
 
 
-def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
-    """A minimum that is known without a search on the grid, and the grid's others as artefacts."""
+def known_minima(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
+    """Returns a minimum that is known without a search, and the grid's other candidates as artefacts."""
     at = torch.where(torch.tensor(surface.free), point.cpu(), points[0])  # what is held stays
     best = surface.point(float(at[0]), float(at[1]), loss) | {"kind": "minimum"}
     if flat:
@@ -67,13 +67,13 @@ def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat:
 
 
 def scales(surface: LossGrid) -> Tensor:
-    """Half the window along each axis: what "far" and "near" are measured in; a single point counts as 1."""
+    """Returns half the window along each axis, the unit of distances; 1 along an axis of a single value."""
     widths = [float(axis[-1] - axis[0]) / 2 or 1.0 for axis in (surface.first, surface.second)]
     return torch.tensor(widths, dtype=torch.float64)
 
 
-def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any]]:
-    """Newton steps from all candidates at once, and what each turned out to be."""
+def polish(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any]]:
+    """Runs Newton steps from all candidates at once, and classifies the point where each ends."""
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
     free = torch.tensor(surface.free, device=start.device)
@@ -83,10 +83,10 @@ def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, A
     if not field.smooth:
         search(quick, found, scale, free)
     results: list[dict[str, Any]] = []
-    taken: list[Tensor] = []  # where minima and saddles lie already
-    escapes: list[Tensor] = []  # in which directions it runs away already
+    taken: list[Tensor] = []  # minima and saddles so far
+    escapes: list[Tensor] = []  # directions of the runaways so far
     best = float(surface.lowest["loss"])
-    endless = field.endless
+    falls_forever = field.falls_forever
     for k, origin in enumerate(start.cpu()):
         end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
@@ -95,7 +95,7 @@ def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, A
             kind, flat = classify(field.analytic, jet, scale.cpu(), free.cpu(), moved, done, size, best, before)
         else:
             kind, flat = found.seen[k]
-        if endless and kind in ("minimum", "saddle"):
+        if falls_forever and kind in ("minimum", "saddle"):
             kind = "runaway"  # so far out that rounding stopped the steps
         if kind in ("minimum", "saddle"):
             if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
@@ -122,7 +122,7 @@ def grid_point(surface: LossGrid, point: Tensor, kind: str) -> dict[str, Any]:
 
 
 class Newton:
-    """Where each candidate's steps ended: points, jets, whether they had come to rest, and the loss at the start."""
+    """The state of Newton steps from each candidate: points, jets, whether they rest, and the loss at the start."""
 
     def __init__(self, points: Tensor, jets: Tensor) -> None:
         self.points, self.jets = points, jets
@@ -132,7 +132,7 @@ class Newton:
 
 
 def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
-    """Newton steps that only go down: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ, no longer than a radius that adapts.
+    """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
     Where H is positive definite this is Newton's step; a negative curvature is turned about, so that the step leaves a
     saddle instead of seeking it (Dauphin et al. 2014). Lengths are in units of `scale`.
@@ -160,7 +160,7 @@ def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: 
 
 
 def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds: int = 100) -> None:
-    """Goes on from where Newton's steps ended by values alone, for a loss that may have kinks, where slopes mislead.
+    """Continues from the ends of Newton's steps by values alone, for a loss with kinks, where slopes mislead.
 
     Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
     and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is a minimum.
@@ -194,7 +194,7 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds:
 
 
 def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:
-    """−V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise move nothing."""
+    """Returns −V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise count as 0."""
     weights = scale * free
     g = jet[1:3].mT * weights
     values, vectors = torch.linalg.eigh(hessian(jet, weights))
@@ -204,7 +204,7 @@ def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tenso
 
 
 def hessian(jet: Tensor, weights: Tensor) -> Tensor:
-    """The 2×2 Hessians of jets (6, points), in units of `weights`: (points, 2, 2); 0 where it is not finite."""
+    """Returns the 2×2 Hessians of jets (6, points), in units of `weights`: (points, 2, 2); 0 where not finite."""
     aa, ab, bb = (channel.nan_to_num(0.0, 0.0, 0.0) for channel in jet[3:])
     a, b = weights
     return torch.stack([torch.stack([aa * a * a, ab * a * b], -1), torch.stack([ab * a * b, bb * b * b], -1)], -2)
@@ -221,7 +221,7 @@ def classify(
     best: float,
     before: float,
 ) -> tuple[str, bool]:
-    """The kind of the point where the steps of a candidate ended, and whether it is flat in some direction."""
+    """Returns the kind of the point where a candidate's steps ended, and whether it is flat in some direction."""
     low, high = torch.linalg.eigvalsh(hessian(jet.unsqueeze(1), scale * free))[0].tolist()
     if not bool(free.all()):
         low, high = (low, low) if abs(low) > abs(high) else (high, high)  # the frozen axis has curvature 0

@@ -1,4 +1,4 @@
-"""Times an epoch by samples, features, classes and runs, and with data larger than memory.
+"""Time and memory at scale: epochs against samples, features, classes and runs; and data larger than memory.
 
     python scripts/bench/scale.py [--json] [--quick] [--keep DIR]
 
