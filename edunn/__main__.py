@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+from .runtime import interrupts
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    from .cli import main as run
+    if "RANK" not in os.environ:  # torchrun's processes agree on an interrupt by themselves
+        interrupts.listen()
+    try:
+        from .cli import main as run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:
+        print("edunn: interrupted", file=sys.stderr)
+        code = interrupts.exit_code()
+    finally:
+        interrupts.ignore()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

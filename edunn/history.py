@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .errors import DataError, nearest
 from .results import Record, Table, cell
+from .runtime import schema
 from .runtime.files import strict, write_atomically
 
 STATUSES = {
@@ -98,9 +99,12 @@ class History(Record):
     def load(cls, path: str | Path) -> History:
         """Reads a file that `save` wrote. Snapshots are not in it: a run's folder holds them in a file of their own."""
         try:
-            lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
-            end = lines.pop()["end"]
-            rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in lines)
+            *lines, last = Path(path).read_text(encoding="utf-8").splitlines()
+            end = schema.parse(last, {"end": schema.END}, "the last line")["end"]
+            if end["status"] not in STATUSES:
+                raise ValueError(f"there is no status {end['status'][:40]!r}")
+            read = [schema.parse(line, schema.ROW, f"line {number}") for number, line in enumerate(lines, 1)]
+            rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in read)
             return cls(rows=rows, **end)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise DataError(f"{path} cannot be read as a history written by edunn: {error}.") from None

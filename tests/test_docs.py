@@ -106,7 +106,7 @@ def test_runner_fills_in(tmp_path: Path) -> None:
     code = parts.Page(page_of("<!-- code: losses.Loss.gradient -->", parts.END), tmp_path / "..")
     code.folder = tmp_path / "second"
     code.folder.mkdir()
-    assert "return self.pointwise_gradient(scores, targets) / samples" in code.filled()
+    assert "return slopes / scores.shape" in code.filled()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
+import safetensors.torch
+import torch
 from PIL import Image
 
 from edunn import experiment, figures
@@ -301,3 +304,217 @@ def test_field_05_parts_of_killed_imports_are_removed(tmp_path: Path) -> None:
         (tmp_path / f"kept.{number}.part").write_text("half")
     download.keep(archive, tmp_path / "kept", hashlib.sha256(b"bytes").hexdigest())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["archive", "kept", f"kept.{os.getppid()}.part"])
+
+
+# --- terminals and interrupts -----------------------------------------------------------------------------------------
+
+
+def shell(command: str, **environment: str) -> tuple[int, str, str]:
+    """Runs a line of bash in which `edunn` is this package's command: exit code, stdout, stderr."""
+    line = command.replace("edunn", f"{sys.executable} -m edunn")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, env=os.environ | environment, timeout=120)
+    error = done.stderr.decode(errors="replace")
+    assert "Traceback" not in error
+    assert "Exception ignored" not in error
+    return done.returncode, done.stdout.decode(errors="replace"), error
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_field_33_any_encoding(encoding: str) -> None:
+    code, out, _ = shell("edunn lesson softmax", PYTHONIOENCODING=encoding)
+    assert code == 0
+    assert ("L = −ln 0.13" in out, "L = ?ln 0.13" in out) == (encoding == "utf-8", encoding != "utf-8")
+    assert shell("edunn graph ''", PYTHONIOENCODING=encoding)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["edunn data list", "edunn graph a a=1", "edunn graph a a=1 --json", "edunn --help", "edunn graph --help", "edunn"],
+)
+def test_field_33_a_full_stdout(command: str) -> None:
+    code, _, error = shell(f"{command} > /dev/full")
+    assert code == 2
+    assert error == "edunn: stdout cannot be read or written: No space left on device.\n"
+
+
+def test_field_33_a_closed_stdout() -> None:
+    code, _, error = shell("edunn graph a a=1 >&-")
+    assert code == 2
+    assert error.startswith("edunn: stdout is closed")
+    assert shell("edunn graph a a=1 2>&- <&-") == (0, *shell("edunn graph a a=1")[1:])
+    assert shell("edunn graph a 2>&-")[0] == 2
+    assert shell("edunn graph a 2>/dev/full")[0] == 2
+    assert shell("edunn lesson softmax | head -1; exit ${PIPESTATUS[0]}")[0] == 0
+
+
+def test_field_37_no_home() -> None:
+    """A user whom the system does not know has no home; here Python is only made to believe so."""
+    code = "import pwd, sys; del sys.modules['pwd']; sys.modules['pwd'] = None; from edunn.__main__ import main; main()"
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "EDUNN_CACHE")}
+    for words in (["data", "list"], ["train", MOONS, *settings("train.epochs=2"), "--out", "run"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+def test_field_37_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file: nothing can be made below it, not even by root")
+    environment = {k: v for k, v in os.environ.items() if k != "EDUNN_CACHE"} | {"HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "edunn", "train", MOONS, *settings("train.epochs=2"), "--out", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_field_37_a_signal_while_training_saves_the_state(number: int) -> None:
+    changes = settings("train.epochs=100000", "train.schedule=constant")
+    process = start("train", DIGITS, *changes, "--out", "run")
+    wait_for(lambda: Path("run/checkpoint.safetensors").exists())
+    process.send_signal(number)
+    ((code, said),) = ended(process)
+    assert code == 128 + number
+    assert "continue with: edunn train --resume run" in said
+    run = experiment.load("run")
+    assert run.summary["status"] == "interrupted"
+    more = run.history.epochs + 20
+    assert main(["train", "--resume", "run", "--set", f"train.epochs={more}", "--quiet"]) == 0
+    assert experiment.load("run").history.epochs == more
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_field_37_a_signal_during_an_import(number: int, tmp_path: Path) -> None:
+    """The module that is being loaded turns whatever is raised in it into another error, as C extensions do."""
+    (tmp_path / "safetensors.py").write_text(
+        "import pathlib, time\npathlib.Path('loading').touch()\n"
+        "try:\n    time.sleep(60)\nexcept BaseException as error:\n    raise ImportError('lost') from None\n"
+    )
+    process = start("train", MOONS, PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    wait_for(lambda: Path("loading").exists())
+    process.send_signal(number)
+    assert ended(process) == [(128 + number, "edunn: interrupted\n")]
+
+
+def test_field_41_a_sweep_of_a_million_runs(capsys: Any) -> None:
+    values = ",".join(map(str, range(1, 1001)))
+    begun = time.monotonic()
+    assert main(["sweep", MOONS, "--over", f"train.epochs={values}", "--over", f"run.seed={values}"]) == 2
+    assert time.monotonic() - begun < 5
+    assert "1,000 × 1,000 values make 1,000,000" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+# --- folders from elsewhere -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything that a folder can hold."""
+    folder = tmp_path_factory.mktemp("genuine") / "run"
+    changes = ["train.epochs=3", "train.rule=momentum", "train.snapshots=100", "features.standardise=true"]
+    experiment.train(configs.load(DIGITS, changes), folder)
+    return folder
+
+
+def edit(path: Path, keys: tuple[str, ...], value: Any) -> None:
+    """Sets one value of a JSON file; of metrics.jsonl in its last line, of a checkpoint in its progress."""
+    tensors: dict[str, Any] = {}
+    if path.suffix == ".safetensors":
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            lines = [file.metadata()["progress"]]
+    else:
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    found = json.loads(lines[-1])
+    inner = found
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    lines[-1] = json.dumps(found)
+    if tensors:
+        safetensors.torch.save_file(tensors, path, {"progress": lines[-1]})
+    else:
+        path.write_text("\n".join(lines) + "\n")
+
+
+WRONG: dict[str, tuple[str, tuple[str, ...], Any]] = {
+    f"{file} {'.'.join(keys)} {kind}": (file, keys, value)
+    for file, keys in [
+        ("manifest.json", ("width",)),
+        ("manifest.json", ("classes",)),
+        ("manifest.json", ("features",)),
+        ("manifest.json", ("features", "shape")),
+        ("manifest.json", ("data", "samples", "train")),
+        ("summary.json", ("status",)),
+        ("summary.json", ("epochs",)),
+        ("summary.json", ("test_accuracy",)),
+        ("summary.json", ("figures",)),
+        ("metrics.jsonl", ("end",)),
+        ("metrics.jsonl", ("end", "steps")),
+        ("metrics.jsonl", ("end", "status")),
+        ("checkpoint.safetensors", ("epoch",)),
+        ("checkpoint.safetensors", ("rows",)),
+        ("checkpoint.safetensors", ("best_loss",)),
+    ]
+    for kind, value in {"object": {"a": 1}, "nested": [[[0]]], "true": True, "−1e30": -(10**30)}.items()
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_field_35_values_of_another_type(case: str, genuine: Path, capsys: Any) -> None:
+    file, keys, value = WRONG[case]
+    shutil.copytree(genuine, "run")
+    edit(Path("run", file), keys, value)
+    words = ["train", "--resume", "run"] if file.startswith("checkpoint") else ["show", "run"]
+    assert main([*words, "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("edunn: ")
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "summary.json", "metrics.jsonl", "config.toml"])
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, '{"a": ' * 100_000, "\x00", "null"])
+def test_field_35_texts_that_are_no_file_of_ours(name: str, text: str, genuine: Path, capsys: Any) -> None:
+    shutil.copytree(genuine, "run")
+    Path("run", name).write_text(f"value = {text}" if name == "config.toml" else text)
+    assert main(["show", "run"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def change_tensor(path: Path, change: Callable[[Any], Any]) -> None:
+    """Changes the first tensor of a file, in the order of their names."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        about = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+    first = next(iter(tensors))
+    tensors[first] = change(tensors[first]).contiguous()
+    safetensors.torch.save_file(tensors, path, about)
+
+
+@pytest.mark.parametrize("change", ["int8", "float64", "shape"])
+@pytest.mark.parametrize("name", ["model", "features", "checkpoint", "snapshots"])
+def test_field_35_weights_of_another_kind(name: str, change: str, genuine: Path, capsys: Any) -> None:
+    if (name, change) == ("features", "float64"):
+        pytest.skip("a standardisation may be in float64")
+    shutil.copytree(genuine, "run")
+    changes = {"int8": lambda t: t.to(torch.int8), "float64": lambda t: t.double(), "shape": lambda t: t[..., :-1]}
+    change_tensor(Path(f"run/{name}.safetensors"), changes[change])
+    words = ["train", "--resume", "run"] if name == "checkpoint" else ["show", "run"]
+    assert main([*words, "--quiet"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [10**9, 2**31 - 1], ids=["1e9", "2**31 - 1"])
+def test_field_35_a_size_is_compared_before_it_is_allocated(width: int, genuine: Path, capsys: Any) -> None:
+    shutil.copytree(genuine, "run")
+    edit(Path("run/manifest.json"), ("width",), width)
+    begun = time.monotonic()
+    assert main(["show", "run"]) == 2
+    assert time.monotonic() - begun < 5
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_field_35_neighbours_of_another_kind(capsys: Any) -> None:
+    experiment.train(configs.load(MOONS, [NEIGHBOURS, "loss=cross-entropy"]), "run")
+    assert experiment.resume("run").summary["status"] == "finished"
+    change_tensor(Path("run/model.safetensors"), lambda chosen: chosen * 0 + 10**6)
+    assert main(["show", "run"]) == 2
+    assert "does not hold k of the training samples" in capsys.readouterr().err

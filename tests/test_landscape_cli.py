@@ -135,7 +135,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--method", "exakt"], "--method"),
         (["--method", "exact", "--loss", "bce"], "method exact"),
         (["--problem", "linear", "--loss", "bce"], "Targets must lie in"),
-        (["--data", "none.csv"], "there is nothing"),
+        (["--data", "none.csv"], "does not exist"),
         (["--rate", "0", "--basins"], "step size above 0"),
         (["--steps", "0"], "--steps"),
         (["--cuts", "1,2,3,4"], "one to three"),
@@ -149,7 +149,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--rate", "0.1"], "--rate needs --basins"),
         (["--w=-1:1:134000000"], "134,000,000 ×"),
         (["--device", "cuda" if not torch.cuda.is_available() else "cpux"], "device"),
-        (["--dtype", "float16"], "Unknown dtype"),
+        (["--dtype", "float16"], "dtype is float32 or float64"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )

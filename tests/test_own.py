@@ -713,7 +713,7 @@ def test_convexity_of_a_net_of_your_own_is_measured() -> None:
         (F.cross_entropy, IMAGES, DataError, "The data are Tensor; a surface wants Samples, a pair"),
         (F.cross_entropy, (IMAGES, KINDS[:5]), ShapeError, "do not pair up"),
         (F.cross_entropy, TensorDataset(IMAGES), DataError, "not pairs of tensors"),
-        (F.cross_entropy, edunn.Samples(IMAGES, None), DataError, "these have none"),
+        (F.cross_entropy, edunn.Samples(IMAGES, None), DataError, "have no targets"),
     ],
     ids=["a class", "a name", "no mean", "features alone", "of two lengths", "a dataset of features", "no targets"],
 )

@@ -3,8 +3,8 @@
 A command's module has `EXAMPLE`, `arguments(parser)` and `run(args)`, which returns the exit code. It imports torch and
 the rest of the package inside `run`, so that `--help` is fast.
 
-Exit codes: 0 success; 1 the check failed (a gradient differs, a run diverged); 2 wrong input or usage; 130 interrupted.
-Under torchrun every process ends with the code of rank 0.
+Exit codes: 0 success; 1 the check failed (a gradient differs, a run diverged); 2 wrong input or usage, or stdout cannot
+be written; 130 interrupted by Ctrl-C, 143 by SIGTERM. Under torchrun every process ends with the code of rank 0.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import argparse
 import importlib
 import os
 import sys
+from typing import Any
 
 from ..errors import EdunnError, nearest
+from ..runtime import interrupts
 from ..version import __version__
-from . import ranks
+from . import ranks, terminal
 
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
@@ -42,11 +44,30 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)  # argparse says nothing where stdout is full
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code. Errors are one line on stderr, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    return ranks.main(argv, run, COMMANDS) if ranks.several(os.environ) else run(argv)
+    if not terminal.prepare():
+        terminal.complain("stdout is closed, and results are printed there. Redirect it to a file or to /dev/null.")
+        return 2
+    try:
+        try:
+            code = ranks.main(argv, run, COMMANDS) if ranks.several(os.environ) else run(argv)
+        finally:  # also where argparse leaves after --help
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output went away: `edunn … | head`
+        terminal.give_up_stdout()
+        return 0
+    except OSError as error:
+        what = "stdout" if error.filename is None else error.filename
+        terminal.give_up_stdout()
+        terminal.complain(f"{what} cannot be read or written: {error.strerror or error}.")
+        return 2
+    return code
 
 
 def run(argv: list[str]) -> int:
@@ -68,7 +89,7 @@ def run(argv: list[str]) -> int:
         return 0 if not argv else 2
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
-        print(f"edunn: expected a command; got {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
+        terminal.complain(f"there is no command {name!r}. {nearest(name, COMMANDS)}")
         return 2
     return run_command(name, rest)
 
@@ -84,25 +105,23 @@ def run_command(name: str, argv: list[str]) -> int:
     )
     command.arguments(parser)
     args = parser.parse_args(argv)
+    terminal.show_warnings_as_notes(getattr(args, "quiet", False))
     try:
         shared = name in ranks.SHARED and ranks.several(os.environ)
         code: int = ranks.run_shared(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code
     except EdunnError as error:
-        print(f"edunn: {error}", file=sys.stderr)
+        terminal.complain(str(error))
         return 2
     except KeyboardInterrupt:
-        print("edunn: interrupted", file=sys.stderr)
-        return 130
+        terminal.complain("interrupted")
+        return interrupts.exit_code()
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print("edunn: Out of memory. Ask for fewer samples, points or outputs.", file=sys.stderr)
+        terminal.complain("Out of memory. Ask for fewer samples, points or outputs.")
         return 2
-    except BrokenPipeError:  # the reader of our output went away: `edunn … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def out_of_memory(error: Exception) -> bool:

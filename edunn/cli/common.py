@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
 def note(args: argparse.Namespace, text: str) -> None:
     """Prints a line on stderr, unless --quiet."""
     if not args.quiet:
-        print(text, file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full stderr is no reason to stop
+            print(text, file=sys.stderr)
 
 
 def show_progress(args: argparse.Namespace) -> bool:

@@ -224,7 +224,7 @@ def archives_folder() -> Path:
 
     top = files.cache()
     if top is None:
-        raise ConfigError("EDUNN_CACHE is empty, so there is no folder to keep data in. Unset it, or name one.")
+        raise ConfigError("There is no folder to keep data in. Set EDUNN_CACHE to one.")
     return top / "data"
 
 

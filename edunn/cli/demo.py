@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime import interrupts
 from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
         note(args, f"Training {name} on 8×8 handwritten digits, gradients by hand …")
         runs[name] = train_one(args, name, folder.path / name)
         if runs[name].summary["status"] == "interrupted":
-            return 130
+            return interrupts.exit_code()
     note(args, "Checking the gradients against autograd and finite differences …")
     certificates = {name: certify_run(finished) for name, finished in runs.items()}
     passed = all(c.passed for c in certificates.values())

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from ..errors import ConfigError
+from ..runtime import interrupts
 from .common import add_common, emit, note, show_progress
 
 EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 --over penalty.strength=0,1e-4,1e-2"
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         text.append(f"  again       edunn train {found.folder}/best.toml")
     emit(args, as_json(found), "\n".join(text))
     if any(entry.history.status == "interrupted" for entry in found.entries):
-        return 130
+        return interrupts.exit_code()
     return 0 if found.best is not None else 1
 
 

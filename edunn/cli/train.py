@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..runtime import interrupts
 from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
     from ..experiment import LoadedRun
 
 EXAMPLE = "edunn train configs/digits_softmax.toml --set train.rate=0.5 --set loss=multiclass-hinge"
-
-EXIT = {"diverged": 1, "interrupted": 130}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     emit(args, summary, report(finished))
     if summary["status"] == "interrupted":
         note(args, f"continue with: edunn train --resume {summary['run_dir']}")
-    return EXIT.get(summary["status"], 0)
+        return interrupts.exit_code()
+    return 1 if summary["status"] == "diverged" else 0
 
 
 def start_or_resume(args: argparse.Namespace) -> LoadedRun:

@@ -90,18 +90,22 @@ def describe_row(row: dict[str, Any]) -> str:
 
 
 def describe_mistake(mistake: dict[str, Any]) -> list[str]:
-    """Returns the likely mistakes; without any, the entries that differ most."""
+    """Returns the likely mistakes and the entry that differs most; without a mistake, three entries."""
     of_function, parameter = mistake["term"] == "case", mistake["parameter"]
     if mistake["mistakes"] or not mistake["worst"]:
         return [
             f"  {'or' if k else 'probably'} ({one['name'] if of_function else parameter}): {one['says']}"
             for k, one in enumerate(mistake["mistakes"])
-        ]
+        ] + [f"    where it differs most, {describe_entry(entry)}" for entry in mistake["worst"][:1]]
     what = parameter if of_function else f"the gradient in {parameter}"
     return [f"  no known mistake gives {what}; where it differs most:"] + [
-        f"    {entry['index']}: yours {format_number(entry['hand'])}, right {format_number(entry['right'])}"
-        for entry in mistake["worst"]
+        f"    {describe_entry(entry)}" for entry in mistake["worst"]
     ]
+
+
+def describe_entry(entry: dict[str, Any]) -> str:
+    """Returns one entry of the gradient: its index, the hand-in's value and the right one."""
+    return f"{entry['index']}: yours {format_number(entry['hand'])}, right {format_number(entry['right'])}"
 
 
 def format_number(value: float | None) -> str:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ..descent import Progress
 from ..errors import RunError
+from ..runtime import schema
 from ..runtime.claims import NAME as CLAIM
 from ..runtime.claims import Claim
 from ..runtime.files import is_part, strict, write_atomically
@@ -182,14 +183,13 @@ class RunFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"{self.file(name)} cannot be read: {error}.") from None
 
-    def read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str, form: Mapping[Any, Any] = {str: ...}) -> dict[str, Any]:
+        """Reads a JSON object of the form that `runtime.schema` says."""
         text = self.read(name)
         try:
-            value = json.loads(text)
+            value: dict[str, Any] = schema.parse(text, form)
         except ValueError as error:
-            raise RunError(f"{self.file(name)} is not JSON: {error}.") from None
-        if not isinstance(value, dict):
-            raise RunError(f"{self.file(name)} must hold a JSON object; got {type(value).__name__}.")
+            raise RunError(f"{self.file(name)} is not a file that edunn wrote: {error}.") from None
         return value
 
     def read_config(self, overrides: Sequence[str] = ()) -> Config:
@@ -204,7 +204,7 @@ class RunFolder:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        except (OSError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
             raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
 
     def state(self) -> str:
@@ -249,16 +249,17 @@ def restore_checkpoint(checkpoint: Checkpoint, folder: RunFolder, model: torch.n
     """Restores model and rule, and returns the progress of the run."""
     tensors, metadata = checkpoint
     load_weights(model, {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}, folder)
-    device = next(model.parameters()).device
+    device = next(iter(model.state_dict().values())).device  # nearest neighbours have no parameters
     at = Progress()
     try:
-        about = json.loads(metadata["progress"])
+        about = schema.parse(metadata["progress"], schema.PROGRESS, "progress")
         rule.steps = about["rule_steps"]
         at.epoch, at.step, at.seconds, at.rows = about["epoch"], about["step"], about["seconds"], about["rows"]
         at.best_loss, at.best_epoch, at.bad_step = about["best_loss"], about["best_epoch"], about["bad_step"]
         at.rate_factor = about["rate_factor"]
-    except (KeyError, ValueError, TypeError):
-        raise RunError(f"The checkpoint in {folder.path} lacks its progress; edunn did not write it.") from None
+    except (KeyError, ValueError) as error:
+        raise RunError(f"The checkpoint in {folder.path} lacks its progress as edunn writes it: {error}.") from None
+    check_checkpoint(tensors, folder, model, rule)
     snapshots: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         what, _, rest = key.partition("/")
@@ -274,10 +275,42 @@ def restore_checkpoint(checkpoint: Checkpoint, folder: RunFolder, model: torch.n
     return at
 
 
+def check_checkpoint(tensors: dict[str, Tensor], folder: RunFolder, model: torch.nn.Module, rule: Rule) -> None:
+    """Raises RunError for tensors that model and rule lack, or of another shape or dtype."""
+    state, parameters = model.state_dict(), dict(model.named_parameters())
+    buffers = {f"{name}/{buffer}": parameter for name, parameter in parameters.items() for buffer in rule.buffers}
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        what, _, name = key.partition("/")
+        if what == "snapshot":
+            step, _, name = name.partition("/")
+            what = f"snapshot/{int(step)}" if step.isascii() and step.isdigit() else key
+        groups.setdefault(what, {})[name] = tensor
+    for what, group in groups.items():
+        kind = what.partition("/")[0]
+        known = {"model": state, "best": state, "rule": buffers, "snapshot": parameters}.get(kind)
+        if known is None or (kind == "snapshot" and what.count("/") != 1):
+            raise RunError(f"The checkpoint in {folder.path} holds {what[:40]!r}; edunn did not write it.")
+        check_like(group, known, folder)
+
+
+def check_like(given: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: RunFolder) -> None:
+    """Raises RunError for tensors of other names, shapes or dtypes than a model's own."""
+    differing = [name for name in sorted({*given, *own}) if kind_of(given.get(name)) != kind_of(own.get(name))]
+    if differing:
+        name = differing[0]
+        raise RunError(
+            f"The weights in {folder.path} are those of another model: {name[:60]} is {kind_of(given.get(name))}, "
+            f"and this run's model has {kind_of(own.get(name))}."
+        )
+
+
+def kind_of(tensor: Tensor | None) -> str:
+    """Returns the dtype and shape as text, `float32 (10, 64)`; `not there` for None."""
+    return "not there" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], folder: RunFolder) -> None:
-    """Copies weights into a model. Other names or shapes raise RunError: the file belongs to another model."""
-    own = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in weights.items()}
-    if own != found:
-        raise RunError(f"The weights in {folder.path} are those of another model: {found}; this run's model has {own}.")
+    """Copies weights into a model. Other names, shapes or dtypes raise RunError: the file belongs to another model."""
+    check_like(weights, model.state_dict(), folder)
     model.load_state_dict(weights)

@@ -18,12 +18,14 @@ from ..history import History
 from ..losses import Loss
 from ..models import Model
 from ..results import Record, Table
-from ..runtime import devices
+from ..runtime import devices, schema
 from ..runtime.rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .config import Config
-from .folder import RunFolder, load_weights
+from .folder import RunFolder, check_like, load_weights
+
+LARGEST_IMAGE = 2**14  # pixels of a side
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -175,34 +177,57 @@ def load(path: str | Path) -> LoadedRun:
     if not folder.has("config.toml"):
         raise RunError(f"{path} has no config.toml. {folder.state()}")
     config = folder.read_config()
-    summary = folder.read_json("summary.json")
-    manifest = folder.read_json("manifest.json")
-    try:
-        kind, shape, width = manifest["features"]["kind"], tuple(manifest["features"]["shape"]), manifest["width"]
-        classes = None if manifest["classes"] is None else tuple(manifest["classes"])
-    except (KeyError, TypeError) as error:
-        raise RunError(f"The manifest in {folder.path} lacks {error}; edunn did not write it.") from None
-    dtype = devices.dtype(config.run.dtype)
-    state = folder.read_tensors("features.safetensors")[0]
-    pipeline = Pipeline.from_state(kind, shape, state, config.features.options)
-    loss = make_loss(config.loss)
+    summary = folder.read_json("summary.json", schema.SUMMARY)
+    manifest = folder.read_json("manifest.json", schema.MANIFEST)
+    classes = None if manifest["classes"] is None else tuple(manifest["classes"])
+    dtype, loss = devices.dtype(config.run.dtype), make_loss(config.loss)
+    pipeline = read_pipeline(folder, manifest, config)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
-        model: Model = neighbours.restore(config.model, weights, classes)
+        model: Model = neighbours.restore(config.model, weights, manifest["width"], classes, dtype)
     else:
-        model = make_model(config.model, loss, width, classes, dtype)
+        try:
+            with torch.device("meta"):  # its sizes without its memory: the file may say anything
+                sizes = make_model(config.model, loss, manifest["width"], classes, dtype)
+        except RuntimeError as error:
+            raise RunError(f"No model can be as large as the one in {folder.path}: {error}.") from None
+        check_like(weights, sizes.state_dict(), folder)
+        model = make_model(config.model, loss, manifest["width"], classes, dtype)
         load_weights(model, weights, folder)
     model.eval()
-    history = replace(History.load(folder.file("metrics.jsonl")), snapshots=snapshots(folder))
+    history = History.load(folder.file("metrics.jsonl"))
+    history = replace(history, snapshots=snapshots(folder, dict(model.named_parameters())))
     return LoadedRun(folder.path, config, model, loss, pipeline, history, summary, manifest)
 
 
-def snapshots(folder: RunFolder) -> tuple[tuple[int, dict[str, Tensor]], ...]:
+def read_pipeline(folder: RunFolder, manifest: dict[str, Any], config: Config) -> Pipeline:
+    """Reads the fitted features: floating tensors, and a standardisation as wide as the model."""
+    kind, shape, width = manifest["features"]["kind"], tuple(manifest["features"]["shape"]), manifest["width"]
+    if len(shape) not in (1, 3) or (len(shape) == 3 and max(shape) > LARGEST_IMAGE):
+        raise RunError(f"The manifest in {folder.path} has samples of shape {shape}: neither rows nor images.")
+    state = folder.read_tensors("features.safetensors")[0]
+    wrong = next((name for name, tensor in state.items() if not tensor.dtype.is_floating_point), None)
+    if wrong is not None:
+        raise RunError(f"The features in {folder.path} must be floating numbers; {wrong[:60]} is {state[wrong].dtype}.")
+    for name in ("mean", "scale"):
+        if name in state and tuple(state[name].shape) != (width,):
+            raise RunError(f"The {name} in {folder.path} has shape {tuple(state[name].shape)}; ({width},) is needed.")
+    try:
+        return Pipeline.from_state(kind, shape, state, config.features.options)
+    except (KeyError, RuntimeError, IndexError) as error:
+        raise RunError(f"The features in {folder.path} do not fit {kind!r}: {error}.") from None
+
+
+def snapshots(folder: RunFolder, parameters: dict[str, Tensor]) -> tuple[tuple[int, dict[str, Tensor]], ...]:
     """Reads the weights along the path, by step, as `History.snapshots` has them; empty if none were saved."""
     if not folder.has("snapshots.safetensors"):
         return ()
     kept: dict[int, dict[str, Tensor]] = {}
     for key, tensor in folder.read_tensors("snapshots.safetensors")[0].items():
         step, _, name = key.partition("/")
+        if not (step.isascii() and step.isdigit()):
+            raise RunError(f"The snapshots in {folder.path} are named by their step; got {key[:60]!r}.")
         kept.setdefault(int(step), {})[name] = tensor
+    for weights in kept.values():
+        check_like(weights, parameters, folder)
     return tuple(sorted(kept.items()))

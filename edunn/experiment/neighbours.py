@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..data import Samples
@@ -81,13 +82,23 @@ def options_of(given: Mapping[str, Any]) -> tuple[list[int], str, int, str]:
     return ks, metric, folds, weights
 
 
-def restore(kind: Kind, tensors: Mapping[str, Tensor], classes: tuple[str, ...] | None) -> Voters:
-    """Returns the model from a run's tensors."""
-    try:
-        _, metric, _, weights = options_of(kind.options)
-        k, samples, targets = int(tensors["chosen"]), tensors["features"], tensors["targets"]
-        return Voters(k, metric, samples, targets, len(classes or ()), weights)
-    except KeyError as error:
-        raise RunError(
-            f"The model's file lacks {error}: nearest neighbours need their training samples. Train again."
-        ) from None
+def restore(
+    kind: Kind, tensors: Mapping[str, Tensor], width: int, classes: tuple[str, ...] | None, dtype: torch.dtype
+) -> Voters:
+    """Returns the model from a run's tensors. Raises RunError if they do not fit the run."""
+    _, metric, _, weights = options_of(kind.options)
+    known = {name: tensors[name] for name in ("features", "targets", "chosen") if name in tensors}
+    if len(known) < 3 or len(known) < len(tensors):
+        raise RunError(f"Nearest neighbours are kept as features, targets and chosen; the file has {sorted(tensors)}.")
+    samples, targets, chosen = known.values()
+    fits = [
+        (samples.dtype, samples.shape[1:]) == (dtype, (width,)),
+        (targets.dtype, targets.shape) == (torch.int64, samples.shape[:1]),
+        (chosen.dtype, chosen.shape) == (torch.int64, ()),
+    ]
+    if not all(fits) or not 1 <= int(chosen) <= len(samples):
+        raise RunError(f"The model's file does not hold k of the training samples, each of {width} {dtype} numbers.")
+    count = len(classes or ())
+    if int(targets.min()) < 0 or int(targets.max()) >= count:
+        raise RunError(f"The model's file has targets outside the {count} classes of the run.")
+    return Voters(int(chosen), metric, samples, targets, count, weights)

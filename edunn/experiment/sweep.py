@@ -24,6 +24,7 @@ from ..descent.stack import group_by_kind, train_together
 from ..errors import ConfigError, DataError, RunError
 from ..history import History
 from ..results import Record, Table, cell
+from ..runtime import interrupts
 from ..runtime.devices import threads_for
 from ..runtime.processes import OneProcess
 from . import config as configs
@@ -291,6 +292,7 @@ def train_all(runs: Sequence[Descent], bar: bool, after_run: Callable[[int, Hist
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
 
         def after_epoch(going: int, ended: int) -> None:
+            interrupts.check()
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 

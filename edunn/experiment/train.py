@@ -20,6 +20,7 @@ from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
 from ..neighbours import Voters
+from ..runtime import interrupts, schema
 from ..runtime.devices import threads_for
 from ..runtime.processes import OneProcess
 from ..version import __version__
@@ -116,7 +117,7 @@ def continue_run(
         folder.lock()
         before, after = folder.read_config(), config or folder.read_config(overrides)
         check_same_run(before, after, folder)
-        manifest = folder.read_json("manifest.json")
+        manifest = folder.read_json("manifest.json", schema.MANIFEST)
         was = manifest.get("by")
         if was not in ("fast", "hand"):
             raise RunError(
@@ -130,11 +131,8 @@ def continue_run(
     before, after, manifest, checkpoint = ranks.lead(read)
     by = str(manifest["by"])
     prepared = ranks.each(lambda: accept(after, by, bar, ranks))
-    sha256 = manifest.get("data", {}).get("sha256")
-    if sha256 != prepared.dataset.sha256:
-        raise RunError(
-            f"The data have changed since the run in {folder.path} began: their sha256 differs. Start a new run."
-        )
+    if manifest["data"]["sha256"] != prepared.dataset.sha256:
+        raise RunError(f"The run in {folder.path} was trained on other data: the sha256 differs. Start a new run.")
     at = Progress()
     if checkpoint is not None:
         at = restore_checkpoint(checkpoint, folder, prepared.model, prepared.descent.rule)
@@ -183,6 +181,7 @@ def run(
 
     def after_epoch(now: Progress) -> None:
         nonlocal saved
+        interrupts.check()
         row = now.rows[-1]
         progress.set_postfix_str(f"loss {row['running']:.4g}", refresh=False)
         progress.update(now.epoch - progress.n)

@@ -93,7 +93,8 @@ def image_grid(
     if shape is not None:
         if pictures.ndim != 2 or pictures.shape[1] != math.prod(shape):
             raise ShapeError(
-                f"Images of shape {tuple(shape)} are rows of {math.prod(shape)} features; these are {pictures.shape}."
+                f"Images of shape {tuple(shape)} are rows of {math.prod(shape)} features; got {pictures.shape}. "
+                f"Give the right shape."
             )
         pictures = pictures.reshape(len(pictures), *shape)
     if pictures.ndim == 4 and pictures.shape[3] == 1:

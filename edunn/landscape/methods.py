@@ -12,7 +12,8 @@ from . import direct, exact, spectral
 from .planes import Field, Plane
 
 METHODS = ("auto", "direct", "exact", "spectral")
-PROBES = 64
+PROBES = 64  # at which the error is measured, at least; up to MOST while they cost no more than so many evaluations
+MOST_PROBES, EVALUATIONS = 4096, 1 << 17
 
 POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # an error above which a more exact way is looked for
 LONG = 1e10  # grid points × samples above which a surface is not computed again
@@ -87,18 +88,22 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
 def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
     """Returns the largest difference from `direct` in float64 at probe points, over the largest loss among them.
 
-    The probes: the corners, the least value, (0, 0) where a model stands, and points drawn over the grid, 64 in all
-    (every point of a small grid). A value anywhere that is not finite is infinitely wrong.
+    The probes: the corners, the least value, (0, 0) where a model stands, the steepest places, and points drawn over
+    the grid; 64 in all, or more where the samples are few (every point of a small grid). A value anywhere that is not
+    finite is infinitely wrong.
     """
     if not bool(values.isfinite().all()):
         return float("inf")
     count = len(a) * len(b)
-    if count <= PROBES:
+    work = field.samples * (1 if field.affine else 64)  # a net's forward pass is dearer than a score
+    probes = max(PROBES, min(MOST_PROBES, EVALUATIONS // max(1, work)))
+    if count <= probes:
         index = torch.arange(count)
     else:
         origin = int(a.abs().argmin()) * len(b) + int(b.abs().argmin())
         chosen = [0, len(b) - 1, count - len(b), count - 1, least(values), origin]
-        drawn = torch.randint(count, (PROBES - len(chosen),), generator=torch.Generator().manual_seed(0))
+        chosen += steepest(values)
+        drawn = torch.randint(count, (probes - len(chosen),), generator=torch.Generator().manual_seed(0))
         index = torch.cat([torch.tensor(chosen), drawn])
     points = torch.stack([a[index // len(b)], b[index % len(b)]], 1)
     true = field.to(torch.float64).at(points)[0].cpu()
@@ -107,6 +112,19 @@ def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
         return float("inf")
     largest, difference = float(true.abs().max()), float((true - found).abs().max())
     return difference / largest if largest else difference
+
+
+def steepest(values: Tensor) -> list[int]:
+    """The flat indices on both sides of the largest change along each axis: where rounding in the scores tells most."""
+    found = []
+    rows, columns = values.shape
+    if rows > 1:
+        at = int(values.diff(dim=0).abs().argmax())
+        found += [at, at + columns]
+    if columns > 1:
+        row, column = divmod(int(values.diff(dim=1).abs().argmax()), columns - 1)
+        found += [row * columns + column, row * columns + column + 1]
+    return found
 
 
 def least(values: Tensor) -> int:

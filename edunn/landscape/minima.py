@@ -22,6 +22,7 @@ from .planes import Evaluator, Field
 
 MOST = 64  # candidates, the lowest ones
 KINDS = ("minimum", "saddle", "runaway", "artefact")
+THOROUGH = 32  # of the lowest points where the search at kinks is thorough
 TINY = 1e-9  # a curvature below this share of the largest is called flat
 
 
@@ -36,7 +37,18 @@ def minima(surface: LossGrid) -> list[dict[str, Any]]:
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
     known = field.known_minimum(points[0], surface.first, surface.second)
-    return polish(surface, field, points.to(field.device)) if known is None else known_minima(surface, points, *known)
+    if known is not None:
+        return known_minima(surface, points, *known)
+    # a loss that is not convex may have several minima within a cell of the grid
+    more = points[:0] if field.convex else between(surface, points[:2])
+    return polish(surface, field, torch.cat([points, more]).to(field.device), len(points))
+
+
+def between(surface: LossGrid, points: Tensor) -> Tensor:
+    """Eight points about each of some candidates, one and a half cells of the grid away: (8 · points, 2)."""
+    cell = torch.tensor([float(axis[-1] - axis[0]) / max(1, len(axis) - 1) for axis in (surface.first, surface.second)])
+    angles = torch.arange(8, dtype=points.dtype) * (math.pi / 4) + 0.3
+    return (points.unsqueeze(1) + 1.5 * cell * torch.stack([angles.cos(), angles.sin()], 1)).view(-1, 2)
 
 
 def candidates(values: Tensor) -> list[tuple[int, int]]:
@@ -72,8 +84,11 @@ def scales(surface: LossGrid) -> Tensor:
     return torch.tensor(widths, dtype=torch.float64)
 
 
-def polish(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any]]:
-    """Runs Newton steps from all candidates at once, and classifies the point where each ends."""
+def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> list[dict[str, Any]]:
+    """Runs Newton steps from all starts at once, and classifies the point where each ends.
+
+    The first `candidates` starts are the grid's; of the others only the minima that they find are shown.
+    """
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
     free = torch.tensor(surface.free, device=start.device)
@@ -97,8 +112,12 @@ def polish(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any
             kind, flat = found.seen[k]
         if falls_forever and kind in ("minimum", "saddle"):
             kind = "runaway"  # so far out that rounding stopped the steps
+        if k >= candidates and kind != "minimum":
+            continue
         if kind in ("minimum", "saddle"):
             if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
+                if k >= candidates:
+                    continue
                 kind = "artefact"
             else:
                 taken.append(end)
@@ -159,17 +178,40 @@ def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: 
     return state
 
 
-def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds: int = 100) -> None:
+def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None:
     """Continues from the ends of Newton's steps by values alone, for a loss with kinks, where slopes mislead.
 
-    Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
-    and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is a minimum.
+    First `descend`, then `follow_kinks` from where it ended. Classes what was found.
     """
     points, losses = state.points, state.jets[0]
     radius = torch.full_like(losses, 1e-2)
+    arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
+    origin = points.clone()
+    descend(field, points, losses, radius, scale, free)
+    follow_kinks(field, points, losses, radius, scale, free)
+    circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
+    circle = circle[circle.norm(dim=1) > 1e-6] * scale
+    beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
+    for k in range(len(points)):
+        away = float(((points[k] - origin[k]) / scale).norm())
+        if float(radius[k]) > 1e-3 and away > 1:
+            state.seen.append(("runaway", False))
+        elif float(radius[k]) > 1e-9:
+            state.seen.append(("artefact", False))  # still on its way down from here
+        else:
+            state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
+
+
+def descend(
+    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 100
+) -> None:
+    """Moves points downhill by values alone, in place.
+
+    Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
+    and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is the end.
+    """
     turn = math.pi * (3 - math.sqrt(5))
     arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
-    origin, level = points.clone(), losses.clone()
     for k in range(rounds):
         left = ((radius > 1e-9) & points.isfinite().all(1) & (radius < 1e6)).nonzero().squeeze(1)
         if len(left) == 0:
@@ -182,15 +224,56 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds:
         points[moved] = around[lower, arm[lower]]
         losses[moved] = found[lower]
         radius[left] *= torch.where(lower, 2.0, 0.5)
-    circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
-    circle = circle[circle.norm(dim=1) > 1e-6] * scale
-    beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
-    for k in range(len(points)):
-        away = float(((points[k] - origin[k]) / scale).norm())
-        if float(radius[k]) > 1e-3 and (away > 1 or float(losses[k]) < float(level[k])):
-            state.seen.append(("runaway" if away > 1 else "artefact", False))
-        else:
-            state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
+
+
+def follow_kinks(
+    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 150
+) -> None:
+    """Moves points down narrow valleys, in place: along a kink that bends upwards the way down is a thin cone.
+
+    As `descend`, but the least loss on each circle is looked for closely: among 64 angles, and then nearer and nearer
+    about the four lowest ones. Of points that ended together one is enough.
+    """
+    ended = ((radius <= 1e-3) & points.isfinite().all(1)).nonzero().squeeze(1)
+    chosen: list[int] = []
+    for k in ended[losses[ended].argsort()].tolist():
+        if len(chosen) < THOROUGH and all(float(((points[k] - points[c]) / scale).norm()) > 1e-7 for c in chosen):
+            chosen.append(k)
+    index = torch.tensor(chosen, dtype=torch.int64, device=points.device)
+    if len(index) == 0:
+        return
+    here, level, size = points[index], losses[index], torch.full_like(losses[index], 1e-3)
+    spacing = math.pi / 32
+    all_round = torch.arange(64, dtype=points.dtype, device=points.device) * spacing
+    closer = torch.linspace(-1, 1, 9, dtype=points.dtype, device=points.device)
+
+    def on_circle(some: Tensor, angles: Tensor) -> Tensor:
+        """The losses at angles (points, count) on each point's circle."""
+        ring = torch.stack([angles.cos(), angles.sin()], -1) * scale * free * size[some].view(-1, 1, 1)
+        return field.at((here[some].unsqueeze(1) + ring).view(-1, 2))[0].nan_to_num(math.inf).view(angles.shape)
+
+    for _ in range(rounds):
+        some = ((size > 1e-9) & (size < 1e6)).nonzero().squeeze(1)
+        if len(some) == 0:
+            break
+        coarse = on_circle(some, all_round.expand(len(some), -1))
+        valley = (coarse <= coarse.roll(1, 1)) & (coarse <= coarse.roll(-1, 1))
+        best = all_round[torch.where(valley, coarse, math.inf).topk(4, 1, largest=False).indices]
+        width = spacing
+        for _ in range(6):
+            angles = best.unsqueeze(2) + width * closer
+            values = on_circle(some, angles.flatten(1)).view(angles.shape)
+            best = angles.gather(2, values.argmin(2, keepdim=True)).squeeze(2)
+            width /= 4
+        lowest, which = values.amin(2).min(1)
+        angle = best.gather(1, which.unsqueeze(1)).squeeze(1)
+        lower = lowest < level[some] - 1e-14 * level[some].abs()
+        moved = some[lower]
+        arm = torch.stack([angle.cos(), angle.sin()], 1)[lower]
+        here[moved] += arm * scale * free * size[moved].unsqueeze(1)
+        level[moved] = lowest[lower]
+        size[some] *= torch.where(lower, 2.0, 0.25)
+    points[index], losses[index], radius[index] = here, level, size
 
 
 def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:

@@ -29,9 +29,9 @@ class Surface(LossGrid, Record):
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
     `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
-    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
-    largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to npz and
-    loads back.
+    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points or more, relative
+    to the largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to
+    npz and loads back.
 
     Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
     it knows its `field`. A surface that was loaded from a file does not.
@@ -86,7 +86,7 @@ class Surface(LossGrid, Record):
         for name, axis in zip(self.names, (self.first, self.second), strict=True):
             rows.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} point{'s' * (len(axis) != 1)}"))
         rows.append(("method", f"{self.method}, {self.seconds:.3g} s"))
-        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
+        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points or more"))
         if len(finite):
             low = self.lowest
             where = ", ".join(f"{name} = {low[name]:.6g}" for name in self.names)

@@ -14,11 +14,15 @@ from ..errors import RunError
 
 
 def cache() -> Path | None:
-    """Returns the cache folder, `EDUNN_CACHE` or else ~/.cache/edunn; None if it is set to nothing."""
-    given = os.environ.get("EDUNN_CACHE")
-    if given == "":
+    """Returns the cache folder, `EDUNN_CACHE` or else ~/.cache/edunn.
+
+    None if `EDUNN_CACHE` is set to nothing, or there is no home folder.
+    """
+    given = os.environ.get("EDUNN_CACHE", "~/.cache/edunn")
+    try:
+        return Path(given).expanduser() if given else None
+    except RuntimeError:  # no home
         return None
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "edunn"
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:

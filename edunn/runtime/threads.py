@@ -1,4 +1,4 @@
-"""Divides work among threads, in slices; `whole` is the same for processes, if there is only one."""
+"""Splits work into slices for threads; `whole` is the hook for work that several processes divide."""
 
 from __future__ import annotations
 

@@ -1,0 +1,57 @@
+"""The streams of a command: any encoding, also closed or full ones, without a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from typing import Any
+
+from ..errors import EdunnWarning
+
+
+def prepare() -> bool:
+    """Makes the streams safe to print on, and says whether there is a stdout.
+
+    A letter that the terminal's encoding lacks is printed as "?". A closed stream's number would be given to the next
+    file that is opened, and whatever is printed would land in that file: it is opened on nothing.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    return sys.stdout is not None
+
+
+def complain(text: str) -> None:
+    """Prints a line on stderr, if it can be written."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"edunn: {text}", file=sys.stderr, flush=True)
+
+
+def give_up_stdout() -> None:
+    """Sends what is still to be printed to nothing, or the interpreter would try again when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_warnings_as_notes(quiet: bool) -> None:
+    """Prints the package's own warnings as a line each, or not at all."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, EdunnWarning):
+            before(message, category, *where, **more)
+        elif not quiet:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"note: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
