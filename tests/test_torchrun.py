@@ -182,7 +182,7 @@ def test_a_surface(arguments: list[str], alone: Path, tmp_path: Path) -> None:
     [
         (["train", CONFIG, "--set", "train.rat=1"], 2, "edunn: Unknown config key train.rat. Did you mean 'rate'?"),
         (["train", "--nonsense"], 2, "edunn: unrecognized arguments: --nonsense. See edunn train --help."),
-        (["show", "nowhere"], 2, "edunn: nowhere has no config.toml. There is no such folder;"),
+        (["show", "nowhere"], 2, "edunn: nowhere has no config.toml. There is no such folder."),
     ],
     ids=["a bad config", "bad usage", "a command that has nothing to share"],
 )
