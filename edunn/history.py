@@ -84,7 +84,7 @@ class History(Record):
         return Table.of(self.rows, self.columns, f"{self.status}: {self.message}")
 
     def __repr__(self) -> str:
-        """How far it went, how it ended, and the last of each loss and metric."""
+        """Returns the epochs, the ending, and the last value of each loss and metric."""
         columns = [name for name in self.columns if name not in ("epoch", "step", "rate")]
         last = ", ".join(f"{name} {cell(self.last(name))}" for name in columns)
         return f"History of {self.epochs} epochs, {self.steps} steps; {self.status}: {self.message}\n  last {last}"

@@ -21,7 +21,7 @@ from torch import Tensor
 from . import errors
 from .models import Model
 from .runtime.reprs import ArgumentRepr
-from .runtime.threads import share_out, slices
+from .runtime.threads import divide_work, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
 GROUP = 100  # training samples whose smallest distance stands for them
@@ -184,7 +184,7 @@ class NearestNeighbours(ArgumentRepr):
             # two float32 have an exact difference in float64 (nearly always), so no digit is lost before the sum
             exact[chunk] = sum_difference(self.prepare(samples).sub_(self.prepare(asked)), self.metric)
 
-        share_out(slices(len(queries), size), lambda: fill, exact.device)
+        divide_work(slices(len(queries), size), lambda: fill, exact.device)
         lost = exact < TINY
         if self.metric == "l2" and lost.any():  # of the same samples, or squares that underflowed
             row, column = lost.nonzero().unbind(1)

@@ -1,4 +1,4 @@
-"""How results print: a `Table` as text, HTML, Markdown and CSV, and a `Record`, which prints as its table."""
+"""Prints results: a `Table` as text, HTML, Markdown and CSV, and a `Record`, which prints as its table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what stands in a column of
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under column names. Numbers keep six significant digits in print, and all of them in `csv()`.
+    """A table of rows under column names. Numbers keep six significant digits in print, and all of them in `csv()`.
 
     Parameters
     ----------
@@ -37,16 +37,16 @@ class Table:
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]], columns: Sequence[str], note: str = "") -> Table:
-        """One row a dictionary; a key that is missing is an empty cell."""
+        """Makes a table with a row for each dictionary; a missing key is an empty cell."""
         return cls(columns, [[record.get(name) for name in columns] for record in records], note)
 
     def cells(self, rows: Sequence[Sequence[Any]]) -> list[list[str]]:
-        """The rows as text, each number in its column's format."""
+        """Returns the rows as text, each number in its column's format."""
         formats = [self.formats.get(name, "") for name in self.columns]
         return [[cell(value, form) for value, form in zip(row, formats, strict=True)] for row in rows]
 
     def text(self, most: int | None = MOST_ROWS) -> str:
-        """Aligned columns: numbers to the right, words to the left; at most `most` rows."""
+        """Returns aligned columns: numbers to the right, words to the left; at most `most` rows."""
         rows, skipped = ends(self.rows, most)
         columns = list(zip(self.columns, *self.cells(rows), strict=True))
         aligned = []
@@ -61,7 +61,7 @@ class Table:
     __str__ = text
 
     def html(self, most: int | None = MOST_ROWS) -> str:
-        """The same as an HTML table, every cell escaped."""
+        """Returns an HTML table, every cell escaped."""
         rows, skipped = ends(self.rows, most)
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         tagged = [("th", self.columns), *(("td", row) for row in self.cells(rows))]
@@ -73,7 +73,7 @@ class Table:
         return table + left_out + note
 
     def markdown(self) -> str:
-        """The same as a Markdown table, all rows, numbers to the right."""
+        """Returns a Markdown table, all rows, numbers to the right."""
         columns = list(zip(self.columns, *self.cells(self.rows), strict=True))
         marked = [(name, "---:" if numeric(column) else "---", *column) for name, *column in columns]
         lines = [f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |" for line in zip(*marked, strict=True)]
@@ -81,7 +81,7 @@ class Table:
         return "\n".join([*title, *lines, *note])
 
     def csv(self) -> str:
-        """The same as CSV, all rows and all digits; a missing cell is empty."""
+        """Returns CSV, all rows and all digits; a missing cell is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -96,7 +96,7 @@ class Record:
     """
 
     def table(self) -> Table:
-        """One row of the fields, if a subclass gives nothing better."""
+        """Returns the fields as one row; a subclass may return another table."""
         fields = self.as_dict()
         return Table(list(fields), [list(fields.values())])
 
@@ -113,12 +113,12 @@ class Record:
         return self.table().html()
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, for JSON, without those that are not shown (`repr=False`: tensors, long paths)."""
+        """Returns the fields by name, for JSON, except those with `repr=False` (tensors, long paths)."""
         return {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr}  # type: ignore[arg-type]
 
 
 def as_json(value: Any) -> Any:
-    """A record as a dictionary, also inside lists and dictionaries."""
+    """Returns a record as a dictionary, also inside lists and dictionaries."""
     if isinstance(value, Record):
         return value.as_dict()
     if isinstance(value, Mapping):
@@ -127,19 +127,19 @@ def as_json(value: Any) -> Any:
 
 
 def ends(rows: Sequence[Any], most: int | None) -> tuple[list[Any], int]:
-    """The first and the last rows of a long table, and how many lie between."""
+    """Returns the first and last rows of a long table, and the number of rows left out."""
     if most is None or len(rows) <= most:
         return list(rows), 0
     return [*rows[: most // 2], *rows[-(most // 2) :]], len(rows) - most // 2 * 2
 
 
 def numeric(column: Sequence[str]) -> bool:
-    """Whether every cell that is not empty is a number: such columns stand to the right."""
+    """Returns whether every cell is a number or empty: such columns are aligned to the right."""
     return all(text.lstrip("+-−")[:1].isdigit() or text in NO_NUMBER for text in column)
 
 
 def cell(value: Any, form: str = "") -> str:
-    """A value as a table shows it: whole numbers without a point, others to six digits, None as nothing."""
+    """Returns a value as text: whole numbers without a point, others to six digits, None as empty."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):

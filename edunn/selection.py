@@ -83,14 +83,14 @@ class Search(Record):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a trial, for JSON."""
+        """One dictionary for each trial, for JSON."""
         return [
             {**trial.settings, "mean": trial.mean, "spread": trial.spread, "chosen": i == self.chosen}
             for i, trial in enumerate(self.trials)
         ]
 
     def table(self) -> Table:
-        """One row a trial: its settings, the mean and spread of its scores, and a mark on the chosen one."""
+        """Returns one row for each trial: its settings, the mean and spread of its scores; the chosen one is marked."""
         rows = [
             [*trial.settings.values(), trial.mean, trial.spread, "← chosen" if i == self.chosen else ""]
             for i, trial in enumerate(self.trials)
@@ -141,7 +141,7 @@ def choose_k(
     validation: Any = None,
     weights: str = "uniform",
 ) -> Search:
-    """Chooses how many neighbours vote. They are searched once a fold, for the largest k; smaller k reuse them."""
+    """Chooses how many neighbours vote. Each fold is searched once, with the largest k; smaller k reuse the result."""
     if not ks or min(ks) < 1:
         raise errors.ConfigError(f"k must be 1 or more; got {list(ks)}.")
     if validation is not None:

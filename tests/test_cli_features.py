@@ -112,8 +112,8 @@ def test_a_run_on_features_predicts_new_pictures(capsys, pictures, tmp_path, ove
 
 
 NEIGHBOURS = {
-    "k of 0": ("k=0", "model.k as whole numbers of 1 or more; got 0"),
-    "too many": ("k=1000", "at most 240, the training samples"),
+    "k of 0": ("k=0", "model.k must be whole numbers of 1 or more; got 0"),
+    "too many": ("k=1000", "at most 240, the number of training samples"),
     "metric": ("metric='cosin'", "Did you mean 'cosine'"),
     "weights": ("weights='near'", "Unknown model.weights 'near'"),
     "unknown": ("neighbors=3", "Unknown config key model.neighbors"),

@@ -37,7 +37,7 @@ from edunn.losses import (
 from edunn.models import LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier, TwoLayerNet
 from edunn.penalties import L1, L2, ElasticNet, MaxNorm, Penalty
 from edunn.runtime import devices
-from edunn.runtime.processes import OneProcess, Place, Processes, ranks, seconds_of
+from edunn.runtime.processes import OneProcess, Place, Processes, parse_timeout, ranks
 from edunn.updates import RULES, SCHEDULES, CosineDecay, Momentum
 
 T = TypeVar("T")
@@ -328,8 +328,8 @@ def test_place(environment: dict[str, str], place: Place) -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"RANK": "x", "WORLD_SIZE": "2"}, "Expected RANK as a whole number, as torchrun sets it; got 'x'"),
-        ({"RANK": "2", "WORLD_SIZE": "2"}, "Expected RANK below WORLD_SIZE = 2; got 2"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK must be a whole number, as torchrun sets it; got 'x'"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK must be below WORLD_SIZE = 2; got 2"),
     ],
 )
 def test_places_that_cannot_be(environment: dict[str, str], message: str) -> None:
@@ -348,13 +348,13 @@ def test_alone_is_what_a_plain_python_gets() -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "nan", "inf", "soon"])
 def test_a_timeout_that_is_none(text: str) -> None:
-    with pytest.raises(ConfigError, match="Expected EDUNN_TIMEOUT as seconds above 0"):
-        seconds_of(text)
+    with pytest.raises(ConfigError, match="EDUNN_TIMEOUT must be a number of seconds above 0"):
+        parse_timeout(text)
 
 
 def test_timeouts() -> None:
-    assert seconds_of("2.5") == 2.5
-    assert seconds_of(None) < 30  # a run whose rank does not answer ends in half a minute
+    assert parse_timeout("2.5") == 2.5
+    assert parse_timeout(None) < 30  # a run whose rank does not answer ends in half a minute
 
 
 @pytest.mark.parametrize(

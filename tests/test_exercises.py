@@ -157,7 +157,7 @@ def test_what_cannot_be_asked_for(words: list[str], capsys: Capture) -> None:
 )
 def test_check_writes_no_blank_and_says_what_does(words: list[str], command: str, capsys: Capture) -> None:
     assert cli.main(["check", *words]) == 2
-    assert capsys.readouterr().err == f"edunn: edunn check only grades. The blank is written by: {command}\n"
+    assert capsys.readouterr().err == f"edunn: edunn check only grades. To write a blank, use {command}\n"
 
 
 def test_errors_are_the_package_s() -> None:

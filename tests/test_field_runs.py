@@ -229,9 +229,9 @@ def test_field_03_an_unfinished_sweep_of_other_values_is_refused(capsys: Any, mo
     monkeypatch.setattr(experiment.RunFolder, "finish", lambda self: None)
     assert main([*COMMANDS["sweep"], "--out", "out", "--quiet"]) == 0
     assert main([*COMMANDS["sweep"], "--over", "run.seed=0,1", "--out", "out", "--quiet"]) == 2
-    assert "holds an unfinished sweep whose over is another" in capsys.readouterr().err
+    assert "holds an unfinished sweep with another over" in capsys.readouterr().err
     assert main([*COMMANDS["landscape"], "--out", "out", "--quiet"]) == 2
-    assert "holds an unfinished sweep whose command is another" in capsys.readouterr().err
+    assert "holds an unfinished sweep with another command" in capsys.readouterr().err
 
 
 def test_field_03_a_landscape_goes_on_where_it_was_cut_off() -> None:

@@ -229,7 +229,7 @@ class TestCertify:
         certificate.save(tmp_path / "c.json")
         assert gradcheck.Certificate.load(tmp_path / "c.json") == certificate
         (tmp_path / "c.json").write_text("{}")
-        with pytest.raises(DataError, match="Expected a certificate"):
+        with pytest.raises(DataError, match="is not a certificate"):
             gradcheck.Certificate.load(tmp_path / "c.json")
 
     def test_it_prints_as_a_table_as_html_and_as_strict_json(self):

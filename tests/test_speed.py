@@ -57,4 +57,4 @@ def test_the_command(capsys: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("option", "least"), [("samples", 128), ("runs", 2), ("rounds", 1)])
 def test_the_command_refuses(option: str, least: int, capsys: Any) -> None:
     assert main(["bench", f"--{option}", "0"]) == 2
-    assert f"Expected --{option} of {least} or more; got 0." in capsys.readouterr().err
+    assert f"--{option} must be {least} or more; got 0." in capsys.readouterr().err

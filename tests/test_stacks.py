@@ -94,9 +94,9 @@ def stacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     init = stack.Stack.__init__
 
-    def noted(self: stack.Stack, runs: list[Descent]) -> None:
+    def noted(self: stack.Stack, runs: list[Descent], *given: object) -> None:
         sizes.append(len(runs))
-        init(self, runs)
+        init(self, runs, *given)
 
     monkeypatch.setattr(stack.Stack, "__init__", noted)
     return sizes

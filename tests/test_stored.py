@@ -131,7 +131,7 @@ def test_a_run_goes_on_to_the_same_bits(digits: Path, capsys: pytest.CaptureFixt
     manifest = digits / "shards" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"target_name": "another"}))
     assert main(["train", "--resume", str(digits / "cut"), "--set", "train.epochs=4"]) == 2
-    assert "its sha256 is another now" in capsys.readouterr().err
+    assert "trained on other data: the sha256 differs" in capsys.readouterr().err
 
 
 def test_predictions_of_features_in_files(digits: Path) -> None:
@@ -203,9 +203,9 @@ def test_a_batch_that_is_most_of_the_file_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("edunn.descent.batches.LARGEST", 160)
     part = stored(data.TOYS["blobs"](samples=100))
     model = SoftmaxClassifier(2, 3, dtype=torch.float64)
-    with pytest.raises(errors.ConfigError, match=r"a full batch has 0\. Take a batch_size of 10 or less"):
+    with pytest.raises(errors.ConfigError, match=r"A full batch has 0 MiB.* Take a batch_size of 10 or less"):
         Descent(model, CrossEntropy(), part, 0.1)
-    with pytest.raises(errors.ConfigError, match="a batch of 11 has"):
+    with pytest.raises(errors.ConfigError, match="A batch of 11 has"):
         Descent(model, CrossEntropy(), part, 0.1, 11)
     Descent(model, CrossEntropy(), part, 0.1, 10)
 

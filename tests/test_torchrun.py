@@ -182,7 +182,7 @@ def test_a_surface(arguments: list[str], alone: Path, tmp_path: Path) -> None:
     [
         (["train", CONFIG, "--set", "train.rat=1"], 2, "edunn: Unknown config key train.rat. Did you mean 'rate'?"),
         (["train", "--nonsense"], 2, "edunn: unrecognized arguments: --nonsense. See edunn train --help."),
-        (["show", "nowhere"], 2, "edunn: Expected the folder of a run at nowhere;"),
+        (["show", "nowhere"], 2, "edunn: nowhere has no config.toml. There is no such folder."),
     ],
     ids=["a bad config", "bad usage", "a command that has nothing to share"],
 )
@@ -266,7 +266,7 @@ def test_a_killed_rank_ends_all_at_once_and_the_same_line_goes_on_to_the_same_bi
     assert -signal.SIGKILL in codes(ran)
     # torchrun may end rank 0 before it has said so
     assert len(said(ran)) <= 1
-    assert all(line.startswith("edunn: Expected 2 processes at work; the connection") for line in said(ran))
+    assert all(line.startswith("edunn: One of 2 processes is lost: its connection") for line in said(ran))
     assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
     assert not (tmp_path / "run" / "summary.json").exists()
     again = train_with(script, signal.SIGKILL, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Pieces of the package's own source: as they are, with the right-hand sides left blank, or with a mistake in them."""
+"""Cuts pieces from the package's own source: unchanged, with blank right-hand sides, or with a mistake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cut:
 
     @property
     def file(self) -> str:
-        """Where the functions stand, from the repository's root."""
+        """The path of the functions' file, from the repository's root."""
         return self.module.__name__.replace(".", "/") + ".py"
 
     def sources(self) -> list[str]:

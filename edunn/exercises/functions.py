@@ -105,7 +105,7 @@ def diagnose(exercise: FunctionExercise, cases: tuple[Case, ...], wrong: Case) -
 
 
 def explains(mistake: Mistake, cases: tuple[Case, ...], everywhere: bool = False) -> bool:
-    """Whether the mistake gives the hand-in's answer wherever both give one; `everywhere`: in every case."""
+    """Returns whether the mistake gives the hand-in's answer wherever both give one; `everywhere`: in every case."""
     shared, differs = 0, False
     for case in cases:
         try:
@@ -121,7 +121,7 @@ def explains(mistake: Mistake, cases: tuple[Case, ...], everywhere: bool = False
 
 
 def is_same(first: Tensor, second: Tensor) -> bool:
-    """Equal up to rounding, nan equal to nan and inf to inf."""
+    """Returns whether two answers are equal up to rounding, nan equal to nan and inf to inf."""
     if first.shape != second.shape:
         return False
     first, second = first.double(), second.double()

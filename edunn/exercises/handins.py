@@ -120,14 +120,14 @@ def execute(path: Path) -> ModuleType:
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
-    """What the file itself defines, with its exercise; a leading _ marks a helper."""
+    """Lists what the file itself defines, with its exercise; a leading _ marks a helper."""
     for name, thing in vars(module).items():
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__:
             yield name, thing, find_exercise(thing, module, name)
 
 
 def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
-    """By the class's `task`, the module's TASK, or the name itself: CrossEntropy is cross-entropy."""
+    """Finds the exercise by the class's `task`, the module's TASK, or its name: CrossEntropy is cross-entropy."""
     said = getattr(thing, "task", None) or getattr(module, "TASK", None)
     try:
         if said is not None:
@@ -155,7 +155,7 @@ def uses_torch(module: ModuleType) -> bool:
 
 
 def find_functions(module: ModuleType, file: str) -> list[Handin]:
-    """The functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
+    """Finds the functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
 
     Under TASK several functions may stand; the one that is named as the exercise counts, else the last that takes as
     many arguments, for helpers come first.
@@ -182,7 +182,7 @@ def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
 
 
 def find_gradients(module: ModuleType, file: str) -> list[Handin]:
-    """The values with a gradient: classes, pairs of functions, or one function that returns both.
+    """Finds the values with a gradient: classes, pairs of functions, or one function that returns both.
 
     One without an exercise counts as a hand-in where the file's `inputs` gives its arguments, or their names say which
     exercises it may solve; beside such a one, what has neither is a helper.
@@ -213,7 +213,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
 def read_class(
     thing: type, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
 ) -> list[Handin]:
-    """A class with value and gradient, or with forward and backward."""
+    """Returns the hand-in of a class with value and gradient, or with forward and backward."""
     first, second = next(((a, b) for a, b in PAIRS if hasattr(thing, a) and hasattr(thing, b)), ("", ""))
     if not first:
         return []
@@ -232,7 +232,7 @@ def read_class(
 def read_pair(
     function: Any, gradient: Any, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
 ) -> list[Handin]:
-    """Two functions, NAME and NAME_gradient."""
+    """Returns the hand-in of two functions, NAME and NAME_gradient."""
     return make(
         find_candidates(function, exercise, inputs), exercise, name, file, torch_arrays, inputs,
         value=lambda names: reorder(function, names), gradient=lambda names: reorder(gradient, names),
@@ -243,7 +243,7 @@ def read_pair(
 def read_joint(
     function: Any, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
 ) -> list[Handin]:
-    """One function that returns the value and the gradient, in either order."""
+    """Returns the hand-in of one function that returns value and gradient, in either order."""
     if not returns_several(function):
         return []  # a helper
     if inputs is not None and exercise is None:
@@ -290,7 +290,7 @@ def find_candidates(
 
 
 def returns_several(function: Callable[..., Any]) -> bool:
-    """Whether a function may return (value, gradient): some return has a tuple, or none is to be seen."""
+    """Returns whether a function may return (value, gradient): a return has a tuple, or none is found."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):

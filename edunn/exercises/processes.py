@@ -40,7 +40,7 @@ def list_files(path: str | Path) -> list[Path]:
         raise DataError(f"{folder} is no folder.")
     found = sorted(f for f in folder.glob("*.py") if not f.name.startswith(("_", ".")))
     if not found:
-        raise DataError(f"Expected Python files in {folder}; found none. edunn exercise NAME --out FILE.py writes one.")
+        raise DataError(f"{folder} has no Python files. edunn exercise NAME --out FILE.py writes one.")
     return found
 
 

@@ -90,7 +90,7 @@ def describe_row(row: dict[str, Any]) -> str:
 
 
 def describe_mistake(mistake: dict[str, Any]) -> list[str]:
-    """The likely mistakes and the entry that differs most; without any mistake, the three that do."""
+    """Returns the likely mistakes and the entry that differs most; without a mistake, three entries."""
     of_function, parameter = mistake["term"] == "case", mistake["parameter"]
     if mistake["mistakes"] or not mistake["worst"]:
         return [
@@ -104,9 +104,10 @@ def describe_mistake(mistake: dict[str, Any]) -> list[str]:
 
 
 def describe_entry(entry: dict[str, Any]) -> str:
+    """Returns one entry of the gradient: its index, the hand-in's value and the right one."""
     return f"{entry['index']}: yours {format_number(entry['hand'])}, right {format_number(entry['right'])}"
 
 
 def format_number(value: float | None) -> str:
-    """In JSON a number that is not finite is null."""
+    """Returns a number for JSON: one that is not finite is null."""
     return "not finite" if value is None else f"{value:.6g}"

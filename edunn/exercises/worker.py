@@ -1,4 +1,4 @@
-"""One file of hand-ins, graded in this process, under limits; started by `processes`, never by hand.
+"""Grades one file of hand-ins in this process, under limits. `processes` starts it.
 
     python -m edunn.exercises.worker FILE NAME SEED MEMORY RESULT
 
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
 
 
 def limit_memory(mebibytes: int) -> None:
-    """Limits the address space to what is taken already and so much more, where the platform can."""
+    """Limits the memory to what is used now and so much more, if the platform can."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

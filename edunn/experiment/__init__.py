@@ -1,4 +1,4 @@
-"""From a config to a trained model and a folder of files, and back."""
+"""Trains what a config describes, writes the run's folder, and loads it again."""
 
 from .build import Prepared, prepare
 from .folder import RunFolder

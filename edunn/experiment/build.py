@@ -50,12 +50,12 @@ class Prepared:
 
 
 def prepare(config: Config, progress: Callable[[int, int], None] | None = None) -> Prepared:
-    """Reads the data and builds a run. What does not fit raises an error here, before anything is written.
+    """Reads the data and builds a run. Raises an error before anything is written.
 
     `progress(done, total)` is called while images are decoded.
     """
     device, dtype = devices.device(config.run.device), devices.dtype(config.run.dtype)
-    # names and options first: a misspelt loss should not wait for 30,000 images
+    # names and options first: a misspelt loss is refused before 30,000 images are read
     loss, penalty = make_loss(config.loss), make_penalty(config.penalty)
     make(config.train.rule, RULES, "train.rule")
     make(config.train.schedule, SCHEDULES, "train.schedule")
@@ -231,7 +231,7 @@ def make_descent(
 
 
 def check_rate(config: Config) -> None:
-    """Refuses a rate that the run's dtype cannot hold: the first step would multiply by infinity."""
+    """Raises ConfigError for a rate that is infinite in the run's dtype."""
     rate, largest = config.train.rate, torch.finfo(devices.dtype(config.run.dtype)).max
     if not math.isfinite(rate):
         raise ConfigError(f"train.rate must be finite; got {rate}.")

@@ -1,4 +1,4 @@
-"""The description of a run: TOML in, frozen dataclasses out.
+"""The config of a run, read from TOML into frozen dataclasses.
 
 A table with a `kind` (features, model, loss, penalty, and `rule` and `schedule` of train) takes that kind's own options
 beside it; they are checked when the run is built. A bare name stands for a table with that kind and no options:
@@ -52,7 +52,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the samples come from, and which of them are not trained on.
+    """The source of the samples, and the shares for validation and test.
 
     name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
         or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
@@ -104,7 +104,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Run:
-    """The run's name (which its folder bears), its device and dtype, and one seed for start, split and order.
+    """The run's name (also of its folder), its device and dtype, and one seed for start, split and order.
 
     precision : of the matrix products of a training step: full, tf32 (CUDA) or bf16; the rest keeps the dtype
     """
@@ -118,7 +118,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """All that defines a run."""
+    """Everything that defines a run."""
 
     data: Data
     model: Kind
@@ -252,7 +252,7 @@ def split_override(text: str) -> tuple[str, Any]:
 
 
 def check_values(tables: dict[str, Any]) -> None:
-    """Refuses what no option can take: deep nesting, whole numbers of more than 64 bits, and text with a NUL."""
+    """Raises ConfigError for deep nesting, whole numbers of more than 64 bits, and text with a NUL."""
     waiting: list[tuple[str, Any, int]] = [("", tables, 0)]
     while waiting:
         name, value, depth = waiting.pop()

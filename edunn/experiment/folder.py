@@ -1,13 +1,13 @@
-"""The files of a run, each written whole or not at all.
+"""The folder of a run. Each file is written completely or not at all.
 
 config.toml            the resolved config
 manifest.json          command, versions, device, seed, data and its sha256, and the shapes of what was trained
 metrics.jsonl, .csv    the history
 model.safetensors      the trained weights;  features.safetensors: the fitted standardisation
-checkpoint.safetensors everything needed to go on
+checkpoint.safetensors everything needed to continue
 snapshots.safetensors  weights along the path, with train.snapshots
 figures/*.png, summary.json
-unfinished/            while a sweep, a landscape or a demo is at work: what it was asked, and its finished runs
+unfinished/            while a sweep, a landscape or a demo runs: its options, and its finished runs
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from ..updates import Rule
 from . import config as configs
 from .config import Config
 
-UNFINISHED = "unfinished"  # the folder of what is needed to go on
+UNFINISHED = "unfinished"  # the folder of everything needed to continue
 REQUEST = f"{UNFINISHED}/request.json"
 
 
 class RunFolder:
-    """The folder of one run. The constructor touches no file; `claim` makes the folder and keeps others out of it."""
+    """The folder of one run. The constructor touches no file; `claim` makes the folder for this process alone."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -54,14 +54,14 @@ class RunFolder:
         return folder
 
     def begun(self) -> bool:
-        """Whether the folder holds a run: its config is the last file that is written before the first step."""
+        """Returns whether the folder holds a run: its config is the last file written before the first step."""
         return self.has("config.toml")
 
     def check_free(self, request: Mapping[str, Any] | None = None) -> None:
-        """Refuses a folder that holds files: nothing is overwritten.
+        """Raises RunError if the folder holds files: nothing is overwritten.
 
-        Empty folders and what a killed command left are no files. Nor are those of an unfinished command that was asked
-        the same: every key of `request` has the value that it had there.
+        Empty folders and leftovers of a killed command are ignored, and so are the files of the same unfinished
+        command: one with equal values for every key of `request`.
         """
         if self.numbered:
             return
@@ -78,11 +78,11 @@ class RunFolder:
             return
         choices = "Choose another with --out"
         if self.begun():
-            choices += f", or go on with the run there: edunn train --resume {self.path}"
+            choices += f", or continue the run there: edunn train --resume {self.path}"
         raise RunError(f"{self.path} holds files and is not overwritten. {choices}.")
 
     def counts(self, path: Path) -> bool:
-        """Whether something in the folder is more than what a killed command left."""
+        """Returns whether a path in the folder is more than a leftover of a killed command."""
         if path.is_dir() or path.name == CLAIM or is_part(path):
             return False
         if path == self.file("manifest.json") and not self.begun():  # of a run that was killed before its config
@@ -91,20 +91,20 @@ class RunFolder:
         return True
 
     def check_same_request(self, request: Mapping[str, Any] | None) -> None:
-        """Refuses to go on with an unfinished command of another kind, or of other options."""
+        """Raises RunError if the folder holds an unfinished command of another kind, or with other options."""
         before, now = self.read_json(REQUEST), json.loads(json.dumps(strict(request or {})))
         other = next((key for key in ("command", *now) if before.get(key) != now.get(key)), None)
         if other is not None:
             was = before.get("command")
             raise RunError(
-                f"{self.path} holds an unfinished {was} whose {other} is another. "
+                f"{self.path} holds an unfinished {was} with another {other}. "
                 f"Repeat the same command to finish it, or choose another --out."
             )
 
     def claim(self, request: Mapping[str, Any] | None = None) -> None:
-        """Makes the folder for this process alone, or raises RunError: see `check_free`. `release` lets go of it.
+        """Makes the folder for this process alone, or raises RunError (see `check_free`), until `release`.
 
-        With a request, the same command may go on here until `finish`.
+        With a request, the same command may continue here until `finish`.
         """
         stem, count = self.path.name, 1
         while self.claimed is None:
@@ -139,13 +139,13 @@ class RunFolder:
         self.claimed = claim
 
     def release(self) -> None:
-        """Lets other processes in. Without a claim nothing happens."""
+        """Ends the claim. Without a claim nothing happens."""
         if self.claimed is not None:
             self.claimed.release()
             self.claimed = None
 
     def finish(self) -> None:
-        """Removes what was kept to go on with, the request last: until then the same command finds it."""
+        """Removes the files that were kept to continue; the request last, so that until then a repeat finds it."""
         for path in self.file(UNFINISHED).glob("*.safetensors"):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.file(UNFINISHED), ignore_errors=True)
@@ -155,7 +155,9 @@ class RunFolder:
         try:
             self.file("figures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"The folder {self.path} cannot be made: {error.strerror}.") from None
+            raise RunError(
+                f"The folder {self.path} cannot be created: {error.strerror}. Choose another --out."
+            ) from None
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -206,13 +208,13 @@ class RunFolder:
             raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
 
     def state(self) -> str:
-        """Says in one sentence what the folder is, and the next move."""
+        """Returns a sentence on what the folder is, with the next move."""
         if not self.path.is_dir():
             return "There is no such folder."
         if not self.has("config.toml"):
             return "It is not the folder of a run."
         if not self.has("summary.json"):
-            return f"The run was not finished; go on with edunn train --resume {self.path}."
+            return f"The run is not finished; continue it: edunn train --resume {self.path}."
         return "The run's files are incomplete."
 
 
@@ -274,7 +276,7 @@ def restore_checkpoint(checkpoint: Checkpoint, folder: RunFolder, model: torch.n
 
 
 def check_checkpoint(tensors: dict[str, Tensor], folder: RunFolder, model: torch.nn.Module, rule: Rule) -> None:
-    """Refuses tensors that the model and the rule do not have, or of another shape or dtype."""
+    """Raises RunError for tensors that model and rule lack, or of another shape or dtype."""
     state, parameters = model.state_dict(), dict(model.named_parameters())
     buffers = {f"{name}/{buffer}": parameter for name, parameter in parameters.items() for buffer in rule.buffers}
     groups: dict[str, dict[str, Tensor]] = {}
@@ -293,7 +295,7 @@ def check_checkpoint(tensors: dict[str, Tensor], folder: RunFolder, model: torch
 
 
 def check_like(given: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: RunFolder) -> None:
-    """Refuses tensors of other names, shapes or dtypes than a model's own."""
+    """Raises RunError for tensors of other names, shapes or dtypes than a model's own."""
     differing = [name for name in sorted({*given, *own}) if kind_of(given.get(name)) != kind_of(own.get(name))]
     if differing:
         name = differing[0]
@@ -304,7 +306,7 @@ def check_like(given: Mapping[str, Tensor], own: Mapping[str, Tensor], folder: R
 
 
 def kind_of(tensor: Tensor | None) -> str:
-    """`float32 (10, 64)`, or `not there`."""
+    """Returns the dtype and shape as text, `float32 (10, 64)`; `not there` for None."""
     return "not there" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 

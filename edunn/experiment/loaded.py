@@ -1,4 +1,4 @@
-"""A run loaded from its folder: the model, its features, its history, and predictions of new samples."""
+"""A run loaded from its folder: its model, features and history. It predicts new samples."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ class LoadedRun(Record):
         return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"
 
     def table(self) -> Table:
-        """What the run's summary says."""
+        """Returns the run's summary, one row for each key."""
         known = {key: value for key, value in self.summary.items() if value is not None}
         return Table(("", str(self.path)), list(known.items()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """One prediction a sample: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
+    """The predictions of samples: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
 
     scores: Tensor
     index: Tensor | None
@@ -149,7 +149,7 @@ class Predictions(Record):
         return self.scores.shape[0]
 
     def table(self) -> Table:
-        """One row a sample: its file, the prediction, and a probability a class, where there are such."""
+        """Returns one row for each sample: its file, the prediction, and any probability of each class."""
         columns: dict[str, Sequence[Any]] = {} if self.names is None else {"file": self.names}
         columns["prediction"] = self.labels
         if self.probabilities is not None:
@@ -175,7 +175,7 @@ def load(path: str | Path) -> LoadedRun:
     """Loads a run from its folder. The model is on the CPU and ready to predict."""
     folder = RunFolder(path)
     if not folder.has("config.toml"):
-        raise RunError(f"Expected the folder of a run at {path}; it has no config.toml. {folder.state()}")
+        raise RunError(f"{path} has no config.toml. {folder.state()}")
     config = folder.read_config()
     summary = folder.read_json("summary.json", schema.SUMMARY)
     manifest = folder.read_json("manifest.json", schema.MANIFEST)
@@ -184,7 +184,7 @@ def load(path: str | Path) -> LoadedRun:
     pipeline = read_pipeline(folder, manifest, config)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
-        model: Model = neighbours.restored(config.model, weights, manifest["width"], classes, dtype)
+        model: Model = neighbours.restore(config.model, weights, manifest["width"], classes, dtype)
     else:
         try:
             with torch.device("meta"):  # its sizes without its memory: the file may say anything

@@ -1,4 +1,4 @@
-"""Nearest neighbours in the place of a trained model: the same configs, folders and predictions.
+"""Nearest neighbours instead of a trained model, with the same configs, folders and predictions.
 
 [model]
 kind = "neighbours"
@@ -30,7 +30,7 @@ OPTIONS = ("k", "metric", "folds", "weights")
 
 
 class Choice:
-    """What stands where `Descent` stands for a trained model: `go` chooses k, and that is all there is to do."""
+    """The run of nearest neighbours, in place of a `Descent`: `go` chooses k."""
 
     epochs = 0
     batch = 0
@@ -38,9 +38,9 @@ class Choice:
     def __init__(self, options: Mapping[str, Any], train: Samples, validation: Samples | None, seed: int) -> None:
         self.ks, self.metric, self.folds, self.weights = options_of(options)
         if train.targets is None or train.classes is None:
-            raise ConfigError("Expected classes for nearest neighbours to vote on; the target is real.")
+            raise ConfigError("Nearest neighbours vote on classes; the target is real. Take another model.")
         if max(self.ks) > len(train):
-            raise ConfigError(f"Expected model.k of at most {len(train)}, the training samples; got {max(self.ks)}.")
+            raise ConfigError(f"model.k is at most {len(train)}, the number of training samples; got {max(self.ks)}.")
         self.train, self.validation, self.seed = train, validation, seed
         classes = len(train.classes)
         self.model = Voters(self.ks[0], self.metric, train.features, train.targets, classes, self.weights)
@@ -49,7 +49,7 @@ class Choice:
     def go(
         self, by: str = "fast", progress: Progress | None = None, after_epoch: Callable[[Progress], None] | None = None
     ) -> History:
-        """One row for each k, in the place of epochs."""
+        """Chooses k. The history has a row for each k instead of an epoch."""
         start = time.perf_counter()
         if len(self.ks) == 1:
             message = f"k = {self.model.k} was given"
@@ -73,19 +73,19 @@ def options_of(given: Mapping[str, Any]) -> tuple[list[int], str, int, str]:
     weights = given.get("weights", "uniform")
     ks = k if isinstance(k, list) else [k]
     if not ks or not all(type(k) is int and k >= 1 for k in ks):
-        raise ConfigError(f"Expected model.k as whole numbers of 1 or more; got {k!r}.")
+        raise ConfigError(f"model.k must be whole numbers of 1 or more; got {k!r}.")
     for key, value, known in (("metric", metric, METRICS), ("weights", weights, WEIGHTS)):
         if value not in known:
             raise ConfigError(f"Unknown model.{key} {value!r}. {nearest(str(value), known)}")
     if type(folds) is not int or folds < 2:
-        raise ConfigError(f"Expected model.folds of 2 or more; got {folds!r}.")
+        raise ConfigError(f"model.folds must be 2 or more; got {folds!r}.")
     return ks, metric, folds, weights
 
 
-def restored(
+def restore(
     kind: Kind, tensors: Mapping[str, Tensor], width: int, classes: tuple[str, ...] | None, dtype: torch.dtype
 ) -> Voters:
-    """The model of a run's folder."""
+    """Returns the model from a run's tensors. Raises RunError if they do not fit the run."""
     _, metric, _, weights = options_of(kind.options)
     known = {name: tensors[name] for name in ("features", "targets", "chosen") if name in tensors}
     if len(known) < 3 or len(known) < len(tensors):

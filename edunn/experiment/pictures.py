@@ -1,4 +1,4 @@
-"""The pictures of a run: curves always; a fitted line, regions, templates and a confusion matrix where they fit."""
+"""The pictures of a run: its curves, and a fitted line, regions, templates or a confusion matrix if they fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def save_pictures(
 ) -> list[str]:
     """Draws the pictures into the figures folder, each in every kind of file, and returns the files' paths.
 
-    Called when the results are written. A picture that cannot be drawn costs no result: a note names it.
+    Call it after the results are written. If a picture cannot be drawn, a note names it.
     """
     saved: list[str] = []
     for name, picture in pictures:
@@ -40,7 +40,7 @@ def save_pictures(
 
 
 def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
-    """The pictures that fit a run."""
+    """Yields the pictures that fit a run."""
     model, width = prepared.model, prepared.train.features.shape[1]
     names = prepared.dataset.train.classes
     if any("loss" in row for row in history):
@@ -69,7 +69,7 @@ def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
 
 @torch.no_grad()
 def draw_confusion(prepared: Prepared, part: Samples, names: tuple[str, ...]) -> Any:
-    """The confusion matrix of the test part, or of the validation part where there is no other."""
+    """Draws the confusion matrix of a part, and returns its axes."""
     chunks = part.features.split(chunk_of(part.features))
     decided = torch.cat([prepared.model.predict(features) for features in chunks])
     assert part.targets is not None

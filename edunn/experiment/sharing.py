@@ -1,4 +1,4 @@
-"""One run on several processes: the loop and the step that share each batch.
+"""Trains one run on several processes, which share each batch.
 
 Every process draws the same order of the samples and reads its own rows of each batch. With n_r of the n samples,
 process r has the mean loss over its rows; weighted by its share n_r / n, the means of all processes add up to the mean
@@ -26,7 +26,7 @@ from ..runtime.shared_batch import share_batches
 
 
 def share(ranks: OneProcess) -> Callable[..., Loop]:
-    """The loop that these processes run together, for `descend(…, loop=…)`. Each of them calls it alike.
+    """Returns the loop of a run that these processes share, for `descend(…, loop=…)`. Each of them calls it.
 
     The result is that of one process, to rounding.
     """
@@ -34,7 +34,7 @@ def share(ranks: OneProcess) -> Callable[..., Loop]:
 
 
 class SharedStep(ByHand):
-    """`ByHand` on the rows of this process, with two exchanges of share: the value and the gradients are summed."""
+    """`ByHand` on the rows of this process, which sums value and gradients over the processes."""
 
     def __init__(self, ranks: Processes, run: Options) -> None:
         super().__init__(run.model, run.loss, run.penalty, run.rule, run.clipping)
@@ -69,7 +69,7 @@ class SharedStep(ByHand):
 
 
 def weigh(mean: Tensor, share: float) -> Tensor:
-    """A mean over this process's rows as its part of the mean over the batch; 0 for no rows, whose mean is nan."""
+    """Returns a mean over this process's rows times its share of the batch; 0 for no rows, whose mean is nan."""
     return mean * share if share else torch.zeros_like(mean)
 
 
@@ -119,6 +119,6 @@ class SharedLoop(Loop):
         return [dict(zip(row, self.ranks.agree([*row.values()]), strict=True)) for row in super().evaluate()]
 
     def scores(self, part: Samples) -> Tensor:
-        """Each process computes the scores of its own rows, and gets those of the others."""
+        """Returns the scores of a whole part; each process computes those of its own rows."""
         own = scores_of(self.model, part.features[self.ranks.part(len(part))])
         return self.ranks.gather(own, len(part))

@@ -1,4 +1,4 @@
-"""The surface of a run: its loss over a plane through its trained weights, with the path that training took."""
+"""Computes the surface of a run: its loss over a plane through its trained weights, with the training path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Weights = dict[str, Tensor]
 class RunSurface:
     """A surface over a plane of a run's weights.
 
-    surface : the run stands at (0, 0)
+    surface : the run's weights are at (0, 0)
     path : the run's snapshots projected on the plane, (snapshots, 2); None if it kept fewer than two
     plane : the name of the plane: random, principal, hessian, or two parameters
     """
@@ -36,7 +36,7 @@ class RunSurface:
 
     @property
     def title(self) -> str:
-        """For figures: `digits: loss over the random plane`."""
+        """The title for figures, such as `digits: loss over the random plane`."""
         return f"{self.run.name}: loss over the {self.plane} plane"
 
 
@@ -68,7 +68,7 @@ def surface_of_run(
     device = torch.device(device)
     loaded = ranks.each(lambda: load(run))
     prepared = ranks.each(lambda: prepare_on(loaded, device))
-    # a run says where it was trained; here model, data, directions and path all go where the surface is computed
+    # the run may have been trained on another device
     model = loaded.model.to(device=device, dtype=dtype)
     train = prepared.train.loaded().to(device, dtype)
     data = (train.features, train.targets)

@@ -1,4 +1,4 @@
-"""One config, many values: every combination is trained, those that can be side by side at once, and the best named."""
+"""Trains a config with every combination of some values, many at once, and chooses the best."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CURVES = 6  # as many runs as a picture of curves tells apart
 
 @dataclass(frozen=True)
 class Entry:
-    """One combination: the values that were laid over the config, the config, and what its run recorded.
+    """One combination of a sweep: its values, its config, and the history of its run.
 
     `row` is the history's row of the weights that the run ended with.
     """
@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True, repr=False)
 class Sweep(Record):
-    """Every combination, in the order of the axes, the last one fastest."""
+    """The result of a sweep: every combination; the last axis changes fastest."""
 
     axes: Mapping[str, Sequence[Any]]
     entries: Sequence[Entry]
@@ -80,7 +80,7 @@ class Sweep(Record):
     figures: Sequence[str] = field(default=(), repr=False)
 
     def records(self) -> list[dict[str, Any]]:
-        """A row for each combination, for a table or a file."""
+        """Returns a dictionary for each combination, for a table or a file."""
         columns = [self.metric, "loss", f"validation_{self.metric}", "validation_loss"]
         rows = []
         for entry in self.entries:
@@ -90,7 +90,7 @@ class Sweep(Record):
         return rows
 
     def table(self) -> Table:
-        """One row a combination; the best is marked, and named below."""
+        """Returns one row for each combination. The best is marked, and named below."""
         records = self.records()
         names = [name for name in records[0] if name != "best"]
         rows = [[*(record[name] for name in names), "← best" if record["best"] else ""] for record in records]
@@ -138,13 +138,11 @@ def sweep(
     first = loaded[0]
     if not all(config.data.validation for config in loaded):
         raise ConfigError(
-            "Expected data.validation above 0: the best is chosen on it, never on the test part; got 0. "
+            "data.validation is 0; the best is chosen on the validation part, never on the test part. "
             "Add --set data.validation=0.2."
         )
     if any(config.model.kind == neighbours.KIND for config in loaded):
-        raise ConfigError(
-            f"Expected a model that is trained; {neighbours.KIND} chooses among its values of k by itself: edunn train."
-        )
+        raise ConfigError(f"A sweep trains models; {neighbours.KIND} chooses k without it. Use edunn train.")
     ranks = ranks or OneProcess()
 
     request: dict[str, Any] = {"command": "sweep", "over": dict(over), "configs": list(map(configs.to_tables, loaded))}
@@ -210,10 +208,10 @@ def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared
     known: list[tuple[Config, Prepared]] = []
     runs, preparations = [], []
     for config in loaded:
-        prepared = next((p for common, p in known if common == shared(config)), None)
+        prepared = next((p for common, p in known if common == keep_data_options(config)), None)
         if prepared is None:
             prepared = prepare(config)
-            known.append((shared(config), prepared))
+            known.append((keep_data_options(config), prepared))
             runs.append(prepared.descent)
         else:
             loss = make_loss(config.loss)
@@ -226,8 +224,8 @@ def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared
     return runs, preparations
 
 
-def shared(config: Config) -> Config:
-    """The part of a config that data, features and encoded targets depend on; the rest blanked.
+def keep_data_options(config: Config) -> Config:
+    """Returns the config without the options that do not concern data, features and encoded targets.
 
     The seed is among what stays: the validation part is drawn with it.
     """
@@ -302,13 +300,13 @@ def train_all(runs: Sequence[Descent], bar: bool, after_run: Callable[[int, Hist
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
-    """The highest validation metric among the runs that came to an end."""
+    """Returns the finished run with the highest validation metric, or None."""
     done = [e for e in entries if e.done and math.isfinite(e.row.get(f"validation_{metric}", math.nan))]
     return max(done, key=lambda e: (e.row[f"validation_{metric}"], -e.row["validation_loss"]), default=None)
 
 
 def write(found: Sweep, base: Config, folder: RunFolder, note: Callable[[str], None]) -> Sweep:
-    """The table, every history, the pictures, and the config that trains the best one again."""
+    """Writes the table, every history, the pictures, and the config of the best run."""
     records = found.records()
     folder.write("sweep.csv", Table.of(records, list(records[0])).csv())
     for index, entry in enumerate(found.entries):
@@ -326,7 +324,7 @@ def write(found: Sweep, base: Config, folder: RunFolder, note: Callable[[str], N
 
 
 def pictures_of(found: Sweep) -> Iterator[Picture]:
-    """The map of the validation metric, and the curves of the best runs."""
+    """Yields the map of the validation metric, and the curves of the best runs."""
     cells = [(entry.values, value_of(entry, found)) for entry in found.entries]
     best = None if found.best is None else found.best.values
     yield "sweep", lambda: figures.sweep_map(found.axes, cells, found.metric, best=best)
@@ -339,12 +337,12 @@ def pictures_of(found: Sweep) -> Iterator[Picture]:
 
 
 def value_of(entry: Entry, found: Sweep) -> float:
-    """The validation metric of a run that came to an end, else nan."""
+    """Returns the validation metric of a finished run, else nan."""
     return entry.row.get(f"validation_{found.metric}", math.nan) if entry.done else math.nan
 
 
 def as_json(found: Sweep) -> dict[str, Any]:
-    """What `--json` prints."""
+    """Returns what `--json` prints."""
     records = found.records()
     return {
         "runs": records,
@@ -358,5 +356,5 @@ def as_json(found: Sweep) -> dict[str, Any]:
 
 
 def leaf(key: str) -> str:
-    """`rate` of train.rate."""
+    """Returns the last part of a key: `rate` of train.rate."""
     return key.rpartition(".")[2]

@@ -53,7 +53,7 @@ def train(
     out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted.
     by : "fast", "hand" or "autograd"; see `descend`
     bar : show a progress bar on stderr
-    note : called with what a reader should know before the run, such as that the rate will diverge
+    note : called with warnings before the run, such as that the rate will diverge
     command : what the manifest says the run was started with
     ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
@@ -89,7 +89,7 @@ def resume(
     note: Callable[[str], None] = lambda _: None,
     ranks: OneProcess | None = None,
 ) -> LoadedRun:
-    """Goes on with the run in a folder, from its own config and checkpoint, to the same bits as if never stopped.
+    """Continues the run in a folder from its config and checkpoint, with the same bits as a run without a break.
 
     `config` and `by`, if given, must be the run's own; nothing but `train.epochs` may change. A run that was killed
     before its first checkpoint starts from the beginning.
@@ -110,7 +110,7 @@ def continue_run(
     note: Callable[[str], None],
     ranks: OneProcess,
 ) -> LoadedRun:
-    """The same in a folder that the caller releases."""
+    """Continues a run; the caller releases the folder."""
 
     def read() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
         folder.read_config()  # a folder without a run is left alone
@@ -121,7 +121,7 @@ def continue_run(
         was = manifest.get("by")
         if was not in ("fast", "hand"):
             raise RunError(
-                f"The run in {folder.path} was by {was} and kept no checkpoint. Start it again with --force."
+                f"The run in {folder.path} was by {was} and kept no checkpoint. Start a new run with another --out."
             )
         if by not in (None, was):
             raise ConfigError(f"The run in {folder.path} was by {was} and cannot go on by {by}. Leave out --by.")
@@ -132,26 +132,26 @@ def continue_run(
     by = str(manifest["by"])
     prepared = ranks.each(lambda: accept(after, by, bar, ranks))
     if manifest["data"]["sha256"] != prepared.dataset.sha256:
-        raise RunError(f"Expected the data that the run in {folder.path} was begun with; its sha256 is another now.")
+        raise RunError(f"The run in {folder.path} was trained on other data: the sha256 differs. Start a new run.")
     at = Progress()
     if checkpoint is not None:
         at = restore_checkpoint(checkpoint, folder, prepared.model, prepared.descent.rule)
     if at.epoch > (prepared.descent.epochs or 0):
         raise ConfigError(
-            f"Expected train.epochs of {at.epoch} or more: the run in {folder.path} has had as many; "
-            f"got {prepared.descent.epochs}."
+            f"The run in {folder.path} has had {at.epoch} epochs already; got "
+            f"train.epochs = {prepared.descent.epochs}. Ask for more."
         )
     if at.epoch and before.train.epochs != after.train.epochs and prepared.descent.schedule.needs_end:
         raise ConfigError(
-            f"Expected train.epochs = {before.train.epochs}, as the run in {folder.path} was begun: its schedule "
-            f"{after.train.schedule.kind!r} is planned to end there. Start a new run with another --out."
+            f"The schedule {after.train.schedule.kind!r} of the run in {folder.path} ends at train.epochs = "
+            f"{before.train.epochs}, which cannot change. Start a new run with another --out."
         )
     ranks.lead(lambda: folder.write("config.toml", configs.dump(after)))
     return run(prepared, folder, at, by, bar, note, ranks)
 
 
 def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
-    """Prepares the run, and refuses, before anything is written, one whose steps cannot be taken."""
+    """Prepares the run. Raises an error, before anything is written, if its steps cannot be taken."""
     check_rate(config)
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
@@ -169,7 +169,7 @@ def run(
     note: Callable[[str], None],
     ranks: OneProcess,
 ) -> LoadedRun:
-    """The training itself, with checkpoints while it goes and files at its end."""
+    """Trains, saves checkpoints meanwhile, and writes the results at the end."""
     warn_of_divergence(prepared, note)
     shared = isinstance(prepared.descent, Descent) and prepared.descent.loop is not Loop
     if shared and prepared.descent.batch == 1:
@@ -224,7 +224,7 @@ def write_results(prepared: Prepared, folder: RunFolder, history: History, note:
 
 
 def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str, Any]:
-    """What `--json` prints. Losses and scores are those of the final weights; the test part is looked at here, once."""
+    """Returns what `--json` prints: losses and scores of the final weights. Only here the test part is used."""
     model, loss = prepared.model, prepared.loss
     result: dict[str, Any] = {"status": history.status, "message": history.message}
     for name in ("train", "validation", "test"):
@@ -254,7 +254,7 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
 
 
 def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str, Any]:
-    """What is needed to say, later, what this run was."""
+    """Returns the manifest: command, versions, device, seed and data of the run."""
     device = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else platform.machine()
     return {
         "command": command,
@@ -282,20 +282,20 @@ def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str
 
 
 def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
-    """Refuses to go on with other options: the result would be neither run. More epochs are the exception."""
+    """Raises ConfigError if an option other than `train.epochs` differs from the run's own."""
     same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
     if same_epochs == before:
         return
     old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_epochs))
     key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
     raise ConfigError(
-        f"Expected the config that the run in {folder.path} was begun with; {key} was {old.get(key)!r} and is now "
-        f"{new.get(key)!r}. Only train.epochs may change: start a new run with another --out."
+        f"{key} was {old.get(key)!r} and is now {new.get(key)!r} in the run in {folder.path}. "
+        f"Only train.epochs may change: start a new run with another --out."
     )
 
 
 def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as dotted keys."""
+    """Returns nested tables as one, with dotted keys."""
     result: dict[str, Any] = {}
     for key, value in table.items():
         result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -303,7 +303,7 @@ def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def warn_of_divergence(prepared: Prepared, note: Callable[[str], None]) -> None:
-    """Says before the run that a full-batch rate is too large, where that is known."""
+    """Notes before the run that a full-batch rate is too large, if that is known."""
     rate, full = prepared.config.train.rate, prepared.config.train.batch_size == "full"
     if full and prepared.config.train.schedule.kind == "constant":
         limit = stable_rate(
@@ -319,7 +319,7 @@ def warn_of_divergence(prepared: Prepared, note: Callable[[str], None]) -> None:
 
 
 def decoding_bar(bar: bool) -> Callable[[int, int], None] | None:
-    """A progress bar for reading images."""
+    """Returns a callback that shows a progress bar while images are read, or None."""
     if not bar:
         return None
     progress: list[tqdm] = []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..runtime.threads import share_out, slices
+from ..runtime.threads import divide_work, slices
 
 CPU_BYTES = 3 * 2**20  # a thread: the buffers of a batch stay near its core, which is worth a factor of two
 CUDA_BYTES = 512 * 2**20
@@ -57,5 +57,5 @@ def fill(
     def one(rows: slice) -> None:
         out[rows] = function(images[rows])
 
-    share_out(slices(len(images), size), lambda: one, images.device)
+    divide_work(slices(len(images), size), lambda: one, images.device)
     return out

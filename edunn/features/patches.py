@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import errors
 from ..runtime.devices import generator
-from ..runtime.threads import share_out, slices
+from ..runtime.threads import divide_work, slices
 from .batches import check_images
 
 CUDA_BUDGET = 1024 * 2**20  # bytes for the distances of one chunk of patches
@@ -178,7 +178,7 @@ def assign(rows: Tensor, centroids: Tensor, budget: int) -> tuple[Tensor, Tensor
 
         return one
 
-    share_out(slices(len(rows), size), make, rows.device)
+    divide_work(slices(len(rows), size), make, rows.device)
     return nearest, distance
 
 
@@ -302,7 +302,7 @@ class Dictionary:
 
             return one
 
-        share_out(slices(len(images), size), make, images.device)
+        divide_work(slices(len(images), size), make, images.device)
         return out
 
     def to(self, device: torch.device) -> Dictionary:

@@ -1,4 +1,4 @@
-"""Is my gradient right? Hand-derived gradients against autograd, five-point differences and a Taylor test.
+"""Checks hand-derived gradients against autograd, five-point differences and a Taylor test.
 
     certify(model, loss, samples, penalty)     a whole objective, every term and parameter apart
     certify_function(value, gradient, x=…)     a plain function; likewise certify_loss, _activation, _penalty, _layer

@@ -26,13 +26,13 @@ READING = (
 
 
 def reading(error: float) -> str:
-    """What a relative error means, as courses read it: 1e-7 is good, 1e-2 is wrong."""
+    """Returns what a relative error means, as courses read it: 1e-7 is good, 1e-2 is wrong."""
     return next((text for bound, text in READING if error <= bound), "wrong")
 
 
 @dataclass(frozen=True)
 class Row(Record):
-    """One gradient, held against its witnesses.
+    """The comparison of one gradient with its witnesses.
 
     name, parameter, term : what it is the gradient of, in what, and which part of the objective
     hand_vs_autograd, hand_vs_numeric : relative errors; None where that witness cannot be called
@@ -98,15 +98,15 @@ class Certificate(Record):
 
     @classmethod
     def load(cls, path: str | Path) -> Certificate:
-        """A certificate that `save` wrote."""
+        """Reads a certificate that `save` wrote."""
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(tuple(Row(**row) for row in found["rows"]), tuple(found["notes"]))
         except (OSError, ValueError, KeyError, TypeError):
-            raise DataError(f"Expected a certificate as Certificate.save writes it; {path} is none.") from None
+            raise DataError(f"{path} is not a certificate that Certificate.save wrote.") from None
 
     def table(self) -> Table:
-        """One row a gradient, and the summary below."""
+        """Returns one row for each gradient, and the summary below."""
         rows = [
             (
                 *(row.name, row.term, row.parameter),
@@ -122,7 +122,7 @@ class Certificate(Record):
         return self.table().text(most=None)
 
     def summary(self) -> str:
-        """The last lines: how many, how far, and what to read them as."""
+        """Returns the last lines: the number of gradients, the largest error, and what it means."""
         lines = [f"{len(self.rows) - len(self.wrong)} of {len(self.rows)} gradients are right"]
         if self.rows:
             worst = max(self.rows, key=lambda row: row.error)
@@ -137,5 +137,5 @@ HEADINGS = ("what", "term", "gradient in", "hand~autograd", "hand~numeric", "ord
 
 
 def dashed(value: float | None) -> float | str:
-    """A dash for a witness that was not called."""
+    """Returns the number as text, or a dash for a witness that was not called."""
     return "-" if value is None else value

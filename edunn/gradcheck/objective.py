@@ -31,7 +31,7 @@ USER_TOLERANCE = 1e-7  # for code that was not written to the last digit: course
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What an objective's gradient is computed from.
+    """The parts from which an objective's gradient is computed.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
     weights : (samples,), or nothing: what is given to the loss behind its targets
@@ -50,7 +50,7 @@ class Ingredients:
     weights: tuple[Tensor, ...] = ()
 
     def right_upstream(self) -> Tensor:
-        """∂loss/∂scores by autograd, whatever the loss's own gradient says."""
+        """Returns ∂loss/∂scores by autograd, whatever the loss's own gradient says."""
         return autograd(lambda scores: self.loss(scores, self.targets, *self.weights), self.scores)
 
     def chain(self, parameter: str) -> Callable[[Tensor], Tensor]:

@@ -1,6 +1,6 @@
-"""Models: features to scores, with hand-derived gradients, and how a prediction is read off the scores.
+"""Models: they compute scores from features, hand-derived gradients, and predictions from the scores.
 
-The loss is chosen apart. `Model` is the base of every model here and of your own. The linear ones compute x Wᵀ + b,
+The loss is chosen separately. `Model` is the base of all models here and of your own. The linear ones compute x Wᵀ + b,
 `TwoLayerNet` has an activation in between, and `TorchModel` is any other torch module, which trains by autograd.
 """
 

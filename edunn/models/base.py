@@ -1,4 +1,4 @@
-"""What every model is: scores and their derivatives by hand, and how a prediction is read off the scores."""
+"""`Model`, the base of every model: scores, their derivatives by hand, and predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "ac
 
 
 class Model(ArgumentRepr, nn.Module):
-    """Scores as a function of features, with its derivatives by hand: a torch module with `gradients`.
+    """A torch module that computes scores from features, with hand-derived `gradients`.
 
     A model of your own is a subclass with its parameters and two methods:
 
@@ -44,7 +44,7 @@ class Model(ArgumentRepr, nn.Module):
 
     Attributes
     ----------
-    predicts : how a prediction is read off the scores. "real": the score itself; "bits": 1 where the score is above 0,
+    predicts : how the scores give a prediction. "real": the score itself; "bits": 1 where the score is above 0,
         else 0; "signs": +1 and −1; "classes": the index of the largest score
     one_output : whether the scores have no axis of outputs. None: they have none if they are (samples,); a model that
         trains as a stack, with scores (*runs, samples), has to say it
@@ -54,7 +54,7 @@ class Model(ArgumentRepr, nn.Module):
     one_output: bool | None = None
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """∂L/∂parameter for each parameter, by its name and of its shape, from ∂L/∂scores."""
+        """Returns ∂L/∂parameter for each parameter, by its name and of its shape, from ∂L/∂scores."""
         raise errors.GradientError(without_gradients(self))
 
     @property
@@ -64,11 +64,11 @@ class Model(ArgumentRepr, nn.Module):
 
     @property
     def link(self) -> Activation | None:
-        """The function from scores to probabilities; None where the scores say nothing of them, as a hinge's."""
+        """The function from scores to probabilities; None if the scores give none, as for a hinge."""
         return None
 
     def decide(self, scores: Tensor) -> Tensor:
-        """From scores to predictions, (*runs, samples)."""
+        """Returns the predictions for scores, (*runs, samples)."""
         if check_predicts(self.predicts) == "real":
             return scores
         if self.predicts == "classes":
@@ -78,7 +78,7 @@ class Model(ArgumentRepr, nn.Module):
 
     @torch.no_grad()
     def predict(self, features: Any) -> Tensor:
-        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics.
+        """Returns the predicted target of each sample, in evaluation mode: no dropout, running statistics.
 
         features : a tensor, an array, a list of rows or a data frame. It is brought to the model's dtype and device.
         """
@@ -87,7 +87,7 @@ class Model(ArgumentRepr, nn.Module):
 
     @torch.no_grad()
     def probabilities(self, features: Any) -> Tensor:
-        """P(y | x): of the second of two classes, (*runs, samples), or of each class, (*runs, samples, classes)."""
+        """Returns P(y | x): of the second of two classes, (*runs, samples), or of each, (*runs, samples, classes)."""
         if self.link is None:
             raise errors.ConfigError(
                 f"{type(self).__name__} has no probabilities: its scores are not log-odds. Use predict, or the scores."
@@ -97,7 +97,7 @@ class Model(ArgumentRepr, nn.Module):
 
     @torch.no_grad()
     def score(self, features: Any, targets: Any, weights: Tensor | None = None) -> Tensor:
-        """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets.
+        """Returns the score of the predictions, of shape `runs`: the share of right ones, or R² for real targets.
 
         With weights (samples,) each sample counts w in the share Σ w [right] / Σ w, and in both sums of R².
         """
@@ -113,7 +113,7 @@ class Model(ArgumentRepr, nn.Module):
         return values.to(like.device, like.dtype if values.is_floating_point() else None)
 
     def score_of(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """`score`, from scores that were computed already."""
+        """Returns `score`, from scores that were computed already."""
         if self.metric == "r2":
             one_output = scores.ndim == 1 if self.one_output is None else self.one_output
             return r_squared(scores, targets, one_output, weights)
@@ -125,7 +125,7 @@ class Model(ArgumentRepr, nn.Module):
 
 @contextlib.contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode: no dropout, running statistics. Afterwards every layer has the mode it had before."""
+    """Sets evaluation mode inside: no dropout, running statistics. Afterwards every layer has its mode back."""
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     try:
@@ -136,7 +136,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def r_squared(scores: Tensor, targets: Tensor, one_output: bool, weights: Tensor | None = None) -> Tensor:
-    """R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several.
+    """Returns R² = 1 − Σ(y − s)² / Σ(y − ȳ)², of shape `runs`; the mean of the outputs' where there are several.
 
     With weights both sums are Σ w (…)², and ȳ = Σ w y / Σ w.
     """
@@ -160,14 +160,14 @@ def r_squared(scores: Tensor, targets: Tensor, one_output: bool, weights: Tensor
 
 
 def check_predicts(kind: str) -> str:
-    """Refuses a kind of prediction that is none."""
+    """Returns the kind of prediction. Raises ConfigError for another word."""
     if kind not in METRICS:
         raise errors.ConfigError(f"predicts is one of {', '.join(METRICS)}; got {kind!r}.")
     return kind
 
 
 def without_gradients(model: nn.Module) -> str:
-    """The sentence for a model that has no derivatives by hand."""
+    """Returns the message for a model without derivatives by hand."""
     return (
         f"{type(model).__name__} has no gradients(features, upstream) by hand. "
         f"Train it with by='autograd', or write them in a subclass of edunn.models.Model."

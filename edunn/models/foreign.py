@@ -1,4 +1,4 @@
-"""Models of your own: any torch module as a model, and what is checked of a model once, before it trains."""
+"""Wraps any torch module as a model, and checks a model once, before it trains."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TorchModel(Model):
 
 
 def prediction_kind(loss: Loss, targets: Tensor | None) -> str:
-    """What a module trained with this loss predicts: the loss's labels.
+    """Returns what a module trained with this loss predicts: the loss's labels.
 
     Squared error takes real targets. Through a sigmoid on {0, 1}, or through tanh on {−1, +1}, the sign of the score
     decides between two classes all the same.
@@ -73,7 +73,7 @@ def prediction_kind(loss: Loss, targets: Tensor | None) -> str:
 
 
 def as_model(model: nn.Module, loss: Loss, targets: Tensor | None) -> Model:
-    """The model itself, or a plain torch module as one; refuses what is neither, with a sentence."""
+    """Returns the model itself, or a plain torch module wrapped as one. Raises ConfigError for anything else."""
     name = type(model).__name__
     if isinstance(model, type):
         raise errors.ConfigError(f"The model is the class {model.__name__} itself. Call it: {model.__name__}(…).")
@@ -88,13 +88,13 @@ def as_model(model: nn.Module, loss: Loss, targets: Tensor | None) -> Model:
 
 
 def check_has_gradients(model: nn.Module) -> None:
-    """Refuses a module without derivatives by hand."""
+    """Raises GradientError for a module without derivatives by hand."""
     if getattr(type(model), "gradients", Model.gradients) is Model.gradients:
         raise errors.GradientError(without_gradients(model))
 
 
 def check_gradients(model: nn.Module, features: Tensor, upstream: Tensor) -> None:
-    """Refuses a model without `gradients`, and gradients that do not match its parameters by name and shape.
+    """Raises an error if `gradients` is missing, or its names or shapes are not those of the parameters.
 
     Call it after a forward on the same features, as a step does.
     """

@@ -18,7 +18,7 @@ class LinearModel(Linear, Model):
         self.one_output = outputs == 1
 
     def forward(self, features: Tensor) -> Tensor:
-        """Scores, (*runs, samples, outputs); (*runs, samples) for one output."""
+        """Returns the scores, (*runs, samples, outputs); (*runs, samples) for one output."""
         scores = super().forward(features)
         return scores.squeeze(-1) if self.one_output else scores
 
@@ -91,7 +91,7 @@ class LinearSVM(LinearModel):
 
 
 def check_two_classes(kind: str) -> str:
-    """Refuses what is not one of the two ways to write two classes."""
+    """Returns "bits" or "signs". Raises ConfigError for another word."""
     if kind not in ("bits", "signs"):
         raise errors.ConfigError(
             f"Two classes are predicts='bits' for 0 and 1, or predicts='signs' for -1 and +1; got {kind!r}."

@@ -81,7 +81,7 @@ class TwoLayerNet(Chain, Model):
         return Sigmoid() if self.one_output else Softmax()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Scores, (*runs, samples, outputs); (*runs, samples) for one output."""
+        """Returns the scores, (*runs, samples, outputs); (*runs, samples) for one output."""
         scores = super().forward(features)
         return scores.squeeze(-1) if self.one_output else scores
 

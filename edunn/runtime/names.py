@@ -1,4 +1,4 @@
-"""The one table of names: what the package calls a thing, and the words by which others call it.
+"""The table of names: the package's own name of a loss, model or rule, and its synonyms elsewhere.
 
     names.resolve("MSELoss", LOSSES, "loss")        # "squared-error"
     names.create("squared-hinge", LOSSES, "loss")   # Hinge(power=2)
@@ -136,7 +136,7 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "delta-study": "finite-differences numerical-gradient numeric-gradient",
     },
 }
-# An exercise is a thing of one of these families, called as it is there, or a piece of work of its own.
+# An exercise is a member of one of these families, with the same name, or has a name of its own.
 EXERCISES = {
     **SYNONYMS["activation"], **SYNONYMS["layer"], **SYNONYMS["penalty"], **SYNONYMS["rule"], **SYNONYMS["loss"],
     "multiclass-svm": "svm-gradient",
@@ -155,7 +155,7 @@ EXERCISES = {
     "two-point-gradient": "forward-differences two-point",
     "numeric-gradient": "numerical-gradient finite-differences",
 }  # fmt: skip
-# a word that names one exercise itself, as softmax or l1, is no other name of another
+# a word that is the name of an exercise, as softmax or l1, is no synonym of another
 SYNONYMS["exercise"] = {
     name: " ".join(word for word in words.split() if word not in EXERCISES) for name, words in EXERCISES.items()
 }
@@ -190,7 +190,7 @@ def resolve(name: str, known: Iterable[str], what: str) -> str:
 
 
 def suggest(name: str, known: Iterable[str], what: str) -> str:
-    """Names the nearest word that is understood, with its canonical name where that is another."""
+    """Returns a sentence with the nearest known word, and its canonical name if that is another."""
     known = list(known)
     synonyms = {word: canonical for word, canonical in words(known, what) if word != canonical}
     return nearest(str(name).lower().replace("_", "-"), known, synonyms)
@@ -208,7 +208,7 @@ def find(name: str, known: Iterable[str], what: str) -> str | None:
 
 
 def words(known: Iterable[str], what: str) -> list[tuple[str, str]]:
-    """Lists each word that is understood with its canonical name; the canonical names come first and win."""
+    """Lists the pairs (word, canonical name). The canonical names come first and win."""
     known = list(known)
     synonyms = SYNONYMS.get(what, {})
     return [(name, name) for name in known] + [

@@ -1,4 +1,4 @@
-"""What a class or function takes by name, and values from TOML brought to the types that it wants."""
+"""Reads the options of a class or function from its signature, and converts TOML values to their types."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _short.maxlong = 30
 
 
 def options_of(maker: Callable[..., Any]) -> list[str]:
-    """Lists the names that a constructor takes, those of its base behind `**options` included."""
+    """Lists the arguments of a constructor by name, including those of its base behind `**options`."""
     return list(signature_of(maker))
 
 
 def required_of(maker: Callable[..., Any]) -> list[str]:
-    """Lists those without a default; what a class gives its base itself is not among them."""
+    """Lists the arguments without a default, except those that a class itself gives its base."""
     function = maker.__init__ if isinstance(maker, type) else maker  # type: ignore[misc]
     return [name for name, parameter in named_parameters(function).items() if parameter.default is parameter.empty]
 
 
 def hints_of(maker: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the types of what a function or a constructor takes, those of the class's bases included."""
+    """Returns the types of the arguments of a function or constructor, including those of its bases."""
     if not isinstance(maker, type):
         return typing.get_type_hints(maker)
     hints: dict[str, Any] = {}
@@ -55,13 +55,13 @@ def signature_of(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def named_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Returns a function's own parameters, `self`, `*given` and `**options` aside."""
+    """Returns a function's own parameters, without `self`, `*given` and `**options`."""
     parameters = inspect.signature(function).parameters
     return {n: p for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and n != "self"}
 
 
 def typed(value: Any, hint: Any, name: str) -> Any:
-    """Returns an option as its parameter's type, where TOML can write that type; another is left to the class."""
+    """Returns an option as its parameter's type, if TOML can write that type; else unchanged."""
     choices = typing.get_args(hint) or (hint,)
     simple = [choice for choice in choices if choice in (bool, int, float, str)]
     containers = [choice for choice in choices if typing.get_origin(choice) in (list, tuple, Sequence, dict, Mapping)]
@@ -94,7 +94,7 @@ def check_size(value: Any, name: str) -> Any:
 
 
 def shorten(value: Any) -> str:
-    """Returns the value as a message shows it: the middle of a long one is left out."""
+    """Returns the value as text for a message, without the middle of a long one."""
     return _short.repr(value)
 
 

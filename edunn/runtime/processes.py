@@ -1,18 +1,18 @@
-"""One command on several processes, started by torchrun: their ranks, and what they exchange.
+"""Runs one command on several processes, started by torchrun: their ranks, and the data they exchange.
 
     torchrun --standalone --nproc-per-node 4 -m edunn train configs/digits_softmax.toml
 
 torchrun starts the same command several times and numbers the processes: their ranks. All of them read the same config
-and data. A batch is shared out by rows, and gradients are summed before the update, so that every process takes the
-same step and holds the same weights; a surface is shared out by its grid's rows, a sweep by its runs. Rank 0 alone
-writes and prints. Messages go over gloo between CPUs and over NCCL between CUDA devices.
+and data. A batch is divided by rows, and gradients are summed before the update, so that every process takes the
+same step and holds the same weights; a surface is divided by its grid's rows, a sweep by its runs. Only rank 0 writes
+and prints. Messages go over gloo between CPUs and over NCCL between CUDA devices.
 
     ranks = edunn.runtime.processes.ranks()               # OneProcess() without torchrun
     edunn.descend(model, loss, samples, rate=0.1, loop=edunn.experiment.share(ranks))
 
-Two rules keep the processes in step. All of them make the same exchanges in the same order. And what may fail on one of
-them alone, such as reading a file, ends in an exchange that tells the others (`each`, `lead`), so that all of them end
-with the same sentence.
+Two rules keep the processes in step. All of them make the same exchanges in the same order. And work that may fail in
+one process, such as reading a file, ends with an exchange of errors (`each`, `lead`), so that all of them raise the
+same error.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT = 25.0  # seconds that a process waits for the others inside a loop; EDUNN_TIMEOUT says otherwise
-FAREWELL = 20.0  # that rank 0 waits at its end for processes that have not yet come to theirs
-PATIENCE = 3600.0  # and where they may be far apart: reading data, a long share of a sweep, the pictures of rank 0
+TIMEOUT = 25.0  # seconds that a process waits for the others inside a loop; EDUNN_TIMEOUT changes it
+FAREWELL = 20.0  # seconds that rank 0 waits at its end for the other processes
+PATIENCE = 3600.0  # seconds outside a loop: reading data, a long part of a sweep, the pictures of rank 0
 
 
 @dataclass(frozen=True)
 class Place:
-    """What torchrun tells a process: its rank among `world` processes, and the same on its own machine."""
+    """The place of a process: its rank among `world` processes, and the same numbers for its own machine."""
 
     rank: int = 0
     world: int = 1
@@ -54,7 +54,7 @@ class Place:
 
     @classmethod
     def of(cls, environment: os._Environ[str] | dict[str, str]) -> Place:
-        """From the environment; alone where RANK or WORLD_SIZE is not set."""
+        """Reads torchrun's environment variables; without RANK or WORLD_SIZE there is one process."""
         if "RANK" not in environment or "WORLD_SIZE" not in environment:
             return cls()
         numbers = {}
@@ -66,10 +66,10 @@ class Place:
         ):
             text = environment.get(name, "0" if field == "local_rank" else "1")
             if not text.isdecimal():
-                raise ConfigError(f"Expected {name} as a whole number, as torchrun sets it; got {text!r}.")
+                raise ConfigError(f"{name} must be a whole number, as torchrun sets it; got {text!r}.")
             numbers[field] = int(text)
         if not numbers["rank"] < numbers["world"]:
-            raise ConfigError(f"Expected RANK below WORLD_SIZE = {numbers['world']}; got {numbers['rank']}.")
+            raise ConfigError(f"RANK must be below WORLD_SIZE = {numbers['world']}; got {numbers['rank']}.")
         return cls(**numbers)
 
 
@@ -81,30 +81,30 @@ class OneProcess:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and prints."""
+        """Whether this is rank 0, which writes and prints."""
         return self.place.rank == 0
 
     def each(self, function: Callable[[], T]) -> T:
-        """What every process gets from calling the function; where it fails in one, it fails in all."""
+        """Calls the function in every process and returns its result. An error in one is raised in all."""
         return function()
 
     def lead(self, function: Callable[[], T]) -> T:
-        """What rank 0 alone gets from calling it: its result, or its error, is everyone's."""
+        """Calls the function in rank 0 alone. All processes return its result, or raise its error."""
         return function()
 
     def collect(self, function: Callable[[], T]) -> list[T]:
-        """What each process gets from calling it, in the order of the ranks: for rank 0, the others get nothing."""
+        """Calls the function in every process. Rank 0 returns all results by rank, the others an empty list."""
         return [function()]
 
 
 class Processes(OneProcess):
-    """Several processes, seen from one of them.
+    """Several processes, and the exchanges of this one with the others.
 
     `size`, `rows` and `share` are of the batch that `begin_batch` was given last; see `shared_batch.SharedBatch`.
     """
 
     def __init__(self, place: Place) -> None:
-        """Finds the store of words that all processes can read: MASTER_ADDR and MASTER_PORT say where."""
+        """Connects to the store that all processes share, at MASTER_ADDR and MASTER_PORT."""
         import torch
         import torch.distributed as dist
         from torch.distributed.rendezvous import rendezvous
@@ -112,18 +112,20 @@ class Processes(OneProcess):
         self.place, self.dist = place, dist
         self.split = self.split_up
         self.size, self.rows = 0, slice(0, 0)
-        self.working = False  # between two exchanges, where no process listens for an error of another
+        self.working = False  # True while no process can receive an error of another
         self.interrupted = False  # this process was
         self.stopping = False  # and all processes know
         self.buffer: Tensor | None = None
-        self.limit = seconds_of(os.environ.get("EDUNN_TIMEOUT"))
+        self.limit = parse_timeout(os.environ.get("EDUNN_TIMEOUT"))
         try:
             store, *_ = next(iter(rendezvous("env://", timeout=timedelta(seconds=PATIENCE))))
-            # torchrun's store outlives its restarts: what a process of the last attempt left would be taken for new
+            # torchrun's store outlives restarts: a prefix keeps the keys of different attempts apart
             attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
             self.store = dist.PrefixStore(f"edunn/{attempt}/{place.world}", store)
         except ValueError as error:  # an address is missing
-            raise ConfigError(f"Expected the environment that torchrun sets; {error}.") from None
+            raise ConfigError(
+                f"The environment that torchrun sets is incomplete: {error}. Start the command with torchrun."
+            ) from None
         except RuntimeError as error:
             raise self.lost(error) from error
         if "OMP_NUM_THREADS" not in os.environ:  # torch would take every core in every process
@@ -131,20 +133,22 @@ class Processes(OneProcess):
 
     @functools.cached_property
     def patient(self) -> Any:
-        """All processes, connected at the first thing that they have to say to one another: for words, over gloo."""
+        """The group of all processes for results and errors, over gloo, with the long time-out."""
         place, limit = self.place, timedelta(seconds=PATIENCE)
         try:
             self.dist.init_process_group(
                 "gloo", store=self.store, rank=place.rank, world_size=place.world, timeout=limit
             )
-            atexit.register(self.dist.destroy_process_group)  # a script's end; its threads would abort the interpreter
+            atexit.register(
+                self.dist.destroy_process_group
+            )  # otherwise its threads abort the interpreter at a script's end
             return self.dist.group.WORLD
         except RuntimeError as error:
             raise self.lost(error) from error
 
     @functools.cached_property
     def quick(self) -> dict[str, Any]:
-        """The same for the sums of a loop, by device, with the short time-out."""
+        """The groups for the sums of a loop, by device, with the short time-out."""
         import torch
 
         assert self.patient is not None  # it comes first
@@ -163,28 +167,28 @@ class Processes(OneProcess):
 
     @property
     def share(self) -> float:
-        """The part of the whole batch that this process has: the weight of its mean in the mean of all."""
+        """This process's share of the batch: the weight of its mean in the mean of all."""
         return (self.rows.stop - self.rows.start) / self.size
 
     def part(self, samples: int) -> slice:
-        """Which of so many samples this process has: the slices of all processes follow one another."""
+        """Returns the slice of so many samples that this process has."""
         each, over = divmod(samples, self.place.world)
         start = self.place.rank * each + min(self.place.rank, over)
         return slice(start, start + each + (self.place.rank < over))
 
     def begin_batch(self, samples: int) -> None:
-        """From now on the batch is one of so many samples."""
+        """Sets the size of the current batch."""
         self.size, self.rows = samples, self.part(samples)
 
     def total(self, values: Tensor) -> Tensor:
-        """Sums over the processes, into `values`: the same bits in each of them."""
+        """Sums over the processes, in place. Every process gets the same bits."""
         self.working = True
         try:
             self.dist.all_reduce(values, group=self.quick[values.device.type])
         except KeyError:
             raise ConfigError(
-                f"Expected a CUDA device for each of the {self.place.local_world} processes on this machine, and NCCL "
-                f"between them. Start fewer processes, or use --device cpu."
+                f"Each of the {self.place.local_world} processes on this machine needs a CUDA device and NCCL. "
+                f"Start fewer processes, or use --device cpu."
             ) from None
         except RuntimeError as error:
             raise self.lost(error) from error
@@ -211,7 +215,7 @@ class Processes(OneProcess):
         return views[-1].clone(), dict(zip(gradients, views[:-1], strict=True))
 
     def gather(self, own: Tensor, samples: int) -> Tensor:
-        """Puts together, along axis 0, what every process has of `samples` rows."""
+        """Concatenates the rows of all processes along axis 0, `samples` in all."""
         result = own.new_zeros(samples, *own.shape[1:])
         result[self.part(samples)] = own
         return self.total(result)  # the others add zeros: the bits stay
@@ -232,7 +236,7 @@ class Processes(OneProcess):
 
     @contextlib.contextmanager
     def delay_interrupts(self) -> Iterator[None]:
-        """While a loop runs: an interrupt waits for a place where all processes can end together."""
+        """Delays interrupts while a loop runs, to a point where all processes can end together."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -252,7 +256,7 @@ class Processes(OneProcess):
     # ---- surfaces and sweeps -----------------------------------------------------------------------------------------
 
     def split_up(self, evaluate: Callable[[Tensor], Tensor], things: Tensor, axis: int) -> Tensor:
-        """`evaluate(things)`, each process for its part of them; see `sharing.whole` for the shapes."""
+        """Returns `evaluate(things)`; each process evaluates its part of them. See `threads.whole` for the shapes."""
         if len(things) < self.place.world:
             return evaluate(things)
         self.working = True
@@ -301,11 +305,11 @@ class Processes(OneProcess):
         return result
 
     def share_error(self, error: EdunnError | MemoryError) -> EdunnError:
-        """Tells all processes of an error of this one, and returns the error that all of them end with."""
+        """Sends an error of this process to all, and returns the error that all of them raise."""
         if isinstance(error, SharedError | LostError | LocalError):
             return error
         text = str(error) if isinstance(error, EdunnError) else "Out of memory."
-        if self.working:  # the others are inside a loop and cannot listen: they will lose this process
+        if self.working:  # the others are inside a loop and cannot receive it: they will lose this process
             return LocalError(f"rank {self.place.rank}: {text}")
         try:
             self.compare_errors(text)
@@ -314,7 +318,7 @@ class Processes(OneProcess):
         raise AssertionError("an error was shared, and none was raised")
 
     def compare_errors(self, error: str | None) -> None:
-        """Exchanges the errors of all processes. If there is any, the first one is raised in all."""
+        """Exchanges the errors of all processes, and raises the first one, if any, in all."""
         errors: list[Any] = [None] * self.place.world
         try:
             self.dist.all_gather_object(errors, error, group=self.patient)
@@ -325,27 +329,27 @@ class Processes(OneProcess):
             raise SharedError(first if rank == 0 else f"rank {rank}: {first}")
 
     def lost(self, error: BaseException) -> LostError:
-        """What a broken connection means."""
+        """Returns the error for a broken connection."""
         late = "imed out" in str(error) or "imeout" in str(error)
-        what = "one did not answer in time" if late else "the connection to one is closed"
+        what = "it did not answer in time" if late else "its connection is closed"
         limit = " If a step takes so long, set EDUNN_TIMEOUT to more seconds." if late else ""
         return LostError(
-            f"Expected {self.place.world} processes at work; {what}. A run goes on from its last checkpoint with the "
-            f"same command and --out DIR --resume.{limit}"
+            f"One of {self.place.world} processes is lost: {what}. Continue from the last checkpoint with the same "
+            f"command and --out DIR --resume.{limit}"
         )
 
     def first(self, what: str) -> bool:
-        """Whether this process is the first to say so: one sentence is enough."""
+        """Returns whether this process is the first to ask: only that one prints the message `what`."""
         try:
             return int(self.store.add(f"said/{what}", 1)) == 1
-        except RuntimeError:  # the machine that kept the count is gone
+        except RuntimeError:  # the machine with the store is gone
             return self.leads
 
     def over(self, code: int | None = None) -> int:
-        """At the end of the command: rank 0 gives the exit code, and the others wait for it.
+        """Returns rank 0's exit code in every process, at the end of the command.
 
-        All leave together: torchrun ends the others (SIGTERM) as soon as one has left with a code other than 0, also
-        rank 0 in the middle of its files. Who is ended by it while the code is there leaves with that code.
+        All exit together: as soon as one exits with a code other than 0, torchrun ends the others (SIGTERM), even
+        rank 0 in the middle of its files. A process that is ended after the code is known exits with that code.
         """
         ended = threading.Event()
         before = signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
@@ -365,26 +369,26 @@ class Processes(OneProcess):
                 time.sleep(0.002)
             self.store.set("over", str(code))
             return code
-        except RuntimeError:  # the machine that kept the words is gone
+        except RuntimeError:  # the machine with the store is gone
             return 1 if code is None else code
 
 
 class SharedError(EdunnError):
-    """An error that every process knows of: rank 0 prints it for all."""
+    """An error that every process raises; rank 0 prints it for all."""
 
 
 class LocalError(EdunnError):
-    """An error of one process in the middle of shared work: that process prints it."""
+    """An error of one process in the middle of shared work, printed by that process."""
 
 
-def seconds_of(text: str | None) -> float:
-    """EDUNN_TIMEOUT as a number of seconds."""
+def parse_timeout(text: str | None) -> float:
+    """Returns EDUNN_TIMEOUT in seconds, or the default. Raises ConfigError for other text."""
     try:
         value = TIMEOUT if text is None else float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < 1e9:
-        raise ConfigError(f"Expected EDUNN_TIMEOUT as seconds above 0; got {text!r}.")
+        raise ConfigError(f"EDUNN_TIMEOUT must be a number of seconds above 0; got {text!r}.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""`repr` as the call that makes the thing again: `Hinge(power=2)`, `L2(0.1)`, `SquaredError(through=Sigmoid())`."""
+"""Writes `repr` as the constructor's call: `Hinge(power=2)`, `L2(0.1)`, `SquaredError(through=Sigmoid())`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ArgumentRepr:
         own = inspect.signature(type(self)).parameters.values()
         names = [p.name for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
         given = dict(zip(names, args, strict=False)) | options
-        shown, leading = [written(value) for value in args[len(names) :]], True  # first those of `*layers`
+        shown, leading = [to_source(value) for value in args[len(names) :]], True  # first those of `*layers`
         defaults = defaults_of(type(self))
         for name, default in (defaults | {name: REQUIRED for name in given if name not in defaults}).items():
             value = current(self, name, given.get(name)) if name in given or name == "dtype" else default
@@ -39,12 +39,12 @@ class ArgumentRepr:
                 leading = False
                 continue
             leading = leading and name in names and (default is REQUIRED or type(value) in (int, float))
-            shown.append(written(value) if leading else f"{name}={written(value)}")
+            shown.append(to_source(value) if leading else f"{name}={to_source(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def defaults_of(kind: type) -> dict[str, Any]:
-    """The default of each argument, `REQUIRED` where it has none; of the base's as well where `**options` go there."""
+    """Returns the default of each argument, or `REQUIRED`, including those of a base that takes `**options`."""
     found: dict[str, Any] = {}
     for base in kind.__mro__:
         if "__init__" in vars(base):
@@ -58,7 +58,7 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 
 def current(thing: Any, name: str, given: Any) -> Any:
-    """The argument as the thing has it now, where it keeps it; the dtype is that of the weights, None for torch's."""
+    """Returns the argument's current value, if the object keeps it; for a module's dtype that of its weights."""
     if name == "dtype" and isinstance(thing, torch.nn.Module):
         weight = next(thing.parameters(), None)
         return None if weight is None or weight.dtype == torch.get_default_dtype() else weight.dtype
@@ -67,11 +67,12 @@ def current(thing: Any, name: str, given: Any) -> Any:
 
 
 def same(value: Any, default: Any) -> bool:
+    """Returns whether a value is the default, by type and value."""
     return type(value) is type(default) and not isinstance(value, Tensor) and bool(value == default)
 
 
-def written(value: Any) -> str:
-    """A value as Python reads it again; a tensor that is long, or has several axes, by its shape alone."""
+def to_source(value: Any) -> str:
+    """Returns a value as Python source; a long tensor, or one of several axes, only by its shape."""
     if isinstance(value, float):
         return repr(float(value)) if math.isfinite(value) else f"float('{value}')"
     if not isinstance(value, Tensor):

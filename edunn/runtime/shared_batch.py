@@ -1,7 +1,7 @@
-"""A batch that several processes share, as a layer of one of them sees it.
+"""The view of a layer on a batch that several processes share.
 
-Batch normalisation sums over the whole batch, and dropout draws one mask for it. Where several processes train one
-model, each has some rows of the batch only; `shared` is then what such a layer asks. `processes.Processes` is one.
+Batch normalisation sums over the whole batch, and dropout draws one mask for it. If several processes train one
+model, each has only some rows of the batch, and such a layer exchanges through its `shared`, a `SharedBatch`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class SharedBatch(Protocol):
-    """The whole batch, and which part of it this process has."""
+    """The size of the whole batch, and the rows of it that this process has."""
 
     @property
     def size(self) -> int:
-        """The samples of the batch, over all processes."""
+        """The number of samples of the batch, over all processes."""
 
     @property
     def rows(self) -> slice:
-        """Which of them this process has: maybe none."""
+        """The slice of the batch that this process has; it may be empty."""
 
     def total(self, values: Tensor) -> Tensor:
-        """Sums over the processes, into `values`: the same bits in each of them."""
+        """Sums over the processes, in place. Every process gets the same bits."""
 
 
 @contextlib.contextmanager
 def share_batches(model: nn.Module, batch: SharedBatch | None) -> Iterator[None]:
-    """Sets `shared` on every layer of the model that has such an attribute, and takes it away at the end."""
+    """Sets `shared` on every layer of the model that has this attribute, and back to None at the end."""
     layers: list[Any] = [layer for layer in model.modules() if hasattr(layer, "shared")]
     for layer in layers:
         layer.shared = batch

@@ -14,12 +14,12 @@ def slices(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, max(1, size))]
 
 
-def share_out(work: list[slice], make: Callable[[], Callable[[slice], None]], device: torch.device) -> None:
+def divide_work(work: list[slice], make: Callable[[], Callable[[slice], None]], device: torch.device) -> None:
     """Calls function(rows) for all slices of the work, in no particular order.
 
-    `make` gives each thread a function of its own, which may keep buffers. On a CPU the slices go to as many threads as
-    torch has, each of which computes by itself: what fits a core's cache is too small to be shared out operation by
-    operation, and a core that is busy with something else then delays its own slices only.
+    `make` returns a function for each thread, which may keep buffers. On a CPU there are as many threads as torch has,
+    each with one core: a slice that fits a core's cache is too small to divide each operation, and a busy core delays
+    only its own slices.
     """
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1 or len(work) == 1:
@@ -45,7 +45,7 @@ Split = Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]
 
 
 def whole(evaluate: Callable[[Tensor], Tensor], things: Tensor, axis: int) -> Tensor:
-    """`evaluate(things)`: all of them, here. What stands in its place shares them out to several processes.
+    """Returns `evaluate(things)`. `Processes.split_up` does the same on several processes.
 
     `things` are numbered along their axis 0, and the result along `axis`: of grid rows (rows,), say, a jet
     (channels, rows, columns) has axis 1. What is computed for one of them depends on no other.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# Features and neighbours, timed beside the packages that one would use otherwise, in one process.
+# Times features and neighbours, ours and those of other packages, in one process.
 #
 #     python scripts/bench/features.py [--data ZIP] [--json]
 #

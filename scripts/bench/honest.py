@@ -1,4 +1,4 @@
-"""Is the error that a surface reports the truth? Random studies, each held against numpy at every grid point.
+"""Compares the error that a surface reports with the true one, from numpy, at every grid point of random studies.
 
     python scripts/bench/honest.py [--json] [--studies N] [--seed S] [--show]
 

@@ -1,4 +1,4 @@
-"""Loss surfaces, ours against the ways that others draw them, and against the machine's own ceiling; in one run.
+"""Times loss surfaces, ours and those of others, and the machine's bare arithmetic, in one run.
 
     python scripts/bench/landscape.py [--json] [--quick]
 

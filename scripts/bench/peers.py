@@ -1,4 +1,4 @@
-"""What the training benches share beside `edunn.descent.speed`: more ways in which others train, and the options."""
+"""Other packages' training loops, and the options that the training benches share."""
 
 from __future__ import annotations
 

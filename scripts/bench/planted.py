@@ -1,4 +1,4 @@
-"""Mistakes planted in the source text of right code: (task, what stands there, what is written instead, its name).
+"""Mistakes to plant in the source of right code: (task, the right text, the wrong text, the mistake's name).
 
 `None` as the name marks a mistake that is not in the table: it must be detected and must not be given a wrong name.
 """
@@ -198,8 +198,8 @@ IN_PACKAGE: tuple[tuple[str, str, str, str, str], ...] = (
      "return self.distribution(scores, targets) - torch.log_softmax(scores, -1).exp()", "CrossEntropy", "sign"),
     ("losses.multiclass", "return torch.log_softmax(scores, -1).exp()", "return torch.log_softmax(scores, 0).exp()",
      "CrossEntropy", "softmax over the samples"),
-    ("losses.multiclass", "return pull.scatter_(-1, self.index(scores, targets), -pull.sum(-1, keepdim=True))",
-     "return pull", "MulticlassHinge", "true class's row forgotten"),
+    ("losses.multiclass", "return slopes.scatter_(-1, self.index(scores, targets), -slopes.sum(-1, keepdim=True))",
+     "return slopes", "MulticlassHinge", "true class's row forgotten"),
     ("losses.multiclass", "slope = (shortfall > 0).to(scores.dtype)", "slope = torch.ones_like(scores)",
      "MulticlassHinge", "indicator forgotten"),
     ("losses.binary", "return torch.sigmoid(scores) - targets", "return scores - targets", "BinaryCrossEntropy",

@@ -1,4 +1,4 @@
-"""Right hand-ins in numpy, written apart from the package. The bench plants its mistakes in their gradients' text."""
+"""Right hand-ins in numpy, written independently of the package. The bench plants mistakes in their gradients."""
 
 from __future__ import annotations
 

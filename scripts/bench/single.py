@@ -1,4 +1,4 @@
-"""Single-sample descent, softmax regression with 10 classes on 3,072 features: a step of ours beside the peers'.
+"""Single-sample descent, softmax regression with 10 classes on 3,072 features: times a step of ours and of others.
 
     python scripts/bench/single.py [--json] [--quick]
 

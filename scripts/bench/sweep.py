@@ -1,4 +1,4 @@
-"""64 runs of softmax regression, 8 rates × 8 strengths, an epoch of 20,000 × 3,072 in batches of 128: one stack.
+"""Times 64 runs of softmax regression, 8 rates × 8 strengths, an epoch of 20,000 × 3,072 in batches of 128: one stack.
 
     python scripts/bench/sweep.py [--json] [--quick]
 

@@ -1,4 +1,4 @@
-"""One epoch of softmax regression on 20,000 × 3,072, batch 128: ours, the peers, and the bare products.
+"""Times an epoch of softmax regression on 20,000 × 3,072, batch 128: ours, others, and the bare products.
 
     python scripts/bench/training.py [--json] [--quick]
 

@@ -1,4 +1,4 @@
-"""From a wrong gradient to the name of the mistake.
+"""Names the mistake behind a wrong gradient.
 
 Every mistake of the table computes, from the same ingredients, the gradient that it would give. The diagnosis names
 those that give, to 1e-6, the hand-derived gradient, the likeliest first. Where none does, it shows the worst entries
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What explains one wrong gradient.
+    """The mistakes that explain one wrong gradient.
 
     names : keys of the mistakes that give exactly this gradient, the likeliest first; empty where none does
     lines : for each of them what it is, and the line of the formula
@@ -76,7 +76,7 @@ def diagnose(wrong: WrongGradient, term: str = "") -> Diagnosis:
 
 
 def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
-    """Whether this mistake gives the hand-derived gradient, and not the right one."""
+    """Returns whether this mistake gives the hand-derived gradient, and not the right one."""
     candidate = compute_gradient(mistake, wrong)
     return candidate is not None and is_close(candidate, wrong.hand) and not is_close(candidate, wrong.right)
 
