@@ -22,7 +22,7 @@ from ..losses import Loss
 from ..models import LinearModel
 from ..runtime.devices import generator
 from .modules import in_evaluation
-from .pairs import ScalarLoss, as_loss, pair
+from .pairs import ScalarLoss, as_loss, pair, weights_of
 
 Weights = Mapping[str, Tensor]
 
@@ -142,7 +142,8 @@ def hessian(
     features, targets = pair(data, model)
     here = parameters(model)
     with torch.random.fork_rng():
-        return lanczos(hessian_product(model, as_loss(loss), features, targets), here, steps, seed)
+        weights = weights_of(data, next(iter(here.values())), len(features))
+        return lanczos(hessian_product(model, as_loss(loss), features, targets, weights), here, steps, seed)
 
 
 def lanczos(
@@ -180,9 +181,13 @@ def lanczos(
 
 
 def hessian_product(
-    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor
+    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, weights: Tensor | None = None
 ) -> Callable[[Weights], dict[str, Tensor]]:
-    """v ↦ H v, by parameter name."""
+    """v ↦ H v, by parameter name; `weights` of the samples with Σ w = N."""
+    if weights is not None and not isinstance(loss, Loss):
+        raise errors.ConfigError(
+            f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
+        )
     here = parameters(model)
     if isinstance(model, LinearModel) and isinstance(loss, Loss):
 
@@ -190,6 +195,8 @@ def hessian_product(
         def by_hand(v: Weights) -> dict[str, Tensor]:
             moved = functional_call(model, dict(v), (features,))
             bend = loss.curvature_product(model(features), targets, moved)
+            if weights is not None:
+                bend = bend * (weights.unsqueeze(-1) if loss.class_axis else weights)
             gradients: dict[str, Tensor] = model.gradients(features, bend / len(features))
             return gradients
 
@@ -199,7 +206,9 @@ def hessian_product(
         scores = functional_call(model, dict(weights), (features,))
         if loss.class_axis is not None and scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
             scores = scores.squeeze(-1)
-        return loss(scores, targets, validate=False)
+        if weights is None or not isinstance(loss, Loss):
+            return loss(scores, targets, validate=False)
+        return loss(scores, targets, weights, validate=False)
 
     def by_autograd(v: Weights) -> dict[str, Tensor]:
         def along(weights: Weights) -> Tensor:

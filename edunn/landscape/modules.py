@@ -86,6 +86,7 @@ class ModulePlane:
     names: tuple[str, str] = ("a", "b")
     penalty: object = None
     split: Split = whole
+    weights: Tensor | None = None  # what each sample counts, with Σ w = N
 
     # what is known of it: little, so convexity and minima are measured
     convex = None
@@ -127,6 +128,7 @@ class ModulePlane:
             base=move(self.base),
             first=move(self.first),
             second=move(self.second),
+            weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
         )
 
     @torch.no_grad()
@@ -155,7 +157,9 @@ class ModulePlane:
 
     def value(self, point: Tensor) -> Tensor:
         """The mean loss at one point (2,)."""
-        return self.loss(self.scores(point), self.targets, validate=False)
+        if self.weights is None or isinstance(self.loss, ScalarLoss):
+            return self.loss(self.scores(point), self.targets, validate=False)
+        return self.loss(self.scores(point), self.targets, self.weights, validate=False)
 
     def scores(self, point: Tensor) -> Tensor:
         """The module's scores at one point (2,)."""

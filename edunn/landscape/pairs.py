@@ -80,6 +80,20 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     return features, targets.to(like.device)
 
 
+def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
+    """Weights of the samples as a surface takes them: checked, (samples,), scaled so that Σ w = N; None for none.
+
+    `given` is None, the weights themselves, or data with a `sample_weight`. A mean over the samples, 1/N Σ w ℓ, is then
+    Σ w ℓ / Σ w.
+    """
+    found = getattr(given, "sample_weight", None) if hasattr(given, "features") else given
+    if found is None:
+        return None
+    weights = torch.as_tensor(found, device=like.device).double()
+    errors.check_weights(weights, samples)
+    return (weights * (samples / weights.sum())).to(like.dtype)
+
+
 def collected(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
     """All batches of a loader, or all items of a dataset, joined. No generator is left moved."""
     loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=256)

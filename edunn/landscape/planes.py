@@ -153,7 +153,8 @@ class Plane:
     one_feature : S0 = 0 and S2 = 1: the (w, b) grid of one feature, x = S1. Faster methods are known for it
     names : what the two coordinates are called
     penalty : added along the plane, or None
-    weights : where a few nodes stand for many samples: what each counts, and `total` how many samples they are together
+    weights : what each sample counts, with Σ w = N; or, where a few nodes stand for many samples, what each of them
+        counts, and `total` how many samples they are together
     split : how the rows of a grid are shared out to several processes: see `sharing.whole`
     """
 
@@ -251,7 +252,7 @@ def jet(
     """The jet of one block, summed over its samples: (JET[order], *lead) for scores (*lead, samples[, classes]).
 
     The loss's own `pointwise…` are all that is asked: no formula of a loss stands here. `weights`, one a sample, make
-    it a weighted sum (for losses without a class axis).
+    it a weighted sum.
     """
     values = loss.pointwise(scores, targets)
     values = values.sum(-1) if weights is None else values @ weights
@@ -261,15 +262,17 @@ def jet(
         return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
     axes = 1 + loss.class_axis
     along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
-    heavy = along if weights is None else along * weights.unsqueeze(1)
+    heavy = along
+    if weights is not None:
+        heavy = along * weights.repeat_interleave(len(along) // len(weights)).unsqueeze(1)
     slopes = loss.pointwise_gradient(scores, targets).flatten(-axes) @ heavy
     numbers = [values, slopes[..., 0], slopes[..., 1]]
     if order == 2 and not loss.class_axis:
         squares = torch.stack([along[:, 0] * heavy[:, 0], along[:, 0] * heavy[:, 1], along[:, 1] * heavy[:, 1]], 1)
         numbers += (loss.pointwise_curvature(scores, targets) @ squares).unbind(-1)
     elif order == 2:
-        bend = loss.curvature_product(scores, targets, first.expand_as(scores)).flatten(-axes) @ along
-        last = loss.curvature_product(scores, targets, second.expand_as(scores)).flatten(-axes) @ along[:, 1]
+        bend = loss.curvature_product(scores, targets, first.expand_as(scores)).flatten(-axes) @ heavy
+        last = loss.curvature_product(scores, targets, second.expand_as(scores)).flatten(-axes) @ heavy[:, 1]
         numbers += [bend[..., 0], bend[..., 1], last]
     return torch.stack(numbers)
 
