@@ -237,7 +237,6 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
         numbers = [
             scale * (n_low * t - below.sum(one * r) - n_high * t + above.sum(one * r))
             - 0.5 * scale * delta * (n_low + n_high),
-            -0.5 * scale * delta * (n_low + n_high),
             scale * (below.sum(one * xs) - above.sum(one * xs)),
             scale * (n_low - n_high),
         ]
