@@ -47,6 +47,10 @@ class GradientError(EdunnError, RuntimeError):
     """A derivative does not exist, or is of no use for descent."""
 
 
+class EdunnWarning(UserWarning):
+    """Something went on, but not as well as it could. The command line prints it as a note."""
+
+
 class LostError(EdunnError, RuntimeError):
     """Another process of the same run has ended or does not answer."""
 

@@ -166,7 +166,10 @@ FILES = {
     "a date": ("train.rate = 1979-05-27", "train.rate must be a number; got datetime.date(1979, 5, 27)"),
     "samples in words": ('data.samples = "many"', "data.samples must be a whole number; got 'many'"),
     "half a sample": ("data.samples = 8.5", "data.samples must be a whole number; got 8.5"),
-    "more samples than memory": ("data.samples = 1000000000000000000", "Out of memory"),
+    "more samples than memory": (
+        "data.samples = 1000000000000000000",
+        "samples must be a whole number from 2 to 100,000,000",
+    ),
     "a rate beyond float32": ("train.rate = 1e308", "train.rate = 1e+308 does not fit float32"),
     "an infinite rate": ("train.rate = inf", "train.rate must be finite; got inf"),
     "no rate": ("train.rate = nan", "train.rate must be finite; got nan"),

@@ -18,7 +18,7 @@ from edunn import data as edunn_data
 from edunn.data import Samples
 from edunn.descent import ByHand, Descent, Loop, Progress, descend
 from edunn.descent.lockstep import lockstep
-from edunn.errors import ConfigError, DataError, DtypeError, EdunnError, GradientError, LabelError, ShapeError
+from edunn.errors import ConfigError, DataError, EdunnError, GradientError, LabelError, ShapeError
 from edunn.history import History
 from edunn.losses import (
     AbsoluteError,
@@ -836,11 +836,6 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
         {"data": Samples(randn(6, 5), torch.zeros(6).long())},
         ShapeError,
         r"this layer takes \(samples, 4\)",
-    ),
-    "another dtype": (
-        {"data": three_classes().to(dtype=torch.float32)},
-        DtypeError,
-        r"features are torch\.float32 on cpu, and the model is torch\.float64",
     ),
     "a loss of one score for many": (
         {"loss": BinaryCrossEntropy()},

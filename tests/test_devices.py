@@ -44,7 +44,7 @@ def test_a_device_index_that_is_no_number_is_a_sentence() -> None:
 def test_dtype_by_name() -> None:
     assert devices.dtype("float32") is torch.float32
     assert devices.dtype("float64") is torch.float64
-    with pytest.raises(ConfigError, match=r"Unknown dtype 'float46'\. Did you mean 'float64'\?"):
+    with pytest.raises(ConfigError, match=r"float32 or float64; got 'float46'\. Did you mean 'float64'\?"):
         devices.dtype("float46")
 
 

@@ -89,7 +89,7 @@ class TestPlantedMistakes:
     def test_in_a_loss(self, mistake, loss):
         class Wrong(type(loss)):
             def gradient(self, scores: Tensor, targets: Tensor, validate: bool = True) -> Tensor:
-                return mistake(super().gradient(scores, targets, validate))
+                return mistake(super().gradient(scores, targets, validate=validate))
 
         certificate = gradcheck.certify(models.SoftmaxClassifier(3, 4), Wrong(), samples())
         assert not certificate.passed

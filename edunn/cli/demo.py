@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .common import add_common, emit, note, show_progress
 
 if TYPE_CHECKING:
-    from ..experiment import LoadedRun
+    from ..experiment import LoadedRun, RunFolder
     from ..experiment.pictures import Picture
     from ..gradcheck import Certificate
 
@@ -33,10 +33,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
     from ..experiment import RunFolder
+    from ..runtime import devices
+
+    devices.device(args.device or "auto")  # what would be refused is refused before a folder is made
+    devices.dtype(args.dtype or "float32")
+    folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
+    folder.claim({"command": "demo"} | {key: getattr(args, key) for key in ("device", "dtype", "seed")})
+    try:
+        return train_and_check(args, folder)
+    finally:
+        folder.release()
+
+
+def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
+    """The same in a folder that was claimed."""
     from ..experiment.pictures import save_pictures
 
-    folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
-    folder.check_free()
     runs: dict[str, LoadedRun] = {}
     for name in MODELS:
         note(args, f"Training {name} on 8×8 handwritten digits, gradients by hand …")
@@ -54,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
         "figures": [],
         "run_dir": str(folder.path),
     }
-    folder.create()
     folder.write_json("summary.json", result)
     result["figures"] = save_pictures(pictures(runs), folder, lambda text: note(args, text))
     folder.write_json("summary.json", result)
+    folder.finish()
     emit(args, result, report(runs, certificates, folder.path))
     return 0 if passed else 1
 
@@ -80,6 +92,8 @@ def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
             "seed": args.seed or 0,
         },
     }
+    if experiment.RunFolder(out).begun():  # the demo was cut off
+        return experiment.resume(out, config.parse(tables), bar=show_progress(args))
     return experiment.train(config.parse(tables), out, bar=show_progress(args), command=["edunn", "demo"])
 
 

@@ -40,16 +40,18 @@ def run(args: argparse.Namespace) -> int:
     start, processes = time.perf_counter(), ranks()
     options = parse_options(args)
 
+    request = {"command": "landscape"} | {k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out")}
+
     def free_folder() -> RunFolder:
         folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
-        folder.check_free()
+        folder.check_free(request)
         return folder
 
     folder = processes.lead(free_folder)
     drawings, about = from_run(args, options, processes) if args.run else from_problem(args, options, processes)
 
     def write() -> None:
-        folder.create()
+        folder.claim(request)
         for k, drawing in enumerate(drawings):
             name = "surface.npz" if k == 0 else f"surface-{drawing.name}.npz"
             drawing.report.surface.save(folder.file(name))
@@ -62,10 +64,14 @@ def run(args: argparse.Namespace) -> int:
             summary["figures"] = draw(args, options, drawings, folder)
             summary["total_seconds"] = time.perf_counter() - start
             folder.write_json("summary.json", summary)
+        folder.finish()
         blocks = [str(drawing.report) for drawing in drawings]
         emit(args, summary, "\n\n".join([*blocks, f"written to {shlex.quote(str(folder.path))}"]))
 
-    processes.lead(write)
+    try:
+        processes.lead(write)
+    finally:
+        folder.release()
     return 0
 
 

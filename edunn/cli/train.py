@@ -75,8 +75,7 @@ def trained(args: argparse.Namespace) -> LoadedRun:
             raise ConfigError("Expected --out DIR beside --resume: the folder that the run is in, or shall be.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
-    by, again = args.by or "fast", bool(args.resume)
-    return experiment.train(config, args.out, by=by, command=sys.argv, again=again, **options)
+    return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
 
 
 def report(finished: LoadedRun) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DataError
+from ..runtime.files import remove_leftovers
 from ..version import __version__
 from . import files
 
@@ -44,6 +45,7 @@ def download(
     if destination.is_file() and files.sha256(destination) == sha256:
         return destination
     part = destination.with_name(destination.name + ".part")
+    remove_leftovers(destination.parent, destination.name)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -117,6 +119,7 @@ def keep(source: Path, destination: Path, sha256: str) -> Path:
     if source.resolve() == destination.resolve():
         return destination
     part = destination.with_name(destination.name + f".{os.getpid()}.part")
+    remove_leftovers(destination.parent, destination.name)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()

@@ -14,6 +14,7 @@ from torch import Tensor
 from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
+from ..runtime.foreign import unpack
 from ..runtime.rows import Rows
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
@@ -25,11 +26,17 @@ LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 class Samples:
     """Features and targets, one row a sample.
 
+        Samples(frame, "species")          # a DataFrame and the name of its target column
+        Samples(X, y)                      # arrays, lists, Series, tensors
+        Samples(load_iris())               # a scikit-learn Bunch, a torch Dataset or DataLoader
+
     Parameters
     ----------
     features : (samples, features), floating; or images, (samples, height, width, channels), uint8. `Rows` may stand in
-        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn.
-    targets : (samples,): int64 class indices, or floating for regression; None where they are not known
+        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but a tensor
+        is converted as `as_samples` does.
+    targets : (samples,): int64 class indices, or floating for regression; None where they are not known. Text and
+        other labels become class indices.
     classes : the classes' names, in the order of their indices; None for regression
     feature_names : one name a column
     target_name : what the target is called
@@ -50,6 +57,8 @@ class Samples:
     sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.features, Tensor | Rows) or not isinstance(self.targets, Tensor | None):
+            self._convert()
         check_features(self.features)
         if self.targets is not None:
             check_targets(self.targets, self.features)
@@ -68,6 +77,16 @@ class Samples:
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
+
+    def _convert(self) -> None:
+        """Takes the place of the arrays, frames or lists that were given: tensors, checked, and their names."""
+        if isinstance(self.features, Rows):
+            raise DataError(f"Features in files take targets as a tensor; got {type(self.targets).__name__}.")
+        found = as_samples(
+            self.features, self.targets, self.classes, self.feature_names, self.target_name, self.sample_weight
+        )
+        for name in ("features", "targets", "classes", "feature_names", "target_name", "sample_weight"):
+            object.__setattr__(self, name, getattr(found, name))
 
     def __len__(self) -> int:
         return self.features.shape[0]
@@ -154,6 +173,29 @@ class Samples:
         """The number of each class, in the order of the classes; `class_weight` as in `with_class_weight`."""
         return class_weights(class_weight, *labels_of(self.targets, self.classes), self.sample_weight)
 
+    def split(self, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
+        """Returns two parts, the second with about `fraction` of the samples; see `data.split`."""
+        return split(self, fraction, seed)
+
+    def shuffle(self, seed: int = 0) -> Samples:
+        """Returns the samples in another order, which depends on the seed alone."""
+        return self[devices.permutation(len(self), seed, 0)]
+
+    def to_pandas(self) -> Any:
+        """Returns a DataFrame: a column a feature, and the target last, by class name where there are classes."""
+        import pandas
+
+        if self.is_images:
+            raise DataError("Images are no table. Their bytes are samples.features.numpy().")
+        names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
+        features = self.loaded().features.cpu().numpy()
+        frame = pandas.DataFrame(features, columns=list(names))
+        if self.targets is not None:
+            values = self.targets.tolist()
+            target = values if self.classes is None else [self.classes[i] for i in values]
+            frame[self.target_name or "target"] = target
+        return frame
+
     @property
     def is_images(self) -> bool:
         """Whether the features are images: uint8, (samples, height, width, channels)."""
@@ -230,21 +272,25 @@ def as_samples(
     target_name: str | None = None,
     sample_weight: Any = None,
 ) -> Samples:
-    """Builds samples from tensors, numpy arrays or lists, with every value checked.
+    """Builds samples from arrays, lists, tensors, data frames, bunches or torch datasets, with every value checked.
 
     Parameters
     ----------
-    features : (samples, features). float32 stays float32, all other numbers become float64; uint8 with four axes,
-        (samples, height, width, channels), stays as it is: images.
-    targets : (samples,). Text becomes class indices in the order of `classes`, or alphabetically. Whole numbers are
-        class indices 0, 1, … already, and are called "0", "1", … if `classes` does not say otherwise; where one is
-        beyond 1,000 and twice the number of samples, they are names, numbered in their order. Floats are regression
-        targets, in the features' dtype, which the losses ask for.
+    features : (samples, features), or a container of samples (see `runtime.foreign.unpack`). float32 stays float32, all
+        other numbers become float64; uint8 with four axes, (samples, height, width, channels), stays as it is: images.
+    targets : (samples,), or the name of a frame's column. Text becomes class indices in the order of `classes`, or
+        alphabetically. Whole numbers are class indices 0, 1, … already, and are called "0", "1", … if `classes` does
+        not say otherwise; where one is beyond 1,000 and twice the number of samples, they are names, numbered in their
+        order. Floats are regression targets, in the features' dtype, which the losses ask for.
     sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
     """
-    x = _numbers("features", features)
+    found = unpack(features, targets)
+    targets, target_name = found.targets, target_name or found.target_name
+    feature_names = feature_names if feature_names is not None else found.feature_names
+    classes = classes if classes is not None else found.classes
+    x = _numbers("features", found.features)
     check_features(x)
     if x.dtype.is_floating_point:
         errors.check_finite("features", x)

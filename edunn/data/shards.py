@@ -10,6 +10,7 @@ under its name when all of it is written, and not before.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ import torch
 
 from .. import errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError, nearest
+from ..runtime.files import remove_leftovers
 from ..runtime.rows import chunk_of
 from . import files
 from .npy import KINDS, as_rows, map_array
@@ -75,7 +77,7 @@ class ShardWriter:
         self.classes_seen = 0
 
     def __enter__(self) -> Self:
-        remove_leftovers(self.folder)
+        remove_leftovers(self.folder.parent, self.folder.name)
         try:
             self.place.mkdir(parents=True)
         except OSError as problem:
@@ -87,6 +89,8 @@ class ShardWriter:
             if error is None:
                 self.finish()
         except OSError as problem:
+            if problem.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
+                raise DataError(f"{self.folder} is not empty and is not overwritten. Name another folder.") from None
             raise DataError(f"Cannot write {self.folder}: {problem.strerror}. Free some space.") from problem
         finally:
             shutil.rmtree(self.place, ignore_errors=True)  # it has another name now, or is not wanted
@@ -279,24 +283,6 @@ class Summing:
         self.digest.update(data)
         self.size += len(data)
         return int(self.file.write(data))
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes what killed writers of this folder left; running ones are left alone."""
-    for path in folder.parent.glob(f".{folder.name}.*.part"):
-        number = path.name.split(".")[-2]
-        if number.isdigit() and not alive(int(number)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
-    return True
 
 
 # reading

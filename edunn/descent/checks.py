@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import errors
 from ..data import Samples
@@ -47,6 +47,19 @@ def check_same_place(model: Model, features: Tensor) -> None:
             f"The features are {features.dtype} on {features.device}, and the model is {first.dtype} on "
             f"{first.device}. Convert one: model.to(features.device, features.dtype)."
         )
+
+
+def prepare_part(data: Any, model: nn.Module) -> Any:
+    """Returns data as samples in the model's dtype and on its device; nothing is copied where they are so already.
+
+    data : `Samples`, a pair (features, targets), or whatever `Samples` takes alone
+    """
+    if hasattr(data, "train"):
+        raise errors.DataError(f"{type(data).__name__} is no Samples. Did you mean its training part, dataset.train?")
+    if not isinstance(data, Samples):
+        data = Samples(*data) if isinstance(data, tuple) and len(data) == 2 else Samples(data)
+    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return data if first is None else data.to(first.device, first.dtype if first.is_floating_point() else None)
 
 
 @torch.no_grad()

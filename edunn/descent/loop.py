@@ -21,7 +21,7 @@ from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import cut, draw, whole
-from .checks import check_hand_gradients
+from .checks import check_hand_gradients, prepare_part
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -254,7 +254,7 @@ class Descent(Options):
 def descend(
     model: nn.Module,
     loss: Loss,
-    train: Samples,
+    train: Any,
     *,
     rate: float,
     batch_size: int | None = None,
@@ -263,7 +263,7 @@ def descend(
     penalty: Penalty | None = None,
     rule: Rule | None = None,
     schedule: Schedule | None = None,
-    validation: Samples | None = None,
+    validation: Any = None,
     tolerance: float | None = None,
     patience: int | None = None,
     evaluate: int = 1,
@@ -284,8 +284,8 @@ def descend(
     model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
         for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
     loss : of its scores
-    train : samples on the model's device and in its dtype. Where they have weights, losses and scores are weighted
-        means, and a mini-batch divides by its own Σ w (see `Loss.forward`); one whose weights are all 0 takes no step
+    train : `Samples`, a pair (features, targets), or whatever `Samples` takes; brought to the model's dtype and device.
+        Each sample counts its `sample_weight`
     rate : the step size η in w ← w − η g
     batch_size : None (full), k (mini) or 1 (single). Mini-batches are drawn without replacement, in a new order each
         epoch that depends on `seed` and the epoch alone; the last one, smaller where k does not divide N, is kept and
@@ -316,6 +316,8 @@ def descend(
     History : its `status` is finished, converged, stopped, diverged or interrupted. A loss that is not finite ends the
         run and is no exception; the message then gives the largest stable rate where it is known.
     """
+    train = prepare_part(train, model)
+    validation = None if validation is None else prepare_part(validation, model)
     run = Descent(
         model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,

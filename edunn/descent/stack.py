@@ -34,7 +34,10 @@ MEMORY = 1 << 30  # bytes that a stack may take beside the data; what needs more
 
 
 def train_together(
-    runs: Sequence[Descent], memory: int = MEMORY, after_epoch: Callable[[int, int], None] | None = None
+    runs: Sequence[Descent],
+    memory: int = MEMORY,
+    after_epoch: Callable[[int, int], None] | None = None,
+    after_run: Callable[[int, History], None] | None = None,
 ) -> list[History]:
     """Trains every run's model in place and returns the histories, in the runs' order.
 
@@ -45,6 +48,7 @@ def train_together(
         a loop of its own) trains alone.
     memory : bytes for a stack; larger ones are split
     after_epoch : called after each epoch of a stack with how many of its runs go on, and how many have ended
+    after_run : called with the place of a run and its history when the run has ended, the model as it is to be used
     """
     for index, run in enumerate(runs):
         if any(run.model is other.model for other in runs[:index]):
@@ -55,12 +59,18 @@ def train_together(
         for start in range(0, len(group), size):
             members = group[start : start + size]
             stack = [runs[i] for i in members]
+
+            def ended(place: int, history: History, members: Sequence[int] = members) -> None:
+                if after_run is not None:
+                    after_run(members[place], history)
+
             if any(history.status == "interrupted" for history in histories.values()):
                 found = [NOT_STARTED] * len(stack)
             elif len(stack) == 1:  # a single run has faster steps
                 found = [stack[0].go()]
+                ended(0, found[0])
             else:
-                found = Stack(stack).go(partial(report, after_epoch, len(stack)))
+                found = Stack(stack, ended).go(partial(report, after_epoch, len(stack)))
             histories |= zip(members, found, strict=True)
     return [histories[index] for index in range(len(runs))]
 
@@ -126,7 +136,9 @@ class Stack(Loop):
     Their parameters are held as one tensor each, (runs, …), of which the models' own are views.
     """
 
-    def __init__(self, runs: Sequence[Descent]) -> None:
+    def __init__(self, runs: Sequence[Descent], after_run: Callable[[int, History], None] | None = None) -> None:
+        self.after_run = after_run
+        self.places = {id(run): place for place, run in enumerate(runs)}
         self.run = runs[0]  # for what they have in common
         self.journals = [Journal(run, Progress()) for run in runs]
         self.rule = copy.deepcopy(self.run.rule)
@@ -197,11 +209,14 @@ class Stack(Loop):
         left = [index for index, journal in enumerate(self.journals) if journal.ending is None]
         if len(left) == len(self.journals):
             return
-        for journal in self.journals:
-            if journal.ending is not None:
-                for parameter in journal.run.model.parameters():
-                    parameter.data = parameter.data.clone()  # out of the stack's memory
+        ended = [journal for journal in self.journals if journal.ending is not None]
+        for journal in ended:
+            for parameter in journal.run.model.parameters():
+                parameter.data = parameter.data.clone()  # out of the stack's memory
         super().finish()
+        if self.after_run is not None:
+            for journal in ended:
+                self.after_run(self.places[id(journal.run)], journal.history)
         if not left:
             return
         index = torch.tensor(left, device=self.model.weight.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,16 @@ from .cut import Cut
 
 Arguments = tuple[Any, ...]
 
-# pairwise different, and none of them a product of the others: a factor N, C, C − 1 or N/D is not taken for 2 or ½
-SAMPLES, CLASSES, FEATURES = 7, 5, 3
+
+class Sizes(NamedTuple):
+    samples: int
+    classes: int
+    features: int
+
+
+# They change from draw to draw, so that a count written as a number is found out. In each, the three are different and
+# none is a product of the others: a factor N, C, C − 1 or N/D is not taken for 2 or ½.
+SIZES = (Sizes(7, 5, 3), Sizes(11, 6, 4), Sizes(9, 5, 7))
 STRENGTH, BETA, SLOPE, DELTA, KEEP, EPSILON = 0.7, 0.4, 0.1, 0.8, 0.6, 1e-5
 
 
@@ -70,9 +78,10 @@ class GradientExercise(Exercise):
         """Whether it is written as forward and backward: its output is no scalar, and a gradient comes from above."""
         return self.kind in ("activation", "layer")
 
-    def draw(self, seed: int) -> dict[str, Any]:
-        """Draws the arguments, by name: float64 tensors, class indices, or numbers."""
-        drawn = {name: DRAW[name](self, generator(seed, k)) for k, name in enumerate(self.arguments)}
+    def draw(self, seed: int, sizes: Sizes | None = None) -> dict[str, Any]:
+        """Draws the arguments, by name: float64 tensors, class indices, or numbers. The sizes follow from the seed."""
+        sizes = sizes or SIZES[seed % len(SIZES)]
+        drawn = {name: DRAW[name](self, sizes, generator(seed, k)) for k, name in enumerate(self.arguments)}
         if self.kind == "loss" and self.loss.labels == "signs":
             # one sample beyond the margin, one inside it and one on the wrong side: every branch is taken
             drawn["scores"][:3] = drawn["targets"][:3] * torch.tensor([1.8, 0.4, -0.7], dtype=torch.float64)
@@ -104,50 +113,45 @@ class FunctionExercise(Exercise):
 # ---- random arguments of a gradient ---------------------------------------------------------------------------------
 
 
-def draw_normal(*shape: int) -> Callable[[GradientExercise, torch.Generator], Tensor]:
-    return lambda exercise, source: torch.randn(*shape, dtype=torch.float64, generator=source)
-
-
-def draw_scores(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+def draw_scores(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
     classes = exercise.kind == "activation" or exercise.loss.class_axis
-    shape = (SAMPLES, CLASSES) if classes else (SAMPLES,)
+    shape = (sizes.samples, sizes.classes) if classes else (sizes.samples,)
     return 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
 
 
-def draw_targets(exercise: GradientExercise, source: torch.Generator) -> Tensor:
+def draw_targets(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
     labels = exercise.loss.labels
     if labels == "real":
-        return torch.randn(SAMPLES, dtype=torch.float64, generator=source)
+        return torch.randn(sizes.samples, dtype=torch.float64, generator=source)
     if labels == "classes":
-        every = torch.cat([torch.arange(CLASSES), torch.randint(CLASSES, (SAMPLES - CLASSES,), generator=source)])
-        return every[torch.randperm(SAMPLES, generator=source)]
-    bits = torch.randint(2, (SAMPLES,), generator=source)
+        others = torch.randint(sizes.classes, (sizes.samples - sizes.classes,), generator=source)
+        return torch.cat([torch.arange(sizes.classes), others])[torch.randperm(sizes.samples, generator=source)]
+    bits = torch.randint(2, (sizes.samples,), generator=source)
     bits[0], bits[1] = 0, 1
     return (bits if labels == "bits" else 2 * bits - 1).double()
 
 
-def draw_weight(exercise: GradientExercise, source: torch.Generator) -> Tensor:
-    return torch.randn(*outputs(exercise), FEATURES, dtype=torch.float64, generator=source)
+def draw_normal(*axes: str) -> Callable[[GradientExercise, Sizes, torch.Generator], Tensor]:
+    """Returns a draw of a tensor with these axes; "outputs" is no axis in an objective of one score."""
+
+    def draw(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
+        outputs = () if exercise.kind == "objective" and not exercise.loss.class_axis else (sizes.classes,)
+        known = {"samples": (sizes.samples,), "features": (sizes.features,), "outputs": outputs}
+        shape = [size for axis in axes for size in known[axis]]
+        return torch.randn(shape, dtype=torch.float64, generator=source)
+
+    return draw
 
 
-def draw_bias(exercise: GradientExercise, source: torch.Generator) -> Tensor:
-    return torch.randn(outputs(exercise), dtype=torch.float64, generator=source)
-
-
-def outputs(exercise: GradientExercise) -> tuple[int, ...]:
-    """The output axis of weight and bias: none for an objective of one score."""
-    return () if exercise.kind == "objective" and not exercise.loss.class_axis else (CLASSES,)
-
-
-DRAW: dict[str, Callable[[GradientExercise, torch.Generator], Any]] = {
+DRAW: dict[str, Callable[[GradientExercise, Sizes, torch.Generator], Any]] = {
     "scores": draw_scores,
     "targets": draw_targets,
-    "features": draw_normal(SAMPLES, FEATURES),
-    "weight": draw_weight,
-    "bias": draw_bias,
-    "scale": draw_normal(FEATURES),
-    "shift": draw_normal(FEATURES),
-    "strength": lambda exercise, source: STRENGTH,
-    "keep": lambda exercise, source: KEEP,
-    "seed": lambda exercise, source: int(torch.randint(2**31, (1,), generator=source)),
+    "features": draw_normal("samples", "features"),
+    "weight": draw_normal("outputs", "features"),
+    "bias": draw_normal("outputs"),
+    "scale": draw_normal("features"),
+    "shift": draw_normal("features"),
+    "strength": lambda exercise, sizes, source: STRENGTH,
+    "keep": lambda exercise, sizes, source: KEEP,
+    "seed": lambda exercise, sizes, source: int(torch.randint(2**31, (1,), generator=source)),
 }

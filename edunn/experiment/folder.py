@@ -7,13 +7,16 @@ model.safetensors      the trained weights;  features.safetensors: the fitted st
 checkpoint.safetensors everything needed to go on
 snapshots.safetensors  weights along the path, with train.snapshots
 figures/*.png, summary.json
+unfinished/            while a sweep, a landscape or a demo is at work: what it was asked, and its finished runs
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +26,133 @@ from torch import Tensor
 
 from ..descent import Progress
 from ..errors import RunError
-from ..runtime.files import strict, write_atomically
+from ..runtime.claims import NAME as CLAIM
+from ..runtime.claims import Claim
+from ..runtime.files import is_part, strict, write_atomically
 from ..updates import Rule
 from . import config as configs
 from .config import Config
 
+UNFINISHED = "unfinished"  # the folder of what is needed to go on
+REQUEST = f"{UNFINISHED}/request.json"
+
 
 class RunFolder:
-    """The folder of one run. The constructor touches no file; `create` makes the folder."""
+    """The folder of one run. The constructor touches no file; `claim` makes the folder and keeps others out of it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.claimed: Claim | None = None
+        self.numbered = False  # `claim` takes the next number if the folder exists
 
     @classmethod
     def fresh(cls, name: str) -> RunFolder:
-        """Returns runs/<name>-<time>/, with a number at the end if two runs start in the same second."""
-        stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        path, count = Path("runs") / stem, 1
-        while path.exists():
-            count += 1
-            path = Path("runs") / f"{stem}-{count}"
-        return cls(path)
+        """Returns runs/<name>-<time>/; `claim` puts a number at the end if two runs start in the same second."""
+        folder = cls(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.numbered = True
+        return folder
 
     def begun(self) -> bool:
         """Whether the folder holds a run: its config is the last file that is written before the first step."""
         return self.has("config.toml")
 
-    def check_free(self, leftovers: bool = False) -> None:
+    def check_free(self, request: Mapping[str, Any] | None = None) -> None:
         """Refuses a folder that holds files: nothing is overwritten.
 
-        `leftovers=True` ignores what a run leaves if it is killed while its folder is made.
+        Empty folders and what a killed command left are no files. Nor are those of an unfinished command that was asked
+        the same: every key of `request` has the value that it had there.
         """
+        if self.numbered:
+            return
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file, not a folder. Choose another --out.")
-        held = list(self.path.iterdir()) if self.path.is_dir() else []
-        if leftovers:
-            held = [file for file in held if file.name not in ("figures", "manifest.json") and file.suffix != ".part"]
-        if held:
-            choices = "Choose another with --out"
-            if self.begun():
-                choices += f", or go on with the run there: edunn train --resume {self.path}"
-            raise RunError(f"{self.path} holds files and is not overwritten. {choices}.")
+        try:
+            held = any(self.counts(path) for path in self.path.rglob("*"))
+        except OSError as error:
+            raise RunError(f"The folder {self.path} cannot be read: {error.strerror}.") from None
+        if not held:
+            return
+        if self.has(REQUEST):
+            self.check_same_request(request)
+            return
+        choices = "Choose another with --out"
+        if self.begun():
+            choices += f", or go on with the run there: edunn train --resume {self.path}"
+        raise RunError(f"{self.path} holds files and is not overwritten. {choices}.")
+
+    def counts(self, path: Path) -> bool:
+        """Whether something in the folder is more than what a killed command left."""
+        if path.is_dir() or path.name == CLAIM or is_part(path):
+            return False
+        if path == self.file("manifest.json") and not self.begun():  # of a run that was killed before its config
+            with contextlib.suppress(RunError):
+                return "edunn" not in str(self.read_json("manifest.json").get("versions"))
+        return True
+
+    def check_same_request(self, request: Mapping[str, Any] | None) -> None:
+        """Refuses to go on with an unfinished command of another kind, or of other options."""
+        before, now = self.read_json(REQUEST), json.loads(json.dumps(strict(request or {})))
+        other = next((key for key in ("command", *now) if before.get(key) != now.get(key)), None)
+        if other is not None:
+            was = before.get("command")
+            raise RunError(
+                f"{self.path} holds an unfinished {was} whose {other} is another. "
+                f"Repeat the same command to finish it, or choose another --out."
+            )
+
+    def claim(self, request: Mapping[str, Any] | None = None) -> None:
+        """Makes the folder for this process alone, or raises RunError: see `check_free`. `release` lets go of it.
+
+        With a request, the same command may go on here until `finish`.
+        """
+        stem, count = self.path.name, 1
+        while self.claimed is None:
+            try:
+                self.lock(new=self.numbered)
+            except FileExistsError:
+                count += 1
+                self.path = self.path.with_name(f"{stem}-{count}")
+        self.numbered = False
+        try:
+            self.check_free(request)
+            for path in self.path.rglob("*.part"):
+                if is_part(path):
+                    path.unlink(missing_ok=True)
+            self.create()
+            if request is not None:
+                self.file(UNFINISHED).mkdir(exist_ok=True)
+                self.write_json(REQUEST, request)
+        except OSError as error:
+            self.release()
+            raise RunError(f"The folder {self.path} cannot be written: {error.strerror}.") from None
+        except BaseException:
+            self.release()
+            raise
+
+    def lock(self, new: bool = False) -> None:
+        """Keeps other processes out of the folder; a `new` one must not exist, or FileExistsError is raised."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file, not a folder. Choose another --out.")
+        claim = Claim(self.path)
+        claim.take(new)
+        self.claimed = claim
+
+    def release(self) -> None:
+        """Lets other processes in. Without a claim nothing happens."""
+        if self.claimed is not None:
+            self.claimed.release()
+            self.claimed = None
+
+    def finish(self) -> None:
+        """Removes what was kept to go on with, the request last: until then the same command finds it."""
+        for path in self.file(UNFINISHED).glob("*.safetensors"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.file(UNFINISHED), ignore_errors=True)
 
     def create(self) -> None:
+        """Makes the folders."""
         try:
-            (self.path / "figures").mkdir(parents=True, exist_ok=True)
+            self.file("figures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"The folder {self.path} cannot be made: {error.strerror}.") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import itertools
 import math
@@ -9,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from tqdm import tqdm
 from .. import figures
 from ..descent import Descent, evaluate
 from ..descent.stack import group_by_kind, train_together
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, RunError
 from ..history import History
 from ..results import Record, Table, cell
 from ..runtime.devices import threads_for
@@ -27,9 +30,11 @@ from . import config as configs
 from . import neighbours
 from .build import Prepared, make_descent, make_loss, make_model, make_penalty, prepare
 from .config import Config, Kind
-from .folder import RunFolder
+from .folder import UNFINISHED, RunFolder, load_weights
 from .pictures import Picture, save_pictures
 
+Trained = tuple[History, dict[str, Tensor]]  # how a run went, and the weights that it ended with
+MOST_RUNS = 10_000
 CURVES = 6  # as many runs as a picture of curves tells apart
 
 
@@ -123,6 +128,10 @@ def sweep(
 
     The best is chosen on the validation part; the test part is looked at once, by the best.
     """
+    count = math.prod(len(values) for values in over.values())
+    if count > MOST_RUNS:
+        counts = " × ".join(f"{len(values):,}" for values in over.values())
+        raise ConfigError(f"A sweep has at most {MOST_RUNS:,} runs; {counts} values make {count:,}. Try fewer values.")
     combinations = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     loaded = [load([f"{key}={value}" for key, value in combination.items()]) for combination in combinations]
     first = loaded[0]
@@ -137,18 +146,33 @@ def sweep(
         )
     ranks = ranks or OneProcess()
 
+    request: dict[str, Any] = {"command": "sweep", "over": dict(over), "configs": list(map(configs.to_tables, loaded))}
+
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
-        folder.check_free()
+        folder.check_free(request)
         return folder
 
     folder = ranks.lead(free)
     runs, preparations = ranks.each(lambda: put_together(loaded))
-    ranks.lead(folder.create)
-    start = time.perf_counter()
-    histories = train_shared(runs, bar, ranks)
-    seconds = time.perf_counter() - start
-    return ranks.lead(lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder, note))
+    request["data"] = sorted({prepared.dataset.sha256 for prepared in preparations})
+
+    def claim() -> dict[int, Trained]:
+        folder.claim(request)
+        return read_finished(folder, runs)
+
+    try:
+        finished = ranks.lead(claim)
+        if finished:
+            note(f"note: {len(finished)} of {len(runs)} runs are here already")
+        start = time.perf_counter()
+        histories = train_shared(runs, finished, bar, ranks, partial(write_finished, folder))
+        seconds = time.perf_counter() - start
+        return ranks.lead(
+            lambda: result(over, combinations, loaded, runs, preparations, histories, seconds, folder, note)
+        )
+    finally:
+        folder.release()
 
 
 def result(
@@ -212,27 +236,58 @@ def shared(config: Config) -> Config:
     return dataclasses.replace(config, loss=loss, model=model, penalty=None, train=configs.Train(), run=run)
 
 
-def train_shared(runs: Sequence[Descent], bar: bool, ranks: OneProcess) -> list[History]:
+def write_finished(folder: RunFolder, index: int, history: History, state: Mapping[str, Tensor]) -> None:
+    """Keeps a run that has ended, so that a sweep that is cut off need not train it again."""
+    history.save(folder.file(f"metrics-{index:03}.jsonl"))
+    folder.write_tensors(f"{UNFINISHED}/{index:03}.safetensors", dict(state))
+
+
+def read_finished(folder: RunFolder, runs: Sequence[Descent]) -> dict[int, Trained]:
+    """Reads the runs that a sweep in this folder had finished when it was cut off, by their place in the sweep."""
+    found: dict[int, Trained] = {}
+    for index, run in enumerate(runs):
+        with contextlib.suppress(RunError, DataError):  # not there, or damaged: it is trained again
+            state = folder.read_tensors(f"{UNFINISHED}/{index:03}.safetensors")[0]
+            load_weights(copy.deepcopy(run.model), state, folder)
+            found[index] = (History.load(folder.file(f"metrics-{index:03}.jsonl")), state)
+    return found
+
+
+def train_shared(
+    runs: Sequence[Descent],
+    finished: Mapping[int, Trained],
+    bar: bool,
+    ranks: OneProcess,
+    keep: Callable[[int, History, Mapping[str, Tensor]], None],
+) -> list[History]:
     """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
 
-    Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights.
+    Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights. Rank 0 calls
+    `keep` with each run that has ended; those in `finished` are not trained.
     """
-    order = [index for group in group_by_kind(runs) for index in group]
+    order = [index for group in group_by_kind(runs) for index in group if index not in finished]
     mine = order[ranks.place.rank :: ranks.place.world]
 
-    def trained() -> list[tuple[int, History, dict[str, Tensor]]]:
-        histories = train_all([runs[index] for index in mine], bar) if mine else []
-        states = [{name: t.cpu() for name, t in runs[index].model.state_dict().items()} for index in mine]
-        return list(zip(mine, histories, states, strict=True))
+    def state_of(index: int) -> dict[str, Tensor]:
+        return {name: t.cpu() for name, t in runs[index].model.state_dict().items()}
 
-    found: dict[int, History] = {}
-    for index, history, state in itertools.chain.from_iterable(ranks.collect(trained)):
-        found[index] = history
+    def after_run(place: int, history: History) -> None:
+        if ranks.leads and history.status != "interrupted":
+            keep(mine[place], history, state_of(mine[place]))
+
+    def trained() -> dict[int, Trained]:
+        histories = train_all([runs[index] for index in mine], bar, after_run) if mine else []
+        return {index: (history, state_of(index)) for index, history in zip(mine, histories, strict=True)}
+
+    found = dict(finished)
+    for part in ranks.collect(trained):
+        found |= part
+    for index, (_, state) in found.items():
         runs[index].model.load_state_dict(state)
-    return [found[index] for index in sorted(found)]
+    return [found[index][0] for index in sorted(found)]
 
 
-def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
+def train_all(runs: Sequence[Descent], bar: bool, after_run: Callable[[int, History], None]) -> list[History]:
     """Trains all runs, as many at once as fit one stack."""
     numbers = sum(run.batch * sum(p.numel() for p in run.model.parameters()) for run in runs)
     with tqdm(disable=not bar, unit="epoch", leave=False, file=sys.stderr) as progress, threads_for(numbers):
@@ -241,7 +296,7 @@ def train_all(runs: Sequence[Descent], bar: bool) -> list[History]:
             progress.set_postfix_str(f"{going} runs going, {ended} ended", refresh=False)
             progress.update(1)
 
-        return train_together(runs, after_epoch=after_epoch)
+        return train_together(runs, after_epoch=after_epoch, after_run=after_run)
 
 
 def best_of(entries: Sequence[Entry], metric: str) -> Entry | None:
@@ -263,6 +318,8 @@ def write(found: Sweep, base: Config, folder: RunFolder, note: Callable[[str], N
     folder.write_json("summary.json", as_json(found))
     found = dataclasses.replace(found, figures=save_pictures(pictures_of(found), folder, note))
     folder.write_json("summary.json", as_json(found))
+    if not any(entry.history.status == "interrupted" for entry in found.entries):  # else it may go on
+        folder.finish()
     return found
 
 

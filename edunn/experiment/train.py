@@ -42,7 +42,6 @@ def train(
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
     command: list[str] | None = None,
-    again: bool = False,
     ranks: OneProcess | None = None,
 ) -> LoadedRun:
     """Trains, writes the run's folder and returns the run.
@@ -55,26 +54,28 @@ def train(
     bar : show a progress bar on stderr
     note : called with what a reader should know before the run, such as that the rate will diverge
     command : what the manifest says the run was started with
-    again : a run may have been killed while it made this very folder
     ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
     ranks = ranks or OneProcess()
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
-        folder.check_free(leftovers=again)
+        folder.check_free()
         return folder
 
     folder = ranks.lead(free)
     prepared = ranks.each(lambda: accept(config, by, bar, ranks))
 
     def create() -> None:
-        folder.create()
+        folder.claim()
         folder.write_json("manifest.json", manifest(prepared, by, command))
         folder.write("config.toml", configs.dump(config))
 
-    ranks.lead(create)
-    return run(prepared, folder, Progress(), by, bar, note, ranks)
+    try:
+        ranks.lead(create)
+        return run(prepared, folder, Progress(), by, bar, note, ranks)
+    finally:
+        folder.release()
 
 
 def resume(
@@ -93,10 +94,27 @@ def resume(
     before its first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
-    ranks = ranks or OneProcess()
+    try:
+        return continue_run(folder, config, overrides or [], by, bar, note, ranks or OneProcess())
+    finally:
+        folder.release()
+
+
+def continue_run(
+    folder: RunFolder,
+    config: Config | None,
+    overrides: list[str],
+    by: str | None,
+    bar: bool,
+    note: Callable[[str], None],
+    ranks: OneProcess,
+) -> LoadedRun:
+    """The same in a folder that the caller releases."""
 
     def read() -> tuple[Config, Config, dict[str, Any], Checkpoint | None]:
-        before, after = folder.read_config(), config or folder.read_config(overrides or ())
+        folder.read_config()  # a folder without a run is left alone
+        folder.lock()
+        before, after = folder.read_config(), config or folder.read_config(overrides)
         check_same_run(before, after, folder)
         manifest = folder.read_json("manifest.json")
         was = manifest.get("by")

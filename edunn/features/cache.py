@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from ..errors import EdunnWarning, RunError
 from ..runtime import files
 from ..runtime.files import write_atomically
 from .kinds import Combination
@@ -119,12 +121,17 @@ def read(path: Path) -> dict[str, Tensor] | None:
 
 
 def write(path: Path | None, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Stores tensors. On a disk that is full or read-only nothing is stored, and nothing stops."""
+    """Stores tensors. On a disk that is full or read-only nothing is stored: a warning, and on."""
     if path is None or sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         return
     plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        files.remove_leftovers(path.parent)
         write_atomically(path, safetensors.torch.save(plain, {"about": json.dumps(about)}))
-    except OSError:
-        return
+    except (OSError, RunError) as error:
+        warnings.warn(
+            f"features are not kept in {path.parent}: {getattr(error, 'strerror', None) or error}",
+            EdunnWarning,
+            stacklevel=2,
+        )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..data import Samples
 from ..layers import Dropout
 from ..models import check_has_gradients
 from ..penalties import Penalty
@@ -82,11 +83,13 @@ def certify(
     model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
         has one
     loss : has `gradient(scores, targets)`
-    samples : has `features` and `targets`, as many as will do: 50 are plenty; its `sample_weight`, where it has any,
-        is given to the loss as a third argument
+    samples : `Samples`, or whatever it takes; anything with `features` and `targets`. 50 are plenty; `sample_weight`,
+        where there is any, is given to the loss as a third argument
     penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
     tolerance : largest relative error that passes
     """
+    if not hasattr(samples, "targets"):
+        samples = Samples(*samples) if isinstance(samples, tuple) and len(samples) == 2 else Samples(samples)
     found = claim_objective(model, loss, samples, penalty, seed)
     rows: list[Row] = []
     for claim in found:

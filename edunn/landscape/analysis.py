@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from .. import errors
 from ..runtime.devices import generator
@@ -14,7 +13,7 @@ from .basins import Basins as Basins
 from .basins import basins as basins
 from .loss_grid import LossGrid
 from .minima import minima as minima
-from .planes import Field
+from .planes import Field, eigenvalues
 
 SEGMENTS = 512  # along which convexity is measured
 
@@ -122,25 +121,19 @@ def chord_below(surface: LossGrid, field: Field) -> bool:
 
 def smallest_curvature(surface: LossGrid) -> tuple[dict[str, float] | None, float]:
     """The smallest eigenvalue of the Hessian on the grid and where it is; and its measured error at that point."""
-    curvature = smaller_eigenvalue(surface.derivatives[3:].double())
+    curvature, _ = eigenvalues(surface.derivatives[3:].double(), surface.free)
     finite = curvature.isfinite()
     if not bool(finite.any()):
         return None, 0.0
     i, j = divmod(methods.least(curvature), len(surface.second))
     where = torch.stack([surface.first[i], surface.second[j]]).unsqueeze(0)
-    true = surface.known("its curvature").to(torch.float64).at(where, 2)[3:, 0].cpu()
-    error = abs(float(smaller_eigenvalue(true)) - float(curvature[i, j]))
+    true = surface.problem("its curvature").at(where, 2)[3:, 0].cpu()
+    error = abs(float(eigenvalues(true, surface.free)[0]) - float(curvature[i, j]))
     # what `direct` itself rounds off: a few units in the last place of the terms of its sum
     largest = float(surface.derivatives[3:].abs().nan_to_num(0, 0, 0).max())
     value = {"value": float(curvature[i, j])}
     value |= {name: float(x) for name, x in zip(surface.names, where[0], strict=True)}
     return value, error + 1e-14 * largest
-
-
-def smaller_eigenvalue(hessian: Tensor) -> Tensor:
-    """Of [[p, q], [q, r]], given as (p, q, r): (p + r)/2 − √((p − r)²/4 + q²)."""
-    p, q, r = hessian
-    return (p + r) / 2 - torch.hypot((p - r) / 2, q)
 
 
 def condition(surface: LossGrid) -> tuple[float, str | None]:
@@ -150,11 +143,15 @@ def condition(surface: LossGrid) -> tuple[float, str | None]:
     from mean 0 and spread 1, and the bowl is a narrow valley.
     """
     field = surface.known("its condition number")
+    problem = surface.problem("its condition number")
     low = surface.lowest
     found = [m for m in minima(surface) if m["kind"] == "minimum"]
     at = found[0] if found else low
     point = torch.tensor([[at[surface.names[0]], at[surface.names[1]]]], dtype=torch.float64)
-    p, q, r = field.to(torch.float64).at(point, 2)[3:, 0].cpu().tolist()
+    curvature = problem.at(point, 2)[3:, 0].cpu()
+    if surface.free != (True, True):  # one variable has one curvature
+        return (1.0 if float(eigenvalues(curvature, surface.free)[1]) > 0 else float("inf")), None
+    p, q, r = curvature.tolist()
     large = (p + r) / 2 + ((p - r) ** 2 / 4 + q * q) ** 0.5
     small = (p * r - q * q) / large if large else 0.0  # the product of both is the determinant: nothing cancels twice
     number = large / small if small > 1e-16 * large else float("inf")
@@ -186,13 +183,16 @@ def limits(surface: LossGrid) -> dict[str, dict[str, float | None]]:
     field = surface.known("its limits").to(torch.float64)
     if field.feature is None:
         raise errors.ConfigError("Limits are those of a curve L(w) of one feature; use edunn.landscape.grid(x, y, …).")
-    far = 1e8 / float(field.feature.abs().max().clamp(min=1e-300))
+    sizes = field.feature.abs()
+    moving = sizes[sizes > 0] if bool(sizes.any()) else sizes + 1
+    # so far that every score that moves is far out
+    far = min(1e8 / float(moving.min()), 1e100 / float(moving.max()))
     b = float(surface.second[0])
     result: dict[str, dict[str, float | None]] = {}
     for name, sign in (("minus", -1.0), ("plus", 1.0)):
         near, farther = (field.at(torch.tensor([[sign * far * k, b]], dtype=torch.float64), 1)[:, 0] for k in (1, 2))
         slope, later = float(near[1]), float(farther[1])
         steady = abs(later - slope) <= 1e-6 * max(abs(slope), abs(later), 1e-9)
-        flat = abs(later) <= 1e-12
+        flat = abs(later) * far <= 1e-6 * abs(float(farther[0]))
         result[name] = {"limit": float(farther[0]) if flat else None, "slope": later if steady else None}
     return result

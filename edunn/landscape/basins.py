@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import errors
 from ..runtime import devices
 from .loss_grid import LossGrid
-from .planes import Field
+from .planes import Field, eigenvalues
 
 CLOSE = 1e-3  # two losses that count as the same
 SAME_PLACE = 0.02  # two ends that do, in units of the window: a valley is reached from many sides
@@ -64,7 +64,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
         raise errors.ConfigError(f"Expected 1 step or more for the basins; got {steps}.")
     points = torch.cartesian_prod(surface.first, surface.second).view(-1, 2).to(field.device)
     # along an axis of a single value the parameter is held: only what is drawn as an axis is trained
-    free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=points.device)
+    free = torch.tensor(surface.free, device=points.device)
 
     def descended(some: Tensor) -> Tensor:
         """Where these points end, and whether they rest: (3, count)."""
@@ -131,9 +131,8 @@ def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, l
     speed = ((new - now) / rate).norm(dim=1)  # ‖g‖
     near = speed < 1e-8
     result = torch.zeros_like(near)
-    if bool(near.any()) and bool(free.all()):
-        p, q, r = field.at(new[near], 2)[3:]
-        high, low = (p + r) / 2 + torch.hypot((p - r) / 2, q), (p + r) / 2 - torch.hypot((p - r) / 2, q)
+    if bool(near.any()) and bool(free.any()):
+        low, high = eigenvalues(field.at(new[near], 2)[3:], (bool(free[0]), bool(free[1])))
         bowl = (low > 1e-3 * high) & (low > 1e-3) & (rate * high < 1.9)
         stretch = torch.exp((rate * left * torch.maximum(low.abs(), high.abs())).clamp(max=600))
         result[near] = bowl | (speed[near] * rate * left * stretch < 1e-9)

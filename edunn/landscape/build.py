@@ -50,7 +50,7 @@ def grid(
         What is not given is chosen from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
     sample_weight : (samples,), finite and 0 or more: the mean is Σ w ℓ / Σ w
-    dtype : of the computation. float64; float32 is faster in `direct`
+    dtype : of the computation and the values; float32 is faster in `direct`. The error counts what it rounds off x too
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
     split : for several processes that share the surface, `edunn.runtime.processes.ranks().split`; each of them
         calls this, and then asks the same of the surface in the same order
@@ -59,14 +59,14 @@ def grid(
     -------
     Surface : `values[i, j]` at (w_i, b_j)
     """
-    plane = replace(one_feature(x, y, loss, penalty, dtype, device, sample_weight), split=split)
+    plane = replace(one_feature(x, y, loss, penalty, torch.float64, device, sample_weight), split=split)
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
-        chosen = default_window(plane)
+        chosen = default_window(plane if not isinstance(b, tuple) or b[0] != b[1] else plane.held(None, b[0]))
         w, b = chosen[0] if w is None else w, chosen[1] if b is None else b
     first, second = axis("w", w), axis("b", b)
-    return compute(plane, first, second, method, order=2 if derivatives else 0)
+    return compute(plane, first, second, method, order=2 if derivatives else 0, dtype=dtype)
 
 
 def one_feature(
@@ -96,12 +96,14 @@ def one_feature(
     loss.check(x, y)  # scores have x's shape
     weights = weights_of(sample_weight, x, len(x))
     if weights is not None:  # a sample without weight has no kink and bars no way
-        x, y, weights = x[weights > 0], y[weights > 0], weights_of(weights[weights > 0], x, int((weights > 0).sum()))
+        counted = weights > 0
+        x, y = x[counted], y[counted]
+        weights = weights_of(weights[counted], x, len(x))
     along = None
     if penalty is not None:
         both = torch.eye(2, dtype=x.dtype, device=x.device)[:, : 2 if penalty.bias else 1]
         along = PenaltyAlong(penalty, torch.zeros_like(both[0]), both[0].clone(), both[1].clone())
-    return LinearPlane(loss, y, torch.zeros_like(x), x, torch.ones_like(x), True, ("w", "b"), along, weights)
+    return LinearPlane(loss, y, torch.zeros_like(x), x, torch.ones_like(x), True, ("w", "b"), along, weights=weights)
 
 
 def numbers(values: Any) -> Tensor:
@@ -200,7 +202,7 @@ def along(
     """The field of a loss over a plane of weights: of a linear model by three score tensors, else by the module."""
     loss = as_loss(loss)
     features, targets = pair(data, model)
-    weights = weights_of(data, next(model.parameters(), features), len(features))
+    weights = weights_of(getattr(data, "sample_weight", None), features, len(features))
     here = directions.parameters(model)
     for direction in (first, second):
         directions.check_names(here, direction)

@@ -110,23 +110,36 @@ def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dic
         )
     last = steps[-1]
     away = torch.stack([flat({k: w[k].double() - last[k].double() for k in last}) for w in steps[:-1]])
+    need_two_parameters(away.shape[1])
     # few steps and many weights: the Gram matrix of the steps has the same eigenvalues
     values, vectors = torch.linalg.eigh(away @ away.mT)
-    found: list[Tensor] = []
-    for k in (-1, -2):
-        direction = vectors[:, k] @ away
-        if float(values[k]) <= 1e-14 * float(values[-1].clamp(min=1e-300)):  # a straight path has one direction only
-            direction = complement(away[0], found)
-        found.append(direction / direction.norm())
-    return unflat(found[0], last), unflat(found[1], last)
+    if not float(values[-1]) > 0:
+        raise errors.ConfigError("The path never moves: its snapshots are equal. Use random directions.")
+    one = vectors[:, -1] @ away
+    one = one / one.norm()
+    two = vectors[:, -2] @ away
+    if float(values[-2]) <= 1e-14 * float(values[-1]):  # a straight path has one direction only
+        two = drawn(away[0], generator(0))
+    return unflat(one, last), unflat(perpendicular(two, [one]), last)
 
 
-def complement(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """Any direction at right angles to others: a seeded random one, made so."""
-    drawn = torch.randn(vector.shape, dtype=vector.dtype, generator=generator(0))
-    for other in others:
-        drawn = drawn - (drawn @ other) * other
-    return drawn
+def need_two_parameters(count: int) -> None:
+    if count < 2:
+        raise errors.ConfigError("The model has a single parameter, and a plane has two directions. Draw a line.")
+
+
+def drawn(like: Tensor, source: torch.Generator) -> Tensor:
+    """A standard normal vector, the same on every device."""
+    return torch.randn(like.shape, dtype=torch.float64, generator=source).to(like.device)
+
+
+def perpendicular(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """What of a vector is at right angles to others of length 1, scaled to length 1."""
+    vector = vector / vector.norm()
+    for _ in range(2):  # twice is enough (Kahan), or rounding leaves something of the others
+        for other in others:
+            vector = vector - (vector @ other) * other
+    return vector / vector.norm()
 
 
 def hessian(
@@ -140,51 +153,70 @@ def hessian(
     """
     model, _ = in_evaluation(model)
     features, targets = pair(data, model)
+    loss = as_loss(loss)
     here = parameters(model)
+    like = flat(here).double()
+    need_two_parameters(len(like))
+    source = generator(seed)
     with torch.random.fork_rng():
-        weights = weights_of(data, next(iter(here.values())), len(features))
-        return lanczos(hessian_product(model, as_loss(loss), features, targets, weights), here, steps, seed)
+        weights = weights_of(getattr(data, "sample_weight", None), next(iter(here.values())), len(features))
+        by_name = hessian_product(model, loss, features, targets, weights)
+
+        def product(vector: Tensor) -> Tensor:
+            return flat(by_name(unflat(vector, here))).double()
+
+        found: list[Tensor] = []
+        for _ in range(2):
+            # the second search stays at right angles to the first vector and starts from a draw of its own: so it
+            # finds the second vector also where both eigenvalues are equal, which one search cannot
+            vector, largest = lanczos(product, drawn(like, source), steps, found)
+            if not found and not largest > 0:
+                how = "0" if largest == 0 else "not finite"
+                raise errors.ConfigError(
+                    f"The Hessian of {getattr(loss, 'name', type(loss).__name__)} is {how} at these weights: it has no "
+                    f"directions of its own. Use random directions."
+                )
+            found.append(vector)
+    return unflat(found[0], here), unflat(found[1], here)
 
 
 def lanczos(
-    product: Callable[[Weights], dict[str, Tensor]], here: dict[str, Tensor], steps: int, seed: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The two eigenvectors of length 1 with the largest eigenvalues of a symmetric matrix, from products with it."""
-    size = sum(p.numel() for p in here.values())
+    product: Callable[[Tensor], Tensor], start: Tensor, steps: int, others: Sequence[Tensor]
+) -> tuple[Tensor, float]:
+    """The eigenvector of length 1 with the largest eigenvalue of a symmetric matrix, from products with it.
+
+    It is looked for at right angles to `others`. Also the largest size of an eigenvalue that was met.
+    """
     basis: list[Tensor] = []
-    vector = torch.randn(size, dtype=torch.float64, generator=generator(seed)).to(next(iter(here.values())).device)
+    vector = start
     alphas: list[Tensor] = []
     betas: list[Tensor] = []
-    for _ in range(min(steps, size)):
+    for _ in range(min(steps, len(start) - len(others))):
         length = vector.norm()
         if basis:
-            if float(length) <= 1e-12 * float(torch.stack(alphas).abs().max().clamp(min=1e-300)):
+            if float(length) <= 1e-12 * float(torch.stack(alphas + betas).abs().max().clamp(min=1e-300)):
                 break
             betas.append(length)
-        basis.append(vector / length)
-        image = flat(product(unflat(basis[-1], here))).double()
+        basis.append(perpendicular(vector, [*others, *basis]))  # against all: rounding brings copies back
+        image = product(basis[-1])
         alphas.append(image @ basis[-1])
-        for _ in range(2):  # twice is enough (Kahan): against all earlier ones, or rounding brings copies back
-            for other in basis:
-                image = image - (image @ other) * other
+        for other in [*others, *basis]:
+            image = image - (image @ other) * other
         vector = image
     diagonal = torch.stack(alphas)
     beside = torch.stack(betas) if betas else diagonal.new_zeros(0)
     tridiagonal = torch.diag(diagonal) + torch.diag(beside, 1) + torch.diag(beside, -1)
-    _, vectors = torch.linalg.eigh(tridiagonal)
-    found = [vectors[:, -1] @ torch.stack(basis)]
-    found.append(
-        vectors[:, -2] @ torch.stack(basis) if len(basis) > 1 else complement(found[0].cpu(), [found[0].cpu()])
-    )
-    first, second = (unflat(v / v.norm(), here) for v in found)
-    return first, second
+    if not bool(tridiagonal.isfinite().all()):
+        return start, float("nan")
+    values, vectors = torch.linalg.eigh(tridiagonal)
+    return perpendicular(vectors[:, -1] @ torch.stack(basis), others), float(values.abs().max())
 
 
 def hessian_product(
-    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, weights: Tensor | None = None
+    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, sample_weight: Tensor | None = None
 ) -> Callable[[Weights], dict[str, Tensor]]:
-    """v ↦ H v, by parameter name; `weights` of the samples with Σ w = N."""
-    if weights is not None and not isinstance(loss, Loss):
+    """v ↦ H v, by parameter name; the samples' weights have Σ w = N."""
+    if sample_weight is not None and not isinstance(loss, Loss):
         raise errors.ConfigError(
             f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
         )
@@ -195,8 +227,8 @@ def hessian_product(
         def by_hand(v: Weights) -> dict[str, Tensor]:
             moved = functional_call(model, dict(v), (features,))
             bend = loss.curvature_product(model(features), targets, moved)
-            if weights is not None:
-                bend = bend * (weights.unsqueeze(-1) if loss.class_axis else weights)
+            if sample_weight is not None:
+                bend = bend * (sample_weight.unsqueeze(-1) if loss.class_axis else sample_weight)
             gradients: dict[str, Tensor] = model.gradients(features, bend / len(features))
             return gradients
 
@@ -206,9 +238,9 @@ def hessian_product(
         scores = functional_call(model, dict(weights), (features,))
         if loss.class_axis is not None and scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
             scores = scores.squeeze(-1)
-        if weights is None or not isinstance(loss, Loss):
+        if sample_weight is None or not isinstance(loss, Loss):
             return loss(scores, targets, validate=False)
-        return loss(scores, targets, weights, validate=False)
+        return loss(scores, targets, sample_weight, validate=False)
 
     def by_autograd(v: Weights) -> dict[str, Tensor]:
         def along(weights: Weights) -> Tensor:

@@ -125,19 +125,16 @@ class Prefix:
     """
 
     def __init__(self, x: Tensor, counts: Tensor) -> None:
-        self.x = x
-        centre = float((counts * x).sum() / counts.sum())
-        away = x - centre
-
         def sums(terms: Tensor) -> Tensor:
             return torch.nn.functional.pad(terms.cumsum(0), (1, 0))
 
+        self.x = x
         self.count = sums(counts)
-        total = sums(counts * away)
-        mean = total / self.count.where(self.count > 0, 1)
-        self.mean = mean + centre
-        # Σ (x − mean)² of the first k, from sums about the mean of all: what is subtracted is small
-        self.spread = (sums(counts * away**2) - self.count * mean**2).clamp(min=0)
+        # about the first x all terms have one sign, and what comes later, however far, does not concern the first k
+        self.mean = x[0] + sums(counts * (x - x[0])) / self.count.where(self.count > 0, 1)
+        # Σ (x − mean)² grows with each x by a square (Chan, Golub & LeVeque 1983): nothing is subtracted
+        before = self.count[:-1]
+        self.spread = sums(before * counts / (before + counts) * (x - self.mean[:-1]) ** 2)
 
     @classmethod
     def of(cls, x: Tensor, descending: bool, weights: Tensor | None = None) -> Prefix:
@@ -241,6 +238,9 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
             scale * (n_low - n_high),
         ]
         if delta:
+            # residuals that no column comes near are left out of these sums: a far one would swallow the others
+            close = (r >= t[:, :1] - 1.01 * delta) & (r <= t[:, -1:] + 1.01 * delta)
+            r, xs = r * close, xs * close
             n, mean_r = near.sum(one), near.sum(one * r)
             numbers[0] = numbers[0] + 0.5 * (n * t * t - 2 * t * mean_r + near.sum(one * r * r))
             numbers[1] = numbers[1] + t * near.sum(one * xs) - near.sum(one * r * xs)

@@ -111,16 +111,16 @@ class Lines:
         return float(times[int(stops[0])]) if len(stops) else float(times[-1])
 
     def snapped(self, point: Tensor) -> Tensor:
-        """The crossing of the two nearest lines of different direction, if the point lies on both up to rounding."""
+        """The point moved onto the lines through it, up to rounding: their crossing, or the nearest point of one."""
         gaps, on = self.gaps(point)
         near = on.nonzero().squeeze(1)
-        if len(near) < 2:
+        if len(near) == 0:
             return point
         first = self.normals[near[0]]
         turn = (first[0] * self.normals[near, 1] - first[1] * self.normals[near, 0]).abs()
         other = near[int(turn.argmax())]
         if float(turn.max()) <= 1e-9 * float(first.norm() * self.normals[other].norm()):
-            return point
+            return point - gaps[near[0]] * first / (first @ first).clamp(min=1e-300)  # one line, or several as one
         matrix = torch.stack([first, self.normals[other]])
         shift = torch.linalg.solve(matrix, torch.stack([gaps[near[0]], gaps[other]]))
         return point - shift
@@ -149,3 +149,33 @@ def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor,
     room = float(second.abs().max()) / 2 or 1.0
     w = min(w, room / max(abs(float(threshold)), 1e-300)) * (1 if side == 0 else -1)
     return torch.tensor([w, -w * float(threshold)], dtype=x.dtype), float(errors.min()) / plane.samples
+
+
+def best_on_curve(plane: Plane, first: Tensor) -> tuple[Tensor, float]:
+    """The fewest errors at any value of the first coordinate while the second is held, and a point that makes so few.
+
+    Each score a·S1 + S0 changes sign once, at a = −S0/S1, so the count of errors is constant between these places. A
+    score of 0 is an error, so a place itself is never better than both its sides. Of equal stretches one that meets
+    the window is taken, the widest.
+    """
+    turns = plane.first != 0
+    places, order = (-plane.base[turns] / plane.first[turns]).sort()
+    rising = (plane.targets * plane.first)[turns][order] > 0  # wrong on the left of its place, right beyond
+    counts = torch.ones_like(plane.base) if plane.weights is None else plane.weights
+    constant = float((counts * (plane.targets * plane.base <= 0))[~turns].sum())
+    counts = counts[turns][order]
+    steps = torch.where(rising, -counts, counts)
+    errors = constant + torch.nn.functional.pad(steps.cumsum(0), (1, 0)) + float(counts[rising].sum())
+    low, high = float(first[0]), float(first[-1])
+    margin = (high - low) or 1.0
+    ends = torch.cat([places, places.new_tensor([low, high])])
+    edges = torch.cat([ends.min().view(1) - margin, places, ends.max().view(1) + margin])
+    left, right = edges[:-1], edges[1:]
+    errors = torch.where(right > left, errors, float("inf"))
+    inside = (torch.minimum(right, right.new_tensor(high)) - torch.maximum(left, left.new_tensor(low))).clamp(min=0)
+    best = errors == errors.min()
+    k = int(torch.where(best, inside if bool((inside[best] > 0).any()) else right - left, -1.0).argmax())
+    if float(inside[k]) > 0:
+        left, right = left.clamp(min=low), right.clamp(max=high)
+    middle = left[k] + (right[k] - left[k]) / 2
+    return torch.stack([middle, torch.zeros_like(middle)]), float(errors[k]) / plane.samples

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from . import direct, exact, kinks, methods, spectral
@@ -104,27 +105,38 @@ class LinearPlane(Plane):
             return None
         if exact.is_quadratic(self.loss):
             point, loss, triangle = exact.least_squares(self)
-            flat = float(triangle.diagonal().abs().min()) <= 1e-12 * float(triangle.abs().max())
+            sizes = triangle.diagonal().abs() if self.free == (True, True) else triangle.norm(dim=0)
+            least = min((float(size) for size, varies in zip(sizes, self.free, strict=True) if varies), default=0.0)
+            flat = least <= 1e-12 * float(triangle.abs().max())
             return KnownMinimum(point, loss, flat)
         if kinks.fits(self):
             point = kinks.lowest_vertex(self, start)
             return KnownMinimum(point, float(self.at(point.unsqueeze(0))[0, 0]), False)
-        if self.flat and exact.fits(self):
-            return KnownMinimum(*kinks.best_threshold(self, first, second), True)
+        if self.flat and self.loss.form == "shortfall":
+            if self.one_feature:
+                return KnownMinimum(*kinks.best_threshold(self, first, second), True)
+            if self.free == (True, False):
+                return KnownMinimum(*kinks.best_on_curve(self, first), True)
         return None
 
     @property
     def endless(self) -> bool:
-        """Whether a threshold t parts the two labels of one feature (x = t may bear both), for a loss that never ends.
+        """Whether along some way every score goes towards its label or stays, for a loss that never ends.
 
-        Along ±(1, −t) every score goes the way of its label or stays, so the loss falls from every (w, b), for ever.
+        On one feature it is ±(1, −t), where a threshold t parts the two labels (x = t may bear both); on a curve it is
+        the curve itself. Then the loss falls from every point, for ever.
         """
-        if not (self.one_feature and self.penalty is None and self.loss.unreachable):
+        if not (self.penalty is None and self.loss.unreachable):
             return False
         low, high = self.loss.unreachable
         down, up = self.first[self.targets == low], self.first[self.targets == high]
         if len(down) + len(up) < self.samples:
             return False  # targets between the two have a score of their own
+        if self.free == (True, False) and not self.loss.class_axis:
+            ways = torch.cat([up, -down])
+            return bool((ways != 0).any()) and bool((ways >= 0).all() | (ways <= 0).all())
+        if not self.one_feature:
+            return False
         if len(down) == 0 or len(up) == 0:
             return True
         parted = (down.max() <= up.min()) | (up.max() <= down.min())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from .. import errors
@@ -42,8 +43,12 @@ class LossGrid:
     def jets(self, order: int) -> Tensor:
         """The jet over the grid by the cheapest method, or the one that was computed with the values."""
         if self.jet is not None and len(self.jet) >= JET[order]:
-            return self.jet[: JET[order]]
-        return self.known("its derivatives").values(self.first, self.second, order)[0]
+            jet = self.jet[: JET[order]]
+        else:
+            jet = self.known("its derivatives").to(self.values.dtype).values(self.first, self.second, order)[0]
+        a, b = self.free
+        varies = torch.tensor([True, a, b, a, a and b, b][: len(jet)], device=jet.device).view(-1, 1, 1)
+        return torch.where(varies, jet, 0.0)
 
     @property
     def lowest(self) -> dict[str, float]:
@@ -74,6 +79,19 @@ class LossGrid:
                 f"alone. Compute it again with edunn.landscape.grid or plane."
             )
         return self.field
+
+    @property
+    def free(self) -> tuple[bool, bool]:
+        """Which coordinates vary: one whose axis is a single value is held there, and the grid is a curve."""
+        return len(self.first) > 1, len(self.second) > 1
+
+    def problem(self, what: str) -> Field:
+        """The field in float64 as a problem of the free coordinates alone: on a curve, of one variable."""
+        first, second = (
+            None if varies else float(axis[0])
+            for varies, axis in zip(self.free, (self.first, self.second), strict=True)
+        )
+        return self.known(what).to(torch.float64).held(first, second)
 
     def point(self, first: float, second: float, loss: float) -> dict[str, float]:
         return {self.names[0]: first, self.names[1]: second, "loss": loss}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -12,13 +14,19 @@ from .planes import Field, Plane
 METHODS = ("auto", "direct", "exact", "spectral")
 PROBES = 64
 
+POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # an error above which a more exact way is looked for
+LONG = 1e10  # grid points × samples that no one would wait for again
+
 FACTORED = 0.15  # what a factored evaluation costs, in units of a plain one
 INTERPOLATION = 0.01  # and a multiply-add of the matrix products that bring nodes to the grid
 
 
 def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tuple[Tensor, str]:
-    """The jet over the grid, (JET[order], len(a), len(b)), and the method that gave it."""
-    if method not in METHODS:
+    """The jet over the grid, (JET[order], len(a), len(b)), and the method that gave it.
+
+    "plain" is direct by the loss's own formulas: slower than `direct.factored`, and good to the last digits.
+    """
+    if method not in (*METHODS, "plain"):
         raise errors.ConfigError(
             f"Expected a method {', '.join(METHODS)}; got {method!r}. {errors.nearest(method, METHODS)}"
         )
@@ -38,7 +46,27 @@ def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tup
                 f"or is polynomial. Use auto, exact or direct."
             )
         return spectral.grid(plane, a, b, order), name
+    if name == "plain":
+        return direct.with_penalty(plane, a, b, order, direct.plain(plane, a, b, order)), "direct"
     return direct.grid(plane, a, b, order), name
+
+
+def ways_out(
+    field: Field, a: Tensor, b: Tensor, dtype: torch.dtype, method: str, used: str
+) -> Iterator[tuple[str, torch.dtype]]:
+    """The more exact ways (method, dtype) to the same surface, for one whose error is poor.
+
+    They are kinds of `direct`: what the caller asked for by another name, or what would take too long, is left alone.
+    """
+    if method not in ("auto", "direct") or used == "exact":
+        return
+    plain = "plain" if isinstance(field, Plane) else "direct"
+    if len(a) * len(b) * field.samples > LONG:
+        return
+    if used != "direct" or (isinstance(field, Plane) and direct.fits(field, b)):
+        yield plain, dtype
+    if method == "auto" and dtype != torch.float64:
+        yield plain, torch.float64
 
 
 def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
@@ -63,23 +91,25 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
 def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
     """The largest difference from `direct` in float64 at probe points, over the largest loss among them.
 
-    The probes: the corners, the least value, and points drawn over the grid, 64 in all (every point of a small grid).
+    The probes: the corners, the least value, (0, 0) where a model stands, and points drawn over the grid, 64 in all
+    (every point of a small grid). A value anywhere that is not finite is infinitely wrong.
     """
+    if not bool(values.isfinite().all()):
+        return float("inf")
     count = len(a) * len(b)
     if count <= PROBES:
         index = torch.arange(count)
     else:
-        corners = [0, len(b) - 1, count - len(b), count - 1, least(values)]
-        drawn = torch.randint(count, (PROBES - len(corners),), generator=torch.Generator().manual_seed(0))
-        index = torch.cat([torch.tensor(corners), drawn])
+        origin = int(a.abs().argmin()) * len(b) + int(b.abs().argmin())
+        chosen = [0, len(b) - 1, count - len(b), count - 1, least(values), origin]
+        drawn = torch.randint(count, (PROBES - len(chosen),), generator=torch.Generator().manual_seed(0))
+        index = torch.cat([torch.tensor(chosen), drawn])
     points = torch.stack([a[index // len(b)], b[index % len(b)]], 1)
     true = field.to(torch.float64).at(points)[0].cpu()
     found = values.flatten()[index.to(values.device)].double().cpu()
-    both = true.isfinite() & found.isfinite()
-    if not bool(both.any()):
-        return float("nan")
-    largest = float(true[both].abs().max())
-    difference = float((true - found)[both].abs().max())
+    if not bool(true.isfinite().all()):
+        return float("inf")
+    largest, difference = float(true.abs().max()), float((true - found).abs().max())
     return difference / largest if largest else difference
 
 

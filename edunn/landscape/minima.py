@@ -30,7 +30,7 @@ def minima(surface: LossGrid) -> list[dict[str, Any]]:
 
     A minimum and a saddle stand where they truly are; a runaway and an artefact at the grid point that looked like one.
     """
-    field = surface.known("its minima").to(torch.float64)
+    field = surface.problem("its minima")
     grid = candidates(surface.values)
     if not grid or surface.values.numel() == 1:  # a single point has no neighbours to be lower than
         return []
@@ -57,10 +57,11 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
 
 def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
     """A minimum that is known without a search on the grid, and the grid's others as artefacts."""
-    best = surface.point(float(point[0]), float(point[1]), loss) | {"kind": "minimum"}
+    at = torch.where(torch.tensor(surface.free), point.cpu(), points[0])  # what is held stays
+    best = surface.point(float(at[0]), float(at[1]), loss) | {"kind": "minimum"}
     if flat:
         best["flat"] = True
-    nearest = int(((points - point.cpu()) / scales(surface)).norm(dim=1).argmin())
+    nearest = int(((points - at) / scales(surface)).norm(dim=1).argmin())
     others = [p for k, p in enumerate(points) if k != nearest]
     return [best, *(grid_point(surface, p, "artefact") for p in others)]
 
@@ -75,7 +76,7 @@ def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, A
     """Newton steps from all candidates at once, and what each turned out to be."""
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
-    free = torch.tensor([len(surface.first) > 1, len(surface.second) > 1], device=start.device)
+    free = torch.tensor(surface.free, device=start.device)
     size = float(surface.values[surface.values.isfinite()].abs().max())
     quick = field.near(2 * surface.reach + 1)
     found = newton(quick, start, scale, free, 1e-15 * size)

@@ -17,6 +17,7 @@ from torch.func import functional_call, grad, jacrev, vmap
 from .. import errors
 from ..activations import Activation
 from ..losses import Loss
+from ..runtime.devices import generator
 from ..runtime.threads import Split, whole
 from . import spectral
 from .pairs import ScalarLoss
@@ -146,6 +147,16 @@ class ModulePlane:
         jet = self.split(lambda some: self.at(some, order), points, 1)
         return jet.view(JET[order], len(a), len(b)), "direct"
 
+    def held(self, first: float | None, second: float | None) -> ModulePlane:
+        base, along_a, along_b = self.base, self.first, self.second
+        if first is not None:
+            base = {k: t + first * along_a[k] for k, t in base.items()}
+            along_a = {k: torch.zeros_like(t) for k, t in along_a.items()}
+        if second is not None:
+            base = {k: t + second * along_b[k] for k, t in base.items()}
+            along_b = {k: torch.zeros_like(t) for k, t in along_b.items()}
+        return replace(self, base=base, first=along_a, second=along_b)
+
     def near(self, reach: float) -> Evaluator:
         return self
 
@@ -157,9 +168,30 @@ class ModulePlane:
 
     def value(self, point: Tensor) -> Tensor:
         """The mean loss at one point (2,)."""
+        return self.mean(self.scores(point))
+
+    def mean(self, scores: Tensor) -> Tensor:
+        """The mean loss of scores, weighted where the samples are."""
         if self.weights is None or isinstance(self.loss, ScalarLoss):
-            return self.loss(self.scores(point), self.targets, validate=False)
-        return self.loss(self.scores(point), self.targets, self.weights, validate=False)
+            return self.loss(scores, self.targets, validate=False)
+        return self.loss(scores, self.targets, self.weights, validate=False)
+
+    def value_and_trace(self, point: Tensor) -> Tensor:
+        """The mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
+
+        The loss may be the same on both sides of a sudden change, so that nodes on both sides do not see it; the
+        scores differ there.
+        """
+        scores = self.scores(point)
+        draw = generator(0)
+        along = torch.randn(scores.numel(), generator=draw, dtype=torch.float64).to(scores).view_as(scores)
+        value = self.mean(scores)
+        return torch.stack([value, (scores * along).sum() / scores.numel() ** 0.5])
+
+    @torch.no_grad()
+    def traced(self, points: Tensor) -> Tensor:
+        """`value_and_trace` at points (count, 2): (2, count)."""
+        return self.pieces(points, 0, lambda some: each(self.value_and_trace, some).mT, 2)
 
     def scores(self, point: Tensor) -> Tensor:
         """The module's scores at one point (2,)."""
@@ -178,12 +210,16 @@ class ModulePlane:
     @torch.no_grad()
     def at(self, points: Tensor, order: int = 0) -> Tensor:
         """The jet at points (count, 2), with derivatives by torch.func: (JET[order], count)."""
+        return self.pieces(points, order, lambda some: self.jets(some, order), JET[order])
+
+    def pieces(self, points: Tensor, order: int, function: Callable[[Tensor], Tensor], rows: int) -> Tensor:
+        """A function of points (count, 2) → (rows, count), asked about as many at once as memory allows."""
         points = points.to(dtype=self.dtype, device=self.device)
         width = self.features.numel() + sum(t.numel() for t in self.base.values())
         chunk = max(1, CHUNK // (width * (1, 3, 6)[order]))
         with torch.random.fork_rng():  # a module that draws numbers draws none of the caller's
-            pieces = [self.jets(piece, order) for piece in points.split(chunk)]
-        return torch.cat(pieces, 1) if pieces else points.new_zeros(JET[order], 0)
+            found = [function(piece) for piece in points.split(chunk)]
+        return torch.cat(found, 1) if found else points.new_zeros(rows, 0)
 
     def jets(self, points: Tensor, order: int) -> Tensor:
         values = each(self.value, points)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import errors
 from ..losses import Loss
+from ..runtime.foreign import collect
 
 ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoader of such pairs"
 
@@ -60,7 +60,7 @@ def as_loss(loss: Any) -> Loss | ScalarLoss:
 def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     """Features and targets on the model's device; floating features in the model's dtype."""
     if isinstance(data, DataLoader | Dataset):
-        features, targets = collected(data)
+        features, targets = collect(data)
     elif isinstance(data, tuple | list) and len(data) == 2:
         features, targets = data
     elif hasattr(data, "features") and hasattr(data, "targets"):
@@ -77,44 +77,16 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
         )
     like = next(model.parameters(), features)
     features = features.to(like) if features.dtype.is_floating_point else features.to(like.device)
-    return features, targets.to(like.device)
+    return features, targets.to(like) if targets.dtype.is_floating_point else targets.to(like.device)
 
 
 def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
-    """Weights of the samples as a surface takes them: checked, (samples,), scaled so that Σ w = N; None for none.
+    """Returns weights of the samples as a surface takes them: checked, (samples,), scaled so that Σ w = N.
 
-    `given` is None, the weights themselves, or data with a `sample_weight`. A mean over the samples, 1/N Σ w ℓ, is then
-    Σ w ℓ / Σ w.
+    The mean over the samples, 1/N Σ w ℓ, is then Σ w ℓ / Σ w. None for none.
     """
-    found = getattr(given, "sample_weight", None) if hasattr(given, "features") else given
-    if found is None:
+    if given is None:
         return None
-    weights = torch.as_tensor(found, device=like.device).double()
+    weights = torch.as_tensor(given, device=like.device).double()
     errors.check_weights(weights, samples)
     return (weights * (samples / weights.sum())).to(like.dtype)
-
-
-def collected(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
-    """All batches of a loader, or all items of a dataset, joined. No generator is left moved."""
-    loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=256)
-    with untouched_generators(loader):
-        batches = list(loader)
-    for batch in batches:
-        if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
-            raise errors.DataError(f"The data give {type(batch).__name__}; a surface wants pairs (features, targets).")
-    if not batches:
-        raise errors.DataError("The data hold no samples.")
-    return torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
-
-
-@contextmanager
-def untouched_generators(loader: DataLoader[Any]) -> Iterator[None]:
-    """Whatever is drawn inside, the default generator and the loader's own go on afterwards from where they were."""
-    own = [getattr(thing, "generator", None) for thing in (loader, loader.sampler)]
-    states = [(g, g.get_state()) for g in own if isinstance(g, torch.Generator)]
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            for generator, state in states:
-                generator.set_state(state)

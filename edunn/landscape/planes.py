@@ -121,6 +121,10 @@ class Field(Evaluator, Protocol):
         """Whether the loss is known to fall for ever from every point."""
         ...
 
+    def held(self, first: float | None, second: float | None) -> Field:
+        """The loss with a coordinate held at a value (None: it varies): it no longer depends on that coordinate."""
+        ...
+
     def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
         """The jet over the grid a × b, (JET[order], len(a), len(b)), and the method that gave it."""
         ...
@@ -153,6 +157,7 @@ class Plane:
     one_feature : S0 = 0 and S2 = 1: the (w, b) grid of one feature, x = S1. Faster methods are known for it
     names : what the two coordinates are called
     penalty : added along the plane, or None
+    free : which coordinates vary (see `held`)
     weights : what each sample counts, with Σ w = N; or, where a few nodes stand for many samples, what each of them
         counts, and `total` how many samples they are together
     split : how the rows of a grid are shared out to several processes: see `sharing.whole`
@@ -166,6 +171,7 @@ class Plane:
     one_feature: bool = False
     names: tuple[str, str] = ("a", "b")
     penalty: PenaltyAlong | None = None
+    free: tuple[bool, bool] = (True, True)
     weights: Tensor | None = None
     total: int = 0
     split: Split = whole
@@ -200,6 +206,30 @@ class Plane:
             second=self.second.to(device=device, dtype=dtype),
             weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
             penalty=None if self.penalty is None else self.penalty.to(dtype, device),
+        )
+
+    def held(self, first: float | None, second: float | None) -> Self:
+        """The same loss with a coordinate held at a value: a problem of one variable. None leaves a coordinate free.
+
+        What is held moves into S0, and its direction becomes 0: so are its derivatives, whatever is asked.
+        """
+        if first is None and second is None:
+            return self
+        along_a, along_b = self.first, self.second
+        base = self.base
+        if first is not None:
+            base, along_a = base + first * along_a, torch.zeros_like(along_a)
+        if second is not None:
+            base, along_b = base + second * along_b, torch.zeros_like(along_b)
+        penalty = None if self.penalty is None else self.penalty.held(first, second)
+        return replace(
+            self,
+            base=base,
+            first=along_a,
+            second=along_b,
+            one_feature=False,
+            penalty=penalty,
+            free=(first is None, second is None),
         )
 
     def at(self, points: Tensor, order: int = 0) -> Tensor:
@@ -277,6 +307,19 @@ def jet(
     return torch.stack(numbers)
 
 
+def eigenvalues(hessian: Tensor, free: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+    """The smaller and the larger eigenvalue of [[p, q], [q, r]], given as (p, q, r): (p + r)/2 ± √((p − r)²/4 + q²).
+
+    Of one free coordinate both are its second derivative.
+    """
+    p, q, r = hessian
+    if free != (True, True):
+        only = p if free[0] else r
+        return only, only
+    middle, half = (p + r) / 2, torch.hypot((p - r) / 2, q)
+    return middle - half, middle + half
+
+
 def blocks(count: int, size: int, like: Tensor) -> list[slice]:
     """`count` things of `size` numbers each, in slices that keep to the byte budget; at least one thing a slice."""
     length = max(1, BLOCK[like.device.type] // (size * like.element_size()))
@@ -336,6 +379,15 @@ class PenaltyAlong:
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> PenaltyAlong:
         parts = (t.to(device=device, dtype=dtype) for t in (self.base, self.first, self.second))
         return PenaltyAlong(self.penalty, *parts)
+
+    def held(self, first: float | None, second: float | None) -> PenaltyAlong:
+        """The same penalty with a coordinate held at a value, as `Plane.held`."""
+        base, along_a, along_b = self.base, self.first, self.second
+        if first is not None:
+            base, along_a = base + first * along_a, torch.zeros_like(along_a)
+        if second is not None:
+            base, along_b = base + second * along_b, torch.zeros_like(along_b)
+        return PenaltyAlong(self.penalty, base, along_a, along_b)
 
     def at(self, points: Tensor, order: int) -> Tensor:
         """The penalty's jet at points (count, 2)."""

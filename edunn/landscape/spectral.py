@@ -21,14 +21,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .. import errors
 from ..losses import Loss
+from ..runtime import threads
+from ..runtime.devices import generator
 from . import direct
-from .planes import JET, Evaluator, Field, Plane
+from .planes import JET, Evaluator, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
 GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed
@@ -383,28 +386,58 @@ def polynomials(t: Tensor, count: int) -> Tensor:
     return rows
 
 
+class Traced(Protocol):
+    """A field that is known by its values alone, and whose scores leave a trace beside them: see `modules`."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def split(self) -> threads.Split: ...
+
+    def traced(self, points: Tensor) -> Tensor:
+        """Two numbers at each of the points (count, 2), the loss and a sum of the scores: (2, count)."""
+        ...
+
+
 @torch.no_grad()
-def sampled(field: Field, a: Tensor, b: Tensor) -> Tensor | None:
+def sampled(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
     """Values over the grid of a field that is known by its values alone, or None where interpolation does not pay.
 
-    Nodes are added until the coefficients' tail is below the tolerance; if they come to half the grid's points, the
-    function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
+    Nodes are added until the coefficients of the loss and of the scores have decayed and fresh points, which the nodes
+    have not seen, agree; (0, 0), where the model stands, is one of them. If the nodes come to half the grid's points,
+    the function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
     """
     goal = 10 * TOLERANCE[field.dtype]
     first, second = Axis(a, min(13, len(a))), Axis(b, min(13, len(b)))
     while 2 * first.nodes.numel() * second.nodes.numel() <= len(a) * len(b):
         points = torch.cartesian_prod(first.nodes, second.nodes).view(-1, 2)
-        at_nodes = field.split(field.at, points, 1)[0].double().cpu().view(len(first.nodes), len(second.nodes))
+        at_nodes = field.split(field.traced, points, 1).double().cpu().view(2, len(first.nodes), len(second.nodes))
         if not bool(at_nodes.isfinite().all()):
             return None
         rough = first.tail(at_nodes) > goal, second.tail(at_nodes.mT) > goal
         if not any(rough):
-            return second.spread(first.spread(at_nodes).mT).mT.contiguous().to(field.dtype)
+            values = second.spread(first.spread(at_nodes[0]).mT).mT.contiguous()
+            where = fresh(a, b, points)
+            true = field.traced(torch.stack([a[where[0]], b[where[1]]], 1))[0].double().cpu()
+            wrong = (values[where[0], where[1]] - true).abs().max()
+            if float(wrong) <= 10 * goal * float(at_nodes[0].abs().max()):
+                return values.to(field.dtype)
+            rough = not first.full, not second.full
         first, second = (
             replace(side, count=int(side.count * GROWTH)) if more else side
             for side, more in zip((first, second), rough, strict=True)
         )
     return None
+
+
+def fresh(a: Tensor, b: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of grid points that test an interpolant: 16 or more drawn ones, and the point nearest to (0, 0)."""
+    draw = generator(1)
+    count = max(16, len(nodes) // 2)
+    i, j = (torch.randint(len(axis), (count,), generator=draw) for axis in (a, b))
+    origin = (axis.abs().argmin().view(1).cpu() for axis in (a, b))
+    return tuple(torch.cat([drawn, at]) for drawn, at in zip((i, j), origin, strict=True))  # type: ignore[return-value]
 
 
 # ---- the same condensation for single points -------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from .. import errors
 from ..activations import Activation
 from ..losses.base import shares
+from ..runtime.foreign import to_tensor, unpack
 from ..runtime.reprs import ArgumentRepr
 
 METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
@@ -75,29 +77,40 @@ class Model(ArgumentRepr, nn.Module):
         return above if self.predicts == "bits" else 2 * above - 1
 
     @torch.no_grad()
-    def predict(self, features: Tensor) -> Tensor:
-        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics."""
+    def predict(self, features: Any) -> Tensor:
+        """The predicted target of each sample, in evaluation mode: without dropout, with the running statistics.
+
+        features : a tensor, an array, a list of rows or a data frame. It is brought to the model's dtype and device.
+        """
         with evaluating(self):
-            return self.decide(self(features))
+            return self.decide(self(self.as_input(features)))
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor) -> Tensor:
+    def probabilities(self, features: Any) -> Tensor:
         """P(y | x): of the second of two classes, (*runs, samples), or of each class, (*runs, samples, classes)."""
         if self.link is None:
             raise errors.ConfigError(
                 f"{type(self).__name__} has no probabilities: its scores are not log-odds. Use predict, or the scores."
             )
         with evaluating(self):
-            return self.link(self(features))
+            return self.link(self(self.as_input(features)))
 
     @torch.no_grad()
-    def score(self, features: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    def score(self, features: Any, targets: Any, weights: Tensor | None = None) -> Tensor:
         """How good the predictions are, of shape `runs`: the share of right ones, or R² for real targets.
 
         With weights (samples,) each sample counts w in the share Σ w [right] / Σ w, and in both sums of R².
         """
         with evaluating(self):
-            return self.score_of(self(features), targets, weights)
+            scores = self(self.as_input(features))
+        targets = to_tensor("targets", unpack(None, targets).targets).to(scores.device)
+        return self.score_of(scores, targets.to(scores.dtype) if targets.is_floating_point() else targets, weights)
+
+    def as_input(self, features: Any) -> Tensor:
+        """Returns features as a tensor on the model's device, floating ones in its dtype."""
+        values = to_tensor("features", unpack(features).features)
+        like = next(self.parameters(), values)
+        return values.to(like.device, like.dtype if values.is_floating_point() else None)
 
     def score_of(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """`score`, from scores that were computed already."""

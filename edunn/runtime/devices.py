@@ -52,7 +52,7 @@ def own_device(name: str) -> torch.device:
 def dtype(name: str) -> torch.dtype:
     """Returns float32 or float64, by name."""
     if name not in DTYPES:
-        raise ConfigError(f"Unknown dtype {name!r}. {nearest(name, DTYPES)}")
+        raise ConfigError(f"dtype is float32 or float64; got {name!r}. {nearest(name, DTYPES)}")
     return DTYPES[name]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,33 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is named as one that is being written: `.NAME.PROCESS.part`, or without the first dot."""
+    return re.fullmatch(r".+\.[0-9]+\.part", path.name) is not None
+
+
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Removes what killed processes left while they wrote `name` into a folder; running ones are left alone."""
+    for path in [*folder.glob(f".{name}.*.part"), *folder.glob(f"{name}.*.part")]:
+        if is_part(path) and not alive(int(path.name.split(".")[-2])):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this number is running."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def strict(value: Any) -> Any:
