@@ -175,7 +175,7 @@ def test_predictions_never_overwrite_the_data(flower_config: Path, flowers: Path
     before = flowers.read_text()
     code, out, err = edunn("predict", "run", flowers, "--out", flowers, capsys=capsys)
     assert (code, out) == (2, "")
-    assert "not over it" in err
+    assert "would overwrite the data" in err
     assert flowers.read_text() == before
     code, out, err = edunn("predict", "run", flowers, "--out", "nowhere/predicted.csv", capsys=capsys)
     assert code == 2
@@ -278,15 +278,15 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["train"], "Expected a config file"),
+        (["train"], "Name a config file, or --resume DIR"),
         (["train", "nowhere.toml"], "There is no config file nowhere.toml"),
         (["train", "{softmax}", "--set", "train.rat=1"], "Did you mean 'rate'?"),
         (["train", "{softmax}", "--set", "loss.kind=cross-entrpy"], "Did you mean 'cross-entropy'?"),
         (["train", "{softmax}", "--set", "loss.smoothing=0.1"], "Unknown config key loss.smoothing"),
         (["train", "{softmax}", "--set", "train.rule.momentun=0.1"], "Did you mean 'momentum'?"),
         (["train", "{softmax}", "--set", "penalty.strength=-1"], "strength must be a number 0 or more"),
-        (["train", "{softmax}", "--set", "train.rate=-1"], "Expected a rate above 0"),
-        (["train", "{softmax}", "--set", "train.epochs=0"], "Expected epochs as a whole number of 1 or more"),
+        (["train", "{softmax}", "--set", "train.rate=-1"], "The rate must be above 0"),
+        (["train", "{softmax}", "--set", "train.epochs=0"], "epochs must be a whole number of 1 or more"),
         (["train", "{softmax}", "--set", "loss=hinge"], "two classes; the data has 10"),
         (["train", "{moons}", "--set", "loss=zero-one"], "no useful gradient"),
         (["train", "{moons}", "--set", "model.predicts=signs"], "Unknown config key model.predicts"),
@@ -295,7 +295,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{softmax}", "--set", "penalty.strength=true"], "penalty.strength must be a number; got True"),
         (["train", "{softmax}", "--set", "loss.label_smoothing=abc"], "loss.label_smoothing must be a number"),
         (["train", "{softmax}", "--set", "run.name=../elsewhere"], "run.name becomes the name of a folder"),
-        (["train", "{softmax}", "--set", "train.tolerance=-1"], "Expected a tolerance of 0 or more"),
+        (["train", "{softmax}", "--set", "train.tolerance=-1"], "The tolerance must be 0 or more"),
         (
             ["train", "{softmax}", "--resume", "somewhere", "--by", "autograd"],
             "A run by autograd keeps no checkpoint",
@@ -309,7 +309,7 @@ def test_runs_side_by_side(flower_config: Path, capsys: Capture) -> None:
         (["train", "{line}", "--set", "model.weight=[[1, 2]]"], "Expected model.weight of shape (1, 1)"),
         (["train", "{line}", "--set", "loss=cross-entropy"], "is for classes; the target is real"),
         (["train", "--resume", "nowhere"], "nowhere has no config.toml"),
-        (["train", "{softmax}", "--resume"], "Expected --out DIR beside --resume"),
+        (["train", "{softmax}", "--resume"], "CONFIG --resume needs --out DIR"),
         (["train", "{softmax}", "--colour"], "unrecognized arguments: --colour"),
         (["predict", "nowhere", "new.csv"], "Expected the folder of a run at nowhere"),
         (["show", "nowhere"], "Expected the folder of a run at nowhere"),

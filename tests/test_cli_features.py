@@ -57,8 +57,8 @@ WRONG = {
     "kind": (["--kind", "hgo"], "Did you mean 'hog'"),
     "option": (["--set", "bin=3"], "Did you mean 'bins'"),
     "set": (["--set", "bins"], "An override is written KEY=VALUE"),
-    "out": (["--out", "f.csv"], "ends in .npz"),
-    "folder": (["--out", "nowhere/f.npz"], "there is no nowhere"),
+    "out": (["--out", "f.csv"], "must end in .npz"),
+    "folder": (["--out", "nowhere/f.npz"], "There is no folder nowhere"),
     "device": (["--device", "gpu"], "Unknown device 'gpu'"),
     "too small": (["--set", "pixels_per_cell=20"], "at least 60 × 60 pixels"),
 }

@@ -787,25 +787,25 @@ def spoiled(row: int, column: int, value: float) -> Samples:
 
 
 BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
-    "rate 0": ({"rate": 0.0}, ConfigError, "a rate above 0; got 0"),
-    "rate below 0": ({"rate": -0.1}, ConfigError, r"a rate above 0; got -0\.1"),
-    "rate nan": ({"rate": math.nan}, ConfigError, "a rate above 0; got nan"),
-    "batch size 0": ({"batch_size": 0}, ConfigError, "batch_size as a whole number of 1 or more; got 0"),
-    "epochs 0": ({"epochs": 0}, ConfigError, "epochs as a whole number of 1 or more; got 0"),
-    "steps 0": ({"steps": 0}, ConfigError, "steps as a whole number of 1 or more; got 0"),
-    "snapshots 0": ({"snapshots": 0}, ConfigError, "snapshots as a whole number of 1 or more; got 0"),
-    "evaluate below 0": ({"evaluate": -1}, ConfigError, r"evaluate 0 \(only at the end\) or more; got -1"),
+    "rate 0": ({"rate": 0.0}, ConfigError, "must be above 0; got 0"),
+    "rate below 0": ({"rate": -0.1}, ConfigError, r"must be above 0; got -0\.1"),
+    "rate nan": ({"rate": math.nan}, ConfigError, "must be above 0; got nan"),
+    "batch size 0": ({"batch_size": 0}, ConfigError, "batch_size must be a whole number of 1 or more; got 0"),
+    "epochs 0": ({"epochs": 0}, ConfigError, "epochs must be a whole number of 1 or more; got 0"),
+    "steps 0": ({"steps": 0}, ConfigError, "steps must be a whole number of 1 or more; got 0"),
+    "snapshots 0": ({"snapshots": 0}, ConfigError, "snapshots must be a whole number of 1 or more; got 0"),
+    "evaluate below 0": ({"evaluate": -1}, ConfigError, r"evaluate must be 0 \(only at the end\) or more; got -1"),
     "patience 0": (
         {"patience": 0, "validation": three_classes()},
         ConfigError,
-        "patience as a whole number of 1 or more; got 0",
+        "patience must be a whole number of 1 or more; got 0",
     ),
-    "patience without validation": ({"patience": 3}, ConfigError, "a validation part to stop by patience"),
-    "tolerance without evaluation": ({"tolerance": 0.1, "evaluate": 0}, ConfigError, "evaluate of 1 or more to stop"),
+    "patience without validation": ({"patience": 3}, ConfigError, "patience needs a validation part"),
+    "tolerance without evaluation": ({"tolerance": 0.1, "evaluate": 0}, ConfigError, "need evaluate of 1 or more"),
     "by luck": ({"by": "luck"}, ConfigError, "by is 'fast', 'hand' or 'autograd'; got 'luck'"),
-    "no samples": ({"data": three_classes()[:0]}, DataError, "at least one training sample; got none"),
-    "no targets": ({"data": Samples(randn(5, 4))}, DataError, "samples with targets"),
-    "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "samples with targets"),
+    "no samples": ({"data": three_classes()[:0]}, DataError, "no training samples"),
+    "no targets": ({"data": Samples(randn(5, 4))}, DataError, "have no targets to train"),
+    "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "have no targets to train"),
     "validation without samples": ({"validation": three_classes()[:0]}, ShapeError, "hold no sample"),
     "nan feature": (
         {"data": spoiled(7, 2, math.nan)},
@@ -840,7 +840,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "a loss of one score for many": (
         {"loss": BinaryCrossEntropy()},
         ShapeError,
-        r"scores of shape \(\*lead, samples\) for BinaryCrossEntropy; for one sample the model gives \(1, 3\)",
+        r"BinaryCrossEntropy takes scores of shape \(\*lead, samples\); for one sample the model gives \(1, 3\)",
     ),
     "a loss of many scores for one": (
         {"model": LogisticRegression(4, dtype=torch.float64)},

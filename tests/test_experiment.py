@@ -204,7 +204,7 @@ def test_a_run_by_autograd_is_not_continued_by_hand(tmp_path: Path) -> None:
 
 def test_a_precision_that_a_way_does_not_have_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     options = dataclasses.replace(digits(), run=config.Run("digits", precision="bf16"))
-    with pytest.raises(ConfigError, match="Precision 'bf16' is for by='fast' in one process"):
+    with pytest.raises(ConfigError, match="Precision 'bf16' needs by='fast' in one process"):
         experiment.train(options, tmp_path / "run", by="autograd")
     assert not (tmp_path / "run").exists()
 

@@ -170,7 +170,7 @@ class TestTheCommand:
             assert main([*command, "--out", str(tmp_path / "file")]) == 2
             captured = capsys.readouterr()
             assert captured.out == ""
-            assert "is no folder that can be made" in captured.err
+            assert "cannot be created" in captured.err
 
     def test_pictures(self, tmp_path, capsys):
         assert main(["graph", LECTURE, "a=3", "b=4", "c=5", "d=6", "--out", str(tmp_path / "g"), "--quiet"]) == 0

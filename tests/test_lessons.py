@@ -571,16 +571,16 @@ def test_neighbours_take_no_steps(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["lesson", "steps", str(config)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "edunn: Expected a config that descends; nearest neighbours take no steps.\n"
+    assert captured.err == "edunn: Nearest neighbours take no steps. Name a config of another model.\n"
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["sofmax"], "edunn: Unknown lesson 'sofmax'. Did you mean 'softmax'?"),
-        ([], "edunn: Expected a lesson's name, all, or --list."),
-        (["steps"], "edunn: Expected a config file"),
-        (["softmax", "x.toml"], "edunn: Expected one lesson's name; got 'softmax' and 'x.toml'."),
+        ([], "edunn: Which lesson? Name one, or all; edunn lesson --list shows them."),
+        (["steps"], "edunn: Name a config file"),
+        (["softmax", "x.toml"], "edunn: edunn lesson takes one name; got 'softmax' and 'x.toml'."),
         (["steps", "nowhere.toml"], "nowhere.toml"),
     ],
 )

@@ -306,12 +306,12 @@ def test_progress_is_told() -> None:
 @pytest.mark.parametrize(
     ("run", "change", "match"),
     [
-        (lambda: base(penalty=None), {"strength": 0.1}, "Expected a run with a penalty"),
+        (lambda: base(penalty=None), {"strength": 0.1}, "no penalty whose strength could vary"),
         (base, {"strength": -1.0}, "strength must be a number 0 or more, finite; got -1.0"),
-        (base, {"rate": 0.0}, "Expected a rate above 0; got 0.0"),
-        (base, {"margin": 1.0}, "Expected a loss with a margin, to vary it; CrossEntropy has none"),
-        (lambda: base(Perceptron()), {"margin": 1.0}, "Perceptron has none"),
-        (lambda: base(Hinge()), {"margin": -1.0}, "Expected margin 0 or more; got -1.0"),
+        (base, {"rate": 0.0}, "The rate must be above 0; got 0.0"),
+        (base, {"margin": 1.0}, "CrossEntropy has no margin to vary"),
+        (lambda: base(Perceptron()), {"margin": 1.0}, "Perceptron has no margin"),
+        (lambda: base(Hinge()), {"margin": -1.0}, "The margin must be 0 or more; got -1.0"),
     ],
     ids=["no penalty", "strength", "rate", "no margin", "perceptron", "margin"],
 )

@@ -190,11 +190,14 @@ def test_axes_are_read(texts: list[str], expected: dict[str, list[str]]) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Expected values to try, like --over train.rate=0.01,0.1,1; got none."),
-        (["--over", "train.rate"], "Expected values to try, like --over train.rate=0.01,0.1,1; got 'train.rate'."),
+        ([], "There are no values to try. Add them, as --over train.rate=0.01,0.1,1."),
+        (
+            ["--over", "train.rate"],
+            "Values to try are written KEY=A,B, as --over train.rate=0.01,0.1,1; got 'train.rate'.",
+        ),
         (["--over", "train.rate=0.1,,1"], "got 'train.rate=0.1,,1'."),
-        (["--over", "train.rate=1,1"], "Expected each value once; got 'train.rate=1,1'."),
-        (["--over", "train.rate=1", "--over", "train.rate=2"], "Expected each key once; got --over train.rate=… twice"),
+        (["--over", "train.rate=1,1"], "--over 'train.rate=1,1' has a value twice. Give each once."),
+        (["--over", "train.rate=1", "--over", "train.rate=2"], "--over train.rate=… is given twice."),
         (["--over", "train.rat=1,2"], "Unknown config key train.rat. Did you mean 'rate'?"),
         (["--over", "train.rate=fast,1"], "train.rate must be a number; got 'fast'."),
         (["--over", "loss=hinge,hing"], "Did you mean 'hinge'?"),

@@ -1,10 +1,10 @@
-"""The command line: `edunn COMMAND …`. One module a command, loaded when the command is asked for.
+"""The command line: `edunn COMMAND …`. Each command is a module, imported when it is used.
 
 A command's module has `EXAMPLE`, `arguments(parser)` and `run(args)`, which returns the exit code. It imports torch and
-the rest of the package inside `run`, so that `--help` stays quick.
+the rest of the package inside `run`, so that `--help` is fast.
 
-Exit codes: 0 done and right; 1 done, and what was checked is wrong (a gradient differs, a run diverged); 2 the input or
-the usage is wrong; 130 interrupted. Under torchrun every process ends with the code of rank 0.
+Exit codes: 0 success; 1 the check failed (a gradient differs, a run diverged); 2 wrong input or usage; 130 interrupted.
+Under torchrun every process ends with the code of rank 0.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from . import ranks
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
     "train": "train a model that a config file describes",
-    "sweep": "train it for many values at once, and find the best",
-    "predict": "labels and probabilities for new rows or images, from a run",
-    "show": "summaries and curves of runs, side by side",
-    "check": "hold hand-derived gradients against autograd and finite differences",
-    "landscape": "the surface of a loss over its weights, with minima, plateaus and basins",
-    "graph": "the computation graph of an expression, forward and backward",
-    "minimise": "descent on any function of a few numbers, and the study of its numeric steps",
-    "lesson": "the worked examples of the lectures: every figure recomputed, every slip named",
-    "exercise": "blanks to fill in, cut from this package's own source; check grades them",
+    "sweep": "train a config with many values at once, and find the best",
+    "predict": "predict labels and probabilities of new rows or images with a run's model",
+    "show": "print and draw the results of runs, side by side",
+    "check": "compare hand-derived gradients with autograd and finite differences",
+    "landscape": "compute the surface of a loss over its weights, with minima, plateaus and basins",
+    "graph": "show the computation graph of an expression, forward and backward",
+    "minimise": "minimise any function of a few numbers, or study its numeric derivative",
+    "lesson": "recompute the worked examples of the lectures, and name every mistake",
+    "exercise": "write an exercise with blanks to fill in; check grades it",
     "features": "turn images into histograms of gradients and colours, or a bag of visual words",
-    "data": "what data there is, and how to get more",
-    "bench": "how fast training runs here, beside this machine's ceiling",
+    "data": "list, download or convert data",
+    "bench": "measure how fast training runs on this machine",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with its errors in one line."""
+    """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(argv: list[str]) -> int:
-    """The same in one process."""
+    """Runs one command in this process, and returns the exit code."""
     overview = Parser(
         prog="edunn",
         description="Losses, linear models and descent with hand-derived gradients, to see and to check.",
@@ -74,7 +74,7 @@ def run(argv: list[str]) -> int:
 
 
 def run_command(name: str, argv: list[str]) -> int:
-    """Parses a command's arguments and runs it, with every expected error turned into a line."""
+    """Parses a command's arguments and runs it. Prints each expected error as one line."""
     command = importlib.import_module(f".{name}", __name__)
     parser = Parser(
         prog=f"edunn {name}",
@@ -86,7 +86,7 @@ def run_command(name: str, argv: list[str]) -> int:
     args = parser.parse_args(argv)
     try:
         shared = name in ranks.SHARED and ranks.several(os.environ)
-        code: int = ranks.together(command, args) if shared else command.run(args)
+        code: int = ranks.run_shared(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code
     except EdunnError as error:
@@ -106,6 +106,6 @@ def run_command(name: str, argv: list[str]) -> int:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: Python's own, or torch's, which is a RuntimeError with a text."""
+    """Returns whether memory ran out: a MemoryError, or a RuntimeError of torch with such a text."""
     words = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or any(said in str(error) for said in words)
+    return isinstance(error, MemoryError) or any(text in str(error) for text in words)

@@ -1,4 +1,4 @@
-"""How fast training runs on this machine: beside autograd, and beside the bare matrix products, its ceiling."""
+"""Measures how fast training runs on this machine, compared with autograd and with the bare matrix products."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ EXAMPLE = "edunn bench"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--samples", type=int, default=4_000, help="made-up samples of 3,072 features (default: 4000)")
-    parser.add_argument("--runs", type=int, default=16, help="runs of the stack (default: 16)")
-    parser.add_argument("--rounds", type=int, default=5, help="medians of so many (default: 5)")
+    """Adds the command's options."""
+    parser.add_argument("--samples", type=int, default=4_000, help="random samples of 3,072 features (default: 4000)")
+    parser.add_argument("--runs", type=int, default=16, help="runs trained at once (default: 16)")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions, of which the median counts (default: 5)")
     add_common(parser, "file for the JSON object", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Times training and prints the medians: 0, whatever they are."""
+    """Times training and prints the medians. Returns 0."""
     for name, least in (("samples", 128), ("runs", 2), ("rounds", 1)):
         if getattr(args, name) < least:
-            raise ConfigError(f"Expected --{name} of {least} or more; got {getattr(args, name)}.")
+            raise ConfigError(f"--{name} must be {least} or more; got {getattr(args, name)}.")
     import json
 
     from ..descent.speed import measure
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(result: dict[str, Any]) -> str:
-    """The ratios, each as a sentence."""
+    """Returns the medians as text, one line for each comparison."""
     r = result
     return "\n".join(
         [

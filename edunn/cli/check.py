@@ -2,7 +2,7 @@
 
   edunn check                      every activation, loss, penalty, layer and model of this package, in float64
   edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
-  edunn check FOLDER               every hand-in of a folder, each in a process of its own, to grade with
+  edunn check FOLDER               every hand-in of a folder, each in its own process
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
 A function without a gradient (an update rule, a histogram, a vote) is compared with the package's own, case by case.
@@ -24,12 +24,13 @@ EXAMPLE = "edunn exercise cross-entropy --out mine.py && edunn check mine.py"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("target", nargs="?", help="FILE.py, FILE.py:NAME, a folder of them, or CONFIG.toml")
     parser.add_argument("--template", nargs="?", const="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
-    parser.add_argument("--steps", type=int, default=200, help="of CONFIG.toml in lock step (default: 200)")
+    parser.add_argument("--steps", type=int, default=200, help="steps of CONFIG.toml to compare (default: 200)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
     )
@@ -37,14 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a certificate, a lock step or grades: 0 where all is right, 1 where something is wrong."""
+    """Checks the target and prints the result. Returns 0 if all is right, else 1."""
     from ..errors import ConfigError
 
     if not 0 < args.time_limit < float("inf") or args.memory_limit <= 0 or args.jobs < 1:
-        raise ConfigError("--time-limit, --memory-limit and --jobs are finite and above 0.")
+        raise ConfigError("--time-limit, --memory-limit and --jobs must be finite and above 0.")
     if args.template is not None:
         words = "--list" if args.template == "list" else f"{args.template} --out {args.out or 'mine.py'}"
-        raise ConfigError(f"edunn check only grades. The blank is written by: edunn exercise {words}")
+        raise ConfigError(f"edunn check only grades. To write a blank, use edunn exercise {words}")
     if args.target is None:
         return check_package(args)
     path, _, name = args.target.partition(".py:")
@@ -60,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_package(args: argparse.Namespace) -> int:
-    """Checks everything that this package derived by hand; with a device, also that it computes the same there."""
+    """Checks every gradient of this package; with --device also that the device computes the same numbers."""
     from ..gradcheck import everything
     from ..runtime import devices
 
     name = "cuda" if args.device == "all" else args.device or "cpu"
-    other = None if name in ("auto", "cpu") else devices.device(name)  # refused before the work, not after
+    other = None if name in ("auto", "cpu") else devices.device(name)  # raises before the work starts
     certificate = everything(args.seed or 0)
     result, text = certificate.as_dict(), str(certificate)
     passed = certificate.passed
@@ -82,7 +83,7 @@ def check_package(args: argparse.Namespace) -> int:
 
 
 def check_config(args: argparse.Namespace) -> int:
-    """Takes the config's run by hand and by torch.optim, in lock step, and beside other conventions."""
+    """Trains the config by hand and by torch.optim, and compares the weights after each step."""
     from ..descent.conventions import conventions
     from ..descent.lockstep import lockstep
     from ..errors import ConfigError
@@ -90,8 +91,8 @@ def check_config(args: argparse.Namespace) -> int:
     from ..experiment.build import prepare
 
     if args.steps < 1:
-        raise ConfigError(f"--steps is 1 or more; got {args.steps}.")
-    # float64 unless asked for: what float32 rounds away after 200 steps is no disagreement
+        raise ConfigError(f"--steps must be 1 or more; got {args.steps}.")
+    # float64 unless asked for: after 200 steps float32 differs by rounding alone
     given = [f'run.dtype="{args.dtype or "float64"}"', f'run.device="{args.device or "cpu"}"']
     given += [f"run.seed={args.seed}"] if args.seed is not None else []
     run = prepare(configs.load(args.target, [*args.set, *given])).descent
@@ -113,7 +114,7 @@ def check_config(args: argparse.Namespace) -> int:
 
 
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
-    """Grades a file (name is "" or a NAME in it) or a folder (None)."""
+    """Grades a file (`name` is "" or a name in it), or a folder (`name` is None)."""
     from ..errors import ConfigError
     from ..exercises.processes import end_all_on_signal, grade_file, grade_folder
     from ..exercises.report import describe
@@ -139,7 +140,7 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
 
 
 def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
-    """Prints the result, and writes it where --out says."""
+    """Prints the result, and writes it to --out."""
     if args.out:
         import json
 

@@ -1,4 +1,4 @@
-"""Options that every command shares, and its output: results go to stdout, progress and notes to stderr."""
+"""The options and the output that all commands share: results on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from ..errors import ConfigError
 
 
-def add_common(parser: argparse.ArgumentParser, out: str = "folder for the results", device: bool = True) -> None:
+def add_common(parser: argparse.ArgumentParser, out: str = "a folder for the results", device: bool = True) -> None:
     """Adds --json, --out and --quiet; with `device` also --device, --dtype and --seed."""
-    parser.add_argument("--json", action="store_true", help="print one strict JSON object and nothing else on stdout")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
     parser.add_argument("--out", metavar="PATH", help=out)
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument("--quiet", action="store_true", help="print no progress and no notes")
     if device:
         parser.add_argument("--device", default=None, help="auto, cpu or cuda (default: auto)")
         parser.add_argument("--dtype", default=None, help="float32 or float64")
@@ -23,7 +23,7 @@ def add_common(parser: argparse.ArgumentParser, out: str = "folder for the resul
 
 
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
-    """Prints the result: the object as strict JSON with --json, else the text."""
+    """Prints the result: as strict JSON with --json, else as text."""
     from ..runtime.files import strict
 
     print(json.dumps(strict(result), allow_nan=False) if args.json else text)
@@ -41,18 +41,18 @@ def show_progress(args: argparse.Namespace) -> bool:
 
 
 def parse_number(text: str, name: str) -> float:
-    """Returns a number from the command line. Raises ConfigError if the text is none."""
+    """Returns a number from the command line. Raises ConfigError for other text."""
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"Expected a number for {name}; got {text!r}.") from None
+        raise ConfigError(f"{name} must be a number; got {text!r}.") from None
 
 
 def out_folder(path: str) -> Path:
-    """Returns the folder that --out names, and makes it if needed."""
+    """Returns the folder of --out, created if needed."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--out {path} is no folder that can be made: {error.strerror}. Choose another.") from None
+        raise ConfigError(f"The folder {path} cannot be created: {error.strerror}. Choose another --out.") from None
     return folder

@@ -1,10 +1,11 @@
-"""What data there is, and how to get more."""
+"""Lists, downloads, imports and converts data."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DataError
@@ -16,12 +17,13 @@ URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument(
         "action",
         choices=("list", "get", "import", "clear", "shards", "verify"),
-        help="list: what is here, and how to get the rest; get: download; import: take an archive that you have; "
-        "clear: empty the cache of features; shards: write a data set as a folder of shards, which is trained from "
-        "without being loaded; verify: read such a folder through and compare every sha256",
+        help="list: show all data sets; get: download one; import: copy an archive into the cache; clear: empty the "
+        "cache; shards: write a data set as a folder of files, for training that does not load it whole; verify: check "
+        "the sha256 of each of these files",
     )
     parser.add_argument(
         "what",
@@ -32,24 +34,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", default=URL, help="get: a mirror of the binary archive; its sha256 is checked")
     parser.add_argument("--target", help="shards: the column of a table to predict (default: the last)")
     parser.add_argument("--targets", help="shards: the .npy file of targets that belongs to a .npy file of features")
-    parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as the numbers are)")
-    parser.add_argument("--shard-mib", type=int, help="shards: MiB of features in a file (default: 256)")
-    add_common(parser, "shards: the folder, new or empty", device=False)
+    parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as in the source)")
+    parser.add_argument("--shard-mib", type=int, help="shards: MiB of features for each file (default: 256)")
+    add_common(parser, "shards: a new or empty folder", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists, fetches, imports or stores data, or holds stored shards against their checksums."""
+    """Runs the action and prints what it did. Returns 0."""
     if args.what is not None and args.action == "list":
-        raise ConfigError(f"Expected edunn data list alone; got {args.what!r} behind it.")
+        raise ConfigError(f"edunn data list takes no name; got {args.what!r}.")
     for option in ("target", "targets", "store", "shard_mib", "out"):
         if getattr(args, option) is not None and args.action != "shards":
-            raise ConfigError(f"Expected --{option.replace('_', '-')} beside edunn data shards alone.")
+            raise ConfigError(f"--{option.replace('_', '-')} is an option of edunn data shards only.")
     actions = {"list": show, "get": get, "import": take, "clear": clear, "shards": shards, "verify": verify}
     return actions[args.action](args)
 
 
 def show(args: argparse.Namespace) -> int:
-    """What is embedded, what is kept, and what can be had."""
+    """Lists the data sets and the cached features."""
     from .. import data
     from ..data import cifar10
     from ..features import cache
@@ -96,7 +98,7 @@ def show(args: argparse.Namespace) -> int:
 
 
 def get(args: argparse.Namespace) -> int:
-    """Downloads CIFAR-10's binary archive, or the rest of it."""
+    """Downloads CIFAR-10's binary archive, or the missing rest of it."""
     from tqdm import tqdm
 
     from ..data import cifar10
@@ -105,7 +107,7 @@ def get(args: argparse.Namespace) -> int:
 
     if find(args.what or "", ["cifar10"], "data set") is None:
         raise ConfigError(f"Only cifar10 can be downloaded; got {args.what!r}. Use edunn data get cifar10.")
-    archive, place = cifar10.BINARY, store()
+    archive, folder = cifar10.BINARY, archives_folder()
     bar = tqdm(total=archive.size, unit="B", unit_scale=True, disable=not show_progress(args), leave=False)
 
     def progress(here: int, size: int) -> None:
@@ -113,46 +115,44 @@ def get(args: argparse.Namespace) -> int:
 
     with bar:
         try:
-            path = download(args.url, place / archive.name, archive.sha256, archive.size, progress)
+            path = download(args.url, folder / archive.name, archive.sha256, archive.size, progress)
         except KeyboardInterrupt:
-            note(args, "edunn: interrupted; the same command goes on from here")
+            note(args, "edunn: interrupted; run the same command again to continue")
             raise
     emit(args, {"path": str(path), "sha256": archive.sha256, "bytes": archive.size}, f'{path}\n[data] name = "cifar10"')
     return 0
 
 
 def take(args: argparse.Namespace) -> int:
-    """Copies an archive that the user has into the cache, once its sha256 is known to be right."""
-    from pathlib import Path
-
+    """Copies the user's archive of CIFAR-10 into the cache, if its sha256 is right."""
     from ..data import cifar10, files
     from ..data.download import keep
 
     if args.what is None:
-        raise ConfigError("Expected the archive of CIFAR-10 to import: edunn data import cifar-10-binary.tar.gz.")
+        raise ConfigError("Name the archive of CIFAR-10: edunn data import cifar-10-binary.tar.gz.")
     source = files.check_exists(Path(args.what), "an archive of CIFAR-10")
     if source.is_dir() or not cifar10.is_cifar10(source):
         raise DataError(
-            f"Expected cifar-10-binary.tar.gz or cifar-10-python.tar.gz; got '{source}'. "
-            f"Folders, zips and tables are used where they lie: [data] path = {str(source)!r}."
+            f"'{source}' is neither cifar-10-binary.tar.gz nor cifar-10-python.tar.gz. "
+            f"Folders, zips and tables need no import; write [data] path = {str(source)!r}."
         )
     archive, digest = cifar10.which_archive(source)
-    path = keep(source, store() / archive.name, digest)
+    path = keep(source, archives_folder() / archive.name, digest)
     emit(args, {"path": str(path), "sha256": digest, "bytes": archive.size}, f'{path}\n[data] name = "cifar10"')
     return 0
 
 
 def clear(args: argparse.Namespace) -> int:
-    """Removes the features that are kept; `all`: what was downloaded, and the sums of large files, as well."""
+    """Deletes the cached features; with `all` also the downloads and the stored checksums."""
     from ..data import files
     from ..features import cache
 
     if args.what not in (None, "features", "all"):
-        raise ConfigError(f"Expected edunn data clear, clear features or clear all; got {args.what!r}.")
+        raise ConfigError(f"edunn data clear takes features or all; got {args.what!r}.")
     freed = cache.clear()
     if args.what == "all":
         freed += files.clear_hashes()
-        folder = store()
+        folder = archives_folder()
         for path in folder.glob("cifar-10-*") if folder.is_dir() else ():
             freed += path.stat().st_size
             path.unlink()
@@ -161,35 +161,35 @@ def clear(args: argparse.Namespace) -> int:
 
 
 def shards(args: argparse.Namespace) -> int:
-    """Writes a data set as a folder of shards, a chunk at a time where it is in a file that is mapped."""
+    """Writes a data set as a folder of shards. A memory-mapped source is copied in chunks."""
     from .. import data
     from ..data.shards import SHARD
 
     if args.what is None or not args.out:
-        raise ConfigError("Expected a data set and a folder: edunn data shards SOURCE --out FOLDER.")
+        raise ConfigError("Name a data set and a folder: edunn data shards SOURCE --out FOLDER.")
     if args.shard_mib is not None and args.shard_mib < 1:
-        raise ConfigError(f"Expected --shard-mib of 1 or more; got {args.shard_mib}.")
+        raise ConfigError(f"--shard-mib must be 1 or more; got {args.shard_mib}.")
     options = {key: value for key in ("target", "targets") if (value := getattr(args, key)) is not None}
     dataset = data.load(args.what, **options)
-    with counting(args, "sample") as progress:
+    with progress_bar(args, "sample") as progress:
         size = SHARD if args.shard_mib is None else args.shard_mib << 20
         data.write_shards(args.out, dataset, size, args.store, progress)
-    return told(args, data.read_shards(args.out))
+    return describe_shards(args, data.read_shards(args.out))
 
 
 def verify(args: argparse.Namespace) -> int:
-    """Reads a folder of shards through."""
+    """Checks the sha256 of every file in a folder of shards."""
     from ..data.shards import verify_shards
 
     if args.what is None:
-        raise ConfigError("Expected a folder of shards to verify: edunn data verify FOLDER.")
-    with counting(args, "file") as progress:
+        raise ConfigError("Name a folder of shards: edunn data verify FOLDER.")
+    with progress_bar(args, "file") as progress:
         dataset = verify_shards(args.what, progress)
-    return told(args, dataset)
+    return describe_shards(args, dataset)
 
 
-def told(args: argparse.Namespace, dataset: Any) -> int:
-    """What a folder of shards holds."""
+def describe_shards(args: argparse.Namespace, dataset: Any) -> int:
+    """Prints the parts of a folder of shards, and its size."""
     parts = {"train": dataset.train} | ({} if dataset.test is None else {"test": dataset.test})
     files = sum(len(part.features.parts) for part in parts.values())
     result = {
@@ -205,8 +205,8 @@ def told(args: argparse.Namespace, dataset: Any) -> int:
 
 
 @contextmanager
-def counting(args: argparse.Namespace, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that is told (done, in all)."""
+def progress_bar(args: argparse.Namespace, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows a progress bar; yields the function that moves it, progress(done, total)."""
     from tqdm import tqdm
 
     with tqdm(unit=unit, unit_scale=True, disable=not show_progress(args), leave=False) as bar:
@@ -218,13 +218,13 @@ def counting(args: argparse.Namespace, unit: str) -> Iterator[Callable[[int, int
         yield progress
 
 
-def store() -> Any:
-    """The folder of archives."""
+def archives_folder() -> Path:
+    """Returns the folder of downloaded archives. Raises ConfigError if the cache is switched off."""
     from ..runtime import files
 
     top = files.cache()
     if top is None:
-        raise ConfigError("Expected a folder to keep data in; EDUNN_CACHE is set to nothing. Unset it, or name one.")
+        raise ConfigError("EDUNN_CACHE is empty, so there is no folder to keep data in. Unset it, or name one.")
     return top / "data"
 
 

@@ -1,6 +1,6 @@
-"""Train two classifiers on handwritten digits with gradients derived by hand, check those gradients, and draw it all.
+"""Trains two classifiers on handwritten digits with hand-derived gradients, checks these, and draws the results.
 
-Softmax with cross-entropy beside a support vector machine with the multiclass hinge: the same scores, two losses.
+One is softmax regression with cross-entropy, the other a support vector machine with the multiclass hinge.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    add_common(parser, "folder for the two runs (default: runs/demo-<time>)")
+    """Adds the command's options."""
+    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and checks both classifiers, and writes their runs: 0, or 1 where a gradient differs."""
+    """Trains and checks both classifiers, and writes their runs. Returns 1 if a gradient differs, else 0."""
     from ..experiment import RunFolder
     from ..runtime import devices
 
-    devices.device(args.device or "auto")  # what would be refused is refused before a folder is made
+    devices.device(args.device or "auto")  # raises before a folder is made
     devices.dtype(args.dtype or "float32")
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
     folder.claim({"command": "demo"} | {key: getattr(args, key) for key in ("device", "dtype", "seed")})
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
-    """The same in a folder that was claimed."""
+    """Trains and checks both classifiers in a claimed folder. Returns the exit code."""
     from ..experiment.pictures import save_pictures
 
     runs: dict[str, LoadedRun] = {}
@@ -56,7 +57,7 @@ def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
         if runs[name].summary["status"] == "interrupted":
             return 130
     note(args, "Checking the gradients against autograd and finite differences …")
-    certificates = {name: certificate(finished) for name, finished in runs.items()}
+    certificates = {name: certify_run(finished) for name, finished in runs.items()}
     passed = all(c.passed for c in certificates.values())
     result: dict[str, Any] = {
         "status": "finished",
@@ -75,6 +76,7 @@ def train_and_check(args: argparse.Namespace, folder: RunFolder) -> int:
 
 
 def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
+    """Trains one of `MODELS` on the digits, in the folder `out`."""
     from .. import experiment
     from ..experiment import config
 
@@ -97,8 +99,8 @@ def train_one(args: argparse.Namespace, name: str, out: Path) -> LoadedRun:
     return experiment.train(config.parse(tables), out, bar=show_progress(args), command=["edunn", "demo"])
 
 
-def certificate(finished: LoadedRun) -> Certificate:
-    """The trained model's gradients on fifty digits, in float64."""
+def certify_run(finished: LoadedRun) -> Certificate:
+    """Checks the trained model's gradients on fifty digits, in float64."""
     from .. import data, gradcheck
     from ..penalties import L2
 
@@ -109,12 +111,12 @@ def certificate(finished: LoadedRun) -> Certificate:
 
 
 def largest(checked: Certificate) -> float:
-    """The largest relative difference between a gradient by hand and autograd's."""
+    """Returns the largest relative difference between a gradient by hand and autograd's."""
     return max(row.hand_vs_autograd or 0.0 for row in checked)
 
 
 def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
-    """The curves of both, and what each has learned to look for."""
+    """Yields the accuracy and loss curves, and the weights of each class as images."""
     from .. import figures
 
     histories = {name: finished.history for name, finished in runs.items()}
@@ -126,7 +128,7 @@ def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
-    """A summary that a newcomer understands, and the next command to try."""
+    """Returns a summary for newcomers, with the next commands to try."""
     lines = ["", f"{'':<9}  {'loss function':<16}  {'right on new writers':>20}  {'gradient against autograd':>25}"]
     for name, finished in runs.items():
         loss = MODELS[name]["loss"]

@@ -1,8 +1,8 @@
-"""Blanks to fill in, cut from the package's own source; edunn check grades them.
+"""Writes an exercise with blanks to fill in, cut from the package's own source; edunn check grades it.
 
 edunn exercise --list                      every exercise, its lesson and its formula
 edunn exercise NAME --out FILE.py          a file with the formula and blanks (without --out: to stdout)
-edunn exercise NAME --solution             the same file with the package's code
+edunn exercise NAME --solution             the same file with the solution, the package's code
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ EXAMPLE = "edunn exercise cross-entropy --out mine.py && edunn check mine.py"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="an exercise's name")
-    parser.add_argument("--list", action="store_true", help="every exercise, its lesson and its formula")
-    parser.add_argument("--solution", action="store_true", help="the package's code in place of the blanks")
-    add_common(parser, out="the student's file, which must not be there yet", device=False)
+    """Adds the command's options."""
+    parser.add_argument("name", nargs="?", help="the name of an exercise")
+    parser.add_argument("--list", action="store_true", help="print every exercise with its formula")
+    parser.add_argument("--solution", action="store_true", help="write the solution instead of blanks")
+    add_common(parser, out="a new file for the exercise (default: print it)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the exercises, or writes one to --out, or else to stdout."""
+    """Lists the exercises, or writes one to --out or stdout. Returns 0."""
     from ..errors import ConfigError
     from ..exercises import EXERCISES, named, write_blank
     from ..runtime.files import write_atomically

@@ -1,4 +1,4 @@
-"""Turn images into features: histograms of gradients and colours, or a bag of visual words."""
+"""Turns images into features: histograms of gradients and colours, or a bag of visual words."""
 
 from __future__ import annotations
 
@@ -17,17 +17,31 @@ EXAMPLE = "edunn features cifar10.zip --kind hog,hue --set cells_per_block=2 --o
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="images: a folder or zip of class folders, CIFAR-10's archive, or a name")
-    parser.add_argument("--kind", default="hog,hue", help="pixels, hog, hue, rgb, patches, or several with commas")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of a kind")
-    parser.add_argument("--part", choices=("all", "train", "test"), default="all", help="all: train first")
-    parser.add_argument("--standardise", action="store_true", help="each column to mean 0 and deviation 1")
-    parser.add_argument("--size", type=int, help="resize all images to a square of this side")
-    add_common(parser, "an .npz file: features, targets and classes, as edunn train takes it")
+    """Adds the command's options."""
+    parser.add_argument(
+        "source", help="images: a folder or zip with one folder a class, CIFAR-10's archive, or a data set's name"
+    )
+    parser.add_argument(
+        "--kind", default="hog,hue", help="pixels, hog, hue, rgb or patches; several with commas (default: hog,hue)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of a kind; may be repeated"
+    )
+    parser.add_argument(
+        "--part",
+        choices=("all", "train", "test"),
+        default="all",
+        help="samples to use (default: all, those of train first)",
+    )
+    parser.add_argument(
+        "--standardise", action="store_true", help="scale each column to mean 0 and standard deviation 1"
+    )
+    parser.add_argument("--size", type=int, help="resize the images to squares of this many pixels a side")
+    add_common(parser, "an .npz file of features, targets and classes, for edunn train")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Computes the features and says how many, how fast; with --out they are kept in that file."""
+    """Computes the features, prints their number and the time, and writes them to --out. Returns 0."""
     from .. import data
     from ..experiment.config import split_override
     from ..features.kinds import combination
@@ -36,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
 
     out = None if args.out is None else Path(args.out)
     if out is not None and out.suffix != ".npz":
-        raise ConfigError(f"Expected --out with a name that ends in .npz; got {args.out!r}.")
+        raise ConfigError(f"--out must end in .npz; got {args.out!r}.")
     if out is not None and not out.parent.is_dir():
-        raise ConfigError(f"Expected a folder to write into; there is no {out.parent}.")
-    options = nested(dict(split_override(text) for text in args.set))
-    args.kind = combination(args.kind, options).name  # a misspelt option should not wait for 30,000 images
+        raise ConfigError(f"There is no folder {out.parent}. Create it, or choose another --out.")
+    options = nest_options(dict(split_override(text) for text in args.set))
+    args.kind = combination(args.kind, options).name  # a misspelt option is refused before 30,000 images are read
     device = devices.device(args.device or "auto")
     dtype = devices.dtype(args.dtype or "float32")
     if args.seed is not None and "patches" in args.kind.split(","):
@@ -82,14 +96,18 @@ def run(args: argparse.Namespace) -> int:
         f"{samples:,} images × {parts[0].shape[1]:,} features ({args.kind}) in {seconds:.2f} s, "
         f"read in {read - started:.1f} s"
     )
-    emit(args, result, text + (f"\n{out}" if out is not None else "\nNothing was written: --out FILE.npz keeps them."))
+    emit(
+        args,
+        result,
+        text + (f"\n{out}" if out is not None else "\nNothing was written. Add --out FILE.npz to keep them."),
+    )
     if out is not None:
         note(args, f"Train on them: [data] path = {str(out)!r}")
     return 0
 
 
-def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """`hue.bins` as {"hue": {"bins": …}}."""
+def nest_options(flat: dict[str, Any]) -> dict[str, Any]:
+    """Returns nested dictionaries for keys with a dot: `hue.bins` becomes {"hue": {"bins": …}}."""
     options: dict[str, Any] = {}
     for key, value in flat.items():
         kind, dot, option = key.partition(".")
@@ -101,14 +119,15 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_images(dataset: Dataset, args: argparse.Namespace) -> None:
+    """Raises ConfigError if the source is a table, or lacks the part that is asked for."""
     if not dataset.train.is_images:
-        raise ConfigError(f"Expected images to make features of; {args.source} is a table.")
+        raise ConfigError(f"{args.source} is a table; edunn features reads images.")
     if args.part == "test" and dataset.test is None:
-        raise ConfigError(f"Expected a test part for --part test; {args.source} has none.")
+        raise ConfigError(f"{args.source} has no test part. Leave out --part test.")
 
 
 def write(path: Path, parts: list[Any], targets: list[Any], classes: tuple[str, ...] | None) -> None:
-    """The arrays in one file, whole or not at all."""
+    """Writes the arrays to one npz file."""
     import io
 
     import numpy as np
@@ -127,6 +146,7 @@ def write(path: Path, parts: list[Any], targets: list[Any], classes: tuple[str, 
 
 
 def decoding_bar(args: argparse.Namespace) -> Any:
+    """Returns a progress callback for reading images, or None."""
     from ..experiment.train import decoding_bar
 
     return decoding_bar(show_progress(args))

@@ -1,31 +1,34 @@
-"""The computation graph of an expression: each node's value, local derivatives and gradient, forward and backward.
+"""Shows the computation graph of an expression: the value, local derivatives and gradient of each node.
 
-Expressions hold numbers, names, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid, relu, abs, max, min; e and
-pi. They are read by an allow-list and never evaluated as Python. One that
-starts with a minus goes behind --: edunn graph -- "-x**2" x=3. With --out the graph is drawn into that folder.
+Expressions have numbers, names, e, pi, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid, relu, abs, max,
+min. They are never evaluated as Python. Put -- before one that starts with a minus: edunn graph -- "-x**2" x=3.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .common import add_common, emit, note, out_folder, parse_number
+
+if TYPE_CHECKING:
+    from ..graph import Graph
 
 EXAMPLE = 'edunn graph "(2*a+b)*(c-d)" a=3 b=4 c=5 d=6'
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("expression", help="such as 'x**2 + sin(y)'")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="a value for each name")
     add_common(parser, out="a folder for graph.png, graph.svg and graph.json", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the graph with its values and gradients; with --out it is drawn there."""
+    """Prints the graph with its values and gradients, and draws it into --out. Returns 0."""
     from ..graph import build, parse
 
-    graph = build(parse(args.expression), **assignments(args.values))
+    graph = build(parse(args.expression), **parse_assignments(args.values))
     result = graph.as_dict()
     if args.out:
         for path in draw(graph, result, args.out):
@@ -34,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def assignments(pairs: list[str]) -> dict[str, float]:
-    """`a=3 b=4` as numbers by name."""
+def parse_assignments(pairs: list[str]) -> dict[str, float]:
+    """Returns the numbers by name that `a=3 b=4` gives."""
     from ..errors import ConfigError
 
     values = {}
@@ -43,15 +46,15 @@ def assignments(pairs: list[str]) -> dict[str, float]:
         name, sign, text = pair.partition("=")
         name = name.strip()
         if not sign or not name.isidentifier():
-            raise ConfigError(f"Expected NAME=VALUE, such as a=3; got {pair!r}.")
+            raise ConfigError(f"A value is written NAME=VALUE, such as a=3; got {pair!r}.")
         if name in values:
-            raise ConfigError(f"Expected one value for {name}; got two.")
+            raise ConfigError(f"{name} has two values. Give one.")
         values[name] = parse_number(text, name)
     return values
 
 
-def draw(graph: Any, result: dict[str, Any], out: str) -> list[str]:
-    """The picture and the numbers, into a folder."""
+def draw(graph: Graph, result: dict[str, Any], out: str) -> list[str]:
+    """Draws the graph and writes its numbers into a folder. Returns the files."""
     import json
 
     from ..figures import save

@@ -1,7 +1,7 @@
 """Computes the surface of a loss over (w, b), or over a plane of a run's weights, and reports what it shows.
 
-The data is random and fits the problem, or two columns of a CSV file. Labels of a binary problem are 0 and 1, or -1 and
-+1; they are converted to the convention of the loss. Writes surface.npz, summary.json and the figures to --out.
+The data is random, or two columns of a CSV file. The labels of a binary problem are 0 and 1, or -1 and +1; they are
+converted to those of the loss. Writes surface.npz, summary.json and the figures to --out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Computes the surfaces, writes their folder, and prints the reports."""
+    """Computes the surfaces, writes their folder, and prints the reports. Returns 0."""
     from ..experiment.folder import RunFolder
     from ..runtime.processes import ranks
 
@@ -76,19 +76,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Drawing:
-    """A report with its name, its title in figures, and what else the summary says about it."""
+    """A surface's report, with its name, its title in figures, and further entries of the summary."""
 
     def __init__(self, name: str, title: str, report: Report, path: Any = None, **about: Any) -> None:
         self.name, self.title, self.report, self.path, self.about = name, title, report, path, about
 
     def summary(self) -> dict[str, Any]:
-        """The surface's part of summary.json: its loss, its window and its readings."""
+        """Returns the surface's part of summary.json: its loss, its window and its readings."""
         surface = self.report.surface
         return self.about | {name: window(surface, k) for k, name in enumerate(surface.names)} | self.report.as_dict()
 
 
 def window(surface: Surface, k: int) -> list[float]:
-    """The window that was used along an axis: low, high, count."""
+    """Returns the window along axis `k`: low, high, count."""
     axis = (surface.first, surface.second)[k]
     return [float(axis[0]), float(axis[-1]), len(axis)]
 
@@ -96,7 +96,7 @@ def window(surface: Surface, k: int) -> list[float]:
 def from_problem(
     args: argparse.Namespace, options: Options, processes: OneProcess
 ) -> tuple[list[Drawing], dict[str, Any]]:
-    """Reports the (w, b) surfaces of one loss or two, over the same window."""
+    """Computes and reports the (w, b) surfaces of one loss or two, over the same window."""
     from ..landscape import study
 
     x, y, source = None, None, None
@@ -110,10 +110,10 @@ def from_problem(
     )  # fmt: skip
     common = {"dtype": options.dtype, "device": options.device, "split": processes.split}
     first = studies[0].grid(options.first, options.second, method=args.method, **common)
-    # a second loss over the window of the first
+    # the second loss has the window of the first
     surfaces = [first, *(case.grid(first.first, first.second, **common) for case in studies[1:])]
     drawings = [
-        Drawing(case.name, case.title, reported(args, options, surface),
+        Drawing(case.name, case.title, make_report(args, options, surface),
                 loss=case.name, activation=case.activation, labels=case.labels)
         for case, surface in zip(studies, surfaces, strict=True)
     ]  # fmt: skip
@@ -122,7 +122,7 @@ def from_problem(
 
 
 def from_run(args: argparse.Namespace, options: Options, processes: OneProcess) -> tuple[list[Drawing], dict[str, Any]]:
-    """Reports the surface over a plane of a run's weights."""
+    """Computes and reports the surface over a plane of a run's weights."""
     from ..experiment import surface_of_run
 
     found = surface_of_run(
@@ -130,12 +130,12 @@ def from_run(args: argparse.Namespace, options: Options, processes: OneProcess) 
         dtype=options.dtype, seed=options.seed, ranks=processes,
     )  # fmt: skip
     surface = found.surface
-    drawing = Drawing("run", found.title, reported(args, options, surface), found.path, loss=surface.loss)
+    drawing = Drawing("run", found.title, make_report(args, options, surface), found.path, loss=surface.loss)
     return [drawing], {"run": str(args.run), "plane": found.plane, "samples": surface.known("its samples").samples}
 
 
-def reported(args: argparse.Namespace, options: Options, surface: Surface) -> Report:
-    """Returns the readings that were asked for."""
+def make_report(args: argparse.Namespace, options: Options, surface: Surface) -> Report:
+    """Returns the surface's readings; those of the basins only with --basins."""
     return surface.report(args.basins, options.rate, options.steps)
 
 

@@ -1,4 +1,4 @@
-"""The options of `edunn landscape`: the parser's arguments, and the checks before anything is computed or written."""
+"""The options of `edunn landscape`, and the checks before anything is computed or written."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Window = tuple[float, float, int]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's own arguments, then those of every command."""
+    """Adds the command's own options, then those of every command."""
     problem = parser.add_argument_group("problem")
     problem.add_argument(
-        "--problem", help="linear or binary (default: by the loss; with --data and mse, by the labels)"
+        "--problem", help="linear or binary (default: from the loss; for mse with --data, from the labels)"
     )
     problem.add_argument("--loss", default="mse", help="squared-error (mse), absolute-error (mae), huber, "
                          "binary-cross-entropy (bce), logistic, hinge, squared-hinge, perceptron or zero-one "
@@ -34,23 +34,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--x", metavar="COLUMN", default="x", help="the feature's column (default: x)")
     problem.add_argument("--y", metavar="COLUMN", default="y", help="the target's column (default: y)")
     grid = parser.add_argument_group("grid")
-    grid.add_argument("--w", metavar="LOW:HIGH:COUNT", help="both ends included (default: from the curvature)")
-    grid.add_argument("--b", metavar="LOW:HIGH:COUNT", help="or one number: the curve L(w) at that b")
+    grid.add_argument(
+        "--w", metavar="LOW:HIGH:COUNT", help="values of w, both ends included (default: from the curvature)"
+    )
+    grid.add_argument("--b", metavar="LOW:HIGH:COUNT", help="values of b; one number gives the curve L(w) at that b")
     grid.add_argument("--method", default="auto", help="auto, direct, exact or spectral (default: auto)")
     more = parser.add_argument_group("readings and figures")
-    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, beside the first")
-    more.add_argument("--same-scale", action="store_true", help="the same colours and heights for both")
-    more.add_argument("--cuts", metavar="B1,B2,B3", help="values of b to cut the surface at (default: three)")
-    more.add_argument("--basins", action="store_true", help="run gradient descent from every grid point")
+    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, to compare")
+    more.add_argument("--same-scale", action="store_true", help="draw both losses with the same colours and heights")
+    more.add_argument(
+        "--cuts", metavar="B1,B2,B3", help="one to three values of b to draw sections at (default: three)"
+    )
+    more.add_argument(
+        "--basins", action="store_true", help="run gradient descent from every grid point, and count where it ends"
+    )
     more.add_argument("--rate", help="step size of that descent (default: 1)")
     more.add_argument("--steps", type=int, help="number of its steps (default: 1000)")
-    more.add_argument("--no-figures", action="store_true", help="numbers only")
-    more.add_argument("--html", action="store_true", help="also an interactive figure, surface.html (needs plotly)")
+    more.add_argument("--no-figures", action="store_true", help="draw no figures")
+    more.add_argument(
+        "--html", action="store_true", help="also write an interactive figure, surface.html (needs plotly)"
+    )
     own = parser.add_argument_group("a run's weights")
-    own.add_argument("--run", metavar="DIR", help="a run's folder: the loss over a plane through its weights")
+    own.add_argument("--run", metavar="DIR", help="a run's folder; the surface is over a plane through its weights")
     own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
-    own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="along the first direction; the run is at 0")
+    own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="steps along the first direction; the run is at 0")
     add_common(parser)
 
 
@@ -70,7 +78,7 @@ class Options:
 
 
 def parse_options(args: argparse.Namespace) -> Options:
-    """Returns the parsed options. Raises ConfigError for values that are wrong, or do not go together."""
+    """Returns the parsed options. Raises ConfigError for wrong values and combinations."""
     from ..landscape import methods
     from ..runtime import devices
 
@@ -104,7 +112,7 @@ def parse_options(args: argparse.Namespace) -> Options:
 
 
 def check_together(args: argparse.Namespace) -> None:
-    """Refuses an option without the one that it belongs to, or beside one that it contradicts."""
+    """Raises ConfigError for an option without the one that it needs, or with one that it excludes."""
     for flag, given, needs in (
         ("--rate", args.rate is not None, "basins"),
         ("--steps", args.steps is not None, "basins"),
@@ -113,7 +121,7 @@ def check_together(args: argparse.Namespace) -> None:
         ("--a", args.a is not None, "run"),
     ):
         if given and not getattr(args, needs):
-            raise ConfigError(f"{flag} has a meaning with --{needs} only. Add --{needs}, or leave {flag} out.")
+            raise ConfigError(f"{flag} needs --{needs}. Add --{needs}, or leave {flag} out.")
     for flag, given, why in (
         ("--data", args.data, "a run has its own data"),
         ("--w", args.w, "the coordinates along its two directions are --a and --b"),
@@ -161,7 +169,7 @@ def parse_window(flag: str, text: str | None) -> Window | None:
 
 
 def check_size(first: Window | None, second: Window | None, run: bool) -> None:
-    """Refuses a grid of more than `MOST_POINTS` points; an axis without a window counts with its default."""
+    """Raises ConfigError for a grid of more than `MOST_POINTS` points."""
     from ..landscape.windows import PLANE_POINTS, POINTS
 
     default = PLANE_POINTS if run else POINTS

@@ -1,18 +1,19 @@
-"""The worked examples of the lectures, recomputed: derivation, step table, and a verdict for every printed figure.
+"""Recomputes the worked examples of the lectures: derivation, step table, and a verdict for every printed figure.
 
-  edunn lesson --list              every lesson: its name, its lecture, the question it answers
+  edunn lesson --list              every lesson with its lecture and its question
   edunn lesson NAME                one lesson; with --out its tables and figures as files
   edunn lesson all                 every row of every lesson, errata included
-  edunn lesson steps CONFIG.toml   the step table of any data and model: the first --steps of the config's run
+  edunn lesson steps CONFIG.toml   the step table of a config's run: its first --steps
 
-Verdicts: holds (what was printed follows, to its digits), wrong (it does not; the mistake that gives it is named and
-reproduced), derived (not printed; it follows). Exit 0: every row comes out as its verdict says; 1: one does not.
+Verdicts: holds (the printed figure is right), wrong (it is not; the mistake behind it is named and reproduced), derived
+(computed here, not printed). Exit 0: every row agrees with its verdict; 1: one does not.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .common import add_common, emit, note, out_folder
 
@@ -21,36 +22,42 @@ if TYPE_CHECKING:
     from ..lessons import Lesson, Row, Table
 
 EXAMPLE = "edunn lesson softmax --out softmax-lesson"
-WIDEST = 44  # letters of a cell in the table of all rows: --format csv, --json and each lesson have them whole
+WIDEST = 44  # letters of a cell in the table of all rows; --format csv and --json do not shorten
 SUFFIXES = {"text": "txt", "markdown": "md", "csv": "csv"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("name", nargs="?", help="a lesson's name, all, or steps")
     parser.add_argument("config", nargs="?", metavar="CONFIG", help="with steps: a config file")
-    parser.add_argument("--list", action="store_true", help="every lesson, its lecture and its question")
-    parser.add_argument("--format", choices=tuple(SUFFIXES), default="text", help="of the tables (default: text)")
-    parser.add_argument("--steps", type=int, default=2, help="with steps: how many (default: 2)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="with steps: as in train")
+    parser.add_argument("--list", action="store_true", help="print every lesson with its question")
+    parser.add_argument(
+        "--format", choices=tuple(SUFFIXES), default="text", help="format of the tables (default: text)"
+    )
+    parser.add_argument("--steps", type=int, default=2, help="with steps: the number of steps (default: 2)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="with steps: change an option of CONFIG"
+    )
     add_common(parser, out="a folder for the tables and figures", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a lesson, all rows or a step table: 0 where every row comes out with its verdict, else 1."""
+    """Prints a lesson, all rows or a step table. Returns 0 if every row agrees with its verdict, else 1."""
     from ..errors import ConfigError
 
     if args.list:
-        return listed(args)
+        return list_lessons(args)
     if args.name is None:
-        raise ConfigError("Expected a lesson's name, all, or --list.")
+        raise ConfigError("Which lesson? Name one, or all; edunn lesson --list shows them.")
     if args.name == "steps":
-        return step_tables(args)
+        return show_steps(args)
     if args.config is not None:
-        raise ConfigError(f"Expected one lesson's name; got {args.name!r} and {args.config!r}.")
-    return every(args) if args.name == "all" else one(args)
+        raise ConfigError(f"edunn lesson takes one name; got {args.name!r} and {args.config!r}.")
+    return show_all(args) if args.name == "all" else show_one(args)
 
 
-def listed(args: argparse.Namespace) -> int:
+def list_lessons(args: argparse.Namespace) -> int:
+    """Prints the name, lecture and question of every lesson."""
     from .. import lessons
 
     known = lessons.lessons().values()
@@ -59,8 +66,8 @@ def listed(args: argparse.Namespace) -> int:
     return 0
 
 
-def every(args: argparse.Namespace) -> int:
-    """All rows of all lessons; with --out all their tables and figures as well."""
+def show_all(args: argparse.Namespace) -> int:
+    """Prints the rows of all lessons; with --out also writes their tables and figures."""
     from .. import lessons
     from ..lessons.engine import verdicts
 
@@ -72,10 +79,11 @@ def every(args: argparse.Namespace) -> int:
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     table = verdicts(rows, WIDEST).written(args.format)
     emit(args, {"rows": [row.as_dict() for row in rows]}, table if args.format == "csv" else f"{table}\n{summary}")
-    return outcome(args, rows)
+    return exit_code(args, rows)
 
 
-def one(args: argparse.Namespace) -> int:
+def show_one(args: argparse.Namespace) -> int:
+    """Prints one lesson; with --out also writes its tables and figures."""
     from .. import lessons
 
     lesson = lessons.get(args.name)
@@ -87,35 +95,35 @@ def one(args: argparse.Namespace) -> int:
         "rows": [row.as_dict() for row in rows],
         "tables": [{"title": t.title, "columns": list(t.columns), "rows": [list(r) for r in t.rows]} for t in tables],
     }  # fmt: skip
-    emit(args, result, described(lesson, rows, tables, args.format))
-    return outcome(args, rows)
+    emit(args, result, format_lesson(lesson, rows, tables, args.format))
+    return exit_code(args, rows)
 
 
-def described(lesson: Lesson, rows: list[Row], tables: list[Table], form: str) -> str:
-    """A lesson for a reader; as CSV its tables alone."""
+def format_lesson(lesson: Lesson, rows: list[Row], tables: list[Table], form: str) -> str:
+    """Returns a lesson as text; as CSV only its tables."""
     if form == "csv":
         return "\n\n".join(table.written(form) for table in [*tables, *printed_rows(rows)])
     mark = "# " if form == "markdown" else ""
     parts = [f"{mark}{lesson.question}", f"```\n{lesson.derivation}\n```" if form == "markdown" else lesson.derivation]
     parts += [table.written(form) for table in [*tables, *printed_rows(rows)]]
-    said = []
+    notes = []
     for row in rows:
-        told = row.as_dict()
-        if told["mistake"] or told["note"]:
+        found = row.as_dict()
+        if found["mistake"] or found["note"]:
             bullet = "- " if form == "markdown" else ""
-            said.append(f"{bullet}{row.id}: " + " ".join(text for text in (told["mistake"], told["note"]) if text))
-    return "\n\n".join([*parts, *(["\n".join(said)] if said else [])])
+            notes.append(f"{bullet}{row.id}: " + " ".join(text for text in (found["mistake"], found["note"]) if text))
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
 
 
 def printed_rows(rows: list[Row]) -> list[Table]:
-    """The rows as a table, where there are any."""
+    """Returns a table of the rows, in a list; an empty list for no rows."""
     from ..lessons.engine import verdicts
 
     return [verdicts(rows)] if rows else []
 
 
-def step_tables(args: argparse.Namespace) -> int:
-    """The first steps of a config's run, every number of them."""
+def show_steps(args: argparse.Namespace) -> int:
+    """Prints every number of the first steps of a config's run."""
     from .. import lessons
     from ..descent import Descent
     from ..errors import ConfigError
@@ -123,16 +131,16 @@ def step_tables(args: argparse.Namespace) -> int:
     from ..experiment.build import prepare
 
     if args.config is None:
-        raise ConfigError("Expected a config file: edunn lesson steps CONFIG.toml. configs/ holds some.")
+        raise ConfigError("Name a config file: edunn lesson steps CONFIG.toml. configs/ has some.")
     given = [] if any(one.startswith("run.dtype") for one in args.set) else ['run.dtype="float64"']
     prepared = prepare(configs.load(args.config, [*args.set, *given]))
     run = prepared.descent
     if not isinstance(run, Descent):
-        raise ConfigError("Expected a config that descends; nearest neighbours take no steps.")
+        raise ConfigError("Nearest neighbours take no steps. Name a config of another model.")
     found = lessons.steps(
         run.model,
         run.loss,
-        named(run.train, prepared.dataset.train),
+        add_names(run.train, prepared.dataset.train),
         run.rate,
         args.steps,
         run.batch_size,
@@ -155,32 +163,33 @@ def step_tables(args: argparse.Namespace) -> int:
     return 0
 
 
-def named(samples: Samples, table: Samples) -> Samples:
-    """The samples as they are trained on, with the table's own names where its columns are their features."""
+def add_names(samples: Samples, table: Samples) -> Samples:
+    """Returns the samples with the table's names of target and columns, if its columns are their features."""
     from dataclasses import replace
 
     same = samples.features.shape[1] == len(table.feature_names or ())
     return replace(samples, feature_names=table.feature_names if same else None, target_name=table.target_name)
 
 
-def outcome(args: argparse.Namespace, rows: list[Row]) -> int:
-    """0 if every row comes out as its verdict says."""
+def exit_code(args: argparse.Namespace, rows: list[Row]) -> int:
+    """Returns 0 if every row agrees with its verdict, else 1; notes the others."""
     off = [row.id for row in rows if not row.right]
     if off:
-        note(args, f"not as their verdicts say: {', '.join(off)}")
+        note(args, f"these rows do not agree with their verdicts: {', '.join(off)}")
     return 1 if off else 0
 
 
 def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -> None:
-    """The lesson's text, its tables and its figures, into a folder."""
+    """Writes the lesson's text, tables and figures into a folder."""
     folder, form = out_folder(out), args.format
     tables = lesson.tables()
-    save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", described(lesson, rows, tables, form))
+    save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", format_lesson(lesson, rows, tables, form))
     for path in lesson.drawn(folder):
         note(args, f"wrote {path}")
 
 
-def save(args: argparse.Namespace, path: Any, text: str) -> None:
+def save(args: argparse.Namespace, path: Path, text: str) -> None:
+    """Writes a text file, and notes its path."""
     from ..runtime.files import write_atomically
 
     write_atomically(path, text + "\n")

@@ -1,6 +1,6 @@
-"""Labels and probabilities for new rows or images, with the run's own standardisation.
+"""Predicts labels and probabilities of new rows or images, with the run's own standardisation.
 
-Where the data has the target as well, also the score and the confusion matrix.
+If the data has the target as well, it also prints the score and the confusion matrix.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ EXAMPLE = "edunn predict runs/flowers-20260101-120000 new_flowers.csv --out pred
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("data", metavar="DATA", help="a CSV or npz file with the run's columns, or images")
-    add_common(parser, "CSV file for the predictions", device=False)
+    add_common(parser, "a CSV file for the predictions", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predicts with the run's model, and prints the score where the data holds the target."""
+    """Prints the predictions of the run's model, and the score if the data has the target. Returns 0."""
     from ..experiment import load
     from ..runtime.files import write_atomically
 
     if args.out and Path(args.out).resolve() == Path(args.data).resolve():
-        raise ConfigError(f"Expected --out beside the data, not over it; got {args.out} for both.")
+        raise ConfigError(f"--out {args.out} would overwrite the data. Choose another --out.")
     finished = load(args.run)
     samples = finished.read(args.data)
     predictions = finished.predict(samples)
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> dict[str, Any]:
+    """Returns the predictions and their score for JSON."""
     probabilities = predictions.probabilities
     result: dict[str, Any] = {
         "names": samples.names,
@@ -56,7 +58,7 @@ def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out
 
 
 def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | None:
-    """counts[i][j]: samples of class i that were called j; None where the truth is not known."""
+    """Counts the samples of class i predicted as j, counts[i][j]; None without targets."""
     from ..metrics import confusion_counts
 
     if samples.targets is None or predictions.index is None or predictions.classes is None:
@@ -66,12 +68,12 @@ def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | N
 
 
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
-    """The first and last predictions, and how right they are where that is known."""
+    """Returns the first and last predictions as text, and their score if it is known."""
     from ..results import MOST_ROWS
 
     text = [str(predictions)]
     if len(predictions) > MOST_ROWS and not out:
-        text.append("all of them with --out FILE.csv or --json")
+        text.append("For all of them, add --out FILE.csv or --json.")
     if predictions.score is not None:
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
     counts = confusion(samples, predictions)

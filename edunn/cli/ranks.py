@@ -1,7 +1,6 @@
-"""The command line under torchrun: the same command in several processes, of which rank 0 alone speaks.
+"""The command line under torchrun: several processes run the same command, and only rank 0 prints.
 
-What can be shared is shared: a training run, a sweep, a surface. Every other command is done by rank 0, and the others
-wait for it.
+The processes share a training run, a sweep or a surface. Rank 0 runs every other command alone; the others wait.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ SHARED = ("train", "sweep", "landscape")
 
 
 def several(environment: Mapping[str, str]) -> bool:
-    """Whether torchrun started this process as one of two or more. Asked before torch is loaded."""
+    """Returns whether torchrun started this process as one of two or more. Needs no torch."""
     return "RANK" in environment and environment.get("WORLD_SIZE", "1") != "1"
 
 
 def main(argv: list[str], run: Callable[[list[str]], int], commands: Iterable[str]) -> int:
-    """Runs the command in this process as its rank has to, and returns the exit code, which is the same in all."""
+    """Runs the command as one of several processes, and ends this process. All have the same exit code."""
     from ..errors import EdunnError
     from ..runtime.processes import Processes, ranks
 
@@ -36,31 +35,31 @@ def main(argv: list[str], run: Callable[[list[str]], int], commands: Iterable[st
         if others.leads:
             if argv and argv[0] in commands and not shared:
                 print(f"note: edunn {argv[0]} has nothing to share; rank 0 does it alone", file=sys.stderr)
-            code = others.over(answer(run, argv))
+            code = others.over(run_to_code(run, argv))
         else:
             if shared:
-                with silent():
-                    answer(run, argv)
+                with silence():
+                    run_to_code(run, argv)
             code = others.over()
     except KeyboardInterrupt:  # while it waits for the others
         code = 130
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BrokenPipeError):  # the reader of our output went away
             stream.flush()
-    # at once: while the interpreter takes itself apart, torchrun would find a first process gone and end the others
+    # at once: during a slow exit of the interpreter, torchrun would see one process gone and end the others
     os._exit(code)
 
 
-def answer(run: Callable[[list[str]], int], argv: list[str]) -> int:
-    """The exit code, also where argparse leaves."""
+def run_to_code(run: Callable[[list[str]], int], argv: list[str]) -> int:
+    """Runs the command and returns its exit code, also if argparse exits."""
     try:
         return run(argv)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
 
 
-def together(command: Any, args: Any) -> int:
-    """Runs one shared command. An error of one process is shared: rank 0 prints it, and all of them end alike."""
+def run_shared(command: Any, args: Any) -> int:
+    """Runs a command that the processes share. An error of one ends them all, and rank 0 prints it."""
     from ..errors import EdunnError, LostError
     from ..runtime.processes import LocalError, Processes, ranks
 
@@ -83,8 +82,8 @@ def together(command: Any, args: Any) -> int:
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Neither results nor notes nor progress: rank 0 has them. A traceback still shows, for it comes afterwards."""
+def silence() -> Iterator[None]:
+    """Hides what this process prints. A traceback still shows: it is printed later."""
     with (
         open(os.devnull, "w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),

@@ -1,4 +1,4 @@
-"""Summaries of runs again; several side by side, with --out also their curves in one picture."""
+"""Prints the summaries of runs side by side; with --out also draws their curves in one figure."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ EXAMPLE = "edunn show runs/digits_softmax-20260101-120000 runs/digits_svm-202601
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
-    add_common(parser, "folder for the curves, drawn together", device=False)
+    add_common(parser, "a folder for the figures of all runs", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the summaries of the runs, and with --out draws their curves together."""
+    """Prints the summaries of the runs, and draws their curves into --out. Returns 0."""
     from ..experiment import load
 
-    runs = {name: load(path) for name, path in named(args.runs).items()}
+    runs = {name: load(path) for name, path in name_runs(args.runs).items()}
     figures = draw(runs, out_folder(args.out)) if args.out else []
     result: dict[str, Any] = {"runs": [r.summary for r in runs.values()], "figures": figures}
     text = str(next(iter(runs.values())).history) if len(runs) == 1 else ""
-    emit(args, result, "\n\n".join(filter(None, [text, side_by_side(runs)])) + "".join(f"\n{f}" for f in figures))
+    emit(args, result, "\n\n".join(filter(None, [text, compare(runs)])) + "".join(f"\n{f}" for f in figures))
     return 0
 
 
-def named(paths: list[str]) -> dict[str, str]:
-    """Each run under its folder's name, under its whole path where two names are the same."""
+def name_runs(paths: list[str]) -> dict[str, str]:
+    """Returns each path by its folder's name; by the path itself if two names are the same."""
     names = [Path(path).resolve().name for path in paths]
     return {path if names.count(name) > 1 else name: path for name, path in zip(names, paths, strict=True)}
 
 
-def side_by_side(runs: dict[str, LoadedRun]) -> str:
-    """One line a run: how it ended, and its losses and scores."""
+def compare(runs: dict[str, LoadedRun]) -> str:
+    """Returns a table with a line for each run: how it ended, and its losses and scores."""
     from ..results import Table
 
     columns = ["status", "epochs", "seconds", "train_loss"]
@@ -50,7 +51,7 @@ def side_by_side(runs: dict[str, LoadedRun]) -> str:
 
 
 def draw(runs: dict[str, LoadedRun], out: Path) -> list[str]:
-    """Loss and score curves of all runs together."""
+    """Draws the loss and score curves of all runs together. Returns the files."""
     from .. import figures
 
     histories = {name: finished.history for name, finished in runs.items()}

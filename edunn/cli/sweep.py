@@ -1,4 +1,4 @@
-"""Train a config for every combination of some values, many at once; the best is chosen on the validation part."""
+"""Trains a config with every combination of some values, and chooses the best on the validation part."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("config", help="a TOML file; configs/ has some to start from")
     parser.add_argument(
-        "--over", action="append", default=[], metavar="KEY=A,B,…", help="values to try; may be repeated: every pair"
+        "--over",
+        action="append",
+        default=[],
+        metavar="KEY=A,B,…",
+        help="values to try; repeat it to try every combination",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the config's; may be repeated"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change an option of the config; may be repeated",
     )
-    add_common(parser, "folder for the sweep (default: runs/<name>-sweep-<time>)")
+    add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains all combinations and prints their table: 0 where at least one run finished."""
+    """Trains all combinations and prints their table. Returns 0 if at least one run finished, else 1."""
     over = read_axes(args.over)
     from ..experiment import config as configs
     from ..experiment.sweep import as_json, sweep
@@ -55,26 +64,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_axes(texts: Sequence[str]) -> dict[str, list[str]]:
-    """`train.rate=0.01,0.1` as a key and its values, each as it would stand behind --set train.rate=."""
+    """Returns the values to try by key: `train.rate=0.01,0.1` gives {"train.rate": ["0.01", "0.1"]}."""
     if not texts:
-        raise ConfigError("Expected values to try, like --over train.rate=0.01,0.1,1; got none.")
+        raise ConfigError("There are no values to try. Add them, as --over train.rate=0.01,0.1,1.")
     axes: dict[str, list[str]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
         key = key.strip()
-        parts = [part.strip() for part in split(values)]
+        parts = [part.strip() for part in split_values(values)]
         if not equals or not key or not all(parts):
-            raise ConfigError(f"Expected values to try, like --over train.rate=0.01,0.1,1; got {text!r}.")
+            raise ConfigError(f"Values to try are written KEY=A,B, as --over train.rate=0.01,0.1,1; got {text!r}.")
         if key in axes:
-            raise ConfigError(f"Expected each key once; got --over {key}=… twice. Put all of its values behind one.")
+            raise ConfigError(f"--over {key}=… is given twice. Put all its values in one.")
         if len(set(parts)) < len(parts):
-            raise ConfigError(f"Expected each value once; got {text!r}.")
+            raise ConfigError(f"--over {text!r} has a value twice. Give each once.")
         axes[key] = parts
     return axes
 
 
-def split(text: str) -> list[str]:
-    """At the commas that stand in no bracket and no quotes."""
+def split_values(text: str) -> list[str]:
+    """Splits at the commas outside brackets and quotes."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if quote:

@@ -1,4 +1,4 @@
-"""Train a model that a config file describes, in a folder of its own."""
+"""Trains the model that a config file describes, and writes the run's folder."""
 
 from __future__ import annotations
 
@@ -18,37 +18,42 @@ EXIT = {"diverged": 1, "interrupted": 130}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
     parser.add_argument("config", nargs="?", help="a TOML file; configs/ has some to start from")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the config's; may be repeated"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change an option of the config; may be repeated",
     )
     parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
         metavar="DIR",
-        help="go on with the run in DIR; beside a config, with the one in --out, or start it there if there is none",
+        help="continue the run in DIR; with a config, the run in --out, or start it there",
     )
     parser.add_argument(
         "--by",
         choices=("fast", "hand", "autograd"),
-        help="whose steps: ours for speed (default), ours as they are written by hand, or torch's",
+        help="how to take the steps: fast (default) and hand use our gradients, autograd torch's",
     )
-    add_common(parser, "folder for the run (default: runs/<name>-<time>)")
+    add_common(parser, "a folder for the run (default: runs/<name>-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains one run, or goes on with it: 0, or 1 where it diverged."""
-    finished = trained(args)
+    """Trains a run, or continues one, and prints its result. Returns 1 if it diverged, else 0."""
+    finished = start_or_resume(args)
     summary = finished.summary
     emit(args, summary, report(finished))
     if summary["status"] == "interrupted":
-        note(args, f"go on with: edunn train --resume {summary['run_dir']}")
+        note(args, f"continue with: edunn train --resume {summary['run_dir']}")
     return EXIT.get(summary["status"], 0)
 
 
-def trained(args: argparse.Namespace) -> LoadedRun:
-    """Starts a run, or goes on with one."""
+def start_or_resume(args: argparse.Namespace) -> LoadedRun:
+    """Trains a new run, or continues one, as the options say."""
     import sys
 
     from .. import experiment
@@ -65,21 +70,23 @@ def trained(args: argparse.Namespace) -> LoadedRun:
         raise ConfigError("A run by autograd keeps no checkpoint to resume. Leave out --by, or --resume.")
     if isinstance(args.resume, str):
         if args.config or args.out:
-            raise ConfigError("Expected --resume DIR alone, or CONFIG --out DIR --resume; got DIR beside them.")
+            raise ConfigError(
+                "--resume DIR takes neither CONFIG nor --out. Write --resume DIR, or CONFIG --out DIR --resume."
+            )
         return experiment.resume(args.resume, overrides=overrides, by=args.by, **options)
     if args.config is None:
-        raise ConfigError("Expected a config file, or --resume DIR. configs/digits_softmax.toml is one to start from.")
+        raise ConfigError("Name a config file, or --resume DIR. configs/digits_softmax.toml is one to start from.")
     config = configs.load(args.config, overrides)
     if args.resume:
         if not args.out:
-            raise ConfigError("Expected --out DIR beside --resume: the folder that the run is in, or shall be.")
+            raise ConfigError("CONFIG --resume needs --out DIR, the folder of the run.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
     return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
 
 
 def report(finished: LoadedRun) -> str:
-    """What a person reads at the end."""
+    """Returns the result of a run as text: how it ended, its losses, and its folder."""
     summary, metric = finished.summary, finished.model.metric
     lines = [f"{summary['status']}: {summary['message']} ({summary['steps']} steps, {summary['seconds']:.1f} s)"]
     for part in ("train", "validation", "test"):

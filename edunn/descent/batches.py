@@ -22,9 +22,9 @@ def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], sl
     Parameters
     ----------
     order : the samples in the order of the epoch, (samples,), or (runs, samples) where each run has its own
-    batch : samples of a batch; a last one that is smaller has a block of its own
+    batch : samples of a batch; a smaller last batch has its own block
     sizes : batches of each block
-    own : the part of a batch of so many samples that is wanted
+    own : own(n) is the slice of a batch of n samples that this process reads
 
     Returns
     -------
@@ -41,12 +41,12 @@ def cut(order: Tensor, batch: int, sizes: Sequence[int], own: Callable[[int], sl
 def draw(
     train: Samples, indices: Sequence[Tensor], reuse: bool = False, ahead: bool = True
 ) -> Generator[tuple[Tensor, ...], None, None]:
-    """Features and targets at each of the indices, in their order; and their weights, where samples have any.
+    """Yields features and targets at each of the indices, and their weights if the samples have any.
 
     Parameters
     ----------
     indices : int64, on the device of the features, (…, samples): the features at them are (…, samples, features)
-    reuse : what is drawn lasts until the next is asked for; else each has memory of its own
+    reuse : True: each batch overwrites the one before it; False: each has its own memory
     ahead : read features that are not in memory in the background
     """
     features, targets = train.features, train.targets
@@ -72,11 +72,12 @@ def draw(
 
 
 def values_at(values: Tensor, index: Tensor) -> Tensor:
+    """Returns the values at the indices, of their shape."""
     return values.index_select(0, index.reshape(-1)).view(index.shape)
 
 
 def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, ...]:
-    """All samples in their own order, for a full batch; or those at a slice."""
+    """Returns features, targets and any weights in their own order, or those at a slice."""
     assert train.targets is not None
     features = train.features if rows == slice(None) else train.features[rows]
     weights = () if train.sample_weight is None else (train.sample_weight[rows],)
@@ -84,14 +85,14 @@ def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, ...]:
 
 
 def check_batch(train: Samples, batch: int) -> None:
-    """Refuses a batch that would bring most of the files into memory."""
+    """Raises ConfigError for a batch of file-backed features that is larger than `LARGEST` bytes."""
     features = train.features
     if not isinstance(features, Rows):
         return
     row = features.nbytes // max(1, len(features))
     if batch * row > LARGEST:
-        said = "a full batch" if batch == len(train) else f"a batch of {batch}"
+        what = "A full batch" if batch == len(train) else f"A batch of {batch}"
         raise errors.ConfigError(
-            f"Expected batches of at most {LARGEST >> 20} MiB of features that are read from files; {said} has "
-            f"{batch * row / 2**20:,.0f}. Take a batch_size of {LARGEST // row} or less."
+            f"{what} has {batch * row / 2**20:,.0f} MiB; of features that are read from files at most "
+            f"{LARGEST >> 20} MiB are allowed. Take a batch_size of {LARGEST // row} or less."
         )

@@ -1,4 +1,4 @@
-"""What a run refuses before its first step, so that no step of the loop has to wait for a check."""
+"""Checks of a run before its first step. The loop itself checks nothing, so no step waits for a check."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from .fast import PRECISIONS
 
 @torch.no_grad()
 def check_part(model: Model, loss: Loss, part: Samples) -> None:
-    """Everything a step would trip over, checked on the whole part before the first step."""
+    """Raises an error if the model, the loss and the samples do not fit together."""
     if part.targets is None:
-        raise errors.DataError("Expected samples with targets to train or evaluate on; these have none.")
+        raise errors.DataError(
+            "These samples have no targets to train or evaluate on. Pass Samples(features, targets)."
+        )
     check_finite(part.features)
     check_same_place(model, part.features)
     with evaluating(model):
         scores = model(next(iter(part[:1].features.split(1))))
     shape, axis = list(scores.shape), scores.ndim - 1 - loss.class_axis
     if axis >= 0 and shape[axis] != min(1, len(part)):
-        expected = "(*lead, samples, classes)" if loss.class_axis else "(*lead, samples)"
+        wanted = "(*lead, samples, classes)" if loss.class_axis else "(*lead, samples)"
         raise errors.ShapeError(
-            f"Expected scores of shape {expected} for {type(loss).__name__}; for one sample the model gives "
-            f"{errors.shape(scores)}. Take a loss over classes for one score a class, and another for one score."
+            f"{type(loss).__name__} takes scores of shape {wanted}; for one sample the model gives "
+            f"{errors.shape(scores)}. For one score a class, take a loss over classes; for one score, another."
         )
-    shape[axis] = len(part)  # one sample's scores stand for all: only shape and dtype are asked
+    shape[axis] = len(part)  # one sample's scores are enough: only shape and dtype are checked
     loss.check(scores.expand(shape), part.targets)
     loss.check_weights(scores.expand(shape), part.sample_weight)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
 
 
 def check_same_place(model: Model, features: Tensor) -> None:
-    """Features share the parameters' dtype and device: torch's own message names neither."""
+    """Raises DtypeError if the features' dtype or device is not the parameters'."""
     first = next(model.parameters(), None)
     if first is None:
         raise errors.ConfigError(f"{type(model).__name__} has no parameters to train. Assign them as nn.Parameter.")
@@ -64,7 +66,7 @@ def prepare_part(data: Any, model: nn.Module) -> Any:
 
 @torch.no_grad()
 def check_hand_gradients(model: Model, loss: Loss, part: Samples) -> None:
-    """One look at the model's gradients, on two samples, so that no step trips over a name or a shape."""
+    """Computes the model's gradients of two samples, and raises an error for a wrong name or shape."""
     two = part[:2]
     assert two.targets is not None
     features = next(iter(two.features.split(2)))
@@ -74,26 +76,26 @@ def check_hand_gradients(model: Model, loss: Loss, part: Samples) -> None:
 
 
 def check_options(run: Any) -> None:
-    """Options that no run can have."""
+    """Raises an error for options that no run can have."""
     if not isinstance(run.train, Samples):
         hint = " Did you mean its training part, dataset.train?" if hasattr(run.train, "train") else ""
-        raise errors.DataError(f"Expected Samples to train on; got {type(run.train).__name__}.{hint}")
+        raise errors.DataError(f"A run trains on Samples; got {type(run.train).__name__}.{hint}")
     if len(run.train) == 0:
-        raise errors.DataError("Expected at least one training sample; got none.")
+        raise errors.DataError("There are no training samples.")
     if not isinstance(run.rate, int | float) or not run.rate > 0:
-        raise errors.ConfigError(f"Expected a rate above 0; got {run.rate}.")
+        raise errors.ConfigError(f"The rate must be above 0; got {run.rate}.")
     for name in ("batch_size", "epochs", "steps", "patience", "snapshots"):
         value = getattr(run, name)
         if value is not None and (not isinstance(value, int) or value < 1):
-            raise errors.ConfigError(f"Expected {name} as a whole number of 1 or more; got {value}.")
+            raise errors.ConfigError(f"{name} must be a whole number of 1 or more; got {value}.")
     if run.precision not in PRECISIONS:
         near = errors.nearest(run.precision, PRECISIONS)
-        raise errors.ConfigError(f"Expected precision {', '.join(PRECISIONS)}; got {run.precision!r}. {near}")
+        raise errors.ConfigError(f"precision is one of {', '.join(PRECISIONS)}; got {run.precision!r}. {near}")
     if run.tolerance is not None and not run.tolerance >= 0:
-        raise errors.ConfigError(f"Expected a tolerance of 0 or more; got {run.tolerance}.")
+        raise errors.ConfigError(f"The tolerance must be 0 or more; got {run.tolerance}.")
     if run.evaluate < 0:
-        raise errors.ConfigError(f"Expected evaluate 0 (only at the end) or more; got {run.evaluate}.")
+        raise errors.ConfigError(f"evaluate must be 0 (only at the end) or more; got {run.evaluate}.")
     if run.patience is not None and run.validation is None:
-        raise errors.ConfigError("Expected a validation part to stop by patience; got none. Pass validation=….")
+        raise errors.ConfigError("patience needs a validation part. Pass validation=….")
     if (run.patience is not None or run.tolerance is not None) and run.evaluate == 0:
-        raise errors.ConfigError("Expected evaluate of 1 or more to stop by tolerance or patience; got 0.")
+        raise errors.ConfigError("tolerance and patience need evaluate of 1 or more; got 0.")

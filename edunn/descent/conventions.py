@@ -1,7 +1,7 @@
-"""The same run in another library's words: which options of `torch.optim` take the same steps, and by which formula.
+"""Compares a run with other conventions: which options of `torch.optim` take the same steps, and why.
 
-Two right implementations may differ because a factor means something else. Each convention here is run beside ours, so
-that the formula is seen to explain the difference and not only said to.
+Two right implementations may differ because a factor means something else. Each convention here is trained next to
+ours, so that the numbers show that the formula explains the difference.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,10 +27,10 @@ Step = Callable[..., None]  # of features, targets, rate and, where samples have
 
 @dataclass(frozen=True, repr=False)
 class Convention(Record):
-    """Another way to write the run, and how far its weights came from ours.
+    """Another convention for the same run, and the difference of its weights from ours.
 
     largest : the largest relative difference of any parameter after any step
-    same : whether that is rounding alone
+    same : whether that is only rounding
     """
 
     name: str
@@ -40,13 +39,13 @@ class Convention(Record):
     same: bool
 
     def table(self) -> Table:
-        """A sentence."""
+        """Returns the result as a sentence."""
         verdict = "the same" if self.same else "differs"
         return Table(note=f"{self.name}: {verdict} ({self.largest:.1e}). {self.formula}")
 
 
 def conventions(run: Options, steps: int, tolerance: float = 1e-10) -> list[Convention]:
-    """The conventions that concern this run, each taken beside it for so many steps."""
+    """Compares the run with each convention that concerns it, over `steps` steps."""
     found = []
     penalty = run.penalty
     if type(penalty) is L2 and not isinstance(penalty.strength, Tensor) and penalty.strength > 0:
@@ -61,30 +60,30 @@ def conventions(run: Options, steps: int, tolerance: float = 1e-10) -> list[Conv
             (other, f"ours is {written}: this weight_decay is {times} of it"),
         ):
             name = f"torch.optim with weight_decay={decay:g} ({reach})"
-            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, decay)))
+            found.append(compare(run, steps, tolerance, name, says, partial(with_decay, run, decay)))
         if not penalty.bias and "bias" in dict(run.model.named_parameters()):
             name = f"torch.optim with weight_decay={right:g} on every parameter"
             says = "one group for all decays the bias too; ours leaves it alone unless bias=True"
-            found.append(beside(run, steps, tolerance, name, says, partial(with_decay, run, right, everything=True)))
+            found.append(compare(run, steps, tolerance, name, says, partial(with_decay, run, right, everything=True)))
     if type(run.rule) is Momentum:
         says = (
             "v ← μ v − rate · g, w ← w + v keeps the rate inside v; ours, as torch, has it outside: v ← μ v + g, "
             "w ← w − rate · v. The same while the rate is constant; when it changes, ours acts at once"
         )
         name = "momentum with the rate inside the velocity"
-        found.append(beside(run, steps, tolerance, name, says, partial(rate_inside, run)))
+        found.append(compare(run, steps, tolerance, name, says, partial(rate_inside, run)))
     if type(run.rule) in (Momentum, Nesterov):
         says = "dampening 1 − μ scales every gradient by 1 − μ (an average); ours, and torch's default, does not"
         name = "torch.optim.SGD with dampening = 1 − μ"
         if type(run.rule) is Momentum:
-            found.append(beside(run, steps, tolerance, name, says, partial(dampened, run)))
+            found.append(compare(run, steps, tolerance, name, says, partial(with_dampening, run)))
     return found
 
 
-def beside(
-    run: Options, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Any], Step]
+def compare(
+    run: Options, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Model], Step]
 ) -> Convention:
-    """Takes our steps and the other's from the same start, and compares after each."""
+    """Takes our steps and the other's from the same start, and compares the weights after each."""
     ours, theirs = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(ours, run.loss, run.penalty, copy.deepcopy(run.rule), run.clipping)
     by_hand.rule.reset()
@@ -104,7 +103,7 @@ def beside(
 
 
 def with_decay(run: Options, decay: float, model: Model, everything: bool = False) -> Step:
-    """torch.optim with `weight_decay` in place of our penalty."""
+    """Returns a step of torch.optim with `weight_decay` in place of our penalty."""
     concerned = run.penalty.penalised(dict(model.named_parameters())) if run.penalty is not None else {}
     weights = [p for name, p in model.named_parameters() if everything or name in concerned]
     rest = [p for name, p in model.named_parameters() if not everything and name not in concerned]
@@ -115,7 +114,8 @@ def with_decay(run: Options, decay: float, model: Model, everything: bool = Fals
     return by_torch(run, model, optimiser, penalised=False)
 
 
-def dampened(run: Options, model: Model) -> Step:
+def with_dampening(run: Options, model: Model) -> Step:
+    """Returns a step of torch.optim.SGD with dampening = 1 − μ: v ← μ v + (1 − μ) g."""
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0, momentum=momentum, dampening=1 - momentum)
@@ -123,7 +123,7 @@ def dampened(run: Options, model: Model) -> Step:
 
 
 def by_torch(run: Options, model: Model, optimiser: torch.optim.Optimizer, penalised: bool) -> Step:
-    """One step with autograd and this optimiser."""
+    """Returns a step that differentiates by autograd and updates with this optimiser."""
 
     def step(features: Tensor, targets: Tensor, rate: float, *weights: Tensor) -> None:
         if not all(bool(some.any()) for some in weights):
@@ -140,7 +140,7 @@ def by_torch(run: Options, model: Model, optimiser: torch.optim.Optimizer, penal
 
 
 def rate_inside(run: Options, model: Model) -> Step:
-    """v ← μ v − rate · g, w ← w + v."""
+    """Returns a step with the rate inside the velocity: v ← μ v − rate · g, w ← w + v."""
     assert isinstance(run.rule, Momentum)
     momentum = run.rule.momentum
     velocity = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
@@ -165,6 +165,7 @@ def rate_inside(run: Options, model: Model) -> Step:
 def objective(
     run: Options, model: Model, features: Tensor, targets: Tensor, penalised: bool, *weights: Tensor
 ) -> Tensor:
+    """Returns the mean loss of a batch, plus the penalty if `penalised`."""
     value = run.loss(model(features), targets, *weights, validate=False)
     followed = run.penalty.followed if penalised and run.penalty is not None else None
     return value if followed is None else value + followed.value(dict(model.named_parameters()))

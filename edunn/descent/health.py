@@ -1,4 +1,4 @@
-"""Is every layer of a net still alive? Dead units and vanishing gradients, layer by layer, while it trains.
+"""Measures dead units and vanishing gradients of a net, layer by layer, while it trains.
 
 watch = Watch(model, loss, samples[:512])
 descend(model, loss, samples, rate=0.1, after_epoch=watch)
@@ -13,24 +13,26 @@ from typing import Any
 import torch
 
 from ..activations import Activation
+from ..data import Samples
 from ..layers import Chain
 from ..losses import Loss
 from ..models import evaluating
 from ..results import Record, Table
+from .journal import Progress
 
-SATURATED = 0.01  # of the steepest slope that the activation has on these samples
-VANISHING = 1e-3  # of the gradient that reaches the top
+SATURATED = 0.01  # a slope below this share of the steepest one counts as flat
+VANISHING = 1e-3  # a first layer's gradient below this share of the last layer's vanishes
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, seen with some samples.
+    """Measurements of one layer on some samples.
 
-    `mean`, `spread` : of the values that leave it
+    `mean`, `spread` : mean and standard deviation of its outputs
     `dead` : for an activation, the share of its units whose derivative is 0 for every sample: no gradient passes them,
         and the weights that feed them stay as they are
     `saturated` : the share of its values where the derivative is below a hundredth of the steepest one
-    `gradient` : root mean square of ∂ℓ_i/∂(what enters the layer), for the loss ℓ_i of one sample
+    `gradient` : root mean square of ∂ℓ_i/∂(its input), for the loss ℓ_i of one sample
     """
 
     layer: str
@@ -43,8 +45,9 @@ class Layer:
 
 
 @torch.no_grad()
-def layers(model: Chain, loss: Loss, samples: Any) -> list[Layer]:
-    """A row for each layer of a chain, from the data to the scores; the model and its mode are left as they were."""
+def layers(model: Chain, loss: Loss, samples: Samples) -> list[Layer]:
+    """Measures each layer of a chain, from the data to the scores. The model does not change."""
+    assert samples.targets is not None
     with evaluating(model):
         scores = model(samples.features)
         upstream = loss.gradient(scores, samples.targets, samples.sample_weight) * len(samples)
@@ -66,48 +69,48 @@ def layers(model: Chain, loss: Loss, samples: Any) -> list[Layer]:
 
 
 def warnings(rows: list[Layer]) -> list[str]:
-    """What is wrong, one sentence each, with what usually helps."""
-    said = []
+    """Returns a sentence for each problem, with what usually helps."""
+    found = []
     for row in rows:
         if row.dead is not None and row.dead >= 0.1:
-            said.append(
+            found.append(
                 f"{row.layer}: {row.dead:.0%} of its units are dead, 0 for every sample; "
                 f"a lower rate, leaky-relu, or the kaiming start keep them alive."
             )
         elif row.saturated is not None and row.kind in ("Sigmoid", "Tanh") and row.saturated >= 0.5:
-            said.append(
+            found.append(
                 f"{row.layer}: {row.saturated:.0%} of its values are saturated, where {row.kind.lower()} is flat; "
                 f"smaller starting weights, standardised features or batch normalisation help."
             )
     top, bottom = rows[-1].gradient, rows[0].gradient
     if bottom < VANISHING * top:
-        said.append(
+        found.append(
             f"{rows[0].layer}: the gradient that arrives is {bottom / top if top else 0.0:.1e} of the one at the top: "
             f"it vanishes on its way down; relu, the kaiming or xavier start, or batch normalisation help."
         )
-    return said
+    return found
 
 
 @dataclass(repr=False)
 class Watch(Record):
-    """Looks at every layer after each epoch: give it to `descend` as `after_epoch`.
+    """Measures every layer after each epoch: pass it to `descend` as `after_epoch`.
 
-    `rows` holds a dictionary a layer and epoch, `warnings` the sentences of the last epoch.
+    `rows` has a dictionary for each layer and epoch, `warnings` the sentences of the last epoch.
     """
 
     model: Chain
     loss: Loss
-    samples: Any
+    samples: Samples
     rows: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def __call__(self, progress: Any) -> None:
+    def __call__(self, progress: Progress) -> None:
         found = layers(self.model, self.loss, self.samples)
         self.rows += [{"epoch": progress.epoch, **asdict(row)} for row in found]
         self.warnings = warnings(found)
 
     def table(self) -> Table:
-        """One row a layer and epoch, and the warnings below."""
+        """Returns one row for each layer and epoch, with the warnings below."""
         columns = ("epoch", "layer", "mean", "spread", "gradient", "dead", "saturated")
         formats = {"mean": ".3g", "spread": ".3g", "gradient": ".2e", "dead": ".0%", "saturated": ".0%"}
         return Table(

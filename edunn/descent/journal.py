@@ -1,4 +1,4 @@
-"""What a run records: where it is, a row an epoch, snapshots of its weights, and how it ended."""
+"""The record of a run: its progress, a row for each epoch, snapshots of its weights, and how it ended."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .stability import stable_rate
 
 @dataclass
 class Progress:
-    """Where a run is. With the model's parameters and the rule's state, all that is needed to go on."""
+    """The progress of a run. It can be resumed from this, the model's parameters and the rule's state."""
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    rate_factor: float = 1.0  # on the scheduled rate; `after_epoch` may change it, and the next step takes it
+    rate_factor: float = 1.0  # multiplies the scheduled rate; `after_epoch` may change it
     rows: list[dict[str, float]] = field(default_factory=list)
     best_loss: float = float("inf")
     best_epoch: int | None = None
-    bad_step: int | None = None  # the steps taken when a loss was first not finite
+    bad_step: int | None = None  # the number of steps when a loss was first not finite
     best: dict[str, Tensor] = field(default_factory=dict)  # the model's state at the best epoch, with its buffers
     snapshots: list[tuple[int, dict[str, Tensor]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended: one of `history.STATUSES`, and a sentence."""
+    """The end of a run: one of `history.STATUSES`, and a sentence."""
 
     status: str
     message: str
@@ -39,7 +39,7 @@ class Ending:
 class Journal:
     """The record of one run, kept while it goes and closed when it ends.
 
-    `ending` is None while the run goes on; `history` is there once the journal is closed.
+    `ending` is None until the run ends; `history` exists once the journal is closed.
     """
 
     history: History
@@ -53,7 +53,7 @@ class Journal:
     def add(self, losses: list[float], evaluation: dict[str, float] | None) -> None:
         """Adds the row of an epoch, remembers the best epoch, and decides whether the run ends here.
 
-        `losses` has the objective of each batch before its step; `evaluation` is None where none is due.
+        `losses` has the objective of each batch before its step; `evaluation` is None if none is due.
         """
         run, at = self.run, self.progress
         masses = run.masses(at.epoch - 1)[: len(losses)]
@@ -72,11 +72,11 @@ class Journal:
         self.check_ending()
 
     def is_due(self) -> bool:
-        """Whether the epoch is one that is evaluated."""
+        """Returns whether this epoch is evaluated."""
         return bool(self.run.evaluate) and self.progress.epoch % self.run.evaluate == 0
 
     def keep_snapshot(self) -> None:
-        """Keeps a copy of the weights, once a step."""
+        """Keeps a copy of the weights, at most one for each step."""
         at = self.progress
         if not at.snapshots or at.snapshots[-1][0] < at.step:
             weights = {name: p.detach().cpu().clone() for name, p in self.run.model.named_parameters()}
@@ -86,23 +86,24 @@ class Journal:
 
     def check_ending(self) -> None:
         """Decides whether the run ends here, and how."""
-        self.ending = self.diverged(self.progress.bad_step) or self.converged() or self.stopped() or self.finished()
+        diverged = self.check_diverged(self.progress.bad_step)
+        self.ending = diverged or self.check_converged() or self.check_stopped() or self.check_finished()
 
     def interrupt(self) -> None:
-        """Ends a run that had not ended by itself."""
+        """Ends the run as interrupted, unless it has ended already."""
         epoch = self.progress.epoch
         self.ending = self.ending or Ending("interrupted", f"in epoch {epoch + 1}, after {epoch} whole epochs")
 
-    def finished(self) -> Ending | None:
-        """All steps or epochs were run."""
+    def check_finished(self) -> Ending | None:
+        """Returns the ending if all steps or epochs were run, else None."""
         if self.progress.step >= (self.run.steps or math.inf):
             return Ending("finished", f"all {self.run.steps} steps were run")
         if self.progress.epoch >= (self.run.epochs or 0):
             return Ending("finished", f"all {self.run.epochs} epochs were run")
         return None
 
-    def diverged(self, bad_step: int | None) -> Ending | None:
-        """A loss was not finite: after how many steps, and which rate would do."""
+    def check_diverged(self, bad_step: int | None) -> Ending | None:
+        """Returns the ending, with a better rate, if a loss was not finite after `bad_step` steps, else None."""
         if bad_step is None:
             return None
         epoch, rate = self.progress.epoch, self.run.rate
@@ -110,8 +111,8 @@ class Journal:
         message = f"the loss was no longer finite after {steps} (epoch {epoch}) at rate {rate:g}"
         return Ending("diverged", message + self.better_rate())
 
-    def grown(self, totals: list[float]) -> Ending | None:
-        """A full-batch run ended before it overflowed, but was on its way: above the stable rate, and uphill."""
+    def check_growth(self, totals: list[float]) -> Ending | None:
+        """Returns the ending "diverged" for a full-batch run above the stable rate whose objective grew, else None."""
         run, at = self.run, self.progress
         stable = self.stable_rate() if run.batch == len(run.train) else None
         if stable is None or run.rate_at(at.epoch, at.rate_factor) <= stable:
@@ -121,8 +122,8 @@ class Journal:
         message = f"the objective grew from {totals[0]:.4g} to {totals[-1]:.4g} at rate {run.rate:g}"
         return Ending("diverged", message + self.better_rate())
 
-    def converged(self) -> Ending | None:
-        """The objective of the whole training set changed by less than the tolerance between two evaluations."""
+    def check_converged(self) -> Ending | None:
+        """Returns the ending if the objective changed by less than the tolerance between two evaluations, else None."""
         run, rows = self.run, self.progress.rows
         if run.tolerance is None or not rows or "total" not in rows[-1]:
             return None
@@ -132,8 +133,8 @@ class Journal:
         change = abs(totals[-1] - totals[-2])
         return Ending("converged", f"the objective changed by {change:.3g}, less than {run.tolerance:g}")
 
-    def stopped(self) -> Ending | None:
-        """The validation loss did not improve for `patience` evaluations."""
+    def check_stopped(self) -> Ending | None:
+        """Returns the ending if the validation loss did not improve for `patience` evaluations, else None."""
         run, at = self.run, self.progress
         if run.patience is None or at.best_epoch is None or run.evaluate == 0:
             return None
@@ -147,7 +148,7 @@ class Journal:
         )
 
     def better_rate(self) -> str:
-        """What to try instead of the rate, as the end of a sentence."""
+        """Returns the end of a sentence with a better rate; empty if none is known."""
         rate, stable = self.run.rate, self.stable_rate()
         if stable is None:
             return f"; try rate {rate / 10:g}" if math.isfinite(rate) else ""
@@ -157,19 +158,19 @@ class Journal:
         return f"; the largest stable rate is {stable:.4g} ({limit} of the Hessian of the whole training set)"
 
     def stable_rate(self) -> float | None:
-        """The largest rate at which full-batch descent converges, where it is known."""
+        """Returns the largest rate at which full-batch descent converges, or None if it is not known."""
         run = self.run
         return stable_rate(run.model, run.loss, run.train.features, run.penalty, run.rule, run.train.sample_weight)
 
     def lacks_evaluation(self) -> bool:
-        """Whether the last row tells nothing of the whole training set."""
+        """Returns whether the last row has no evaluation of the whole training set."""
         rows = self.progress.rows
         return bool(rows) and "total" not in rows[-1]
 
     def close(self, evaluation: dict[str, float] | None) -> None:
-        """Writes the history, and leaves the model as it is to be used.
+        """Makes the history, and sets the model to its final weights and evaluation mode.
 
-        The progress stays as it is: a run that goes on from it evaluates where an unbroken one does.
+        The progress does not change, so that a resumed run evaluates at the same epochs as an unbroken one.
         """
         run, at, ending = self.run, self.progress, self.ending
         assert ending is not None
@@ -179,10 +180,10 @@ class Journal:
         rows = [dict(row) for row in at.rows]
         if evaluation is not None and self.lacks_evaluation():
             rows[-1] |= evaluation
-            if not math.isfinite(rows[-1]["total"]):  # the last update may be the one too many
-                ending = self.diverged(at.bad_step or at.step) or ending
+            if not math.isfinite(rows[-1]["total"]):  # the last update may have made it overflow
+                ending = self.check_diverged(at.bad_step or at.step) or ending
         if ending.status == "finished":
-            ending = self.grown([row["total"] for row in rows if "total" in row]) or ending
+            ending = self.check_growth([row["total"] for row in rows if "total" in row]) or ending
         self.history = History(
             rows=tuple(rows),
             status=ending.status,

@@ -1,4 +1,4 @@
-"""The same run twice, in lock step: our gradients and updates beside `torch.autograd` and `torch.optim`."""
+"""Trains the same run twice, in lock step: with our gradients, and with `torch.autograd` and `torch.optim`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .steppers import ByAutograd, ByHand, MakeOptimiser
 
 @dataclass(frozen=True, repr=False)
 class Lockstep(Record):
-    """How far the two runs differ.
+    """The difference of the two runs.
 
     `largest` is the largest relative difference of any parameter after any step, found at `step` in `parameter`;
-    `first` names the first step and parameter whose difference exceeds `tolerance`, None where none does.
+    `first` names the first step and parameter whose difference exceeds `tolerance`, or is None.
     """
 
     steps: int
@@ -34,10 +34,11 @@ class Lockstep(Record):
 
     @property
     def passed(self) -> bool:
+        """Whether no difference exceeds the tolerance."""
         return self.first is None
 
     def table(self) -> Table:
-        """A sentence."""
+        """Returns the result as a sentence."""
         largest = f"{self.largest:.1e}"
         if self.first is None:
             said = f"{self.steps} steps, the same to {largest} (largest at step {self.step}, {self.parameter})"
@@ -67,12 +68,12 @@ def lockstep(
 ) -> Lockstep:
     """Takes the same steps by hand and by autograd from the same start, and compares every parameter after each.
 
-    The options are those of `descend`; `model` and `rule` are copied and left as they are. `optimiser` makes the
-    optimiser of torch that is to take the rule's steps, from the parameters (`lambda p: torch.optim.SGD(p, lr=0.1)`);
-    not given, it is the rule's `twin`. Each step sets its "lr" to the scheduled rate.
+    The options are those of `descend`; `model` and `rule` are copied and do not change. `optimiser` makes torch's
+    optimiser from the parameters (`lambda p: torch.optim.SGD(p, lr=0.1)`); the default is the rule's `twin`. Each step
+    sets its "lr" to the scheduled rate.
 
-    AdaGrad, RMSprop and Adam divide by √G + ε: where a gradient is rounding noise the quotient is not, so two exact
-    implementations agree to about 1e-10 only.
+    AdaGrad, RMSprop and Adam divide by √G + ε, which makes rounding noise of a tiny gradient large: two exact
+    implementations agree only to about 1e-10.
     """
     rule = rule or GradientDescent()
     run = Options(

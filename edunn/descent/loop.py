@@ -1,4 +1,4 @@
-"""The loop: epochs of batches, recorded, watched for their end, and resumable after every epoch."""
+"""The training loop, and `descend`, which runs it. A run can be resumed after every epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +27,15 @@ from .journal import Journal, Progress
 from .options import Options
 from .steppers import ByAutograd, ByHand, Stepper
 
-SINGLES = 32  # batches of one sample that are gathered together
+SINGLES = 32  # batches of one sample in a block
 
 
 class Loop:
-    """Epochs of steps: each is taken, recorded, and asked whether the run ends.
+    """Trains one run: epochs of steps, each of which is recorded, until the run ends.
 
-    This is the loop of one run. `Stack` is the same for many at once, and `experiment.sharing` for one that several
-    processes share.
+    `Stack` trains many runs at once, and `experiment.sharing` one run on several processes.
 
-    `journals` are those of the runs that go on: all of them at the same epoch and step.
+    `journals` has the record of each run that has not ended; all are at the same epoch and step.
     """
 
     def __init__(self, run: Options, by: str = "fast", progress: Progress | None = None) -> None:
@@ -46,11 +45,11 @@ class Loop:
 
     @property
     def at(self) -> Progress:
-        """Where the runs are."""
+        """The progress of the runs."""
         return self.journals[0].progress
 
     def make_stepper(self, by: str) -> Stepper:
-        """The object that takes the steps."""
+        """Returns the object that takes the steps."""
         run = self.run
         if by not in ("fast", "hand", "autograd"):
             raise errors.ConfigError(f"by is 'fast', 'hand' or 'autograd'; got {by!r}.")
@@ -58,29 +57,28 @@ class Loop:
             check_hand_gradients(run.model, run.loss, run.train)
         if run.precision != "full" and by != "fast":
             raise errors.ConfigError(
-                f"Precision {run.precision!r} is for by='fast' in one process; the step by hand and autograd compute "
-                f"in full precision."
+                f"Precision {run.precision!r} needs by='fast' in one process. Take by='fast', or precision='full'."
             )
         if by == "autograd":
             if run.rule.steps:
-                raise errors.ConfigError("A run by autograd cannot go on: torch's optimiser would start from zero.")
+                raise errors.ConfigError("A run by autograd cannot be resumed: torch's optimiser starts from zero.")
             return ByAutograd(run.model, run.loss, run.penalty, run.rule, clipping=run.clipping)
-        if by == "fast" and is_linear(run.model):
+        if by == "fast" and is_linear(model := run.model):
             mini = run.batch < len(run.train)
             weighted = run.train.sample_weight is not None
             return fast_stepper(
-                run.model, run.loss, run.penalty, run.rule, run.batch, mini, run.precision, weighted, run.clipping
+                model, run.loss, run.penalty, run.rule, run.batch, mini, run.precision, weighted, run.clipping
             )
         return ByHand(run.model, run.loss, run.penalty, run.rule, run.clipping)
 
     def go(self, after_epoch: Callable[[Loop], None] | None = None) -> list[History]:
-        """Runs to the end of every run, and returns the histories in the runs' order."""
+        """Trains until every run has ended, and returns the histories in the runs' order."""
         journals, start = self.journals, time.perf_counter() - self.at.seconds
         self.model.train()  # dropout and batch normalisation act differently while training
         try:
             self.keep_snapshots(start=True)
             for journal in journals:
-                journal.check_ending()  # a resumed run may stand at its end
+                journal.check_ending()  # a resumed run may be at its end already
             self.finish()
             while self.journals:
                 self.record(self.run_epoch())
@@ -96,7 +94,7 @@ class Loop:
         return [journal.history for journal in journals]
 
     def run_epoch(self) -> list[list[float]]:
-        """One pass over the samples; for each run, the objective of every batch before its step."""
+        """Takes one pass over the samples. Returns, for each run, the objective of every batch before its step."""
         losses: list[Tensor] = []
         epoch, done = self.at.epoch, 0
         try:
@@ -113,26 +111,28 @@ class Loop:
             self.stepper.write_back()  # also where an interrupt or an error ends the epoch
         for journal in self.journals:
             journal.progress.epoch += 1
-        by_run: list[list[float]] = torch.cat(losses).view(done, -1).t().tolist()  # waits for the device, here alone
+        by_run: list[list[float]] = (
+            torch.cat(losses).view(done, -1).t().tolist()
+        )  # the only place that waits for the device
         return by_run
 
     def take(
         self, features: Tensor, targets: Tensor, rates: list[Any], size: int, weights: Tensor | None = None
     ) -> Tensor:
-        """A block of steps; `size` is that of its batches."""
+        """Takes a block of steps; `size` is the number of samples of each batch."""
         return self.stepper.steps(features, targets, rates, weights)
 
     def rate_at(self, epoch: float) -> Any:
-        """The step size after so many epochs; for a stack, of shape `runs`."""
+        """Returns the step size after so many epochs; for a stack, of shape `runs`."""
         return self.run.rate_at(epoch, self.at.rate_factor)
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
     def blocks(self) -> Generator[tuple[Tensor, ...], None, None]:
-        """The epoch's batches, as many at a time as the stepper takes: (steps, samples, features), (steps, samples),
-        and their weights (steps, samples) where samples have any.
+        """Yields the epoch's batches in blocks: features (steps, samples, features), targets (steps, samples), and
+        weights (steps, samples) if the samples have any.
 
-        They use the same memory: a block lasts until the next one is asked for.
+        Each block overwrites the memory of the one before it.
         """
         run = self.run
         if run.batch == len(run.train):
@@ -142,17 +142,17 @@ class Loop:
         yield from draw(run.train, cut(order, run.batch, self.block_sizes(), self.own), reuse=True)
 
     def order(self) -> Tensor:
-        """The samples in the order of this epoch; for runs with an order each, (runs, samples)."""
+        """Returns the order of the samples in this epoch, (samples,); (runs, samples) if the runs differ."""
         return permutation(len(self.run.train), self.run.seed, self.at.epoch)
 
     def own(self, samples: int) -> slice:
-        """Which of the samples of a batch this loop reads: all of them, if it shares them with no other process."""
+        """Returns the slice of a batch that this process reads: all of it, if no other process shares it."""
         return slice(None)
 
     def block_sizes(self) -> list[int]:
-        """How many steps each block of the epoch takes.
+        """Returns the number of steps of each block of the epoch.
 
-        A block ends where a snapshot is due, and the last batch, where it is smaller, has a block of its own.
+        A block ends where a snapshot is due. A smaller last batch has its own block.
         """
         run, step, sizes = self.run, self.at.step, list[int]()
         most = SINGLES if self.stepper.block == run.batch == 1 else self.stepper.block
@@ -169,14 +169,14 @@ class Loop:
     # ---- the record --------------------------------------------------------------------------------------------------
 
     def record(self, losses: list[list[float]]) -> None:
-        """Adds the epoch's row to every run, which decides by it whether the run ends."""
+        """Adds the epoch's row to every journal, which decides whether its run ends."""
         rows = self.evaluate() if self.journals[0].is_due() else [None] * len(self.journals)
         for journal, values, row in zip(self.journals, losses, rows, strict=True):
             journal.add(values, row)
 
     @torch.no_grad()
     def evaluate(self) -> list[dict[str, float]]:
-        """For each run, the whole training and validation part with the weights as they are now."""
+        """Returns, for each run, loss, penalty and metric over the whole training and validation part."""
         run, metric, count = self.run, self.model.metric, len(self.journals)
         penalties = [0.0] * count
         if self.penalty is not None:
@@ -193,7 +193,7 @@ class Loop:
         return rows
 
     def measure(self, part: Samples) -> tuple[list[float], list[float]]:
-        """For each run, the mean loss and the model's metric over a whole part."""
+        """Returns, for each run, the mean loss and the model's metric over a whole part."""
         scores, targets, weights = self.scores(part), part.targets, part.sample_weight
         assert targets is not None
         losses = self.loss(scores, targets, weights, validate=False)
@@ -201,11 +201,11 @@ class Loop:
         return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
 
     def scores(self, part: Samples) -> Tensor:
-        """The scores of a whole part, computed in chunks of samples."""
+        """Returns the scores of a whole part, computed in chunks of samples."""
         return scores_of(self.model, part.features)
 
     def keep_snapshots(self, start: bool = False) -> None:
-        """Keeps the weights of every run where that is due."""
+        """Keeps the weights of every run if a snapshot is due."""
         every = self.run.snapshots
         if every and (self.at.step == 0 if start else self.at.step % every == 0):
             self.stepper.write_back()
@@ -213,6 +213,7 @@ class Loop:
                 journal.keep_snapshot()
 
     def set_time(self, start: float) -> None:
+        """Sets the seconds of every run."""
         for journal in self.journals:
             journal.progress.seconds = time.perf_counter() - start
 
@@ -240,14 +241,14 @@ class Descent(Options):
         progress: Progress | None = None,
         after_epoch: Callable[[Progress], None] | None = None,
     ) -> History:
-        """Trains from the start, or from where `progress` stands, to the end."""
+        """Trains from the start, or from `progress`, to the end."""
         if progress is None:
-            self.rule.reset()  # a rule may come from another run, and must not bring its velocity along
+            self.rule.reset()  # the rule may have been used before, and must not keep its velocity
         loop = self.loop(self, by, progress)
         return loop.go(None if after_epoch is None else lambda loop: after_epoch(loop.at))[0]
 
     def stepper(self, by: str = "fast") -> Stepper:
-        """The object that takes the steps."""
+        """Returns the object that takes the steps."""
         return self.loop(self, by).stepper
 
 
@@ -283,25 +284,24 @@ def descend(
     ----------
     model : a `Model`, one of `edunn.models` or your own; with by="autograd" any torch module. It is in training mode
         for the steps, in evaluation mode for the evaluations, and is left in evaluation mode.
-    loss : of its scores
-    train : `Samples`, a pair (features, targets), or whatever `Samples` takes; brought to the model's dtype and device.
-        Each sample counts its `sample_weight`
+    loss : of the model's scores
+    train : `Samples`, a pair (features, targets), or anything that `Samples` takes; converted to the model's dtype and
+        device. Each sample counts with its `sample_weight`
     rate : the step size η in w ← w − η g
-    batch_size : None (full), k (mini) or 1 (single). Mini-batches are drawn without replacement, in a new order each
-        epoch that depends on `seed` and the epoch alone; the last one, smaller where k does not divide N, is kept and
-        divided by its own size.
+    batch_size : None (full), k (mini) or 1 (single). Each epoch has a new order of the samples, which depends only on
+        `seed` and the epoch, and is cut into batches; a smaller last batch is kept and divided by its own size.
     epochs, steps : where to stop, whichever comes first; 100 epochs if neither is given. An epoch is one pass over
         the samples.
     penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given
     validation : samples that are never trained on, evaluated beside the training part
-    tolerance : stop when the objective of the whole training set changes by less than this from one evaluation to the
-        next. The loss of a single batch is no stopping rule: any batch without errors would end the training.
+    tolerance : stop when the objective of the whole training set changes by less than this between two evaluations.
+        (A single batch would not do: any batch without errors would end the training.)
     patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back;
         a run that reaches its last epoch before that keeps its last weights
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end
     snapshots : keep the weights every this many steps, the start included
-    seed : of the batches' order
-    precision : of the products of a step: "full", as the dtype has it; "tf32" (CUDA) or "bf16", which a GPU computes
+    seed : fixes the order of the samples
+    precision : of the products of a step: "full", that of the dtype; "tf32" (CUDA) or "bf16", which a GPU computes
         many times faster and to 3 digits. For a linear model and by="fast". Evaluations are always in full.
     clip_norm, clip_value : bound the gradient of each step, by its norm or entry by entry; see `updates.Clipping`
     by : "hand": every step is `ByHand.step`. "fast": the same steps, restated for speed where the model is linear (see
@@ -309,17 +309,18 @@ def descend(
     loop : another loop, such as `edunn.experiment.share(…)`, which shares the run among several processes
     after_epoch : called with the `Progress` after every epoch, for a progress bar, a checkpoint, or to change
         `penalty.strength` or the rate (`progress.rate_factor`) while training
-    progress : where to go on from, after a whole epoch, with the model and rule as they were then
+    progress : the point to continue from, after a whole epoch, with the model and rule of that point
 
     Returns
     -------
     History : its `status` is finished, converged, stopped, diverged or interrupted. A loss that is not finite ends the
-        run and is no exception; the message then gives the largest stable rate where it is known.
+        run without an exception; the message then gives the largest stable rate if it is known.
     """
     train = prepare_part(train, model)
     validation = None if validation is None else prepare_part(validation, model)
     run = Descent(
-        model, loss, train, rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
+        cast(Model, model), loss, train,  # `Options` makes any torch module a `Model`
+        rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
         rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
         patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, clip_norm=clip_norm,
         clip_value=clip_value, loop=loop,
@@ -329,9 +330,9 @@ def descend(
 
 @torch.no_grad()
 def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) -> tuple[float, float]:
-    """The mean loss and the model's metric over a whole part, both weighted where its samples are.
+    """Returns the mean loss and the model's metric over a whole part, both weighted if its samples are.
 
-    Scores are computed in chunks of samples.
+    The scores are computed in chunks of samples.
     """
     scores = scores_of(model, part.features, chunk)
     assert part.targets is not None
@@ -341,5 +342,5 @@ def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) 
 
 
 def scores_of(model: nn.Module, features: Any, chunk: int | None = None) -> Tensor:
-    """The scores of many samples, computed in chunks of them."""
+    """Returns the scores of many samples, computed in chunks of samples."""
     return torch.cat([model(some) for some in features.split(chunk or chunk_of(features))])

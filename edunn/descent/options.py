@@ -1,10 +1,9 @@
-"""The options of a run, checked when they are put together, and the batches that follow from them."""
+"""The options of a run, checked when they are created, and its batches."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from .. import errors
 from ..data import Samples
 from ..losses import Loss
-from ..models import as_model
+from ..models import LinearModel, Model, as_model
 from ..penalties import Penalty
 from ..runtime.devices import permutation
 from ..updates import Clipping, Constant, GradientDescent, Rule, Schedule
@@ -23,9 +22,9 @@ from .fast import PRECISIONS, is_linear
 
 @dataclass
 class Options:
-    """What `descend` takes; see there for what each means."""
+    """The options of `descend`, which documents them."""
 
-    model: Any  # a torch module; a `Model` once it is checked
+    model: Model  # any torch module; `__post_init__` makes it a `Model`
     loss: Loss
     train: Samples
     rate: float
@@ -44,7 +43,7 @@ class Options:
     precision: str = "full"
     clip_norm: float | None = None
     clip_value: float | None = None
-    checked: bool = False  # another run has checked these data already
+    checked: bool = False  # whether another run has checked these samples already
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -57,25 +56,26 @@ class Options:
                 f"Precision {self.precision!r} is for runs without weights and clipping. Leave it out."
             )
         if self.precision != "full":
-            if not is_linear(self.model):
-                kind = type(self.model).__name__
-                raise errors.ConfigError(f"Expected a linear model for precision {self.precision!r}; got a {kind}.")
-            PRECISIONS[self.precision](self.model.weight)  # refuses a device or dtype that has no such products
+            model = self.model
+            if not isinstance(model, LinearModel) or not is_linear(model):
+                kind = type(model).__name__
+                raise errors.ConfigError(f"Precision {self.precision!r} needs a linear model; got a {kind}.")
+            PRECISIONS[self.precision](model.weight)  # raises for a device or dtype without such products
         samples = len(self.train)
         self.batch = samples if self.batch_size is None else min(self.batch_size, samples)
         check_batch(self.train, self.batch)
         self.steps_per_epoch = -(-samples // self.batch)
         if self.epochs is None:
             self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
-        # all data are checked once, here, so that no step of the loop has to wait for a check
+        # all samples are checked here, once, so that no step of the loop waits for a check
         for part in (self.train, self.validation):
             if part is not None and not self.checked:
                 check_part(self.model, self.loss, part)
 
     def batches(self, epoch: int) -> Generator[tuple[Tensor, ...], None, None]:
-        """The batches of an epoch, counted from 0: slices of a new order of the samples; a full batch keeps theirs.
+        """Yields the batches of an epoch, counted from 0: the samples in a new order; a full batch in their own.
 
-        Each is (features, targets), and (features, targets, weights) where samples have weights.
+        Each is (features, targets), or (features, targets, weights) if the samples have weights.
         """
         if self.batch == len(self.train):
             yield whole(self.train)
@@ -94,9 +94,9 @@ class Options:
         return torch.stack([some.sum() for some in weights[order].split(self.batch)]).tolist()
 
     def size(self, index: int) -> int:
-        """The samples of batch `index` of an epoch: the last one may be smaller."""
+        """Returns the number of samples of batch `index` of an epoch; the last may be smaller."""
         return min(self.batch, len(self.train) - index * self.batch)
 
     def rate_at(self, epoch: float, factor: float = 1.0) -> float:
-        """The step size after so many epochs, whole or fractional."""
+        """Returns the step size after so many epochs, whole or fractional."""
         return self.rate * self.schedule(epoch, self.epochs or 1) * factor

@@ -1,6 +1,6 @@
-"""How far this machine is from its own ceiling: our loops beside autograd and beside the bare matrix products.
+"""Times our loops on this machine, compared with autograd and with the bare matrix products.
 
-The ceiling of an epoch is its two products for each batch, scores and gradient, and nothing else.
+An epoch needs at least its two matrix products for each batch, scores and gradient: no loop can be faster.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RATE, DECAY = 1e-3, 1e-4  # small enough for no run to diverge; L2 with factor 1
 
 @dataclass
 class Problem:
-    """Standard normal features, ten classes that differ a little in their means."""
+    """Random samples: standard normal features, ten classes with slightly different means."""
 
     samples: int
     features: int = 3072
@@ -41,21 +41,21 @@ class Problem:
         source = torch.Generator().manual_seed(0)
         self.y = torch.randint(0, self.classes, (self.samples,), generator=source)
         centres = torch.randn(self.classes, self.features, generator=source) * 0.05
-        # from numpy, as data that are read: it asks for large pages, and gathering a batch takes a third less
+        # memory from numpy, as for data that are read: it uses large pages, which gather a batch a third faster
         self.x = torch.from_numpy(np.empty((self.samples, self.features), np.float32))
         self.x.normal_(generator=source).add_(centres[self.y])
         self.part = Samples(self.x, self.y)
 
 
 def run_on(problem: Problem, batch: int, steps: int | None = None) -> Descent:
-    """Softmax regression with an L2 penalty, an epoch or so many steps."""
+    """Returns a run of softmax regression with an L2 penalty, of an epoch or so many steps."""
     model = SoftmaxClassifier(problem.features, problem.classes)
     loops: dict[str, Any] = {"epochs": 1, "steps": steps, "penalty": L2(DECAY), "evaluate": 0}
     return Descent(model, CrossEntropy(), problem.part, RATE, batch, **loops)
 
 
 def epoch_of(run: Descent, by: str = "fast") -> Callable[[], list[float]]:
-    """An epoch of `descend`, without the evaluation that ends it; it returns the objective of each batch."""
+    """Returns a function that runs an epoch of `descend` without its evaluation."""
     loop = run.loop(run, by)
 
     def epoch() -> list[float]:
@@ -66,7 +66,7 @@ def epoch_of(run: Descent, by: str = "fast") -> Callable[[], list[float]]:
 
 
 def with_autograd(problem: Problem, batch: int, most: int | None = None) -> Callable[[], None]:
-    """Indexing, nn.Linear, cross_entropy, backward, SGD.step."""
+    """Returns a function that runs an epoch in plain torch: index, nn.Linear, cross_entropy, backward, SGD.step."""
     layer = torch.nn.Linear(problem.features, problem.classes)
     rule = torch.optim.SGD(layer.parameters(), lr=RATE, weight_decay=2 * DECAY)
 
@@ -81,7 +81,7 @@ def with_autograd(problem: Problem, batch: int, most: int | None = None) -> Call
 
 
 def bare_products(problem: Problem, batch: int, rows: int) -> Callable[[], None]:
-    """The two matrix products of an epoch and nothing else: the ceiling, with `rows` scores a sample."""
+    """Returns a function that runs only the two matrix products of an epoch, with `rows` scores a sample."""
     weight, gradient = torch.randn(rows, problem.features), torch.empty(rows, problem.features)
     scores, upstream = torch.empty(batch, rows), torch.randn(batch, rows)
 
@@ -94,7 +94,8 @@ def bare_products(problem: Problem, batch: int, rows: int) -> Callable[[], None]
     return epoch
 
 
-def clocked(work: Callable[[], Any]) -> float:
+def time_once(work: Callable[[], Any]) -> float:
+    """Returns the seconds that one call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -103,18 +104,19 @@ def clocked(work: Callable[[], Any]) -> float:
 def taking_turns(
     ways: dict[str, Callable[[], Any]], rounds: int, bar: bool = True, pause: float = 0.1
 ) -> dict[str, float]:
-    """The median time of each, after one warm-up each: round by round, so that a busy minute falls on all of them."""
+    """Returns the median time of each, after a warm-up. They take turns, so that a busy machine slows all alike."""
     for work in ways.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in tqdm(range(rounds), unit="round", leave=False, disable=not bar, file=sys.stderr):
         for name, work in ways.items():
-            time.sleep(pause)  # until the threads that the one before left spinning are asleep
-            times[name].append(clocked(work))
+            time.sleep(pause)  # until the threads of the function before are asleep
+            times[name].append(time_once(work))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def machine() -> dict[str, Any]:
+    """Returns the processor, threads, versions and date of a measurement."""
     return {
         "machine": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
@@ -125,7 +127,7 @@ def machine() -> dict[str, Any]:
 
 
 def measure(samples: int = 4_000, runs: int = 16, rounds: int = 5, bar: bool = False) -> dict[str, Any]:
-    """The short version of scripts/bench: ratios and times of one run, of single samples and of a stack."""
+    """Measures ratios and times of one run, of single samples and of a stack: a short version of scripts/bench."""
     problem = Problem(samples)
     few = max(1, samples // 20)
     base = run_on(problem, problem.batch)

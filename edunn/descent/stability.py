@@ -1,4 +1,4 @@
-"""The largest rate at which descent still converges, where it is known: before the run, instead of nan after it."""
+"""Computes the largest rate at which descent converges, before the run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..runtime.devices import generator
 from ..runtime.rows import Rows
 from ..updates import Rule
 
-CHUNK = 16_384  # rows that are looked at in float64 at once
-EXACT = 1024  # features, for which all eigenvalues are computed
+CHUNK = 16_384  # rows converted to float64 at once
+EXACT = 1024  # up to so many features all eigenvalues are computed
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def largest_curvature(
     ridge: tuple[float, float] = (0.0, 0.0),
     weights: Tensor | None = None,
 ) -> float:
-    """λ_max of scale · XᵀX / N + ridge, X the features with a column of ones in front if there is a bias.
+    """Returns λ_max of scale · XᵀX / N + ridge. With a bias X has a column of ones in front of the features.
 
     With `weights` of the samples XᵀX / N is Σ w x xᵀ / Σ w.
 
@@ -49,7 +49,7 @@ def largest_curvature(
     # float32 products are enough for the few digits that power iteration gives
     x, diagonal = x.to(features.dtype), diagonal.to(features.dtype)
     counts = 1 / len(x) if share is None else share.to(x)
-    # a random start: one of equal entries would be blind to an eigenvector whose entries sum to 0
+    # a random start: equal entries would miss an eigenvector whose entries sum to 0
     vector = torch.randn(x.shape[1], generator=generator(0), dtype=torch.float64).to(x)
     vector /= vector.norm()
     value = 0.0
@@ -70,12 +70,12 @@ def stable_rate(
     rule: Rule,
     weights: Tensor | None = None,
 ) -> float | None:
-    """The largest rate at which full-batch descent converges, or None where there is no such number.
+    """Returns the largest rate at which full-batch descent converges, or None if it is not known.
 
     For squared error on linear scores the objective is a quadratic, and descent multiplies its error along each
     eigenvector of the Hessian by 1 − rate · λ each step: it converges while rate < 2/λ_max. The Hessian is
     2/N XᵀX, or 2 Σ w x xᵀ / Σ w with weights of the samples (half of it with half=True), and an L2 penalty adds 2λ to
-    the diagonal of what it reaches. Momentum moves the 2 (see `Rule.stability`).
+    the diagonal of what it penalises. With momentum another number takes the place of 2 (see `Rule.stability`).
     """
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or loss.form != "square":

@@ -1,4 +1,4 @@
-"""Many runs at once: runs that differ only in rate, strength, margin, start or order train along a leading axis.
+"""Trains many runs at once, which differ only in rate, strength, margin, start or order, along a leading axis.
 
     base = Descent(model, CrossEntropy(), digits.train, rate=1.0, batch_size=128, epochs=50, validation=held)
     runs = [vary(base, rate=rate) for rate in (0.01, 0.1, 1.0)]
@@ -22,15 +22,17 @@ from ..data import Samples
 from ..errors import ConfigError, check_number
 from ..history import History
 from ..losses import Loss, Perceptron
+from ..models import LinearModel, Model
 from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from .checks import check_options
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .loop import Descent, Loop
+from .options import Options
 
 NOT_STARTED = History((), "interrupted", "before it started", steps=0, seconds=0.0)
-MEMORY = 1 << 30  # bytes that a stack may take beside the data; what needs more is split
+MEMORY = 1 << 30  # bytes that a stack may take besides the data; a larger one is split
 
 
 def train_together(
@@ -44,11 +46,11 @@ def train_together(
     Parameters
     ----------
     runs : made one by one or by `vary`. Those with the same samples, which differ only in rate, strength of the
-        penalty, margin of a hinge, seed and starting weights, train as one stack. What fits no stack (a net, a run with
-        a loop of its own) trains alone.
-    memory : bytes for a stack; larger ones are split
-    after_epoch : called after each epoch of a stack with how many of its runs go on, and how many have ended
-    after_run : called with the place of a run and its history when the run has ended, the model as it is to be used
+        penalty, margin of a hinge, seed and starting weights, train as one stack. Others (a net, a run with its own
+        loop) train alone.
+    memory : bytes for a stack; a larger one is split
+    after_epoch : called after each epoch of a stack with the numbers of its runs that continue and that have ended
+    after_run : called with the place of a run and its history when the run has ended, with its final weights
     """
     for index, run in enumerate(runs):
         if any(run.model is other.model for other in runs[:index]):
@@ -76,14 +78,14 @@ def train_together(
 
 
 def report(after_epoch: Callable[[int, int], None] | None, count: int, stack: Loop) -> None:
-    """Tells how many of the stack's runs go on, and how many have ended."""
+    """Calls `after_epoch` with the numbers of runs that continue and that have ended."""
     if after_epoch is not None:
         going = sum(journal.ending is None for journal in stack.journals)
         after_epoch(going, count - going)
 
 
 def group_by_kind(runs: Sequence[Descent]) -> list[list[int]]:
-    """Groups the runs, as indices: those of one group train as one stack."""
+    """Groups the indices of the runs that train as one stack."""
     groups: dict[Hashable, list[int]] = {}
     for index, run in enumerate(runs):
         stacked = is_linear(run.model) and run.loop is Loop
@@ -98,15 +100,15 @@ def vary(
     strength: float | None = None,
     margin: float | None = None,
     seed: int | None = None,
-    model: Any = None,
+    model: Model | None = None,
 ) -> Descent:
-    """Returns the run with something changed: a copy with its own model and rule, on the same data.
+    """Returns a copy of the run with another rate, strength, margin, seed or model, on the same samples.
 
     Parameters
     ----------
     rate, strength, margin : of the steps, the penalty and the hinge
-    seed : of the batches' order
-    model : one that starts elsewhere; the run's own, copied, if not given
+    seed : fixes the order of the samples
+    model : a model with other starting weights; None copies the run's own
     """
     other = copy.copy(run)
     other.model = copy.deepcopy(run.model if model is None else model)
@@ -117,40 +119,42 @@ def vary(
         other.seed = seed
     if strength is not None:
         if run.penalty is None:
-            raise ConfigError("Expected a run with a penalty, to vary its strength; this one has none.")
+            raise ConfigError("The run has no penalty whose strength could vary. Give it one.")
         other.penalty = copy.copy(run.penalty)
         other.penalty.strength = check_number("strength", strength, 0)
     if margin is not None:
         if not has_margin(run.loss):
-            raise ConfigError(f"Expected a loss with a margin, to vary it; {type(run.loss).__name__} has none.")
+            raise ConfigError(f"{type(run.loss).__name__} has no margin to vary. Take a hinge loss.")
         if not margin >= 0:
-            raise ConfigError(f"Expected margin 0 or more; got {margin}.")
+            raise ConfigError(f"The margin must be 0 or more; got {margin}.")
         other.loss = with_margin(run.loss, margin)
     check_options(other)
     return other
 
 
 class Stack(Loop):
-    """The loop of many runs of one kind.
+    """Trains many runs of one kind at once.
 
-    Their parameters are held as one tensor each, (runs, …), of which the models' own are views.
+    Each of their parameters is one tensor, (runs, …); the models' own parameters are views of it.
     """
+
+    model: LinearModel
 
     def __init__(self, runs: Sequence[Descent], after_run: Callable[[int, History], None] | None = None) -> None:
         self.after_run = after_run
         self.places = {id(run): place for place, run in enumerate(runs)}
-        self.run = runs[0]  # for what they have in common
+        self.run = runs[0]  # the options that all have in common
         self.journals = [Journal(run, Progress()) for run in runs]
         self.rule = copy.deepcopy(self.run.rule)
         self.rule.reset()
-        self.model = copy.deepcopy(self.run.model)
+        self.model = copy.deepcopy(linear_model(self.run))
         for name, _ in self.run.model.named_parameters():
             rows = [dict(run.model.named_parameters())[name].detach() for run in runs]
             setattr(self.model, name, nn.Parameter(torch.stack(rows)))
-        self.join()
+        self.stack_options()
 
-    def join(self) -> None:
-        """Puts the options of the runs that go on side by side: numbers that are the same for all stay numbers."""
+    def stack_options(self) -> None:
+        """Stacks the options of the runs that have not ended; a number that all share stays a number."""
         runs, like = [journal.run for journal in self.journals], self.model.weight.detach()
         for name, stacked in self.model.named_parameters():
             for index, run in enumerate(runs):
@@ -166,7 +170,7 @@ class Stack(Loop):
             strengths = [float(run.penalty.strength) for run in runs if run.penalty is not None]
             self.penalty = copy.copy(self.penalty)
             self.penalty.strength = scalar_or_stack(strengths, like)
-        batch = self.run.batch * (len(runs) if self.own_orders() else 1)
+        batch = self.run.batch * (len(runs) if self.orders_differ() else 1)
         mini = self.run.batch < len(self.run.train)
         weighted = self.run.train.sample_weight is not None
         self.stepper = fast_stepper(
@@ -181,20 +185,21 @@ class Stack(Loop):
             self.run.clipping,
         )
 
-    def own_orders(self) -> bool:
-        """Whether each run has an order of the samples of its own, and so batches of its own."""
+    def orders_differ(self) -> bool:
+        """Returns whether the runs have different orders of the samples, and so different batches."""
         return len({journal.run.seed for journal in self.journals}) > 1
 
     def rate_at(self, epoch: float) -> float | Tensor:
+        """Returns the step size after so many epochs: a number, or of shape `runs`."""
         return self.rate * self.run.schedule(epoch, self.run.epochs or 1)
 
     def order(self) -> Tensor:
         seeds = [journal.run.seed for journal in self.journals]
         orders = {seed: permutation(len(self.run.train), seed, self.at.epoch) for seed in seeds}
-        return torch.stack([orders[seed] for seed in seeds]) if self.own_orders() else orders[seeds[0]]
+        return torch.stack([orders[seed] for seed in seeds]) if self.orders_differ() else orders[seeds[0]]
 
     def scores(self, part: Samples) -> Tensor:
-        """The scores of every run, (runs, samples[, classes]), by one product a chunk."""
+        """Returns the scores of every run, (runs, samples[, classes]), by one product for each chunk."""
         weight, chunk = self.model.weight.detach(), chunk_of(part.features)
         out = weight.new_empty(len(part), weight.shape[0] * weight.shape[1])
         for features, into in zip(part.features.split(chunk), out.split(chunk), strict=True):
@@ -205,7 +210,7 @@ class Stack(Loop):
         return scores.squeeze(-1) if self.model.one_output else scores
 
     def finish(self) -> None:
-        """Takes the runs that have ended out of the stack; the others go on as if they had not been there."""
+        """Removes the runs that have ended from the stack. The others are not affected."""
         left = [index for index, journal in enumerate(self.journals) if journal.ending is None]
         if len(left) == len(self.journals):
             return
@@ -225,7 +230,7 @@ class Stack(Loop):
         for state in self.rule.state.values():
             for key, tensor in state.items():
                 state[key] = tensor[index]
-        self.join()
+        self.stack_options()
 
 
 def scalar_or_stack(numbers: Sequence[float], like: Tensor) -> float | Tensor:
@@ -233,20 +238,20 @@ def scalar_or_stack(numbers: Sequence[float], like: Tensor) -> float | Tensor:
     return numbers[0] if len(set(numbers)) == 1 else torch.tensor(numbers, dtype=like.dtype, device=like.device)
 
 
-def with_margin(loss: Loss, margin: Any) -> Loss:
-    """The loss with another margin, or with one for each run."""
+def with_margin(loss: Loss, margin: float | Tensor) -> Loss:
+    """Returns a copy of the loss with another margin, or with one for each run."""
     other = copy.copy(loss)
     vars(other)["margin"] = margin
     return other
 
 
-def has_margin(loss: Any) -> bool:
-    """Whether a loss has a margin that may be chosen: the perceptron's is 0 by definition."""
+def has_margin(loss: Loss) -> bool:
+    """Returns whether a loss has a margin that may be chosen; the perceptron's is 0 by definition."""
     return hasattr(loss, "margin") and not isinstance(loss, Perceptron)
 
 
 def kind_of(run: Descent) -> Hashable:
-    """Returns what the runs of one stack have in common."""
+    """Returns a key that is the same for runs that can train as one stack."""
     parameters = tuple((name, tuple(p.shape), p.dtype, p.device) for name, p in run.model.named_parameters())
     parts = tuple(
         (id(part.features), id(part.targets), id(part.sample_weight))
@@ -279,9 +284,15 @@ def describe(thing: Any, *without: str) -> Hashable:
     return type(thing), plain, parts
 
 
+def linear_model(run: Options) -> LinearModel:
+    """Returns the run's model: the runs of a stack are linear."""
+    assert isinstance(run.model, LinearModel)
+    return run.model
+
+
 def bytes_of(run: Descent) -> int:
-    """What one run adds to a stack: parameters, the rule's state and its working copies, scores of an evaluation."""
-    weight = run.model.weight
+    """Returns the bytes that one run adds to a stack: parameters, the rule's state, copies, and scores."""
+    weight = linear_model(run).weight
     copies = 2 + len(run.rule.buffers) + 4
     largest = max(len(part) for part in (run.train, run.validation) if part is not None)
     numbers = copies * weight.numel() + 4 * largest * weight.shape[0] + run.batch * (4 * weight.shape[0])

@@ -1,4 +1,4 @@
-"""One step: scores, loss, gradient, update; by hand, and by torch's own autograd and optimiser."""
+"""One training step: scores, loss, gradient, update; by hand, and by torch's autograd and optimiser."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ MakeOptimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 class Stepper:
     """Takes the steps of a run. A subclass needs `step`; the loop calls `steps`, with a block of batches at a time."""
 
-    block = 1  # batches that `steps` takes at once, at the most
+    block = 1  # the largest number of batches that `steps` takes at once
 
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor, weights: Tensor | None = None) -> Tensor:
-        """One step on one batch; returns the objective (loss and penalty) before the update, without waiting for it.
+        """Takes one step on one batch. Returns the objective (loss and penalty) before the update, as a tensor.
 
-        A batch whose weights are all 0 has no mean: it takes no step, and 0 is returned. That is looked up on the
-        device, so steps with weights wait for a GPU.
+        A batch whose weights are all 0 has no mean: it takes no step and returns 0. To know this, steps with weights
+        wait for a GPU.
         """
         raise NotImplementedError
 
     def steps(self, features: Tensor, targets: Tensor, rates: Sequence[Any], weights: Tensor | None = None) -> Tensor:
-        """One step on each batch in turn.
+        """Takes one step on each batch in turn.
 
         Parameters
         ----------
-        features, targets : (steps, samples, features) and (steps, samples); in a stack of runs with batches of their
-            own (steps, runs, samples, …)
+        features, targets : (steps, samples, features) and (steps, samples); for a stack whose runs have different
+            batches (steps, runs, samples, …)
         rates : one for each step
         weights : of the targets' shape, or None
 
@@ -49,11 +49,11 @@ class Stepper:
         return torch.stack([self.step(x, y, rate, w) for x, y, rate, w in each])
 
     def write_back(self) -> None:
-        """Completes the model's parameters and the objectives. Called before either is looked at."""
+        """Completes the model's parameters and the objectives. Call it before reading either."""
 
 
 class ByHand(Stepper):
-    """The four verbs with our derivatives: the step that `by="hand"` runs."""
+    """The step with our derivatives, in four verbs: scores, loss, gradient, update. `by="hand"` runs it."""
 
     def __init__(
         self, model: Model, loss: Loss, penalty: Penalty | None, rule: Rule, clipping: Clipping | None = None
@@ -80,11 +80,11 @@ class ByHand(Stepper):
 
 
 class ByAutograd(Stepper):
-    """The same step by `torch.autograd` and `torch.optim`: what the hand-written one is checked against.
+    """The same step by `torch.autograd` and `torch.optim`, to check the one by hand.
 
     Parameters
     ----------
-    optimiser : makes torch's optimiser from the parameters; the rule's `twin` if not given. Each step sets its "lr".
+    optimiser : makes torch's optimiser from the parameters (default: the rule's `twin`). Each step sets its "lr".
     """
 
     def __init__(

@@ -1,8 +1,10 @@
-"""Which of the fast steps suits a run."""
+"""Chooses the fastest steps for a run."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeGuard
+
+from torch import nn
 
 from ...losses import Loss
 from ...models import MODELS, LinearModel
@@ -15,13 +17,13 @@ from .single_samples import SingleSampleSteps
 from .step import FastStep
 
 
-def is_linear(model: Any) -> bool:
-    """Whether a model is one of the package's linear models, with no method of its own, and no stack of runs."""
+def is_linear(model: nn.Module) -> TypeGuard[LinearModel]:
+    """Returns whether a model is one of the package's linear models, not a subclass, and of one run."""
     return type(model) in MODELS.values() and isinstance(model, LinearModel) and model.weight.ndim == 2
 
 
 def fast_stepper(
-    model: Any,
+    model: LinearModel,
     loss: Loss,
     penalty: Penalty | None,
     rule: Rule,
@@ -31,12 +33,12 @@ def fast_stepper(
     weighted: bool = False,
     clipping: Clipping | None = None,
 ) -> Stepper:
-    """The fastest steps for a linear model. With weights or clipping that is `FastStep`: the others know neither.
+    """Returns the fastest steps for a linear model. With weights or clipping that is `FastStep`.
 
     Parameters
     ----------
-    batch : the samples of a step, of all runs of a stack where each has batches of its own
-    mini : whether that is less than all samples
+    batch : the samples of a step; for a stack whose runs have different batches, those of all runs
+    mini : whether a batch has less than all samples
     """
     if weighted or clipping is not None:
         return FastStep(model, loss, penalty, rule, precision, clipping)

@@ -1,9 +1,8 @@
 """Plain descent with few outputs on many features, on a CPU of several cores.
 
-Such a step is three passes over the batch: one gathers it, and two products read it. What can be saved lies between
-them. The weight stays in blocks of features, so that each core finds its part in its cache and the product that
-computes the gradient also takes the step. The objectives are not needed before the epoch's end: they are computed for
-many steps at once, from the scores of each step.
+Such a step reads the batch three times: to gather it, and for two products. The time between them is saved. The weight
+is stored in blocks of features, so that each core has its part in its cache, and the product that computes the gradient
+also updates the weight. The objectives are needed only at the epoch's end, so they are computed for many steps at once.
 """
 
 from __future__ import annotations
@@ -26,27 +25,27 @@ TOGETHER = 64  # steps whose objectives are computed at once
 class FewOutputsStep(FastStep):
     """`FastStep` for `GradientDescent` and no penalty but L2, without weights and clipping.
 
-    The model's weight is out of date, and the objectives that were returned are empty, until `write_back`.
+    Until `write_back`, the model's weight is out of date and the returned objectives are empty.
     """
 
     def __init__(self, model: Linear, loss: Loss, penalty: Penalty | None, rule: Rule) -> None:
         super().__init__(model, loss, penalty, rule)
         self.outputs = self.weight.shape[0]
         self.parameters["weight"] = self.blocks = columns(self.weight).contiguous()
-        self.written = True  # whether the model's weight is that of the blocks
+        self.written = True  # whether the model's weight is up to date
         self.noted: list[tuple[Tensor, Tensor, Tensor | None]] = []  # scores, targets and penalty of each step
         self.values: Tensor  # their objectives
 
     @staticmethod
     def applies(model: Linear, penalty: Penalty | None, rule: Rule) -> bool:
-        """Whether W has few rows and many columns, and the rule updates each number of it by itself."""
+        """Returns whether W has few rows and many columns, and rule and penalty are plain descent and L2."""
         alone = type(rule) is GradientDescent and (penalty is None or type(penalty) is L2)
         return alone and Products(model.weight.detach()).thin
 
     def step(  # type: ignore[override]  # of one run, without weights
         self, features: Tensor, targets: Tensor, rate: float, weights: None = None
     ) -> Tensor:
-        """Takes the step; returns the objective before it, which `write_back` fills in."""
+        """Takes the step. Returns the objective before it, which `write_back` fills in."""
         if self.written:
             self.blocks.copy_(columns(self.weight))
             self.written = False
@@ -56,7 +55,7 @@ class FewOutputsStep(FastStep):
         if self.bias is not None:
             scores.add_(self.bias.unsqueeze(-1))
         value = self.note(scores, targets)
-        upstream = pointwise_upstream(self.loss, self.as_given(scores), targets)
+        upstream = pointwise_upstream(self.loss, self.to_loss_layout(scores), targets)
         upstream = upstream.unsqueeze(0) if self.one_output else upstream.mT
         self.rule.steps += 1
         mean = -rate / samples
@@ -77,32 +76,32 @@ class FewOutputsStep(FastStep):
         self.write_back()
         return torch.stack(values)
 
-    def as_given(self, scores: Tensor) -> Tensor:
-        """Scores of shape (…, outputs, samples) in the loss's layout."""
+    def to_loss_layout(self, scores: Tensor) -> Tensor:
+        """Returns scores of shape (…, outputs, samples) in the loss's layout, (…, samples[, outputs])."""
         return scores.squeeze(-2) if self.one_output else scores.mT
 
     def note(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Keeps what the objective is computed from, and returns the place where it will be."""
+        """Keeps scores and targets for later, and returns the tensor that will hold the objective."""
         if self.noted and (len(self.noted) == TOGETHER or self.noted[0][0].shape != scores.shape):
             self.fill_in()
         if not self.noted:
             self.values = scores.new_empty(TOGETHER)
-        paid = None if self.penalty is None else self.penalty_value(self.penalty)
-        self.noted.append((scores, targets, paid))
+        penalty = None if self.penalty is None else self.penalty_value(self.penalty)
+        self.noted.append((scores, targets, penalty))
         return self.values[len(self.noted) - 1]
 
     def fill_in(self) -> None:
-        """The objectives of the steps that were noted."""
-        scores, targets, paid = zip(*self.noted, strict=True)
-        values = self.loss(self.as_given(torch.stack(scores)), torch.stack(targets), validate=False)
+        """Computes the objectives of the steps in `noted`."""
+        scores, targets, penalties = zip(*self.noted, strict=True)
+        values = self.loss(self.to_loss_layout(torch.stack(scores)), torch.stack(targets), validate=False)
         if self.penalty is not None:
-            values += torch.stack(paid)
+            values += torch.stack(penalties)
         self.values[: len(values)] = values
         self.noted = []
 
     @torch.no_grad()
     def write_back(self) -> None:
-        """Fills in the objectives, and copies the weight into the model; the next step starts from there."""
+        """Computes the objectives, and copies the weight into the model."""
         if self.noted:
             self.fill_in()
         if not self.written:

@@ -1,7 +1,7 @@
-"""The products of a step with fewer digits; weights, losses and updates keep theirs.
+"""The matrix products of a step in tf32 or bf16. Weights, losses and updates stay in float32.
 
-A GPU multiplies rounded numbers many times faster, and still adds them up in float32. tf32 keeps 10 binary
-digits behind the point of each factor (a relative error of 5e-4), bf16 keeps 7 (4e-3).
+A GPU multiplies rounded numbers many times faster, and adds the products in float32. tf32 keeps 10 binary digits after
+the point of each factor (a relative error of 5e-4), bf16 keeps 7 (4e-3).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .products import Products, flat, scale_
 
 
 class TensorFloatProducts(Products):
-    """Factors rounded by the GPU itself as it reads them."""
+    """Products in tf32: the GPU rounds the factors as it reads them."""
 
     def __init__(self, weight: Tensor) -> None:
         if not weight.is_cuda or weight.dtype != torch.float32:
             raise errors.ConfigError(
-                f"Expected float32 on a CUDA device for precision 'tf32'; got {weight.dtype} on {weight.device}. "
-                f"Take 'full', or 'bf16', which any device has."
+                f"Precision 'tf32' needs float32 on a CUDA device; got {weight.dtype} on {weight.device}. "
+                f"Take 'full', or 'bf16', which works on any device."
             )
         super().__init__(weight)
 
@@ -37,14 +37,14 @@ class TensorFloatProducts(Products):
 
 
 class Bfloat16Products(Products):
-    """Factors rounded before they are multiplied."""
+    """Products in bf16: the factors are rounded before they are multiplied."""
 
     def __init__(self, weight: Tensor) -> None:
         if weight.dtype != torch.float32:
-            raise errors.ConfigError(f"Expected float32 for precision 'bf16'; got {weight.dtype}. Take 'full'.")
+            raise errors.ConfigError(f"Precision 'bf16' needs float32; got {weight.dtype}. Take 'full'.")
         if weight.is_cuda and "dtype" not in torch.ops.aten.mm.overloads():
             raise errors.ConfigError(
-                f"Expected torch 2.8 or later for precision 'bf16' on CUDA; got {torch.__version__}. Take 'tf32'."
+                f"Precision 'bf16' on CUDA needs torch 2.8 or later; got {torch.__version__}. Take 'tf32'."
             )
         super().__init__(weight)
         self.thin, self.parts = False, 1
@@ -67,9 +67,9 @@ PRECISIONS: dict[str, type[Products]] = {"full": Products, "tf32": TensorFloatPr
 
 
 def product(first: Tensor, second: Tensor) -> Tensor:
-    """Of matrices or of batches of them, rounded to bfloat16; in float32."""
+    """Returns the float32 product of matrices, or of batches of them, rounded to bfloat16."""
     first, second = first.bfloat16(), second.bfloat16()
-    if first.is_cuda:  # the sums leave the device's float32 registers as they are
+    if first.is_cuda:  # the float32 sums are not rounded again
         multiply = torch.mm if first.ndim == 2 else torch.bmm
         return multiply(first, second, out_dtype=torch.float32)
     return (first @ second).float()
@@ -77,7 +77,7 @@ def product(first: Tensor, second: Tensor) -> Tensor:
 
 @contextmanager
 def tensor_float() -> Iterator[None]:
-    """torch's switch for the whole process, on for this product alone."""
+    """Switches tf32 on for the products inside. torch's switch is for the whole process."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = True
     try:

@@ -1,8 +1,8 @@
-"""The two products of a step, W xᵀ and U x, cut so that they keep every core of a CPU at work.
+"""The two matrix products of a step, W xᵀ and U x, divided among all cores of a CPU.
 
-One call of the matrix library leaves a core idle where W has few rows, and scales what it adds to in a pass of its own.
-The same product as a batch of smaller ones, along the features where W is thin and along its rows where it is tall, is
-shared out evenly, and each core finds its part of W where it left it. On a GPU, and for one thread, each is one call.
+If W has few rows, one call of the matrix library leaves cores idle, and scales W in a separate pass. So the product
+becomes a batch of smaller ones, along the features if W is thin and along its rows if it is tall: the cores have equal
+work, and each keeps its part of W in its cache. On a GPU, and for one thread, each product is one call.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 BLOCKS = 4  # of features
-THIN = 32  # rows of W at most, and
-WIDE = 1024  # features at least, to be cut along the features
-TALL = 256  # rows of W at least, to be cut along the rows
+THIN = 32  # divide along the features if W has at most so many rows
+WIDE = 1024  # and at least so many features
+TALL = 256  # divide along the rows if W has at least so many
 
 
 class Products:
-    """For weights of one shape, (*runs, outputs, features); buffers are used again at every step."""
+    """The products for weights of one shape, (*runs, outputs, features). Every step uses the same buffers."""
 
     def __init__(self, weight: Tensor) -> None:
         self.shape = weight.shape
@@ -31,7 +31,7 @@ class Products:
             self.parts -= 1
 
     def scores(self, weight: Tensor, features: Tensor) -> Tensor:
-        """W xᵀ, (*runs, outputs, samples), for features (samples, features) or (runs, samples, features)."""
+        """Returns W xᵀ, (*runs, outputs, samples), for features (samples, features) or (runs, samples, features)."""
         samples = features.shape[-2]
         if features.ndim == 3:
             return torch.bmm(weight, features.mT, out=self.buffer(*self.shape[:-1], samples))
@@ -43,7 +43,7 @@ class Products:
         return torch.mm(flat(weight), features.t(), out=out).view(*self.shape[:-1], samples)
 
     def add_gradient(self, into: Tensor, upstream: Tensor, features: Tensor, beta: float, alpha: float) -> None:
-        """into ← beta · into + alpha · U x, for an upstream gradient U of shape (*runs, outputs, samples)."""
+        """Adds a gradient: into ← beta · into + alpha · U x, with the upstream gradient U (*runs, outputs, samples)."""
         if features.ndim == 3:
             into.baddbmm_(upstream, features, beta=beta, alpha=alpha)
             return
@@ -63,23 +63,23 @@ class Products:
             flat(into).addmm_(rows, features, beta=beta, alpha=alpha)
 
     def buffer(self, *key: int) -> Tensor:
-        """Memory that is used again: allocating a large output each time halves the speed of its product."""
+        """Returns the buffer of this key: allocating a large output at each step halves the speed of its product."""
         if key not in self.buffers:
             self.buffers[key] = self.like.new_empty([size for size in key if size >= 0])
         return self.buffers[key]
 
 
 def flat(weight: Tensor) -> Tensor:
-    """(*runs, outputs, …) as one matrix, (runs · outputs, …)."""
+    """Returns (*runs, outputs, …) as one matrix, (runs · outputs, …)."""
     return weight.view(-1, weight.shape[-1])
 
 
 def columns(matrix: Tensor) -> Tensor:
-    """(rows, features) as blocks of features, (BLOCKS, rows, features / BLOCKS); a view."""
+    """Returns (rows, features) as blocks of features, (BLOCKS, rows, features / BLOCKS); a view."""
     return matrix.view(matrix.shape[0], BLOCKS, -1).transpose(0, 1)
 
 
 def scale_(tensor: Tensor, factor: float) -> None:
-    """tensor ← factor · tensor; 0 forgets it, whatever it held."""
+    """Scales in place: tensor ← factor · tensor; with factor 0 also nan and inf become 0."""
     if factor != 1:
         tensor.mul_(factor) if factor else tensor.zero_()

@@ -1,4 +1,4 @@
-"""Single-sample descent in blocks: many steps on one sample each for the cost of a few products. Same numbers.
+"""Single-sample descent in blocks: many steps for the cost of a few products, with the same numbers.
 
 Step i needs its sample's scores after the steps before it. Those steps only added multiples of their samples to the
 weights, so with the block's first weights W₀ and u_j the upstream of step j
@@ -32,7 +32,7 @@ BLOCK = 32  # more steps share more of a product, but their (x_j · x_i) grow wi
 
 
 class SingleSampleSteps(Stepper):
-    """Steps on one sample each, a block of them at a time. For a linear model, one run, on a CPU, without weights."""
+    """Steps on one sample each, in blocks. For one run of a linear model, on a CPU, without weights."""
 
     block = BLOCK
 
@@ -45,7 +45,7 @@ class SingleSampleSteps(Stepper):
 
     @staticmethod
     def applies(model: Linear, penalty: Penalty | None, rule: Rule) -> bool:
-        """Whether the weights are sums of samples under this rule and penalty."""
+        """Returns whether the weights stay linear in the samples under this rule and penalty."""
         linear = type(rule) in (GradientDescent, Momentum, Nesterov) and (penalty is None or type(penalty) is L2)
         return linear and model.weight.ndim == 2 and model.weight.device.type == "cpu"
 
@@ -53,10 +53,10 @@ class SingleSampleSteps(Stepper):
     def steps(  # type: ignore[override]
         self, features: Tensor, targets: Tensor, rates: Sequence[float], weights: None = None
     ) -> Tensor:
-        """One step on each sample in turn; returns the objective before each, (steps,)."""
+        """Takes one step on each sample in turn. Returns the objective before each, (steps,)."""
         features, targets = features.squeeze(1), targets.squeeze(1)
         parts = self.parts(features, rates)
-        scores = torch.stack([part.start() for part in parts]).sum(0)
+        scores = torch.stack([part.start_scores() for part in parts]).sum(0)
         effect = torch.stack([part.path * part.gram for part in parts]).sum(0)
         upstream = self.upstream(scores, targets)
         for _ in rates:
@@ -85,7 +85,7 @@ class SingleSampleSteps(Stepper):
         return pointwise_upstream(self.loss, scores, targets)
 
     def parts(self, features: Tensor, rates: Sequence[float]) -> list[Part]:
-        """The weight, whose gradient is u xᵀ, and the bias, whose gradient is u · 1."""
+        """Returns the weight, with gradient u xᵀ, and the bias, with gradient u · 1, as `Part`s of a block."""
         parts = []
         for name, parameter in self.parameters.items():
             x = features if name == "weight" else features.new_ones(len(features), 1)
@@ -100,7 +100,7 @@ class SingleSampleSteps(Stepper):
         return parts
 
     def coefficients(self, rates: Sequence[float], decay: float, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Kept for the next block: with a constant rate they are the same."""
+        """Returns `coefficients` as tensors, cached: with a constant rate every block has the same."""
         key = (tuple(rates), decay, getattr(self.rule, "momentum", 0.0))
         if key not in self.known:
             if len(self.known) >= 8:
@@ -112,7 +112,7 @@ class SingleSampleSteps(Stepper):
 
 @dataclass
 class Part:
-    """One parameter during a block: W after i steps is rows[i] in terms of W₀, V₀ and the gradients u_j x_jᵀ."""
+    """One parameter in a block. rows[i] has the coefficients of W after i steps, in W₀, V₀ and each u_j x_jᵀ."""
 
     features: Tensor
     matrix: Tensor  # W₀, (outputs, features); changed in place by `update`
@@ -123,17 +123,17 @@ class Part:
 
     def __post_init__(self) -> None:
         self.gram = self.features @ self.features.mT
-        self.first = (self.matrix @ self.features.mT).mT  # half as long again the other way round
+        self.first = (self.matrix @ self.features.mT).mT  # the other way round takes 1.5 times as long
         self.drift = None if self.velocity is None else (self.velocity @ self.features.mT).mT
         self.path = self.rows[:, 2:]
 
-    def start(self) -> Tensor:
-        """What the block's first weights and velocities give of the scores, (samples, outputs)."""
+    def start_scores(self) -> Tensor:
+        """Returns the part of the scores that comes from W₀ and V₀, (samples, outputs)."""
         scores = self.rows[:, :1] * self.first
         return scores if self.drift is None else scores.addcmul_(self.rows[:, 1:2], self.drift)
 
     def squared_norms(self, upstream: Tensor) -> Tensor:
-        """‖W‖² before each step, (samples,), from inner products of W₀, V₀ and the gradients."""
+        """Returns ‖W‖² before each step, (samples,), from inner products of W₀, V₀ and the gradients."""
         a, b, path = self.rows[:, 0], self.rows[:, 1], self.path
         squares = a**2 * self.matrix.square().sum() + 2 * a * (path @ (self.first * upstream).sum(-1))
         squares += ((path @ (self.gram * (upstream @ upstream.mT))) * path).sum(-1)
@@ -143,7 +143,7 @@ class Part:
         return squares
 
     def update(self, upstream: Tensor) -> None:
-        """The block's steps in one product each for W and V."""
+        """Takes the block's steps, by one product each for W and V."""
         (a, b), (c, d) = self.ends[:, :2].tolist()
         added = self.ends[:, 2:].unsqueeze(-1) * upstream  # (2, samples, outputs)
         if self.velocity is None:
@@ -155,14 +155,14 @@ class Part:
 
 
 def coefficients(rates: Sequence[float], decay: float, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """W before each step, and W and V after the last, in terms of W₀, V₀ and the gradients of the steps.
+    """Returns the coefficients of W before each step, and of W and V after the last, in W₀, V₀ and the gradients.
 
-    The rule is followed with rows of coefficients in the place of weights: column 0 stands for W₀, 1 for V₀, and 2 + j
+    The rule runs on rows of coefficients in place of weights: column 0 stands for W₀, 1 for V₀, and 2 + j
     for u_j x_jᵀ. The L2 penalty adds `decay` · W to every gradient.
     """
     basis = np.eye(2 + len(rates))
     w, v, rows = basis[0], basis[1], []
-    with np.errstate(over="ignore", invalid="ignore"):  # the losses will tell that the run diverged
+    with np.errstate(over="ignore", invalid="ignore"):  # the losses show that the run diverged
         for step, rate in enumerate(rates):
             rows.append(w)
             direction = gradient = basis[2 + step] + decay * w

@@ -26,7 +26,7 @@ from .products import scale_
 
 
 class FastStep(Stepper):
-    """One step on one batch, for a model whose scores are x Wᵀ + b.
+    """One training step on one batch, for scores x Wᵀ + b.
 
     Parameters
     ----------
@@ -58,14 +58,14 @@ class FastStep(Stepper):
         self.runs = self.weight.shape[:-2]
         self.one_output = bool(getattr(model, "one_output", False))
         self.products = PRECISIONS[precision](self.weight)
-        # rate and decay are folded into the product for these; every other rule, and clipping, is given the gradient
+        # for these the product includes rate and decay; every other rule, and clipping, gets the gradient
         plain = type(rule) in (GradientDescent, Momentum) and (penalty is None or type(penalty) is L2)
         self.folds = plain and clipping is None
         self.penalised = () if penalty is None else tuple(penalty.penalised(self.parameters))
 
     @torch.no_grad()
     def step(self, features: Tensor, targets: Tensor, rate: float | Tensor, weights: Tensor | None = None) -> Tensor:
-        """Takes the step; the objective before it, of shape `runs`."""
+        """Takes the step. Returns the objective before it, of shape `runs`."""
         if weights is not None and not weights.any():
             return weights.new_zeros(self.runs)
         value, upstream = self.value_and_upstream(self.scores(features), targets, weights)
@@ -86,14 +86,14 @@ class FastStep(Stepper):
         return value
 
     def scores(self, features: Tensor) -> Tensor:
-        """W xᵀ + b, (*runs, outputs, samples), in memory that the next step writes over."""
+        """Returns W xᵀ + b, (*runs, outputs, samples), in memory that the next step overwrites."""
         scores = self.products.scores(self.weight, features)
         return scores if self.bias is None else scores.add_(self.bias.unsqueeze(-1))
 
     def value_and_upstream(
         self, scores: Tensor, targets: Tensor, weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The mean loss, of shape `runs`, and its gradient in the scores, of their shape."""
+        """Returns the mean loss, of shape `runs`, and its gradient in the scores, of their shape."""
         if self.one_output:
             value, upstream = value_and_upstream(self.loss, scores.squeeze(-2), targets, weights)
             return value, upstream.unsqueeze(-2)
@@ -101,7 +101,7 @@ class FastStep(Stepper):
         return value, upstream.mT
 
     def descend(self, name: str, parameter: Tensor, features: Tensor, upstream: Tensor, rate: float | Tensor) -> None:
-        """W ← (1 − rate · 2λ) W − rate · U x, or with momentum V ← μ V + U x + 2λ W, W ← W − rate · V."""
+        """Updates W ← (1 − rate · 2λ) W − rate · U x, or with momentum V ← μ V + U x + 2λ W, W ← W − rate · V."""
         decay = self.decay(name)
         if type(self.rule) is Momentum:
             state = self.rule.state.setdefault(name, {})
@@ -126,7 +126,7 @@ class FastStep(Stepper):
     def accumulate(
         self, into: Tensor, name: str, features: Tensor, upstream: Tensor, beta: float, alpha: float = 1.0
     ) -> None:
-        """into ← beta · into + alpha · gradient, with the gradient U x of a weight, or Σ_i u_i of a bias."""
+        """Adds into ← beta · into + alpha · gradient, with the gradient U x of a weight, or Σ_i u_i of a bias."""
         if name == "weight":
             self.products.add_gradient(into, upstream, features, beta, alpha)
         else:
@@ -134,13 +134,13 @@ class FastStep(Stepper):
             into.add_(upstream.sum(-1), alpha=alpha)
 
     def decay(self, name: str) -> float | Tensor:
-        """2λ of an L2 penalty, or λ with half; 0 where the parameter is not penalised. Read at every step."""
+        """Returns 2λ of an L2 penalty, or λ with half; 0 if the parameter is not penalised. Read at every step."""
         if not isinstance(self.penalty, L2) or name not in self.penalised:
             return 0.0
         return 2 * self.penalty.factor * self.penalty.strength
 
     def penalty_value(self, penalty: Penalty) -> Tensor:
-        """The penalty, of shape `runs`; an L2 norm in one reading of the weights, without their squares in memory."""
+        """Returns the penalty, of shape `runs`; an L2 norm without storing the squares of the weights."""
         if type(penalty) is not L2:
             return penalty.value(self.parameters)
         parts = [self.parameters[name] for name in self.penalised]
@@ -151,7 +151,7 @@ class FastStep(Stepper):
         return sum(squares[1:], squares[0]) * (penalty.strength * penalty.factor)
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
-        """The gradients, in memory that the next step writes over."""
+        """Returns the gradients, in memory that the next step overwrites."""
         gradients = {name: self.products.buffer(-1, *parameter.shape) for name, parameter in self.parameters.items()}
         for name, gradient in gradients.items():
             self.accumulate(gradient, name, features, upstream, 0.0)
@@ -159,7 +159,7 @@ class FastStep(Stepper):
 
 
 def add_scaled(into: Tensor, what: Tensor, factor: float | Tensor) -> None:
-    """into ← into + factor · what, with a factor for all or one for each run."""
+    """Adds a multiple: into ← into + factor · what, with a factor for all or one for each run."""
     if isinstance(factor, Tensor):
         into.addcmul_(what, torch.as_tensor(along_runs(factor, what)))
     elif factor:
@@ -180,7 +180,7 @@ def value_and_upstream(
         rows = scores.mT
         true = targets.expand(*rows.shape[:-2], rows.shape[-1]).unsqueeze(-2)
         share = 1.0 / rows.shape[-1]
-        value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(-share)  # torch's mean is the slower
+        value = torch.log_softmax(rows, -2).gather(-2, true).sum((-2, -1)).mul_(-share)  # faster than torch's mean
         return value, softmax_less_one(rows, true).mul_(share).mT
     if type(loss) is MulticlassHinge and not loss.include_true:
         rows = scores.mT
@@ -201,18 +201,18 @@ def value_and_upstream(
 
 
 def pointwise_upstream(loss: Loss, scores: Tensor, targets: Tensor) -> Tensor:
-    """`loss.pointwise_gradient`, with a faster formula for cross-entropy."""
+    """Returns `loss.pointwise_gradient`, by a faster formula for cross-entropy."""
     if is_softmax(loss, targets):
         return softmax_less_one(scores.mT, targets.unsqueeze(-2)).mT
     return loss.pointwise_gradient(scores, targets)
 
 
 def is_softmax(loss: Loss, targets: Tensor) -> bool:
-    """Cross-entropy of class indices as they are."""
+    """Returns whether the loss is cross-entropy of class indices without label smoothing."""
     return type(loss) is CrossEntropy and loss.label_smoothing == 0 and not targets.dtype.is_floating_point
 
 
 def softmax_less_one(rows: Tensor, true: Tensor) -> Tensor:
-    """p − 1_y, the classes as rows. torch's softmax is faster than exp of its logarithm."""
+    """Returns p − 1_y, the classes as rows. torch's softmax is faster than exp of its logarithm."""
     p = torch.softmax(rows, -2)
     return p.scatter_add_(-2, true, p.new_full((), -1.0).expand(true.shape))
