@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from edunn.descent import Descent, largest_curvature, lockstep, stable_rate, tra
 from edunn.errors import ConfigError, DataError, EdunnError, ShapeError
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, Hinge, Loss, SquaredError
 from edunn.models import LinearRegression, LogisticRegression, Model, SoftmaxClassifier, TwoLayerNet
+from edunn.neighbours import NearestNeighbours, Voters
 from edunn.penalties import L2
 from edunn.updates import AdamW, Clipping, GradientDescent, Momentum, Nesterov, Rule
 
@@ -374,11 +376,14 @@ def test_the_certificate_of_a_weighted_objective(loss: Loss) -> None:
 WINDOWS: dict[str, Any] = {"w": (-3, 3, 21), "b": (-3.1, 3, 17)}
 
 
-METHODS = [
-    pytest.param(loss, method, id=f"{loss!r}-{method}")
-    for loss in SCALAR
-    for method in ["direct", "auto", *["exact"] * (loss.form is not None), *["spectral"] * (loss.pole is not None and loss.form is None)]
-]
+def methods(loss: Loss) -> list[str]:
+    """The methods that know the loss."""
+    if loss.form is not None:
+        return ["direct", "auto", "exact"]
+    return ["direct", "auto", "spectral"] if loss.pole is not None else ["direct", "auto"]
+
+
+METHODS = [pytest.param(loss, name, id=f"{loss!r}-{name}") for loss in SCALAR for name in methods(loss)]
 
 
 @pytest.mark.parametrize(("loss", "method"), METHODS)
@@ -442,3 +447,85 @@ def test_a_loss_of_one_number_takes_no_weights() -> None:
 def test_a_grid_refuses_weights() -> None:
     with pytest.raises(ShapeError, match="one number for each of the 3 samples"):
         landscape.grid(draw(3), draw(3), SquaredError(), sample_weight=[1.0, 2.0])
+
+
+# ---- nearest neighbours, configs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["uniform", "distance"])
+def test_votes_count_their_weight(by: str) -> None:
+    """Written out: the class with the largest Σ w, or Σ w/d, among the five nearest."""
+    x, queries, y, w = draw(60, 2), draw(30, 2, seed=1), torch.randint(0, 3, (60,)), draw(60, seed=2).abs()
+    found = NearestNeighbours(5, weights=by).fit(x, y, w).predict(queries)
+    distance = np.sqrt(((queries[:, None] - x) ** 2).sum(-1).numpy())
+    for row, label in zip(distance, found, strict=True):
+        near = row.argsort()[:5]
+        votes = w.numpy()[near] / (row[near] if by == "distance" else 1)
+        assert int(label) == np.bincount(y.numpy()[near], votes, 3).argmax()
+    assert torch.equal(Voters(5, "l2", x, y, 3, by, w).predict(queries), found)
+
+
+def write_table(path: Path) -> tuple[Tensor, Tensor, Tensor]:
+    x, w = draw(60, 2).round(decimals=6), counts(60)
+    y = (x[:, 0] > 0.7).long()
+    rows = [f"{a},{b},{'yes' if c else 'no'},{d}" for (a, b), c, d in zip(x.tolist(), y, w.tolist(), strict=True)]
+    path.write_text("\n".join(["a,b,kind,times", *rows]) + "\n")
+    return x, y, w
+
+
+CONFIG = """
+loss = {{ kind = "binary-cross-entropy", class_weight = {class_weight} }}
+model = "logistic-regression"
+[data]
+path = "table.csv"
+weight = "times"
+[train]
+rate = 0.5
+epochs = 40
+clip_norm = 0.2
+[run]
+dtype = "float64"
+device = "cpu"
+"""
+
+
+@pytest.mark.parametrize("class_weight", ['"balanced"', "[1.0, 3.0]", "{ yes = 3.0 }"])
+def test_a_config_with_weights_trains_the_same_model(tmp_path: Path, class_weight: str) -> None:
+    x, y, w = write_table(tmp_path / "table.csv")
+    (tmp_path / "run.toml").write_text(CONFIG.format(class_weight=class_weight))
+    run = edunn.experiment.train(edunn.experiment.config.load(tmp_path / "run.toml"), tmp_path / "run")
+    each = w.double()
+    if class_weight == '"balanced"':  # scikit-learn's, on the repeated samples
+        repeated = y.repeat_interleave(w).numpy()
+        factors = compute_class_weight("balanced", classes=np.arange(2), y=repeated)
+    else:
+        factors = np.array([1.0, 3.0])
+    model = LogisticRegression(2, dtype=torch.float64)
+    samples = Samples(x, y.double(), sample_weight=each * torch.from_numpy(factors)[y])
+    history = edunn.descend(model, BinaryCrossEntropy(), samples, rate=0.5, epochs=40, clip_norm=0.2)
+    torch.testing.assert_close(run.model.weight, model.weight, rtol=1e-12, atol=1e-14)
+    assert run.summary["train_loss"] == pytest.approx(history.rows[-1]["loss"], rel=1e-12)
+    assert edunn.load(tmp_path / "run").config == run.config
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data.weight=tims", "Did you mean 'times'"),
+        ("data.weight=kind", "It is the target"),
+        ("loss.class_weight=balance", "Did you mean 'balanced'"),
+        ("loss.class_weight=[1.0]", "one number for each of 2 classes"),
+        ("train.clip_value=1.0", "give one of clip_norm and clip_value"),
+        ("train.clip_norm=0", "clip_norm must be"),
+    ],
+)
+def test_a_config_refuses_weights(tmp_path: Path, change: str, said: str) -> None:
+    write_table(tmp_path / "table.csv")
+    (tmp_path / "run.toml").write_text(CONFIG.format(class_weight='"balanced"'))
+
+    def prepare() -> None:
+        changes = [change, "data.target=kind"] if change.startswith("data") else [change]
+        edunn.experiment.prepare(edunn.experiment.config.load(tmp_path / "run.toml", changes))
+
+    with pytest.raises(EdunnError, match=said):
+        prepare()

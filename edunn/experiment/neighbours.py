@@ -42,7 +42,9 @@ class Choice:
             raise ConfigError(f"Expected model.k of at most {len(train)}, the training samples; got {max(self.ks)}.")
         self.train, self.validation, self.seed = train, validation, seed
         classes = len(train.classes)
-        self.model = Voters(self.ks[0], self.metric, train.features, train.targets, classes, self.weights)
+        self.model = Voters(
+            self.ks[0], self.metric, train.features, train.targets, classes, self.weights, train.sample_weight
+        )
         self.rule = GradientDescent()
 
     def go(
@@ -86,7 +88,7 @@ def restored(kind: Kind, tensors: Mapping[str, Tensor], classes: tuple[str, ...]
     try:
         _, metric, _, weights = options_of(kind.options)
         k, samples, targets = int(tensors["chosen"]), tensors["features"], tensors["targets"]
-        return Voters(k, metric, samples, targets, len(classes or ()), weights)
+        return Voters(k, metric, samples, targets, len(classes or ()), weights, tensors.get("sample_weight"))
     except KeyError as error:
         raise RunError(
             f"Expected the training samples of nearest neighbours; the model's file lacks {error}."
