@@ -1,7 +1,7 @@
-"""Activations: the value, and the hand-derived derivative three lines below it.
+"""Activations, each with its value and its hand-derived derivative.
 
 `activation(scores)` is the value f(z), elementwise (softmax: over the last axis). `derivative` is f'(z),
-`second_derivative` is f''(z), and `input_gradient(scores, upstream)` is the chain rule: what arrives from above
+`second_derivative` is f''(z), and `input_gradient(scores, upstream)` is the chain rule: the upstream gradient dL/df
 times f'(z). Every formula is finite and accurate at any finite score.
 """
 
@@ -18,9 +18,9 @@ from .runtime.reprs import ArgumentRepr
 
 
 class Activation(ArgumentRepr, nn.Module):
-    """An elementwise function f with f' and f'' by hand. Subclasses give `forward` and `derivative`.
+    """An elementwise function f with f' and f'' by hand. Subclasses define `forward` and `derivative`.
 
-    The attributes say what is known of f. None says nothing, and nothing is concluded from it.
+    The attributes declare properties of f. None means not declared, and nothing is concluded from it.
     """
 
     linear: bool = False  # f(z) = z
@@ -30,25 +30,25 @@ class Activation(ArgumentRepr, nn.Module):
     elementwise: bool = True  # each output depends on its own score alone
 
     def derivative(self, scores: Tensor) -> Tensor:
-        """f'(z), of the scores' shape."""
+        """Returns f'(z), of the scores' shape."""
         raise NotImplementedError
 
     def second_derivative(self, scores: Tensor) -> Tensor:
-        """f''(z), of the scores' shape; 0 for the piecewise linear ones (and at their kinks)."""
+        """Returns f''(z), of the scores' shape; 0 for a piecewise linear f (and at its kinks)."""
         return torch.zeros_like(scores)
 
     def input_gradient(self, scores: Tensor, upstream: Tensor) -> Tensor:
-        """dL/dz = dL/df · f'(z), of the scores' shape."""
+        """Returns dL/dz = dL/df · f'(z), of the scores' shape; `upstream` is dL/df."""
         return upstream * self.derivative(scores)
 
     @property
     def kinks(self) -> tuple[float, ...]:
-        """Scores at which f has no derivative: a numeric check keeps away from them."""
+        """The scores at which f has no derivative. A numeric check avoids them."""
         return ()
 
 
 class Identity(Activation):
-    """f(z) = z, f'(z) = 1: what a linear output has."""
+    """f(z) = z, f'(z) = 1: the activation of a linear output."""
 
     linear = True
     smooth = True
@@ -64,7 +64,7 @@ class Identity(Activation):
 class Sigmoid(Activation):
     """σ(z) = 1 / (1 + e^−z), in (0, 1): the probability that a logistic model gives.
 
-    σ'(z) = σ(z)(1 − σ(z)), at most 1/4, at z = 0: this factor is what vanishes far from 0.
+    σ'(z) = σ(z)(1 − σ(z)), at most 1/4, at z = 0: this factor vanishes far from 0.
     σ''(z) = σ'(z)(1 − 2σ(z)).
 
     torch: `sigmoid`; scipy: `expit`. See Goodfellow, Bengio & Courville, Deep Learning, §3.10.
@@ -148,9 +148,9 @@ class LeakyReLU(Activation):
 
 
 class Step(Activation):
-    """f(z) = 1 for z > 0, else 0: the first neurons' activation, and what `predict` does with a score.
+    """f(z) = 1 for z > 0, else 0: the activation of the first neurons, and the threshold that `predict` applies.
 
-    f'(z) = 0 wherever it exists: nothing can be learnt through a step by descent.
+    f'(z) = 0 wherever it exists, so descent learns nothing through a step.
     """
 
     smooth = False
@@ -167,11 +167,11 @@ class Step(Activation):
 
 
 class Softmax(Activation):
-    """p_j = e^{z_j} / Σ_k e^{z_k} over the last axis: scores into a distribution over classes.
+    """p_j = e^{z_j} / Σ_k e^{z_k} over the last axis: turns scores into a distribution over classes.
 
-    ∂p_j/∂z_k = p_j(δ_jk − p_k): every output depends on every score, so the chain rule needs the whole Jacobian,
-    applied without being built: dL/dz_k = p_k(u_k − Σ_j u_j p_j) for upstream u. The Jacobian is symmetric, so the
-    same product serves forward (a change of the scores) and backward.
+    ∂p_j/∂z_k = p_j(δ_jk − p_k): every output depends on every score, so the chain rule needs the whole Jacobian. It is
+    applied without building the matrix: dL/dz_k = p_k(u_k − Σ_j u_j p_j) for upstream u. The Jacobian is symmetric, so
+    the same product serves forward (a change of the scores) and backward.
 
     See Goodfellow, Bengio & Courville, Deep Learning, §6.2.2.3.
     """
@@ -186,12 +186,12 @@ class Softmax(Activation):
         return exponentials / exponentials.sum(-1, keepdim=True)
 
     def derivative(self, scores: Tensor) -> Tensor:
-        """The Jacobian ∂p_j/∂z_k, of shape (*scores' shape, classes): for looking at, not for training."""
+        """Returns the Jacobian ∂p_j/∂z_k, of shape (*scores' shape, classes). Training needs only `input_gradient`."""
         p = self(scores)
         return torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
 
     def second_derivative(self, scores: Tensor) -> Tensor:
-        """∂²p_j/∂z_k∂z_l = p_j[(δ_jk − p_k)(δ_jl − p_l) − p_k(δ_kl − p_l)], with two more axes than the scores."""
+        """Returns ∂²p_j/∂z_k∂z_l = p_j[(δ_jk − p_k)(δ_jl − p_l) − p_k(δ_kl − p_l)], two more axes than the scores."""
         p = self(scores)
         away = torch.eye(p.shape[-1], dtype=p.dtype, device=p.device) - p.unsqueeze(-2)  # δ_jk − p_k, at (j, k)
         return p[..., :, None, None] * (away.unsqueeze(-1) * away.unsqueeze(-2) - self.derivative(scores).unsqueeze(-3))

@@ -234,7 +234,7 @@ class Clipping(ArgumentRepr):
         self.value = None if value is None else check_number("clip_value", value, 0, open_ends="low")
 
     def clip(self, gradients: Mapping[str, Tensor], lead: int = 0) -> dict[str, Tensor]:
-        """Returns the clipped gradients, by name; the first `lead` axes of each are runs, clipped one by one."""
+        """Returns the clipped gradients by name; the first `lead` axes index runs, each clipped by itself."""
         if self.value is not None:
             return {name: gradient.clamp(-self.value, self.value) for name, gradient in gradients.items()}
         assert self.norm is not None

@@ -18,7 +18,7 @@ from edunn import lessons
 from edunn.exercises import EXERCISES
 from edunn.figures import save
 from edunn.lessons import Lesson, Row
-from edunn.lessons.engine import shown
+from edunn.lessons.engine import format_value
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -38,25 +38,25 @@ TOPICS = (
 )  # fmt: skip
 
 
-def brief(value: Any) -> Any:
-    """Six digits, and 0 for rounding noise: what every machine agrees on."""
+def round_numbers(value: Any) -> Any:
+    """Rounds to six digits, and rounding noise to 0: every machine agrees on these."""
     if isinstance(value, dict):
-        return {key: brief(one) for key, one in value.items()}
+        return {key: round_numbers(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [brief(one) for one in value]
+        return [round_numbers(one) for one in value]
     if not isinstance(value, float):
         return value
     return 0.0 if abs(value) <= 1e-12 else float(f"{value:.6g}")  # so asked, a nan is no noise
 
 
 def cell(value: Any) -> str:
-    text = "" if value is None else shown(brief(value))
+    text = "" if value is None else format_value(round_numbers(value))
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def errata(rows: list[Row]) -> str:
-    """Every slip, with what it prints, what its mistake gives, and what is true."""
-    lines = [MADE, "# Errata\n", "What the five lectures print and should not, found by recomputing every figure.",
+    """Returns the page of errors: the printed number, the mistake, its result, and the true number."""
+    lines = [MADE, "# Errata\n", "Wrong numbers and statements in the five lectures, found by recomputing all.",
              "Each is a row of `edunn lesson all --json`; a lesson shows it in its place.\n"]  # fmt: skip
     for lecture, about in LECTURES.items():
         lines += [f"## Lecture {lecture}: {about}\n", "| id | printed | the mistake | it gives | true | lesson |",
@@ -64,7 +64,7 @@ def errata(rows: list[Row]) -> str:
         for row in rows:
             where = lessons.get(row.lesson).lecture
             if row.mistake is not None and (row.id.startswith(lecture) or (len(row.id) < 5 and where == lecture)):
-                true = "see the lesson" if len(shown(row.computed)) > 160 else cell(row.computed)
+                true = "see the lesson" if len(format_value(row.computed)) > 160 else cell(row.computed)
                 lines.append(
                     f"| {row.id} | {cell(row.printed)} | {cell(row.mistake)} | {cell(row.reproduced)[:120]} | {true} | "
                     f"[{row.lesson}](lessons.md#{row.lesson}) |"
@@ -93,12 +93,12 @@ def index(every: dict[str, Lesson]) -> str:
              "- [Lessons](lessons.md): every topic with its derivation and pictures",
              "- [Errata](errata.md): what the lectures print wrongly, and by which mistake",
              "- [Glossary](glossary.md): the terms in English, Italian, Spanish and Ukrainian",
-             "- [Conventions](conventions.md): by which factor CS231n's notes, torch and scikit-learn differ from us",
+             "- [Conventions](conventions.md): how CS231n's notes, torch and scikit-learn differ from us",
              *other_pages(),
-             "- [README](../README.md): how to install and begin",
-             "- [CONTRIBUTING](../CONTRIBUTING.md): how to work on it",
+             "- [README](../README.md): installation and first steps",
+             "- [CONTRIBUTING](../CONTRIBUTING.md): how to contribute",
              "", "## Topics\n",
-             "One a page: formula, derivation by hand, the lines of code that are it, certificate, picture.\n",
+             "Each page has the formula, a derivation by hand, the code, a certificate and a picture.\n",
              *topics(),
              "", "## Lessons\n",
              "| lesson | lecture | the question it answers |", "| --- | --- | --- |"]  # fmt: skip

@@ -51,7 +51,7 @@ for number, (rate, epochs) in enumerate(
 
 # %%
 print(linear_regression.forecast(0.1))
-print("the run:", linear_regression.overflowing(0.1))
+print("the run:", linear_regression.run_past_overflow(0.1))
 print(histories["e4: rate 0.1, 1000 epochs"].message)
 
 # %%

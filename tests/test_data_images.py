@@ -265,7 +265,7 @@ def test_the_first_bad_file_is_named(pack: Pack, monkeypatch: pytest.MonkeyPatch
 
 def test_missing_path(tmp_path: Path) -> None:
     (tmp_path / "pets.zip").write_bytes(b"")
-    with pytest.raises(DataError, match=r"there is nothing. Did you mean '.*pets.zip'"):
+    with pytest.raises(DataError, match=r"does not exist. Did you mean '.*pets.zip'"):
         read_images(tmp_path / "pet.zip")
     with pytest.raises(DataError, match="zip archive"):
         read_images(tmp_path / "pets.zip")

@@ -202,7 +202,7 @@ def test_bad_options(write: Write, options: dict[str, Any], error: type[EdunnErr
 
 def test_bad_paths(write: Write, tmp_path: Path) -> None:
     write(FLOWERS, "flowers.csv")
-    with pytest.raises(DataError, match=r"there is nothing. Did you mean '.*flowers.csv'"):
+    with pytest.raises(DataError, match=r"does not exist. Did you mean '.*flowers.csv'"):
         read_table(tmp_path / "flower.csv")
     with pytest.raises(DataError, match=r"is a folder, not a table. For images use read_images"):
         read_table(tmp_path)

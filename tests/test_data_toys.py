@@ -239,8 +239,8 @@ def test_load_hands_options_on() -> None:
     [
         ("digts", {}, DataError, "'digts' is neither a data set's name nor the path of one. Did you mean 'digits'"),
         ("", {}, DataError, "'' is neither a data set's name"),
-        ("nowhere.csv", {}, DataError, "at 'nowhere.csv' there is nothing"),
-        ("no/where", {}, DataError, "there is nothing"),
+        ("nowhere.csv", {}, DataError, "'nowhere.csv' does not exist"),
+        ("no/where", {}, DataError, "does not exist"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),
         ("digits", {"seed": 3}, ConfigError, "Unknown option 'seed' for the data 'digits'. It takes none"),
         ("pyproject.toml", {}, DataError, "Say what it is by its suffix"),

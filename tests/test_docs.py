@@ -135,7 +135,7 @@ def test_written_pages_are_what_the_code_writes(writer: ModuleType) -> None:
 
 
 def test_six_digits_keep_what_is_not_a_number(writer: ModuleType) -> None:
-    assert str(writer.brief([float("nan"), float("inf"), -1e-13, 1 / 3])) == "[nan, inf, 0.0, 0.333333]"
+    assert str(writer.round_numbers([float("nan"), float("inf"), -1e-13, 1 / 3])) == "[nan, inf, 0.0, 0.333333]"
 
 
 def test_the_index_lists_every_page() -> None:

@@ -13,7 +13,7 @@ from skimage import data as pictures
 from skimage.feature import hog as skimage_hog
 from sklearn.cluster import KMeans
 
-from edunn.errors import ConfigError, DataError, DtypeError, ShapeError
+from edunn.errors import ConfigError, DataError, DtypeError, EdunnWarning, ShapeError
 from edunn.features import batches, cache, colour, hog, kinds, patches
 from edunn.features.kinds import combination
 
@@ -408,7 +408,8 @@ def test_nothing_is_kept_where_it_is_not_wanted(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("EDUNN_CACHE", str(blocked))
-    assert cache.compute(combination("hue"), images).shape == (6, 10)
+    with pytest.warns(EdunnWarning, match="features are not kept"):
+        assert cache.compute(combination("hue"), images).shape == (6, 10)
 
 
 @pytest.mark.gpu

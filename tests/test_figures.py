@@ -610,9 +610,9 @@ def test_class_colours() -> None:
 
 
 def test_names_are_shown_as_they_are() -> None:
-    assert style.plain("cost in $") == r"cost in \$"
-    assert style.shortened("a rather long name", 8) == "a…"
-    assert style.shortened("a rather long name", 8, lines=3) == "a rather\nlong\nname"
-    assert style.shortened("", 8) == ""
+    assert style.escape("cost in $") == r"cost in \$"
+    assert style.shorten("a rather long name", 8) == "a…"
+    assert style.shorten("a rather long name", 8, lines=3) == "a rather\nlong\nname"
+    assert style.shorten("", 8) == ""
     assert style.number(-0.00125) == "−0.00125"
     assert style.number(float("inf")) == "not finite"

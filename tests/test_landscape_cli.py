@@ -125,17 +125,17 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--w=3:-3:10"], "low to a higher value"),
+        (["--w=3:-3:10"], "low < high"),
         (["--w=-3:3"], "LOW:HIGH:COUNT"),
         (["--w=-3:3:ten"], "whole number"),
         (["--w=-3:x:10"], "must be a number"),
-        (["--w=nan:3:10"], "finite window"),
+        (["--w=nan:3:10"], "is finite"),
         (["--loss", "mean"], "Unknown loss 'mean'"),
         (["--loss", "bce", "--activation", "tanh"], "activation sigmoid"),
         (["--method", "exakt"], "--method"),
         (["--method", "exact", "--loss", "bce"], "method exact"),
         (["--problem", "linear", "--loss", "bce"], "Targets must lie in"),
-        (["--data", "none.csv"], "there is nothing"),
+        (["--data", "none.csv"], "does not exist"),
         (["--rate", "0", "--basins"], "step size above 0"),
         (["--steps", "0"], "--steps"),
         (["--cuts", "1,2,3,4"], "one to three"),
@@ -149,7 +149,7 @@ def test_without_out_it_writes_to_runs(capsys, tmp_path) -> None:
         (["--rate", "0.1"], "--rate needs --basins"),
         (["--w=-1:1:134000000"], "134,000,000 ×"),
         (["--device", "cuda" if not torch.cuda.is_available() else "cpux"], "device"),
-        (["--dtype", "float16"], "Unknown dtype"),
+        (["--dtype", "float16"], "dtype is float32 or float64"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
@@ -195,24 +195,24 @@ def test_figures_return_axes_and_leave_rcparams() -> None:
         *figures.comparison(drawn, surface(loss=BinaryCrossEntropy()), same_scale=True),
     ):
         assert isinstance(axes, Axes)
-        assert figures.style.rendered(axes, "png", 40).startswith(b"\x89PNG")
+        assert figures.style.render(axes, "png", 40).startswith(b"\x89PNG")
     assert dict(matplotlib.rcParams) == before
 
 
 def test_a_dense_surface_is_reduced_on_purpose_and_keeps_its_lowest_point() -> None:
     dense = surface(700)
-    rows, columns = figures.surfaces.kept(dense)
+    rows, columns = figures.surfaces.pick_points(dense)
     assert (len(rows), len(columns)) == (512, 512)
     values = dense.values.numpy()
     assert values[np.ix_(rows, columns)].min() == values.min()
     assert (rows[0], rows[-1], columns[-1]) == (0, 699, 698)
     small = surface(30)
-    assert [len(k) for k in figures.surfaces.kept(small)] == [30, 29]
+    assert [len(k) for k in figures.surfaces.pick_points(small)] == [30, 29]
     axes = figures.surface_3d(small)
-    figures.style.rendered(axes, "png", 30)
+    figures.style.render(axes, "png", 30)
     assert len(axes.collections[0].get_paths()) == 29 * 28  # every facet, not matplotlib's silent 50 × 50
     big = figures.surface_3d(surface(80))
-    figures.style.rendered(big, "png", 30)
+    figures.style.render(big, "png", 30)
     assert len(big.collections[0].get_paths()) == 79 * 78
 
 
@@ -232,8 +232,8 @@ def test_a_surface_of_one_value_is_drawn() -> None:
     flat = landscape.grid([0.0], [0.5], SquaredError(), (-1, 1, 5), (0.5, 0.6, 4))
     constant = landscape.grid([0.0, 0.0], [0.5, 0.5], SquaredError(), (-1, 1, 5), (-1, 1, 4))
     for drawn in (flat, constant):
-        figures.style.rendered(figures.contour(drawn), "png", 30)
-        figures.style.rendered(figures.surface_3d(drawn), "png", 30)
+        figures.style.render(figures.contour(drawn), "png", 30)
+        figures.style.render(figures.surface_3d(drawn), "png", 30)
 
 
 def test_an_interactive_file_needs_plotly(tmp_path) -> None:

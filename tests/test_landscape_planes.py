@@ -128,7 +128,7 @@ def test_filter_normalised_directions_have_the_filters_lengths() -> None:
     torch.testing.assert_close(direction["weight"].norm(dim=1), model.weight.detach().norm(dim=1))
     assert (direction["bias"] == 0).all()
     assert torch.equal(directions.filter_normalised(model, 7)["weight"], direction["weight"])
-    with pytest.raises(ConfigError, match="not all 0"):
+    with pytest.raises(ConfigError, match="All weights are 0"):
         directions.filter_normalised(SoftmaxClassifier(3, 2))
 
 
@@ -156,7 +156,7 @@ def test_principal_directions_span_the_path() -> None:
     path = [{k: p + 5 * (1 - t) * one[k] + t * (1 - t) * two[k] for k, p in last.items()}
             for t in np.linspace(0, 1, 30)]  # fmt: skip
     first, second = directions.principal(path)
-    points = directions.projected(model, path, first, second)
+    points = directions.project(model, path, first, second)
     for (a, b), step in zip(points.tolist(), path, strict=True):
         for k, p in last.items():
             torch.testing.assert_close(p + a * first[k] + b * second[k], step[k], rtol=0, atol=1e-10)
@@ -178,7 +178,7 @@ def test_the_path_of_a_run_ends_at_0() -> None:
     model, x, y = problem()
     history = edunn.descend(model, CrossEntropy(), edunn.Samples(x, y), rate=0.5, epochs=12, snapshots=1)
     first, second = directions.principal(history)
-    points = directions.projected(model, [w for _, w in history.snapshots], first, second)
+    points = directions.project(model, [w for _, w in history.snapshots], first, second)
     assert points.shape == (13, 2)
     torch.testing.assert_close(points[-1], torch.zeros(2, dtype=F), rtol=0, atol=1e-10)
 
@@ -192,8 +192,8 @@ def test_towards_reaches_the_other_weights() -> None:
         assert float(curve.values[-1, 0]) == pytest.approx(float(CrossEntropy()(other(x), y)), rel=1e-12)
 
 
-@pytest.mark.parametrize(("which", "words"), [("weight[9,0]", "index within"), ("wieght[0,0]", "Did you mean 'weight'"),
-                                              ("weight", "one number"), ("bias[0,1]", "index within")])  # fmt: skip
+@pytest.mark.parametrize(("which", "words"), [("weight[9,0]", "lies outside"), ("wieght[0,0]", "Did you mean 'weight'"),
+                                              ("weight", "names no entry"), ("bias[0,1]", "lies outside")])  # fmt: skip
 def test_a_parameter_that_is_not_there(which: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         directions.parameter(problem()[0], which)

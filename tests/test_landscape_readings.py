@@ -332,7 +332,7 @@ def test_a_line_descends_along_its_own_axis_alone() -> None:
 
 def test_options_of_basins() -> None:
     surface = landscape.grid([1.0, 2.0], [0.0, 1.0], SquaredError(), (-1, 1, 3), (-1, 1, 3))
-    with pytest.raises(ValueError, match="rate above 0"):
+    with pytest.raises(ValueError, match="above 0; got 0"):
         surface.basins(rate=0.0)
     with pytest.raises(ValueError, match="1 step or more"):
         surface.basins(steps=0)

@@ -217,7 +217,7 @@ def test_a_plane_moves_model_data_and_directions_together(run_folder, monkeypatc
 
     monkeypatch.setattr(surfaces, "prepare_on", prepare_on)
     monkeypatch.setattr(surfaces.landscape, "plane", plane)
-    monkeypatch.setattr(surfaces.directions, "projected", lambda *given: seen.setdefault("path", given[1]))
+    monkeypatch.setattr(surfaces.directions, "project", lambda *given: seen.setdefault("path", given[1]))
     surface_of_run(run_folder, "weight[0,3],weight[0,4]", device="meta")
     assert asked == ["meta"]
     assert len(seen["model"]) == 2

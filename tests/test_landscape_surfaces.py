@@ -354,7 +354,7 @@ def test_the_default_window_holds_the_minimum() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda x, y: landscape.grid(x, y, BinaryCrossEntropy(), (3, -3, 5), (0, 1, 2)), ConfigError, "low to a high"),
+        (lambda x, y: landscape.grid(x, y, BinaryCrossEntropy(), (3, -3, 5), (0, 1, 2)), ConfigError, "low < high"),
         (lambda x, y: landscape.grid(x, y, BinaryCrossEntropy(), (0, 1, 0), (0, 1, 2)), ConfigError, "1 or more"),
         (lambda x, y: landscape.grid(x, y, Hinge(), (0, 1, 2), (0, 1, 2)), LabelError, "2\\*targets - 1"),
         (lambda x, y: landscape.grid(x[:-1], y, BinaryCrossEntropy(), (0, 1, 2), (0, 1, 2)), ShapeError, "samples"),

@@ -613,22 +613,22 @@ def test_multiclass_hinge_refuses_rows_and_a_single_class() -> None:
     loss = MulticlassHinge()
     with pytest.raises(DtypeError, match=r"class indices.*targets\.argmax\(-1\)"):
         loss(torch.zeros(3, 2), torch.eye(2)[[0, 1, 0]])
-    with pytest.raises(ShapeError, match="at least two classes"):
+    with pytest.raises(ShapeError, match="two classes or more"):
         loss(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long))
 
 
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Huber(delta=0.0), "delta above 0 and finite; got 0"),
-        (lambda: Huber(delta=NAN), "delta above 0 and finite; got nan"),
-        (lambda: Hinge(margin=-1.0), "margin 0 or more; got -1"),
-        (lambda: Hinge(power=3), "power 1 .* or 2 .*; got 3"),
-        (lambda: MulticlassHinge(margin=NAN), "margin 0 or more; got nan"),
-        (lambda: MulticlassHinge(power=0), "power 1 .* or 2 .*; got 0"),
-        (lambda: MulticlassHinge(over="other"), "over=.*got 'other'. Did you mean 'others'"),
-        (lambda: CrossEntropy(label_smoothing=1.0), r"label_smoothing in \[0, 1\); got 1"),
-        (lambda: CrossEntropy(label_smoothing=-0.1), r"label_smoothing in \[0, 1\); got -0.1"),
+        (lambda: Huber(delta=0.0), "delta is finite and above 0; got 0"),
+        (lambda: Huber(delta=NAN), "delta is finite and above 0; got nan"),
+        (lambda: Hinge(margin=-1.0), "margin of 0 or more; got -1"),
+        (lambda: Hinge(power=3), "power is 1 .* or 2 .*; got 3"),
+        (lambda: MulticlassHinge(margin=NAN), "margin of 0 or more; got nan"),
+        (lambda: MulticlassHinge(power=0), "power is 1 .* or 2 .*; got 0"),
+        (lambda: MulticlassHinge(over="other"), "over is .*got 'other'. Did you mean 'others'"),
+        (lambda: CrossEntropy(label_smoothing=1.0), r"label_smoothing lies in \[0, 1\); got 1"),
+        (lambda: CrossEntropy(label_smoothing=-0.1), r"label_smoothing lies in \[0, 1\); got -0.1"),
         (lambda: SquaredError(through=Softmax()), "classes=True"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -639,7 +639,7 @@ def test_refuses_options_that_make_no_loss(make: Callable[[], Loss], match: str)
 
 
 def test_zero_one_says_why_it_has_no_gradient() -> None:
-    with pytest.raises(GradientError, match=r"descent would never move\. Minimise Logistic, Hinge or Perceptron"):
+    with pytest.raises(GradientError, match=r"descent never moves\. Minimise Logistic, Hinge or Perceptron"):
         ZeroOne().gradient(torch.tensor([0.5]), torch.tensor([1]))
     with pytest.raises(GradientError, match="ZeroOne has no second derivative"):
         ZeroOne().pointwise_curvature(torch.tensor([0.5]), torch.tensor([1]))

@@ -77,7 +77,7 @@ def show_all(args: argparse.Namespace) -> int:
             write(args, lesson, [row for row in rows if row.lesson == lesson.name], f"{args.out}/{lesson.name}")
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "wrong", "derived")}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    table = verdicts(rows, WIDEST).written(args.format)
+    table = verdicts(rows, WIDEST).format_as(args.format)
     emit(args, {"rows": [row.as_dict() for row in rows]}, table if args.format == "csv" else f"{table}\n{summary}")
     return exit_code(args, rows)
 
@@ -102,10 +102,10 @@ def show_one(args: argparse.Namespace) -> int:
 def format_lesson(lesson: Lesson, rows: list[Row], tables: list[Table], form: str) -> str:
     """Returns a lesson as text; as CSV only its tables."""
     if form == "csv":
-        return "\n\n".join(table.written(form) for table in [*tables, *printed_rows(rows)])
+        return "\n\n".join(table.format_as(form) for table in [*tables, *printed_rows(rows)])
     mark = "# " if form == "markdown" else ""
     parts = [f"{mark}{lesson.question}", f"```\n{lesson.derivation}\n```" if form == "markdown" else lesson.derivation]
-    parts += [table.written(form) for table in [*tables, *printed_rows(rows)]]
+    parts += [table.format_as(form) for table in [*tables, *printed_rows(rows)]]
     notes = []
     for row in rows:
         found = row.as_dict()
@@ -158,8 +158,8 @@ def show_steps(args: argparse.Namespace) -> int:
     if args.out:
         folder = out_folder(args.out)
         for s in found:
-            save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.written(args.format))
-    emit(args, result, "\n\n".join(s.table.written(args.format) for s in found))
+            save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.format_as(args.format))
+    emit(args, result, "\n\n".join(s.table.format_as(args.format) for s in found))
     return 0
 
 
@@ -184,7 +184,7 @@ def write(args: argparse.Namespace, lesson: Lesson, rows: list[Row], out: str) -
     folder, form = out_folder(out), args.format
     tables = lesson.tables()
     save(args, folder / f"{lesson.name}.{SUFFIXES[form]}", format_lesson(lesson, rows, tables, form))
-    for path in lesson.drawn(folder):
+    for path in lesson.draw(folder):
         note(args, f"wrote {path}")
 
 

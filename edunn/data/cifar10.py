@@ -36,7 +36,7 @@ UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 @dataclass(frozen=True)
 class Archive:
-    """One of the two official archives."""
+    """One of the two official CIFAR-10 archives: binary or pickled."""
 
     name: str
     sha256: str
@@ -124,7 +124,9 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
                 if missing:
                     raise DataError(f"{missing[0]} of CIFAR-10 is missing in '{folder}'. Unpack it again.")
                 return archive, folder
-    raise DataError(f"'{path}' holds no batches of CIFAR-10, such as {BINARY.train[0]}.")
+    raise DataError(
+        f"'{path}' does not hold CIFAR-10 ({BINARY.train[0]}, …). Give the folder where the archive was unpacked."
+    )
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
@@ -209,7 +211,7 @@ def unpickle(content: bytes, title: str) -> Part:
 def reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
     """What numpy's own `_reconstruct` does for a plain array: an empty one, whose content comes next."""
     if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("an array of another kind")
+        raise pickle.UnpicklingError("it holds an array that is not a plain numpy array")
     return np.ndarray.__new__(np.ndarray, shape, "b")
 
 

@@ -40,7 +40,7 @@ def check_exists(path: str | PathLike[str], what: str) -> Path:
         raise DataError(f"Cannot read {what} at {str(path)!r}: {reason(problem)}.") from problem
     close = difflib.get_close_matches(path.name, beside, n=1)
     hint = f"Did you mean '{path.parent / close[0]}'?" if close else "Check the path; a relative one starts here."
-    raise DataError(f"Cannot find {what}: at '{path}' there is nothing. {hint}")
+    raise DataError(f"Cannot find {what}: '{path}' does not exist. {hint}")
 
 
 def reason(problem: Exception) -> str:

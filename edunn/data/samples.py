@@ -133,7 +133,9 @@ class Samples:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Samples:
         """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
-            raise DtypeError(f"Expected a floating dtype; got {dtype}. Images and class indices keep their own.")
+            raise DtypeError(
+                f"{dtype} is no floating dtype, such as torch.float32. Images and class indices keep theirs."
+            )
 
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device=device, dtype=dtype if tensor.dtype.is_floating_point else None)
@@ -280,7 +282,7 @@ def as_samples(
         other numbers become float64; uint8 with four axes, (samples, height, width, channels), stays as it is: images.
     targets : (samples,), or the name of a frame's column. Text becomes class indices in the order of `classes`, or
         alphabetically. Whole numbers are class indices 0, 1, … already, and are called "0", "1", … if `classes` does
-        not say otherwise; where one is beyond 1,000 and twice the number of samples, they are names, numbered in their
+        not say otherwise; if one exceeds both 1,000 and twice the number of samples, they are names, numbered in sorted
         order. Floats are regression targets, in the features' dtype, which the losses ask for.
     sample_weight : (samples,), see `Samples`
 

@@ -329,7 +329,7 @@ def read_shards(
 
 
 def verify_shards(path: str | PathLike[str], progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """Reads every file of the folder through; what is not as it was written is an error that names it."""
+    """Reads every file of the folder through; a file whose content has changed is an error that names it."""
     return read_shards(path, "always", progress)
 
 

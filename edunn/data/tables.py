@@ -70,19 +70,19 @@ def read_table(
     A CSV file has a header row of column names, in UTF-8 (a byte order mark is tolerated), between commas, semicolons
     or tabs: the one that splits the rows like the header. An npz archive has `features` (or `x`, `X`, `data`, `images`,
     `X_train`) of shape (samples, features) and `targets` (or `y`, `labels`, `target`, `label`, `y_train`) of shape
-    (samples,), with `feature_names` and `classes` if it likes; or one array (samples,) for each named column. The
+    (samples,), optionally with `feature_names` and `classes`; or one array (samples,) for each named column. The
     columns of a matrix without names are called x1, x2, ….
 
     Parameters
     ----------
     target : the target's column. By default the last one (`targets` or `y` where an npz has it).
-    features : the features' columns, in the order that the model shall see. By default all but the target.
+    features : the features' columns, in the order in which the model sees them. By default all but the target.
     task : what the target is. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
         number to be predicted. "auto": text or whole numbers are classes, anything else is real; for whole numbers of
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
-    weight : the column of the samples' weights, which is no feature then
+    weight : the column of the samples' weights, which is then not used as a feature
     part : "train", or "test" of an npz with `X_test` and `y_test`
 
     Errors: `DataError` names the row (from 1, the header not counted) and, for CSV, the line of the file.
@@ -230,7 +230,7 @@ def _indices(
 
 
 def _is_text(column: Column, mixed: bool) -> bool:
-    """Whether a column of text holds labels and not numbers. `mixed`: both may stand side by side, and are labels."""
+    """Whether a column of text holds labels and not numbers. `mixed`: text beside numbers is accepted, as labels."""
     text = number = None
     for row, cell in enumerate(column.values):
         if not cell:
@@ -499,7 +499,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _block(path: Path, key: str, array: np.ndarray) -> Tensor:
     """Returns (samples, features), float32 or float64, or uint8 images."""
     if array.dtype.kind == "U":
-        raise DataError(f"{key!r} of '{path}' holds text, not numbers.")
+        raise DataError(
+            f"{key!r} of '{path}' holds text, not numbers. Encode it as numbers, or leave it out of the features."
+        )
     if array.dtype == np.uint8 and array.ndim == 3:
         array = array[..., None]  # grey images
     if array.dtype != np.float32 and not (array.dtype == np.uint8 and array.ndim == 4):

@@ -133,7 +133,7 @@ TOYS: dict[str, Callable[..., Samples]] = {
 
 
 def _start(name: str, samples: int, seed: int, noise: float, classes: int = 1) -> torch.Generator:
-    """Checks the options that toys share; a generator of the toy's own: two toys at one seed are not correlated."""
+    """Checks the options that toys share; returns a generator of the toy's own, so that two toys are not correlated."""
     check_count("classes", classes, 2 if name in ("blobs", "spirals") else 1, MOST)
     check_count("samples", samples, classes, MOST)
     check_number("noise", noise, 0)

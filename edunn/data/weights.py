@@ -73,7 +73,7 @@ def numbers_of(class_weight: Any, labels: Sequence[str]) -> list[float]:
         given = {str(name): number for name, number in class_weight.items()}
         for name in given:
             if name not in labels:
-                raise ConfigError(f"class_weight names a class {name!r}. {errors.nearest(name, labels)}")
+                raise ConfigError(f"class_weight has {name!r}, which is not a class. {errors.nearest(name, labels)}")
         found = [given.get(label, 1.0) for label in labels]
     elif isinstance(class_weight, Sequence | Tensor):
         found = [float(number) if isinstance(number, Tensor) else number for number in class_weight]

@@ -39,6 +39,8 @@ def call(file: str, function: Callable[..., Any], *arguments: Any) -> Any:
         where = f", line {error.lineno}" if error.lineno else ""
         raise HandinError(f"{Path(file).name}{where}: {error.msg}") from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, TypeError) and "ellipsis" in str(error):
+            raise Unfinished("a blank (...) is left") from None
         file = Path(file).name
         lines = [
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == file
@@ -60,6 +62,8 @@ def copy_argument(value: Any, as_torch: bool) -> Any:
 
 def to_tensor(value: Any, what: str) -> Tensor:
     """Returns what a hand-in gave as a tensor in its own dtype."""
+    if value is None or value is ...:
+        raise Unfinished(f"{what[0].upper()}{what[1:]} is {value}. Is there a return?")
     try:
         found = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
     except (TypeError, ValueError):

@@ -65,6 +65,7 @@ class GradientExercise(Exercise):
     wanted : the arguments in which a gradient is asked for
     reference : takes the arguments by name; returns a scalar, or the output of a layer or activation
     loss, activation, penalty : the package's own objects, where the exercise has them
+    conventions : (what is said, reference) of outputs that are right as well; they take the hand-in's `output` too
     """
 
     kind: str
@@ -72,6 +73,7 @@ class GradientExercise(Exercise):
     loss: Any = None
     activation: Any = None
     penalty: Any = None
+    conventions: tuple[tuple[str, Callable[..., Tensor]], ...] = ()
 
     @property
     def forward(self) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .exercise import STRENGTH, GradientExercise
+from .exercise import SIZES, STRENGTH, GradientExercise, Sizes
 from .point import Point
+
+DRAWS = 12  # more than there are terms: what a sum of the terms gives at all of them is that sum
+
+Value = Callable[[Mapping[str, Any]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -18,65 +22,139 @@ class Fit:
     """The hand-in's value in terms of the exercise's: scale · data + penalty_scale · penalty + a constant.
 
     value : that sum, in torch, as a function of the arguments, which autograd can follow; None without an exercise
+    penalty : its terms that are no data
+    flaw : (name, sentence) of a mistake in the value itself; empty where it has none
     """
 
     value: Any
     scale: float = 1.0
     penalty_scale: float = 1.0
     notes: tuple[str, ...] = ()
+    penalty: Value | None = None
+    flaw: tuple[str, str] | None = None
 
 
 def fit_value(point: Point, seed: int) -> Fit | None:
-    """Compares the values at six points; None where no factor and constant make them equal."""
+    """Compares the values at several points; None where no factors make the sum of the terms equal to them."""
     exercise = point.handin.exercise
     if not isinstance(exercise, GradientExercise):
         return Fit(None)
     if exercise.forward:
-        own, theirs = exercise.reference(**point.arguments), point.value(point.arguments).double()
-        if own.shape != theirs.shape or not torch.allclose(own, theirs, rtol=1e-5, atol=1e-6):
-            return None
-        upstream = torch.zeros_like(own) if point.upstream is None else point.upstream
-        return Fit(lambda arguments: (upstream * exercise.reference(**arguments)).sum())
+        return fit_output(point, exercise)
+    terms = split_terms(exercise)
     rows, values = [], []
-    for k in range(6):
-        arguments = exercise.draw(seed + 1000 + k)
+    for k in range(DRAWS):
+        arguments = exercise.draw(seed + 1000 + k, SIZES[seed % len(SIZES)])
         if "strength" in arguments:
             arguments["strength"] = STRENGTH * (0.5 + k / 3)
-        rows.append([*(float(term) for term in split_terms(exercise, arguments)), 1.0])
+        rows.append([float(term(arguments)) for term in terms.values()])
         values.append(point.value(arguments).double())
     table, wanted = torch.tensor(rows, dtype=torch.float64), torch.stack(values)
+    if not bool(wanted.isfinite().all()):
+        return None
     solution = torch.linalg.lstsq(table, wanted).solution
     if not bool((table @ solution - wanted).abs().max() <= 1e-5 * wanted.abs().max()):
         return None
-    *scales, constant = (round_factor(float(x)) for x in solution)
-    data, penalty = (scales[0], scales[-1]) if len(scales) == 2 else (scales[0], scales[0])
-    notes = []
-    for what, factor in (("value", data), ("penalty", penalty)) if len(scales) == 2 else (("value", data),):
-        if abs(factor - 1) > 1e-6:
-            notes.append(f"the {what} is {factor:.6g} times the task's; the gradient is compared with its own value")
-    if abs(constant) > 1e-6:
-        notes.append(f"the value is the task's plus {constant:.6g}, which changes no gradient")
-    if not all(scales):
+    factors = {name: round_factor(float(x)) for name, x in zip(terms, solution, strict=True)}
+    if factors["data"] == 0:
         return None
 
-    def witness(arguments: Mapping[str, Any]) -> Tensor:
-        terms = split_terms(exercise, arguments)
-        return sum((factor * term for factor, term in zip(scales, terms, strict=True)), torch.tensor(constant).double())
+    def add(names: list[str]) -> Value:
+        return lambda arguments: torch.stack([factors[name] * terms[name](arguments) for name in names]).sum()
 
-    return Fit(witness, data, penalty, tuple(notes))
+    penalty = [name for name in terms if name not in ("data", "constant")]
+    scale = factors["data"]
+    return Fit(
+        add(list(terms)), scale, factors.get("penalty", scale), write_notes(exercise, factors),
+        add(penalty) if penalty else None, find_flaw(factors),
+    )  # fmt: skip
+
+
+def fit_output(point: Point, exercise: GradientExercise) -> Fit | None:
+    """Compares an output with the exercise's, and with those of its other conventions."""
+    theirs = point.value(point.arguments).double()
+    upstream = torch.zeros_like(theirs) if point.upstream is None else point.upstream
+    for says, reference in (("", exercise.reference), *exercise.conventions):
+        arguments = {**point.arguments, "output": theirs} if says else point.arguments
+        own = reference(**arguments)
+        if own.shape == theirs.shape and torch.allclose(own, theirs, rtol=1e-5, atol=1e-6):
+            break
+    else:
+        return None
+    known = {"output": theirs} if says else {}
+    return Fit(lambda at: (upstream * reference(**at, **known)).sum(), notes=(says,) if says else ())
 
 
 def round_factor(number: float) -> float:
     """Rounds to a small whole number, or one over it, where the digits of the fit allow it."""
     for exact in (0.0, *(float(k) for k in range(1, 51)), *(1 / k for k in range(2, 51))):
-        if abs(number - exact) < 1e-6 * max(exact, 1.0):
-            return exact
+        if abs(abs(number) - exact) < 1e-6 * max(exact, 1.0):
+            return exact if number > 0 else -exact
     return number
 
 
-def split_terms(exercise: GradientExercise, arguments: Mapping[str, Any]) -> list[Tensor]:
-    """Returns the value as terms that a hand-in may scale apart: the data and the penalty."""
-    if exercise.kind != "objective":
-        return [exercise.reference(**arguments)]
-    data = exercise.reference(**{**arguments, "strength": 0.0})
-    return [data, exercise.reference(**arguments) - data]
+def split_terms(exercise: GradientExercise) -> dict[str, Value]:
+    """Returns the terms that a hand-in may scale apart: the data, the penalty, and forms of the penalty met in use."""
+
+    def data(arguments: Mapping[str, Any]) -> Tensor:
+        return exercise.reference(**({**arguments, "strength": 0.0} if exercise.kind == "objective" else arguments))
+
+    def penalty(arguments: Mapping[str, Any]) -> Tensor:
+        return exercise.reference(**arguments) - data(arguments)
+
+    terms: dict[str, Value] = {"data": data}
+    if exercise.kind == "objective" and "strength" in exercise.arguments:
+        terms["penalty"] = penalty
+        terms["bare"] = lambda at: penalty({**at, "strength": 1.0})
+        if "bias" in exercise.arguments:
+            terms["bias"] = lambda at: at["strength"] * (at["bias"] ** 2).sum()
+    return terms | {"constant": lambda _: torch.tensor(1.0, dtype=torch.float64)}
+
+
+def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tuple[str, ...]:
+    """Says in what the value differs from the exercise's."""
+    notes = []
+    if abs(factors["data"] - 1) > 1e-6:
+        factor = f"{factors['data']:.6g}"
+        notes.append(f"the value is {factor} times the task's; the gradient is compared with its own value")
+    penalty, bare = factors.get("penalty", 1.0), factors.get("bare", 0.0)
+    if bare:
+        notes.append("the value's penalty is not scaled by its strength λ")
+    elif penalty == 0:
+        notes.append("the value has no penalty; the gradient is compared with its own value")
+    elif abs(penalty - 1) > 1e-6:
+        notes.append(f"the penalty is {penalty:.6g} times the task's; the gradient is compared with its own value")
+    if factors.get("bias"):
+        notes.append("the value's penalty takes in the bias")
+    if abs(factors["constant"]) > 1e-6:
+        notes.append(f"the value is the task's plus {factors['constant']:.6g}, which changes no gradient")
+    return tuple(notes)
+
+
+def find_flaw(factors: Mapping[str, float]) -> tuple[str, str] | None:
+    """Names a mistake in the value that no gradient of its own can excuse."""
+    if factors["data"] < 0:
+        return "value negated", "the value has the opposite sign: descent would raise the loss"
+    if factors.get("penalty", 0.0) < 0 or factors.get("bare", 0.0) < 0:
+        return "penalty subtracted", "the penalty is subtracted from the value: descent would raise the weights"
+    return None
+
+
+def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
+    """Whether the factor of the value changes with the sizes as no sum or mean does: a count is written as a number.
+
+    A sum in place of a mean has the factor N, a mean over classes 1/C; `/ 7` in place of `/ len(y)` has N/7.
+    """
+    if len({round(scale, 9) for _, scale in scales}) < 2:
+        return False
+    shapes: tuple[Callable[[Sizes], float], ...] = (
+        lambda z: 1 / z.classes, lambda z: 1 / (z.classes - 1), lambda z: 1 / z.features,
+        lambda z: 1 / (z.classes * z.features), lambda z: z.samples, lambda z: z.samples / z.classes,
+        lambda z: z.samples / (z.classes - 1), lambda z: 1 / z.samples, lambda z: z.samples / (z.samples - 1),
+    )  # fmt: skip
+    for shape in shapes:
+        ratios = [scale / shape(sizes) for sizes, scale in scales]
+        same = max(ratios) - min(ratios) <= 1e-6 * max(ratios)
+        if same and any(abs(ratios[0] - c) < 1e-6 for c in (0.25, 0.5, 1.0, 2.0, 4.0)):
+            return False
+    return True

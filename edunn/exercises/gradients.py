@@ -17,53 +17,89 @@ from .. import gradcheck
 from ..gradcheck import Claim, Row
 from ..gradcheck.diagnosis import Diagnosis, WrongGradient, diagnose, put_shared_first
 from ..gradcheck.witnesses import autograd
-from .exercise import EPSILON, GradientExercise
-from .fit import Fit, fit_value
+from .calls import HandinError, Unfinished
+from .exercise import EPSILON, SIZES, GradientExercise, Sizes
+from .fit import Fit, depends_on_count, fit_value
 from .handins import Handin
 from .point import Point
 from .report import Grade
+from .sources import find_sources
 
 GOOD = 1e-7  # relative, in float64: what courses call good
 TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
 DRAWS = 3  # random points: at one alone, a mistake may happen not to show
 SINGLE = 2e-5  # the tolerance where a hand-in computes in float32, which holds seven digits
 
+COUNT = (
+    "count written as a number",
+    "the value's factor changes with the sizes: a count (N, C or D) is written as a number",
+)
+
+
+class OtherTask(HandinError):
+    """The value is not that of the exercise which was tried."""
+
 
 def grade_gradient(handin: Handin, seed: int) -> Grade:
     """Grades one value and its gradient at a few random points, in this process."""
-    notes: list[str] = []
+    notes: list[str] = [text for text in (handin.matched, handin.layout.describe()) if text]
     rows: list[Row] = []
     found: list[list[Diagnosis]] = []
-    task = handin.exercise.name if handin.exercise else ""
+    scales: list[tuple[Sizes, float]] = []
     for k in range(DRAWS):
-        point = Point(handin, DRAWS * seed + k, notes)
-        flaw, fit, checked = check_point(point, DRAWS * seed + k)
+        at = DRAWS * seed + k
+        point = Point(handin, at, notes)
+        if k == 0 and not point.moves():
+            raise Unfinished("the value is the same at every point: it is still blank")
+        if k == 0:
+            notes += [f"derived by {source}" for source in find_sources(point)]
+        try:
+            flaw, fit, checked = check_point(point, at)
+        except HandinError as error:
+            if not rows:
+                raise
+            if not all(row.passed for row in rows):
+                break
+            raise HandinError(f"{error} (with other sizes it runs: is a size written as a number?)") from None
         if flaw:
-            return Grade(handin.file, handin.name, task, "wrong", flaw)
+            return Grade(handin.file, handin.name, handin.task, "wrong", flaw, notes=tuple(dict.fromkeys(notes)))
+        if fit.flaw is not None:
+            return fail_value(handin, *fit.flaw, notes)
+        scales.append((SIZES[at % len(SIZES)], fit.scale))
         wrong = [row for row in checked if not row.passed]
         if (wrong and not found) or not rows:
             rows = checked
         if wrong and len(found) < 2:  # a second point separates chance from cause; a third would add nothing
             found.append([diagnose(collect(point, row, fit)) for row in wrong if row.hand is not None])
+    if isinstance(handin.exercise, GradientExercise) and depends_on_count(scales):
+        return fail_value(handin, *COUNT, notes)
     status, message, mistakes = "right", "the gradient is right", []
     if not all(row.passed for row in rows):
         mistakes = put_shared_first(keep_common(found))
         parts = [*(str(one) for one in mistakes), *(row.note for row in rows if row.hand is None)]
         status, message = "wrong", "; ".join(parts)
-    return Grade(
-        handin.file, handin.name, task, status, message, tuple(rows), tuple(mistakes), tuple(dict.fromkeys(notes))
-    )
+    notes = list(dict.fromkeys(notes))
+    return Grade(handin.file, handin.name, handin.task, status, message, tuple(rows), tuple(mistakes), tuple(notes))
+
+
+def fail_value(handin: Handin, name: str, says: str, notes: list[str]) -> Grade:
+    """The grade of a hand-in whose value itself is wrong, whatever its gradient is."""
+    mistake = Diagnosis("value", "value", (name,), (says,), ())
+    return Grade(handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)))
 
 
 def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
     """Checks the gradients at one random point; the first of the three says what is wrong without them."""
     first, exercise = point.value(point.arguments), point.handin.exercise
+    if not bool(first.isfinite().all()):
+        kind = "nan" if bool(first.isnan().any()) else "infinite"
+        return f"the value is {kind} at an ordinary point", Fit(None), []
     if not torch.equal(first, point.value(point.arguments)):
         return "the value changes from one call to the next: draw what is random from the seed", Fit(None), []
     found = point.gradients()
-    if not bool(first.isfinite().all()):
-        return "the value is not finite at an ordinary point", Fit(None), []
     fit = fit_value(point, seed)
+    if fit is None and not point.handin.declared:
+        raise OtherTask("the value is none that the names of the arguments allow")
     if fit is None:
         return f"the value is not that of the task: {exercise.formula if exercise else ''}", Fit(None), []
     point.notes += fit.notes
@@ -82,6 +118,9 @@ def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
 def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -> Claim:
     """Returns the hand-in in the form that `gradcheck` checks."""
     wanted = [name for name in point.wanted if point.handin.exercise is not None or name in found]
+    wanted += [name for name in found if name not in wanted]
+    if left := [name for name in point.wanted if name not in wanted]:
+        point.notes.append(f"no gradient was handed in for {', '.join(left)}")
 
     def value(moved: dict[str, Tensor]) -> Tensor:
         return point.scalar({**point.arguments, **moved})
@@ -126,8 +165,9 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
     if exercise.kind == "objective":
         arguments["scores"] = compute_scores(arguments)
         penalised = torch.zeros_like(arguments[row.parameter])
-        if row.parameter == "weight":
-            penalised = fit.penalty_scale * exercise.penalty.gradient(arguments["weight"])
+        if fit.penalty is not None:
+            terms, parameter = fit.penalty, row.parameter
+            penalised = autograd(lambda at: terms({**point.arguments, parameter: at}), arguments[parameter])
         chain = make_chain(row.parameter, arguments)
     if exercise.loss is not None:
         upstream = fit.scale * exercise.loss.gradient(arguments["scores"], arguments["targets"])
@@ -143,7 +183,7 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
 
 def compute_scores(arguments: Mapping[str, Any]) -> Tensor:
     """Returns x Wᵀ + b, (samples, outputs); (samples,) for a weight of shape (features,)."""
-    return torch.inner(arguments["features"], arguments["weight"]) + arguments["bias"]
+    return torch.inner(arguments["features"], arguments["weight"]) + arguments.get("bias", 0.0)
 
 
 def make_chain(parameter: str, arguments: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:

@@ -21,11 +21,14 @@ What has no gradient (an update rule, a histogram, a vote) is one function, name
 
 from __future__ import annotations
 
+import ast
+import copy
 import importlib.util
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,11 +36,16 @@ from typing import Any
 import torch
 
 from ..errors import ConfigError, nearest
-from .calls import HandinError, Missing, call
-from .exercise import Exercise, FunctionExercise
+from . import signature
+from .calls import HandinError, Missing, Unfinished, call
+from .exercise import Exercise, FunctionExercise, GradientExercise
+from .guess import guess_exercises
+from .layout import PLAIN, Layout
+from .signature import describe_match, list_parameters, match
 from .table import EXERCISES, named
 
 PAIRS = (("value", "gradient"), ("forward", "backward"))
+GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class Handin:
     value : the value, the output of forward, or the function's answer; takes the arguments in the exercise's order
     gradient : takes the same; of forward and backward also upstream; None for a function
     torch : whether the arguments are tensors, and not arrays
+    declared : whether the file says which exercise it is, by name or task
+    matched : which parameters were matched by position alone
+    layout : the shapes in which it takes the arguments
+    others : the same as an answer to other exercises, where none is declared
     """
 
     name: str
@@ -58,6 +70,14 @@ class Handin:
     gradient: Callable[..., Any] | None = None
     forward: bool = False
     inputs: Callable[[int], Mapping[str, Any]] | None = None
+    declared: bool = True
+    matched: str = ""
+    layout: Layout = PLAIN
+    others: tuple[Handin, ...] = ()
+
+    @property
+    def task(self) -> str:
+        return self.exercise.name if self.exercise else ""
 
 
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
@@ -109,7 +129,12 @@ def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
     """By the class's `task`, the module's TASK, or the name itself: CrossEntropy is cross-entropy."""
     said = getattr(thing, "task", None) or getattr(module, "TASK", None)
     try:
-        return EXERCISES.get(spell(name)) if said is None else named(str(said))
+        if said is not None:
+            return named(str(said))
+        found = EXERCISES.get(spell(name))
+        # a function softmax(W, X, y, reg) is no activation, whatever its name says
+        other = isinstance(found, GradientExercise) and inspect.isfunction(thing) and not match(thing, found.arguments)
+        return None if other else found
     except ConfigError as error:
         raise HandinError(f"The task of {name}: {error}") from None
 
@@ -120,7 +145,12 @@ def spell(name: str) -> str:
 
 
 def uses_torch(module: ModuleType) -> bool:
-    return any(value is torch for value in vars(module).values())
+    """Whether the file imports torch, or anything out of it, in whatever way."""
+    for value in vars(module).values():
+        owner = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+        if value is torch or (isinstance(owner, str) and owner.split(".")[0] == "torch"):
+            return True
+    return False
 
 
 def find_functions(module: ModuleType, file: str) -> list[Handin]:
@@ -134,10 +164,10 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
         if not isinstance(exercise, FunctionExercise):
             continue
         if inspect.isclass(thing) and hasattr(thing, "answer"):
-            answer = fresh(thing, "answer", exercise)
+            answer = call_answer(thing, exercise)
             classes.append(Handin(name, file, exercise, uses_torch(module), answer))
         elif inspect.isfunction(thing):
-            one = Handin(name, file, exercise, uses_torch(module), reorder(thing, exercise))
+            one = Handin(name, file, exercise, uses_torch(module), reorder(thing, exercise.arguments))
             if spell(name) in EXERCISES:
                 by_name.append(one)
             elif count_arguments(thing) == len(exercise.arguments):
@@ -145,68 +175,183 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
     return classes or by_name or others[-1:]
 
 
+def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
+    """Returns `answer`, called on a new instance each time."""
+    return lambda *given: reorder(thing().answer, exercise.arguments)(*given)
+
+
 def find_gradients(module: ModuleType, file: str) -> list[Handin]:
-    """The values with a gradient: classes, pairs of functions, or one function that returns both."""
+    """The values with a gradient: classes, pairs of functions, or one function that returns both.
+
+    One without an exercise counts as a hand-in where the file's `inputs` gives its arguments, or their names say which
+    exercises it may solve; beside such a one, what has neither is a helper.
+    """
     pairs, joint = [], []
     inputs = getattr(module, "inputs", None)
     for name, thing, exercise in list_own(module):
-        if isinstance(exercise, FunctionExercise):
+        if isinstance(exercise, FunctionExercise) or name == "inputs":
             continue
-        common = name, file, exercise, uses_torch(module)
+        common = name, file, uses_torch(module), inputs
         if inspect.isclass(thing):
-            first, second = next(((a, b) for a, b in PAIRS if hasattr(thing, a) and hasattr(thing, b)), ("", ""))
-            if first:
-                backward = fresh_backward(thing, exercise) if first == "forward" else fresh(thing, second, exercise)
-                pairs.append(Handin(*common, fresh(thing, first, exercise), backward, first == "forward", inputs))
-        elif inspect.isfunction(thing) and name != "inputs":
-            other = getattr(module, f"{name}_gradient", None)
-            if inspect.isfunction(other):
-                pairs.append(Handin(*common, reorder(thing, exercise), reorder(other, exercise), inputs=inputs))
-            elif not name.endswith("_gradient") and may_return_both(thing, exercise, inputs is not None):
-                joint.append(Handin(*common, pick(thing, 0), pick(thing, 1), inputs=inputs))
-    return pairs or joint  # helper functions beside a class or a pair are not hand-ins of their own
+            pairs += read_class(thing, exercise, *common)
+        elif inspect.isfunction(thing):
+            other = next((f for s in GRADIENT_ENDINGS if inspect.isfunction(f := vars(module).get(f"{name}{s}"))), None)
+            if other is not None:
+                pairs += read_pair(thing, other, exercise, *common)
+            elif not name.endswith(GRADIENT_ENDINGS):
+                joint += read_joint(thing, exercise, *common)
+    joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
+    known = [one for one in pairs if one.exercise is not None or inputs is not None]
+    if known:
+        # helper functions beside a class or a pair are not hand-ins of their own
+        declared = any(one.declared for one in known)
+        return known + [one for one in joint if not one.declared and one.exercise and not declared and inputs is None]
+    return joint or pairs
 
 
-def may_return_both(function: Callable[..., Any], exercise: Exercise | None, own_inputs: bool) -> bool:
-    """Whether a function may be one that returns (value, gradient): it takes as many arguments as the exercise has."""
-    return own_inputs if exercise is None else count_arguments(function) == len(exercise.arguments)
+def read_class(
+    thing: type, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
+) -> list[Handin]:
+    """A class with value and gradient, or with forward and backward."""
+    first, second = next(((a, b) for a, b in PAIRS if hasattr(thing, a) and hasattr(thing, b)), ("", ""))
+    if not first:
+        return []
+    method = getattr(thing, first)
+    candidates = find_candidates(method, exercise, inputs) if first == "value" else (exercise,)
+    output = first == "forward" and not (isinstance(exercise, GradientExercise) and not exercise.forward)
+    upstream = count_required(getattr(thing, second)) if first == "forward" else 0
+    return make(
+        candidates, exercise, name, file, torch_arrays, inputs, forward=output,
+        value=lambda names: lambda *given: reorder(getattr(thing(), first), names)(*given),
+        gradient=lambda names: after_value(thing, first, second, names, output, upstream),
+        says=lambda names: describe_match(getattr(thing(), first), names),
+    )  # fmt: skip
+
+
+def read_pair(
+    function: Any, gradient: Any, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
+) -> list[Handin]:
+    """Two functions, NAME and NAME_gradient."""
+    return make(
+        find_candidates(function, exercise, inputs), exercise, name, file, torch_arrays, inputs,
+        value=lambda names: reorder(function, names), gradient=lambda names: reorder(gradient, names),
+        says=lambda names: describe_match(function, names),
+    )  # fmt: skip
+
+
+def read_joint(
+    function: Any, exercise: Exercise | None, name: str, file: str, torch_arrays: bool, inputs: Any
+) -> list[Handin]:
+    """One function that returns the value and the gradient, in either order."""
+    if not returns_several(function):
+        return []  # a helper
+    if inputs is not None and exercise is None:
+        candidates: tuple[Exercise | None, ...] = (None,)
+    else:
+        candidates = find_candidates(function, exercise, inputs)
+        candidates = tuple(one for one in candidates if one is not None and match(function, one.arguments))
+    return make(
+        candidates, exercise, name, file, torch_arrays, inputs,
+        value=lambda names: pick(reorder(function, names), name, 0),
+        gradient=lambda names: pick(reorder(function, names), name, 1),
+        says=lambda names: describe_match(function, names),
+    )  # fmt: skip
+
+
+def make(
+    candidates: tuple[Exercise | None, ...], declared: Exercise | None, name: str, file: str, torch_arrays: bool,
+    inputs: Any, *, value: Any, gradient: Any, says: Any, forward: bool = False,
+) -> list[Handin]:  # fmt: skip
+    """Returns the hand-in as a solution of its first exercise, with the others that it may solve beside it."""
+    several = []
+    for one in candidates:
+        names = one.arguments if one is not None else None
+        said = says(names) if names else ""
+        several.append(
+            Handin(
+                name, file, one, torch_arrays, value(names), gradient(names), forward, inputs,
+                declared=declared is not None, matched=said,
+            )
+        )  # fmt: skip
+    return [replace(several[0], others=tuple(several[1:]))] if several else []
+
+
+def find_candidates(
+    function: Callable[..., Any], exercise: Exercise | None, inputs: Any
+) -> tuple[Exercise | None, ...]:
+    """Returns the exercise, or those that the names of the arguments leave open; (None,) where they say nothing."""
+    if exercise is not None or inputs is not None:
+        return (exercise,)
+    parameters = list_parameters(function) or []
+    words = [one.name for one in parameters if one.name != "self" and one.default is one.empty]
+    optional = [one.name for one in parameters if one.default is not one.empty]
+    return guess_exercises(words, optional) or (None,)
+
+
+def returns_several(function: Callable[..., Any]) -> bool:
+    """Whether a function may return (value, gradient): some return has a tuple, or none is to be seen."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return True
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
+    return not returned or any(isinstance(value, ast.Tuple) for value in returned)
 
 
 def count_arguments(function: Callable[..., Any]) -> int:
     return len(inspect.signature(function).parameters)
 
 
-def fresh(thing: type, method: str, exercise: Exercise | None) -> Callable[..., Any]:
-    """Returns a method called on a new instance each time: no call depends on what an earlier one left behind."""
-    return lambda *arguments: reorder(getattr(thing(), method), exercise)(*arguments)
+def count_required(method: Callable[..., Any]) -> int:
+    """How many arguments a method of a class has to be given, beside self."""
+    found = list(inspect.signature(method).parameters.values())
+    return sum(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in found[1:])
 
 
-def fresh_backward(thing: type, exercise: Exercise | None) -> Callable[..., Any]:
-    """Returns backward, called after forward on a new instance each time; takes forward's arguments and upstream."""
+def after_value(
+    thing: type, first: str, second: str, names: tuple[str, ...] | None, output: bool, upstream: int
+) -> Callable[..., Any]:
+    """Returns the second method, called after the first on a new instance each time.
 
-    def run(*arguments: Any) -> Any:
+    So no call depends on what an earlier one left behind, and the second finds what the first keeps for it. A loss's
+    backward may ask for an upstream: it is 1.
+    """
+
+    def run(*given: Any) -> Any:
         instance = thing()
-        reorder(instance.forward, exercise)(*arguments[:-1])
-        return instance.backward(arguments[-1])
+        arguments = given[:-1] if output else given
+        kept = copy.deepcopy(arguments)
+        reorder(getattr(instance, first), names)(*kept)
+        method = getattr(instance, second)
+        if first == "value":
+            return reorder(method, names)(*arguments)
+        if output:
+            return method(given[-1])
+        return method(*[1.0] * min(upstream, 1))
 
     return run
 
 
-def reorder(function: Callable[..., Any], exercise: Exercise | None) -> Callable[..., Any]:
-    """Returns the function with the exercise's order of arguments, where it has the same names in another."""
-    names = list(inspect.signature(function).parameters)
-    if exercise is None or names == list(exercise.arguments) or set(names) != set(exercise.arguments):
-        return function
-    return lambda *arguments: function(**dict(zip(exercise.arguments, arguments, strict=True)))
+def reorder(function: Callable[..., Any], names: tuple[str, ...] | None) -> Callable[..., Any]:
+    return function if names is None else signature.reorder(function, names)
 
 
-def pick(function: Callable[..., Any], which: int) -> Callable[..., Any]:
-    """Returns one of the two that a function returns together, (value, gradient), as CS231n's do."""
+def pick(function: Callable[..., Any], name: str, which: int) -> Callable[..., Any]:
+    """Returns one of the two that a function returns together: (loss, gradients), as CS231n's do, or (grads, cost)."""
 
     def run(*arguments: Any) -> Any:
         result = function(*arguments)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise HandinError(f"{function.__name__} returns {type(result).__name__}; wanted is (value, gradient).")
-        return result[which]
+        if not isinstance(result, tuple | list) or len(result) < 2:
+            if result is None or result is ...:
+                raise Unfinished(f"{name} returns {result}. Is there a return?")
+            raise HandinError(f"{name} returns {type(result).__name__}; wanted is (value, gradient).")
+        value, *gradients = result
+        if len(result) == 2 and is_gradient(value) and not is_gradient(gradients[0]):
+            value, gradients = gradients[0], [value]
+        return value if which == 0 else gradients[0] if len(gradients) == 1 else tuple(gradients)
 
     return run
+
+
+def is_gradient(value: Any) -> bool:
+    return isinstance(value, Mapping | tuple | list) or (hasattr(value, "shape") and max((1, *value.shape)) > 1)

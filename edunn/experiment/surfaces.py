@@ -79,7 +79,7 @@ def surface_of_run(
     surface = landscape.plane(
         model, prepared.loss, train, first, second, a, b, method=method, penalty=prepared.penalty, split=ranks.split
     )
-    path = directions.projected(model, snapshots, first, second) if len(snapshots) > 1 else None
+    path = directions.project(model, snapshots, first, second) if len(snapshots) > 1 else None
     return RunSurface(Path(run), plane, surface, path)
 
 

@@ -121,7 +121,7 @@ def read(path: Path) -> dict[str, Tensor] | None:
 
 
 def write(path: Path | None, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Stores tensors. On a disk that is full or read-only nothing is stored: a warning, and on."""
+    """Stores tensors. On a disk that is full or read-only it warns and stores nothing."""
     if path is None or sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         return
     plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}

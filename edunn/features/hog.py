@@ -193,7 +193,7 @@ def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
 def check_options(
     images: Tensor, orientations: int, cell: tuple[int, int], block: tuple[int, int], norm: str, transform_sqrt: bool
 ) -> None:
-    """Options that no HOG can have, and images too small for them."""
+    """Refuses impossible HOG options, and images too small for them."""
     errors.check_count("orientations", orientations, most=MOST_ORIENTATIONS)
     if norm not in NORMS:
         raise errors.ConfigError(f"Unknown block_norm {norm!r}. {errors.nearest(norm, NORMS)}")

@@ -45,7 +45,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, rows: Tensor, epsilon: float = 0.1) -> Whitening:
-        """From (samples, features), in float64."""
+        """Fits the whitening to (samples, features), in float64."""
         if rows.ndim != 2 or len(rows) < 2:
             raise errors.ShapeError(f"Whitening takes two rows or more, (samples, features); got {errors.shape(rows)}.")
         errors.check_number("epsilon", epsilon, 0)

@@ -114,7 +114,7 @@ def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
         kind = "pixels" if images else "raw"
     if images != (kind != "raw"):
         raise ConfigError(
-            f"Expected features that fit the samples; {kind!r} wants {'a table' if images else 'images'} "
+            f"Expected features that fit the samples; {kind!r} needs {'a table' if images else 'images'} "
             f"and came with {'images' if images else 'a table'}. Use features.kind = 'auto'."
         )
     if not images and options:

@@ -1,4 +1,4 @@
-"""Where runs stop, against where they should; and how many of some runs come to the best, as bars."""
+"""Figures that compare stop rules and batch sizes: where runs stop, and how many of them reach the best loss."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import BLACK, COLOURS, GREY, array, axes_for, marker, plain, tidy
+from .style import BLACK, COLOURS, GREY, array, axes_for, escape, marker, tidy
 
 
 def stops(
@@ -20,7 +20,7 @@ def stops(
     name: str = "descent on all samples",
     should: str = "stops by the loss of all samples",
 ) -> Axes:
-    """Where runs stopped, (steps, loss), over the curve of a run that goes on; a star where it should stop.
+    """Draws where runs stopped, (steps, loss), over the curve of a longer run, with a star where they should stop.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def stops(
     for k, (what, places) in enumerate(stopped.items()):
         steps, values = zip(*places, strict=True)
         axes.scatter(steps, values, s=36, marker=marker(k), facecolor="none", edgecolor=COLOURS[k], linewidth=1.4,
-                     label=plain(what), zorder=3)  # fmt: skip
+                     label=escape(what), zorder=3)  # fmt: skip
     axes.plot(*right, "*", color=BLACK, markersize=15, label=should, linestyle="none", zorder=4)
     axes.axhline(curve[-1], color=GREY, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
     axes.annotate(
@@ -50,20 +50,20 @@ def stops(
 def counts(
     groups: Mapping[str, Mapping[str, int]], total: int, ax: Axes | None = None, title: str = "", y: str = ""
 ) -> Axes:
-    """How many of `total` runs did it: a group of bars for each plan, the same bar in the same colour in each."""
+    """Draws counts out of `total` runs as bars: a group for each plan, with the same colours in each group."""
     axes = axes_for(ax, 6.8, 4.2)
     names = list(next(iter(groups.values())))
     width = 0.8 / len(names)
     for k, name in enumerate(names):
         heights = [group[name] / total for group in groups.values()]
         places = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
-        axes.bar(places, heights, 0.92 * width, color=COLOURS[k], label=plain(name))
+        axes.bar(places, heights, 0.92 * width, color=COLOURS[k], label=escape(name))
         for place, group in zip(places, groups.values(), strict=True):
             axes.annotate(
                 f"{group[name]} of {total}", (place, group[name] / total), xytext=(0, 3), textcoords="offset points",
                 ha="center", fontsize="small",
             )  # fmt: skip
-    axes.set_xticks(range(len(groups)), [plain(name) for name in groups])
+    axes.set_xticks(range(len(groups)), [escape(name) for name in groups])
     axes.set_ylim(0, 1)
     tidy(axes, title, "", y)
     axes.grid(False, axis="x")

@@ -64,7 +64,7 @@ def hog_glyphs(image: Any, strengths: Any, cell: tuple[int, int] = (8, 8), ax: A
 
 
 def patch_dictionary(dictionary: Dictionary, most: int = 100, ax: Axes | None = None) -> Axes:
-    """Draws the learnt words as patches, each in its own contrast.
+    """Draws the learnt words of a patch dictionary as patches, each in its own contrast.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from ..errors import ShapeError
 from .records import Graph
-from .style import BLUE, GREEN, GREY, VERMILLION, axes_for, mixed, number, plain, shortened
+from .style import BLUE, GREEN, GREY, VERMILLION, axes_for, escape, number, shorten, tint
 
 LARGEST = 60  # nodes that can still be read
 WIDE, HIGH = 2.3, 1.1  # inches between columns, and between rows
@@ -19,7 +19,7 @@ SWEEPS = 12
 
 
 def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
-    """Each node with its value (blue) and the gradient that arrives (vermillion); on each edge the local derivative.
+    """Draws each node with its value (blue) and gradient (vermillion), and each edge with its local derivative.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
     axes = axes_for(ax, max(4.0, columns * WIDE), max(2.0, tall + 0.6))
     for node in graph.nodes:
         arriving = edges(graph, node.name)
-        # they arrive in the order of where they come from, apart from one another
+        # edges arrive in the order of their operands' rows, apart from one another
         arriving.sort(key=lambda edge: -(bends[edge[0], node.name] or [places[edge[0]]])[-1][1])
         x, y = places[node.name]
         for k, (name, slope) in enumerate(arriving):
@@ -48,7 +48,7 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(min(rows) - 0.6, max(rows) + 0.6)
     axes.set_axis_off()
-    axes.set_title(plain(f"f = {shortened(graph.text, 70)}"), loc="left", fontsize="medium")
+    axes.set_title(escape(f"f = {shorten(graph.text, 70)}"), loc="left", fontsize="medium")
     axes.text(
         0.0, -0.01, "in each box: value, and below it ∂f/∂node; on each edge: the local derivative", color=GREY,
         fontsize="small", transform=axes.transAxes, va="top",
@@ -57,14 +57,14 @@ def computation_graph(graph: Graph, ax: Axes | None = None) -> Axes:
 
 
 def edges(graph: Graph, name: str) -> list[tuple[str, str]]:
-    """The operands of a node, each once, with the local derivative as text."""
+    """Returns the operands of a node, each once, with the local derivative as text."""
     slopes = graph.slopes(name)
     inputs = dict.fromkeys(graph.by_name[name].inputs)
-    return [(other, brief(slopes[other]) if other in slopes else "") for other in inputs]
+    return [(other, format_value(slopes[other]) if other in slopes else "") for other in inputs]
 
 
-def brief(value: Any) -> str:
-    """A number in four digits, with a true minus sign; a few numbers; or the shape of many."""
+def format_value(value: Any) -> str:
+    """Returns a number as text in four digits with a true minus sign, a few numbers in brackets, or a shape."""
     if value is None:
         return "…"
     if value.numel() == 1:
@@ -74,15 +74,17 @@ def brief(value: Any) -> str:
 
 
 Place = tuple[int, float]
-Bend = tuple[str, str, int]  # where the edge from one node to another passes a column
+Bend = tuple[str, str, int]  # the edge from one node to another, and a column that it passes
 
 
 def layout(graph: Graph) -> tuple[dict[str, Place], dict[tuple[str, str], list[Place]]]:
-    """A column for each node (the longest way from an input) and a row in it; and where the long edges bend.
+    """Returns a column and a row for each node, and the places at which long edges bend.
 
-    An edge over several columns takes a place of its own in each of them, so that it passes between the boxes. Rows are
-    the means of the neighbours', swept forward and backward (Sugiyama's method); inputs stand just before the first
-    node that uses them.
+    A node's column is its longest distance from an input.
+
+    An edge over several columns has a row of its own in each of them, so that it passes between the boxes. A row is the
+    mean of the neighbours' rows, swept forward and backward (Sugiyama's method); an input is in the column before the
+    first node that uses it.
     """
     column = columns_of(graph)
     before: dict[str | Bend, list[str | Bend]] = {node.name: [] for node in graph.nodes}
@@ -111,7 +113,7 @@ def layout(graph: Graph) -> tuple[dict[str, Place], dict[tuple[str, str], list[P
             for thing in layers[layer]:
                 rows = [row[other] for other in near[thing]] or [row[thing]]
                 wish[thing] = sum(rows) / len(rows)
-            place(layers[layer], wish, row)
+            assign_rows(layers[layer], wish, row)
     places = {name: (x, -row[name]) for name, x in column.items()}
     return places, {edge: [(bend[2], -row[bend]) for bend in chain] for edge, chain in bends.items()}
 
@@ -127,8 +129,8 @@ def columns_of(graph: Graph) -> dict[str, int]:
     return column
 
 
-def place(things: list[Any], wish: dict[Any, float], row: dict[Any, float]) -> None:
-    """Rows as near to the wished ones as their order allows: boxes one apart, a passing edge closer."""
+def assign_rows(things: list[Any], wish: dict[Any, float], row: dict[Any, float]) -> None:
+    """Assigns rows close to the wished ones in the same order: boxes one apart, a passing edge closer."""
     things.sort(key=lambda thing: wish[thing])
     taken: list[float] = []
     for k, thing in enumerate(things):
@@ -141,7 +143,7 @@ def place(things: list[Any], wish: dict[Any, float], row: dict[Any, float]) -> N
 
 
 def draw_node(axes: Axes, graph: Graph, name: str, at: tuple[int, float]) -> None:
-    """A box with the name and operation, the value, and the gradient."""
+    """Draws a box with the name and operation, the value, and the gradient."""
     node = graph.by_name[name]
     edge = {"input": GREEN, "constant": GREY}.get(node.operation, "#333333")
     result = node is graph.nodes[-1]
@@ -150,21 +152,21 @@ def draw_node(axes: Axes, graph: Graph, name: str, at: tuple[int, float]) -> Non
     axes.add_patch(
         FancyBboxPatch(
             (x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.06",
-            facecolor=mixed(edge, 0.9), edgecolor=edge, linewidth=2.0 if result else 1.1, zorder=2,
+            facecolor=tint(edge, 0.9), edgecolor=edge, linewidth=2.0 if result else 1.1, zorder=2,
         )
     )  # fmt: skip
     heading = name if node.operation in ("input", "constant") else f"{name} = {node.text}"
-    lines = [(shortened(heading, 18), "#333333", "bold" if node.operation == "input" else "normal")]
+    lines = [(shorten(heading, 18), "#333333", "bold" if node.operation == "input" else "normal")]
     if node.operation != "constant":
-        lines.append((brief(node.value), BLUE, "normal"))
-        lines.append((f"∂ {brief(node.gradient) if node.gradient is not None else '0'}", VERMILLION, "normal"))
+        lines.append((format_value(node.value), BLUE, "normal"))
+        lines.append((f"∂ {format_value(node.gradient) if node.gradient is not None else '0'}", VERMILLION, "normal"))
     for k, (text, colour, weight) in enumerate(lines):
         offset = height * (0.29 - 0.29 * k) if len(lines) == 3 else 0.0
         axes.text(x, y + offset, text, color=colour, weight=weight, ha="center", va="center", fontsize=8, zorder=3)
 
 
 def draw_edge(axes: Axes, start: Place, end: Place, bends: list[Place], slope: str) -> None:
-    """A line from the operand to the node, past other boxes, with the local derivative on it."""
+    """Draws a line from the operand to the node, past other boxes, with the local derivative on it."""
     half = BOX_WIDE / WIDE / 2
     points = [(start[0] + half, start[1])]
     for x, y in bends:

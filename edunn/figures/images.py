@@ -1,4 +1,4 @@
-"""Images side by side, and a linear model's weights as images: the template each class looks for."""
+"""Figures of images side by side, and of a linear model's weights as images, the templates of the classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from ..errors import ShapeError
-from .style import DIVERGING, array, axes_for, shortened, width_of
+from .style import DIVERGING, array, axes_for, shorten, width_of
 
 GAP = 0.08  # between tiles, as a share of their width
 LINE = 0.17  # inches that a line of a tile's title takes
@@ -26,7 +26,7 @@ def templates(
     columns: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Each row of a linear model's weight as an image: the score is how well a sample matches it, pixel by pixel.
+    """Draws each row of a linear model's weight as an image; the score is a sample's match with it, pixel by pixel.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def templates(
         rows = rows[None]
     if rows.ndim != 2 or rows.shape[1] != math.prod(shape):
         raise ShapeError(
-            f"Expected a weight of shape (outputs, {math.prod(shape)}) for images of shape {tuple(shape)}; "
+            f"The images need a weight of shape (outputs, {math.prod(shape)}) for images of shape {tuple(shape)}; "
             f"got {rows.shape}. A stack of runs is drawn one run at a time, and a bias trick's column is left out."
         )
     outputs = len(rows)
@@ -77,7 +77,7 @@ def image_grid(
     ax: Axes | None = None,
     shape: Sequence[int] | None = None,
 ) -> Axes:
-    """Images side by side, row by row.
+    """Draws images side by side, row by row.
 
     Parameters
     ----------
@@ -93,14 +93,15 @@ def image_grid(
     if shape is not None:
         if pictures.ndim != 2 or pictures.shape[1] != math.prod(shape):
             raise ShapeError(
-                f"Images of shape {tuple(shape)} are rows of {math.prod(shape)} features; these are {pictures.shape}."
+                f"Images of shape {tuple(shape)} are rows of {math.prod(shape)} features; got {pictures.shape}. "
+                f"Give the right shape."
             )
         pictures = pictures.reshape(len(pictures), *shape)
     if pictures.ndim == 4 and pictures.shape[3] == 1:
         pictures = pictures[..., 0]
     if len(pictures) == 0 or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3)):
         raise ShapeError(
-            f"Expected images of shape (samples, height, width) or (samples, height, width, 1 or 3); "
+            f"Images have shape (samples, height, width) or (samples, height, width, 1 or 3); "
             f"got {pictures.shape}. Rows of features need shape=(height, width)."
         )
     if pictures.ndim == 4:
@@ -122,7 +123,7 @@ def tiles(
     colours: str | None,
     norm: Normalize | None,
 ) -> Axes:
-    """Pictures on a grid in one Axes, each 1 wide, with its title above; (n, height, width[, 3])."""
+    """Draws images (n, height, width[, 3]) on a grid in one Axes, each 1 wide, with its title above."""
     count = len(pictures)
     if titles is not None and len(titles) != count:
         raise ShapeError(f"{len(titles)} titles for {count} images. Give one for each.")
@@ -132,7 +133,7 @@ def tiles(
     widest = 1.4 if count > 2 else 2.4
     inches = min(max(7.0 / columns, 0.7), widest) if ax is None else width_of(ax) / (columns * (1 + GAP))
     letters = max(4, int(inches * 72 / 4.6))  # letters of 8 points that fit above a tile
-    names = [] if titles is None else [shortened(title, letters, lines=3) for title in titles]
+    names = [] if titles is None else [shorten(title, letters, lines=3) for title in titles]
     lines = max((name.count("\n") + 1 for name in names), default=0)
     head = (LINE * lines + 0.04) / inches if lines else 0.0
     step = (1 + GAP, tall + head + GAP)
@@ -158,7 +159,7 @@ def tiles(
 
 
 def fitting_columns(count: int) -> int:
-    """Up to five in one row; then rows of four to six that come out even, else of five; of ten from thirty on."""
+    """Returns the number of columns: all of up to five images, then four to six that fill the rows, ten from 30 on."""
     if count <= 5 or count >= 30:
         return min(count, 10)
     return next((columns for columns in (5, 6, 4) if count % columns == 0), 5)

@@ -1,4 +1,4 @@
-"""A surface to turn with the mouse: one HTML file that works offline (plotly, from the extra `interactive`)."""
+"""Writes a surface that turns with the mouse into one HTML file (plotly, from the extra `interactive`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..runtime.files import write_atomically
 from .records import Surface
 from .style import array
-from .surfaces import heights, kept
+from .surfaces import heights, pick_points
 
 POINTS = 256  # along an axis: with plotly's own 4.6 MB the file stays below 10 MB
 
@@ -26,7 +26,7 @@ def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] =
         raise ConfigError(
             "Interactive figures need plotly, which is not installed. Install it with: pip install plotly"
         ) from None
-    rows, columns = kept(surface, POINTS)
+    rows, columns = pick_points(surface, POINTS)
     x, y = array(surface.first)[rows], array(surface.second)[columns]
     z = heights(surface)[np.ix_(rows, columns)].astype(np.float32)
     figure = plotly.Figure(plotly.Surface(x=x, y=y, z=z.T, colorscale="Cividis", colorbar={"title": "loss"}))

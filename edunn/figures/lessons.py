@@ -1,4 +1,4 @@
-"""What the lessons draw beside the other figures: curves by name, surfaces side by side, margins, lifts, an arm."""
+"""Figures of the lessons alone: named curves, surfaces side by side, margins, lifted features, a robot arm."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 
 from .models import decision_regions
 from .records import Model, Samples, Surface
-from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, number, plain, tidy
-from .surfaces import Shown3D, bounds, heights, surface_3d
+from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, NotebookAxes, array, axes_for, escape, number, tidy
+from .surfaces import NotebookAxes3D, bounds, heights, surface_3d
 
 DASHES = ("-", "--", "-.", ":")
 
@@ -24,34 +24,34 @@ DASHES = ("-", "--", "-.", ":")
 def curves(
     at: Any, lines: Mapping[str, Any], ax: Axes | None = None, title: str = "", x: str = "", y: str = ""
 ) -> Axes:
-    """Several functions of one variable: a colour and a dash each.
+    """Draws several functions of one variable, each in its own colour and dash.
 
     Parameters
     ----------
     at : (points,)
     lines : by name, (points,) each
-    x, y : what stands on the axes
+    x, y : labels of the axes
     """
     axes = axes_for(ax)
     for k, (name, values) in enumerate(lines.items()):
         colour = COLOURS[k % len(COLOURS)]
-        axes.plot(array(at), array(values), DASHES[k % 4], color=colour, linewidth=1.8, label=plain(name))
+        axes.plot(array(at), array(values), DASHES[k % 4], color=colour, linewidth=1.8, label=escape(name))
     tidy(axes, title, x, y)
     axes.legend(fontsize="small", frameon=False)
     return axes
 
 
 def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> list[Axes]:
-    """Axes side by side on a figure of their own, row by row."""
+    """Returns new Axes side by side on one figure, row by row."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    kind = options.pop("kind", ShownAxes)
+    kind = options.pop("kind", NotebookAxes)
     return [figure.add_subplot(rows, columns, k + 1, axes_class=kind, **options) for k in range(rows * columns)]
 
 
 def two_grids(first: Surface, second: Surface, titles: tuple[str, str]) -> Axes:
-    """Two surfaces in three dimensions at one scale."""
-    axes = panels(1, 2, 5.6, 4.8, kind=Shown3D)
+    """Draws two surfaces in three dimensions at one scale."""
+    axes = panels(1, 2, 5.6, 4.8, kind=NotebookAxes3D)
     limits = bounds(heights(first), heights(second))
     for ax, surface, title in zip(axes, (first, second), titles, strict=True):
         surface_3d(surface, ax, limits=limits, title=title)
@@ -61,7 +61,7 @@ def two_grids(first: Surface, second: Surface, titles: tuple[str, str]) -> Axes:
 
 
 def three_curves(surfaces: Mapping[str, Surface]) -> Axes:
-    """The curves L(w) of several surfaces of one bias, each on axes of its own."""
+    """Draws the curves L(w) of several surfaces of one bias, each on its own axes."""
     axes = panels(1, len(surfaces), 4.2, 3.4)
     for k, (ax, (name, surface)) in enumerate(zip(axes, surfaces.items(), strict=True)):
         ax.plot(array(surface.first), heights(surface)[:, 0], color=COLOURS[k], linewidth=1.8)
@@ -71,7 +71,7 @@ def three_curves(surfaces: Mapping[str, Surface]) -> Axes:
 
 
 def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
-    """The boundary w·x + b = 0 and the margins ±1 of binary machines, with the support vectors ringed."""
+    """Draws the boundary w·x + b = 0 and the margins ±1 of binary SVMs, with rings around the support vectors."""
     axes = panels(1, len(models), 4.6, 4.4)
     whole = with_class_indices(samples)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
@@ -88,7 +88,7 @@ def margins(models: Mapping[str, Any], samples: Samples) -> Axes:
 
 
 def with_class_indices(samples: Samples) -> Samples:
-    """The samples with whole numbers as targets, −1 and +1 or class indices."""
+    """Returns the samples with whole numbers as targets, −1 and +1 or class indices."""
     return dataclasses.replace(samples, targets=samples.targets.long())
 
 
@@ -98,8 +98,8 @@ def without_legend(ax: Axes) -> None:
         legend.remove()
 
 
-class Lifted(torch.nn.Module):
-    """A model on lifted features, as a model on the features."""
+class LiftedModel(torch.nn.Module):
+    """A model of lifted features, wrapped as a model of the original features."""
 
     def __init__(self, model: Model, lift: Callable[[Any], Any]) -> None:
         super().__init__()
@@ -113,11 +113,11 @@ class Lifted(torch.nn.Module):
 
 
 def lifts(models: Mapping[str, tuple[Any, Callable[[Any], Any]]], samples: Samples) -> Axes:
-    """Where each model decides for which class, in the plane of the two features that were lifted."""
+    """Draws each model's decision regions in the plane of the two original features."""
     axes = panels(1, len(models), 4.2, 4.0)
     whole = with_class_indices(samples)
     for ax, (name, (model, lift)) in zip(axes, models.items(), strict=True):
-        decision_regions(Lifted(model, lift), whole, ax)
+        decision_regions(LiftedModel(model, lift), whole, ax)
         right = ax.get_title(loc="left").partition(": ")[2]
         tidy(ax, f"{name}\n{right}", "x₁", "x₂", grid=False)
         without_legend(ax)
@@ -126,7 +126,7 @@ def lifts(models: Mapping[str, tuple[Any, Callable[[Any], Any]]], samples: Sampl
 
 
 def arms(runs: Mapping[str, tuple[Any, tuple[float, float]]], most: int = 12) -> Axes:
-    """Arms on their way: (steps, joints, 2) places and a target each; the tip's path, some poses, the last one bold."""
+    """Draws the motion of robot arms, (steps, joints, 2) positions and a target each: the tip's path and some poses."""
     count = len(runs)
     columns = max(1, count // 2) if count > 3 else count
     axes = panels(-(-count // columns), columns, 3.6, 3.5)

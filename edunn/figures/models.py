@@ -23,14 +23,14 @@ from .style import (
     array,
     axes_for,
     class_colours,
+    escape,
     marker,
-    mixed,
     number,
     percent,
-    plain,
-    shortened,
+    shorten,
     span,
     tidy,
+    tint,
     width_of,
 )
 
@@ -38,7 +38,7 @@ Standardise = Callable[[Tensor], Tensor]
 
 
 class Predictor(Protocol):
-    """What has a prediction for features: a `Model`, nearest neighbours, or your own."""
+    """Any object with `predict`: a `Model`, nearest neighbours, or your own."""
 
     def predict(self, features: Tensor) -> Tensor: ...
 
@@ -54,7 +54,7 @@ NOT_FINITE = "The weights are not finite: only the data can be drawn"
 
 
 def fitted_line(model: Model, samples: Samples, ax: Axes | None = None, standardise: Standardise | None = None) -> Axes:
-    """A model of one feature over its data: a regression with its residuals, and its equation where it is a line.
+    """Draws a model of one feature over its data; a regression with residuals, and with its equation if it is a line.
 
     For a classifier of one output: the curve of P(y = 1 | x) where the model has `probabilities`, else its score, and
     the threshold where the decision changes.
@@ -89,8 +89,8 @@ def fitted_line(model: Model, samples: Samples, ax: Axes | None = None, standard
 def draw_line(
     axes: Axes, model: Model, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
 ) -> tuple[str, str]:
-    """A regression's samples, residuals and line or curve; returns the title and what the vertical axis is."""
-    feature, target = feature_names(samples)[0], plain(samples.target_name or "y")
+    """Draws a regression's samples, residuals and line; returns the title and the vertical axis' label."""
+    feature, target = feature_names(samples)[0], escape(samples.target_name or "y")
     few = len(x) <= MOST_RESIDUALS
     axes.scatter(x, y, s=18 if few else 5, color=GREY, label=f"{len(x):,} sample{'s' * (len(x) != 1)}", zorder=3)
     if not finite_weights(model):
@@ -117,8 +117,8 @@ def draw_line(
 def draw_curve(
     axes: Axes, model: Model, samples: Samples, x: np.ndarray, y: np.ndarray, standardise: Standardise | None
 ) -> tuple[str, str]:
-    """A two-class model's samples, curve and threshold; returns the title and what the vertical axis is."""
-    target, names = plain(samples.target_name or "y"), class_names(samples, (-1, 1) if (y < 0).any() else (0, 1))
+    """Draws a two-class model's samples, curve and threshold; returns the title and the vertical axis' label."""
+    target, names = escape(samples.target_name or "y"), class_names(samples, (-1, 1) if (y < 0).any() else (0, 1))
     probable = model.link is not None
     side = f"P({target} = {names[1]})" if probable else f"score (above 0: {names[1]})"
     levels = (0.0, 1.0) if probable else (-1.0, 1.0)
@@ -149,11 +149,11 @@ def decision_regions(
     standardise: Standardise | None = None,
     resolution: int = RESOLUTION,
 ) -> Axes:
-    """Where a model of two features decides for which class, with the samples on top and the wrong ones crossed.
+    """Draws the regions in which a model of two features predicts each class, with the samples on top.
 
-    Points have the colour and marker of their true class. With a single output the colour deepens with the probability
-    of the class (lines at 0.1, 0.5 and 0.9), or, where the model has none, with the score (lines at the margins −1 and
-    +1 and at the boundary 0).
+    Samples have the colour and marker of their true class; wrong ones are crossed. With a single output the colour
+    deepens with the probability of the class (lines at 0.1, 0.5 and 0.9), or, where the model has none, with the score
+    (lines at the margins −1 and +1 and at the boundary 0).
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def decision_regions(
     tidy(axes, title, first, second, grid=False)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
-    heading = plain(samples.target_name) if samples.target_name else None
+    heading = escape(samples.target_name) if samples.target_name else None
     if ax is None:
         axes.legend(title=heading, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize="small")
     else:  # beside axes that are given there may be others
@@ -211,7 +211,7 @@ def decision_regions(
 
 
 def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """How often each class was taken for which: counts, and their share of the row, which shades the cell.
+    """Draws how often each class was predicted as which: counts, and their share of the row as the cell's shade.
 
     A row is a true class, a column a predicted one. The share on the diagonal is the class's recall.
 
@@ -244,7 +244,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
         text = f"{count:,}" + (f"\n{share_text(share)}" if count and with_shares else "")
         colour = "white" if share > 0.6 else "black" if count else "#9A9A9A"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=letters, linespacing=1.1)
-    ticks = [shortened(name, 18, lines=2) for name in names]
+    ticks = [shorten(name, 18, lines=2) for name in names]
     upright = longest > (9 if size <= 4 else 4)
     axes.set_xticks(range(size), ticks, rotation=45 if upright else 0, ha="right" if upright else "center")
     if upright:
@@ -266,19 +266,19 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
 
 @dataclass(frozen=True)
 class Shading:
-    """For two classes: a height over the plane, and the levels that are drawn as lines."""
+    """The shading of a two-class figure: a height over the plane, and the levels drawn as lines."""
 
     heights: np.ndarray
     middle: float  # where the decision changes
     reach: float  # how far from the middle the colour is full
     sides: tuple[float, float]  # the levels of the dashed lines
-    words: tuple[str, str]  # what the legend calls the middle line and the dashed ones
+    words: tuple[str, str]  # legend of the middle line and of the dashed ones
 
 
 def two_class_shading(
     model: Predictor, grid: np.ndarray, scores: np.ndarray, names: list[str], standardise: Standardise | None
 ) -> Shading | None:
-    """The probability of the second class, or else the score of a single output; None for more classes."""
+    """Returns the probability of the second class, or the score of a single output; None for more classes."""
     if scores.size == 0 or (scores.ndim == 2 and scores.shape[1] != 2):
         return None
     if getattr(model, "link", None) is not None:
@@ -292,7 +292,7 @@ def two_class_shading(
 
 
 def level_lines(axes: Axes, x: np.ndarray, y: np.ndarray, shading: Shading) -> None:
-    """The boundary between two classes, and on both sides a line of equal probability or the margin."""
+    """Draws the boundary between two classes, and on both sides a line of equal probability or the margin."""
     image = shading.heights.reshape(len(y), len(x))
     for levels, style, width, words in zip(
         ((shading.middle,), shading.sides), ("-", "--"), (1.8, 1.0), shading.words, strict=True
@@ -304,9 +304,14 @@ def level_lines(axes: Axes, x: np.ndarray, y: np.ndarray, shading: Shading) -> N
 
 
 def paint_shading(axes: Axes, x: np.ndarray, y: np.ndarray, shading: Shading, colours: list[Colour]) -> None:
-    """The height over the plane, from the first class's colour to the second's, palest where the decision changes."""
+    """Colours the plane by height, from the first class's colour to the second's, palest at the boundary."""
     pale, deep = 0.85, 0.5
-    shades = [mixed(colours[0], deep), mixed(colours[0], pale), mixed(colours[1], pale), mixed(colours[1], deep)]
+    shades = [
+        tint(colours[0], deep),
+        tint(colours[0], pale),
+        tint(colours[1], pale),
+        tint(colours[1], deep),
+    ]
     limits = (shading.middle - shading.reach, shading.middle + shading.reach)
     paint(axes, x, y, shading.heights.reshape(len(y), len(x)), LinearSegmentedColormap.from_list("", shades), limits)
 
@@ -314,8 +319,8 @@ def paint_shading(axes: Axes, x: np.ndarray, y: np.ndarray, shading: Shading, co
 def paint_regions(
     axes: Axes, x: np.ndarray, y: np.ndarray, regions: np.ndarray, scores: np.ndarray, colours: list[Colour]
 ) -> None:
-    """The regions of several classes, and the lines between them."""
-    paint(axes, x, y, regions, ListedColormap([mixed(colour, 0.72) for colour in colours]), (-0.5, len(colours) - 0.5))
+    """Colours the regions of several classes, and draws the lines between them."""
+    paint(axes, x, y, regions, ListedColormap([tint(colour, 0.72) for colour in colours]), (-0.5, len(colours) - 0.5))
     exact = scores.ndim == 2 and bool((scores.argmax(1) == regions.ravel()).all())
     for index in np.unique(regions):
         if exact:  # the lead of a class over its best rival is 0 on its boundary
@@ -329,7 +334,7 @@ def paint_regions(
 def paint(
     axes: Axes, x: np.ndarray, y: np.ndarray, image: np.ndarray, colours: Any, limits: tuple[float, float]
 ) -> None:
-    """Fills the plane: pixels are centred on the grid's points."""
+    """Fills the plane with an image whose pixels are centred on the grid's points."""
     dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     axes.imshow(
         image, cmap=colours, vmin=limits[0], vmax=limits[1], origin="lower", aspect="auto", interpolation="nearest",
@@ -340,7 +345,7 @@ def paint(
 def scatter_classes(
     axes: Axes, xy: np.ndarray, true: np.ndarray, wrong: np.ndarray, names: list[str], colours: list[Colour]
 ) -> None:
-    """The samples of each class in its colour and marker, and a cross on the wrong ones."""
+    """Draws the samples of each class in its colour and marker, and a cross on the wrong ones."""
     size, line = (26.0, 1.1) if len(xy) <= 400 else (12.0, 0.8) if len(xy) <= 3000 else (6.0, 0.5)
     for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
         own = xy[true == index]
@@ -358,7 +363,7 @@ def scatter_classes(
 def with_features(
     ask: Callable[[Tensor], Tensor], model: object, features: np.ndarray, standardise: Standardise | None
 ) -> Tensor:
-    """What a model says of features, given in the samples' own units."""
+    """Returns `ask(features)` for features in the samples' own units, which are standardised first."""
     rows = torch.as_tensor(features)
     like = next(iter(tensors_of(model)), rows)
     with torch.no_grad():
@@ -369,7 +374,7 @@ def with_features(
 
 
 def tensors_of(model: object) -> list[Tensor]:
-    """The parameters of a torch module; none of anything else."""
+    """Returns the parameters of a torch module, and an empty list for any other object."""
     return list(model.parameters()) if isinstance(model, torch.nn.Module) else []
 
 
@@ -378,17 +383,17 @@ def model_scores(model: Model, features: np.ndarray, standardise: Standardise | 
 
 
 def points(samples: Samples, width: int) -> np.ndarray:
-    """The features, (samples, width), refused if there are more or fewer columns."""
+    """Returns the features, (samples, width); refuses any other number of columns."""
     if samples.features.ndim != 2 or samples.features.shape[1] != width:
         raise ShapeError(
-            f"Expected samples of {width} feature{'s' if width > 1 else ''}, (samples, {width}); "
+            f"The figure needs samples of {width} feature{'s' if width > 1 else ''}, (samples, {width}); "
             f"got {tuple(samples.features.shape)}. Choose the columns that the model was trained on."
         )
     return array(samples.features)
 
 
 def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tuple[int, ...]:
-    """The labels in their order: −1 and +1 if there is a −1, else the indices 0, 1, … of the classes."""
+    """Returns the labels, sorted: −1 and +1 if there is a −1, else the class indices 0, 1, …"""
     seen: set[int] = set()
     for labels in parts:
         if labels.dtype.is_floating_point and not bool((labels == labels.round()).all()):
@@ -414,23 +419,23 @@ def label_values(parts: Sequence[Tensor], classes: Sequence[str] | None) -> tupl
 
 
 def class_names(samples: Samples, values: Sequence[int]) -> list[str]:
-    return label_names(values) if samples.classes is None else [shortened(name, 24) for name in samples.classes]
+    return label_names(values) if samples.classes is None else [shorten(name, 24) for name in samples.classes]
 
 
 def label_names(values: Sequence[int]) -> list[str]:
-    """Labels as they are written: −1 and +1, or 0, 1, …"""
+    """Returns labels as text: −1 and +1, or 0, 1, …"""
     return ["−1", "+1"] if values[0] < 0 else [str(value) for value in values]
 
 
 def feature_names(samples: Samples) -> list[str]:
     width = samples.features.shape[1]
     if samples.feature_names is not None:
-        return [plain(name) for name in samples.feature_names]
+        return [escape(name) for name in samples.feature_names]
     return ["x"] if width == 1 else [f"x{index + 1}" for index in range(width)]
 
 
 def window(data: np.ndarray, line: np.ndarray) -> tuple[float, float]:
-    """The heights to show: the data, and the line as far as it goes no further away than the data's own spread."""
+    """Returns the vertical range: the data's, extended to the line by the data's own spread at most."""
     low, high = span(data)
     line = line[np.isfinite(line)]
     if line.size:
@@ -444,10 +449,10 @@ def signed(value: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """A share of a row, whole percents; a rare confusion is not called 0 %."""
+    """Returns a share in whole percents as text; a rare confusion is "<1 %", not 0 %."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def finite_weights(model: object) -> bool:
-    """Whether all parameters are finite: those of a diverged run are not."""
+    """Returns whether all parameters are finite; those of a diverged run are not."""
     return all(bool(parameter.isfinite().all()) for parameter in tensors_of(model))

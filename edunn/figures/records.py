@@ -1,4 +1,4 @@
-"""The records that figures draw, by the attributes that they read: any object that has them can be drawn.
+"""Protocols of the records that figures draw: any object with these attributes can be drawn.
 
 Figures import none of the modules that make these records, so that a record may import the figures.
 """

@@ -1,4 +1,4 @@
-"""Figures of runs: loss and accuracy over the epochs, of one run in full or of several side by side."""
+"""Figures of runs: loss and accuracy over the epochs, of one run in detail or of several runs together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from ..errors import ConfigError, nearest
 from .records import History
-from .style import BLUE, GREY, ORANGE, SKY, VERMILLION, axes_for, class_colours, number, percent, plain, span, tidy
+from .style import BLUE, GREY, ORANGE, SKY, VERMILLION, axes_for, class_colours, escape, number, percent, span, tidy
 
 Runs = History | Mapping[str, History]
 
-Form = Callable[[float], str]  # how a value is written
+Form = Callable[[float], str]  # writes a value as text
 Look = tuple[str, str, str, float]  # label, colour, line style, line width
 
 METRICS = {"accuracy": "accuracy (share of right predictions)", "r2": "R² (1: perfect, 0: no better than the mean)"}
@@ -29,32 +29,32 @@ R2_FLOOR = -1.0  # lower R² only says how far a run flew; the axis ends here
 
 
 def loss_curves(histories: Runs, ax: Axes | None = None, column: str | None = None, log: bool | None = None) -> Axes:
-    """The loss over the epochs.
+    """Draws the loss over the epochs.
 
     Parameters
     ----------
-    histories : one history: the batches' mean as they were met, the whole training part after each epoch (with its
-        penalty, and the data's share apart where there is one), the validation part, its best epoch, and where the run
-        diverged. Or several by name: one colour each, to compare; their validation loss is dashed.
+    histories : one history, drawn with the mean of the batch losses, the loss of the whole training part after each
+        epoch (with and without its penalty), the validation loss, the best epoch, and the epoch in which it diverged.
+        Or several by name: one colour each, to compare; their validation loss is dashed.
     ax : where to draw; None makes a figure
     column : draw only this column of the history
     log : a logarithmic loss axis; None takes one if the losses are positive and spread over a factor of 1,000
     """
-    runs = named(histories)
+    runs = by_name(histories)
     axes = axes_for(ax)
     title = "Loss over the epochs"
     if len(runs) == 1:
         run = next(iter(runs.values()))
         columns = [column] if column else loss_columns(run)
-        single(axes, run, columns, LOSS_LINES, number)
-        title += f": {ending(run)}"
+        draw_single(axes, run, columns, LOSS_LINES, number)
+        title += f": {describe_end(run)}"
         mark_best(axes, run, "validation_loss", columns)
         mark_divergence(axes, run)
     else:
         solid = column or ("total" if any(len(run.evaluated("total")[0]) > 1 for run in runs.values()) else "running")
-        several(axes, runs, solid, "validation_loss" if column is None else None, number)
+        draw_several(axes, runs, solid, "validation_loss" if column is None else None, number)
         penalised = any("total" in loss_columns(run) for run in runs.values())
-        title += f": {spoken(solid) if penalised or solid != 'total' else 'training'}, {len(runs)} runs"
+        title += f": {column_label(solid) if penalised or solid != 'total' else 'training'}, {len(runs)} runs"
     use_log = wildly_spread(axes) if log is None else log
     set_heights(axes, use_log)
     tidy(axes, title, "epoch", "mean loss of a sample" + (" (log scale)" if use_log else ""))
@@ -63,14 +63,14 @@ def loss_curves(histories: Runs, ax: Axes | None = None, column: str | None = No
 
 
 def accuracy_curves(histories: Runs, ax: Axes | None = None) -> Axes:
-    """The accuracy (for a regression: R²) over the epochs, of the whole training part and of the validation part.
+    """Draws the accuracy (R² for a regression) of the training and validation parts over the epochs.
 
     Parameters
     ----------
     histories : one history, or several by name: one colour each, their validation part dashed
     ax : where to draw; None makes a figure
     """
-    runs = named(histories)
+    runs = by_name(histories)
     metrics = {run.metric for run in runs.values()}
     if len(metrics) > 1:
         raise ConfigError(
@@ -87,29 +87,29 @@ def accuracy_curves(histories: Runs, ax: Axes | None = None) -> Axes:
     if len(runs) == 1:
         run = next(iter(runs.values()))
         columns = [name for name in lines if name in run.columns]
-        single(axes, run, columns, lines, form)
-        title += f": {ending(run)}"
+        draw_single(axes, run, columns, lines, form)
+        title += f": {describe_end(run)}"
         mark_best(axes, run, f"validation_{metric}", columns)
         mark_divergence(axes, run)
     else:
-        several(axes, runs, metric, f"validation_{metric}", form)
+        draw_several(axes, runs, metric, f"validation_{metric}", form)
         title += f": {len(runs)} runs"
     if metric == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
         low, high = axes.get_ylim()
-        if high - low < CLOSE:  # a change of one sample is not made to look like a leap
+        if high - low < CLOSE:  # a change of one sample must not look large
             axes.set_ylim((low + high - CLOSE) / 2, (low + high + CLOSE) / 2)
-    elif metric == "r2" and drawn(axes).size and drawn(axes).min() < R2_FLOOR:
-        axes.set_ylim(*span(np.append(drawn(axes).clip(R2_FLOOR), [R2_FLOOR, 1.0])))
+    elif metric == "r2" and finite_values(axes).size and finite_values(axes).min() < R2_FLOOR:
+        axes.set_ylim(*span(np.append(finite_values(axes).clip(R2_FLOOR), [R2_FLOOR, 1.0])))
         title += f" (values below {number(R2_FLOOR)} not shown)"
-        if drawn(axes).max() < R2_FLOOR:
+        if finite_values(axes).max() < R2_FLOOR:
             note(axes, f"R² was below {number(R2_FLOOR)} after every epoch:\nfar worse than the mean of the targets")
     tidy(axes, title, "epoch", METRICS.get(metric, metric))
     finish(axes, runs)
     return axes
 
 
-# column -> (what the legend calls it, colour, line style, line width)
+# column -> (legend, colour, line style, line width)
 LOSS_LINES: dict[str, Look] = {
     "running": ("batches as they were met", SKY, "-", 1.0),
     "total": ("training, with penalty", BLUE, "-", 1.8),
@@ -119,8 +119,8 @@ LOSS_LINES: dict[str, Look] = {
 }
 
 
-def named(histories: Runs) -> dict[str, History]:
-    """The histories by name; a single one has none."""
+def by_name(histories: Runs) -> dict[str, History]:
+    """Returns the histories by name; a single one has an empty name."""
     runs = {"": histories} if not isinstance(histories, Mapping) else dict(histories)
     if not runs:
         raise ConfigError("Give at least one history to draw.")
@@ -128,41 +128,43 @@ def named(histories: Runs) -> dict[str, History]:
 
 
 def loss_columns(run: History) -> list[str]:
-    """The columns that one run's losses are drawn from; without a penalty the total is the data's loss."""
+    """Returns the columns of one run's losses to draw; without a penalty the total equals the data's loss."""
     penalised = any(value != 0 for value in run.evaluated("penalty")[1])
     columns = ["running", *(["total", "loss"] if penalised else ["loss"]), "validation_loss"]
     return [column for column in columns if column in run.columns]
 
 
-def single(axes: Axes, run: History, columns: list[str], lines: dict[str, Look], form: Form) -> None:
-    """One run: a line a column, its last value in the legend."""
+def draw_single(axes: Axes, run: History, columns: list[str], lines: dict[str, Look], form: Form) -> None:
+    """Draws one run, a line for each column, with its last value in the legend."""
     penalised = "total" in columns
     for column in columns:
         check_column(run, column)
-        label, colour, style, width = lines.get(column, (spoken(column), BLUE, "-", 1.8))
+        label, colour, style, width = lines.get(column, (column_label(column), BLUE, "-", 1.8))
         if column == "loss" and not penalised and len(columns) > 1:
             label, style, width = "training", "-", 1.8
-        curve(axes, run, column, f"{label}: {form(last(run, column))}", color=colour, linestyle=style, linewidth=width)
+        draw_column(
+            axes, run, column, f"{label}: {form(last(run, column))}", color=colour, linestyle=style, linewidth=width
+        )
 
 
-def several(axes: Axes, runs: dict[str, History], solid: str, dashed: str | None, form: Form) -> None:
-    """Several runs: a colour each, `solid` as a solid line and `dashed`, where a run has it, as a dashed one."""
+def draw_several(axes: Axes, runs: dict[str, History], solid: str, dashed: str | None, form: Form) -> None:
+    """Draws several runs, a colour each: the column `solid`, and as a dashed line `dashed` where a run has it."""
     any_dashed = False
     for (name, run), colour in zip(runs.items(), class_colours(len(runs)), strict=True):
         if run.rows:
             check_column(run, solid)
         end = f"diverged in epoch {run.epochs}" if run.status == "diverged" else form(last(run, solid))
-        curve(axes, run, solid, f"{plain(name)}: {end}", color=colour, linewidth=1.8)
+        draw_column(axes, run, solid, f"{escape(name)}: {end}", color=colour, linewidth=1.8)
         if dashed and dashed in run.columns:
             any_dashed = True
-            curve(axes, run, dashed, "", color=colour, linewidth=1.2, linestyle="--")
+            draw_column(axes, run, dashed, "", color=colour, linewidth=1.2, linestyle="--")
     if any_dashed:
         axes.plot([], [], color=GREY, linewidth=1.8, label="solid: training")
         axes.plot([], [], color=GREY, linewidth=1.2, linestyle="--", label="dashed: validation")
 
 
-def curve(axes: Axes, run: History, column: str, label: str, **look: Any) -> None:
-    """A column over its epochs; values that are not finite are left out."""
+def draw_column(axes: Axes, run: History, column: str, label: str, **look: Any) -> None:
+    """Draws a column over its epochs; values that are not finite are left out."""
     epochs, values = run.evaluated(column)
     finite = np.where(np.isfinite(values), values, np.nan)
     if np.isfinite(finite).sum() < FEW:
@@ -172,7 +174,7 @@ def curve(axes: Axes, run: History, column: str, label: str, **look: Any) -> Non
 
 
 def mark_divergence(axes: Axes, run: History) -> None:
-    """A line at the epoch in which a run diverged, and a cross where each curve was last finite."""
+    """Draws a line at the epoch in which a run diverged, and a cross at each curve's last finite value."""
     if run.status != "diverged":
         return
     for line in [line for line in axes.lines if line.get_gid() == DIVERGED]:
@@ -194,7 +196,7 @@ def last(run: History, column: str) -> float:
 
 
 def mark_best(axes: Axes, run: History, column: str, columns: list[str]) -> None:
-    """A ring at the epoch whose validation loss was lowest."""
+    """Draws a ring at the epoch with the lowest validation loss."""
     if run.best_epoch is None or column not in columns:
         return
     epochs, values = run.evaluated(column)
@@ -207,8 +209,8 @@ def mark_best(axes: Axes, run: History, column: str, columns: list[str]) -> None
         )  # fmt: skip
 
 
-def ending(run: History) -> str:
-    """How a run ended, in the title."""
+def describe_end(run: History) -> str:
+    """Returns how a run ended, for the title."""
     epochs = f"{run.epochs} epoch" + ("" if run.epochs == 1 else "s")
     if run.status == "diverged":
         stable = "" if run.stable_rate is None else f"; the largest stable rate is {number(run.stable_rate)}"
@@ -216,30 +218,30 @@ def ending(run: History) -> str:
     return f"{run.status} after {epochs}"
 
 
-def spoken(column: str) -> str:
-    """A column's name as a legend says it."""
+def column_label(column: str) -> str:
+    """Returns a column's name for a legend."""
     return LOSS_LINES[column][0] if column in LOSS_LINES else column.replace("_", " ")
 
 
-def drawn(axes: Axes, ids: tuple[str, ...] = (CURVE, DIVERGED)) -> np.ndarray:
-    """All finite values on the runs' lines."""
+def finite_values(axes: Axes, ids: tuple[str, ...] = (CURVE, DIVERGED)) -> np.ndarray:
+    """Returns all finite values of the runs' lines."""
     values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines if line.get_gid() in ids]
     joined = np.concatenate(values) if values else np.empty(0)
     return joined[np.isfinite(joined)]
 
 
 def wildly_spread(axes: Axes) -> bool:
-    values = drawn(axes)
+    values = finite_values(axes)
     return bool(values.size and values.min() > 0 and values.max() / WILD > values.min())
 
 
 def set_heights(axes: Axes, log: bool) -> None:
-    """The range of the loss axis.
+    """Sets the range of the loss axis.
 
-    Beside other runs a diverging one leaves the frame, else they would be a line at the bottom; and alone it ends near
-    1e308, where the room that is added above would overflow.
+    Next to other runs a diverging one leaves the frame, or else they would be a flat line at the bottom. Alone it ends
+    near 1e308, where a margin above would overflow.
     """
-    values, sound = drawn(axes), drawn(axes, (CURVE,))
+    values, sound = finite_values(axes), finite_values(axes, (CURVE,))
     if 0 < sound.size < values.size:
         values = values.clip(-HIGHEST, (FLIGHT if log else 2) * np.abs(sound).max())
     if log and (values > 0).any():
@@ -250,7 +252,7 @@ def set_heights(axes: Axes, log: bool) -> None:
             step = 10 * -(-(high - low) // 60)
             axes.yaxis.set_major_locator(FixedLocator((10.0 ** np.arange(0, high, step)).tolist()))
             axes.yaxis.set_minor_locator(NullLocator())
-    elif values.size and (sound.size < drawn(axes).size or np.abs(values).max() > HIGHEST):
+    elif values.size and (sound.size < finite_values(axes).size or np.abs(values).max() > HIGHEST):
         axes.set_ylim(*span(values.clip(-HIGHEST, HIGHEST)))
 
 
@@ -259,7 +261,7 @@ def note(axes: Axes, text: str) -> None:
 
 
 def finish(axes: Axes, runs: dict[str, History]) -> None:
-    """Whole epochs on the axis, a legend, and a word where there is nothing to see."""
+    """Finishes the axes: whole epochs as ticks, a legend, and a note if there is nothing to draw."""
     most = max(run.epochs for run in runs.values())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     sound = [run.epochs for run in runs.values() if run.status != "diverged"]
@@ -268,7 +270,7 @@ def finish(axes: Axes, runs: dict[str, History]) -> None:
         axes.set_xticks([1])
     elif sound and max(sound) < most:  # a run that diverged later has left the frame
         axes.set_xlim(*span(np.array([1.0, max(*sound, 2)])))
-    if not drawn(axes).size:
+    if not finite_values(axes).size:
         text = "no epoch was finished" if most == 0 else "no finite value to draw"
         note(axes, text)
     handles, labels = axes.get_legend_handles_labels()

@@ -1,4 +1,4 @@
-"""A piecewise function and, beneath it, its slope: where the one has a kink the other jumps."""
+"""Figures of piecewise functions above their slopes, which jump where the function has a kink."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .style import BLUE, GREY, ORANGE, array, number, tidy
 
 @dataclass(frozen=True)
 class Piecewise:
-    """One function of one variable, to be drawn with its slope.
+    """A piecewise function of one variable and its slope.
 
     x, y, slope : what stands on the axes
     at, values, slopes : (points,) each
@@ -37,7 +37,7 @@ class Piecewise:
 
 
 def with_slopes(functions: Sequence[Piecewise]) -> Axes:
-    """Each function above, its slope below, on the same axis; dashed lines go down from every kink."""
+    """Draws each function above its slope, on the same axis, with dashed lines down from every kink."""
     from .lessons import panels
 
     count = len(functions)
@@ -75,7 +75,7 @@ def with_slopes(functions: Sequence[Piecewise]) -> Axes:
 
 
 def draw_steps(ax: Axes, at: np.ndarray, slopes: np.ndarray, kinks: Sequence[float]) -> None:
-    """The slope piece by piece; at a jump an empty circle where it ends, a full one where the value is taken."""
+    """Draws a slope piece by piece; at a jump a full circle marks the value, an empty one the other side."""
     edges = [at[0] - 1.0, *sorted(kinks), at[-1] + 1.0]
     for left, right in itertools.pairwise(edges):
         inside = (at > left) & (at < right)

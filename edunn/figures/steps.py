@@ -1,4 +1,4 @@
-"""What a numeric derivative costs in digits, and the path of a descent on the contour of its function."""
+"""Figures of numeric derivatives' errors against the step, and of the path of a descent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import ShapeError
 from .records import Minimum, StepStudy
-from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, axes_for, number, plain, shortened, span, tidy
+from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, axes_for, escape, number, shorten, span, tidy
 
 RESOLUTION = 161
 STYLES = {"float64": "-", "float32": (0, (4, 1.6))}
@@ -27,7 +27,7 @@ LABELS = {
 
 
 def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...] = (1e-15,)) -> Axes:
-    """The V-curves: the relative error of forward and central differences against the step δ.
+    """Draws the relative error of forward and central differences against the step δ, two V-shaped curves.
 
     On the right the difference is the slope of a chord (truncation falls with δ, or δ²), on the left rounding is left
     (it grows with 1/δ).
@@ -67,7 +67,7 @@ def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...
     axes.set_xlim(deltas.min() / 1.5, deltas.max() * 1.5)
     where = ", ".join(f"{name} = {number(value)}" for name, value in study.point.items())
     tidy(
-        axes, plain(f"d/d{study.name} of {shortened(study.expression, 40)} at {where}: error of differences"),
+        axes, escape(f"d/d{study.name} of {shorten(study.expression, 40)} at {where}: error of differences"),
         "step δ", "relative error",
     )  # fmt: skip
     box = axes.legend(fontsize="small", loc="lower left", title="difference (● its best step)", title_fontsize="small")
@@ -76,7 +76,7 @@ def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...
 
 
 def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
-    """The path of a descent: on the curve of a function of one name, on the contour of one of two."""
+    """Draws the path of a descent on the curve of a function of one variable, or the contour of one of two."""
     path = np.array(found.path, dtype=np.float64)
     names = list(found.at)
     if len(names) > 2:
@@ -85,7 +85,7 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
         )
     axes = axes_for(ax)
     path = path[np.isfinite(path).all(1)]
-    title = f"Descent on {shortened(found.expression, 44)}\n"
+    title = f"Descent on {shorten(found.expression, 44)}\n"
     title += f"rate {number(found.rate)}, {found.steps} steps, stopped: {found.stopped}"
     if len(names) == 1:
         low, high = span(path[:, 0], 0.35)
@@ -93,7 +93,7 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
         axes.plot(xs, values_at(function, {names[0]: xs}), color=GREY, linewidth=1.2)
         ys = values_at(function, {names[0]: path[:, 0]})
         draw_path(axes, path[:, 0], ys)
-        tidy(axes, plain(title), plain(names[0]), "f")
+        tidy(axes, escape(title), escape(names[0]), "f")
         return axes
     (x_low, x_high), (y_low, y_high) = window(path)
     xs, ys = np.linspace(x_low, x_high, RESOLUTION), np.linspace(y_low, y_high, RESOLUTION)
@@ -103,20 +103,20 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
     lines = axes.contour(grid_x, grid_y, values, levels=levels, cmap="Blues_r", linewidths=0.9)
     axes.clabel(lines, fontsize="x-small", fmt=lambda level: number(level))
     draw_path(axes, path[:, 0], path[:, 1])
-    tidy(axes, plain(title), plain(names[0]), plain(names[1]), grid=False)
+    tidy(axes, escape(title), escape(names[0]), escape(names[1]), grid=False)
     axes.set_aspect("equal")
     return axes
 
 
 def window(path: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Around the path, and as high as it is wide: a path along an axis needs room beside it."""
+    """Returns a window around the path, as high as it is wide, so that a path along an axis has room beside it."""
     half = max(np.ptp(path[:, 0]), np.ptp(path[:, 1]), 1e-3) * 0.7
     centres = (path.min(0) + path.max(0)) / 2
     return tuple((float(c - half), float(c + half)) for c in centres)  # type: ignore[return-value]
 
 
 def draw_path(axes: Axes, xs: np.ndarray, ys: np.ndarray) -> None:
-    """The accepted points, the start and the end marked."""
+    """Draws the accepted points, and marks the start and the end."""
     axes.plot(xs, ys, color=VERMILLION, linewidth=1.2, marker=".", markersize=3, zorder=3)
     axes.plot(xs[:1], ys[:1], color=BLACK, marker="o", markersize=6, linestyle="none", zorder=4, label="start")
     axes.plot(xs[-1:], ys[-1:], color=VERMILLION, marker="*", markersize=12, linestyle="none", zorder=5, label="end")
@@ -124,7 +124,7 @@ def draw_path(axes: Axes, xs: np.ndarray, ys: np.ndarray) -> None:
 
 
 def values_at(function: Any, points: dict[str, np.ndarray]) -> np.ndarray:
-    """The function over arrays of its names: operators and torch's functions take whole arrays."""
+    """Evaluates a function of named variables on arrays, all at once."""
     with torch.no_grad():
         found = function(**{name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in points.items()})
     first = next(iter(points.values()))

@@ -1,4 +1,4 @@
-"""What the figures share: colours, axes, numbers as text, and how a figure is saved."""
+"""Shared parts of the figures: colours, axes, numbers as text, and saving."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ SEQUENTIAL = "Blues"
 FORMATS = ("png", "svg", "pdf")
 
 
-class ShownAxes(Axes):
-    """Axes that a notebook shows as the picture of their figure, though pyplot knows nothing of them."""
+class NotebookAxes(Axes):
+    """Axes that a notebook shows as the picture of their figure, without pyplot."""
 
     def _repr_png_(self) -> bytes:
-        return rendered(self, "png", dpi=100)
+        return render(self, "png", dpi=100)
 
 
 def axes_for(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axes:
-    """The axes to draw on: those given, or new ones on a figure of its own, `width` × `height` inches."""
+    """Returns the given axes, or new ones on a figure of `width` × `height` inches."""
     if ax is not None:
         return ax
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure.add_subplot(axes_class=ShownAxes)
+    return figure.add_subplot(axes_class=NotebookAxes)
 
 
 def width_of(ax: Axes) -> float:
-    """The width of axes in inches."""
+    """Returns the width of axes in inches."""
     return float(ax.figure.canvas.figure.get_figwidth() * ax.get_position().width)
 
 
 def tidy(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
-    """Title and axis names, no box around the data, and a light grid behind it."""
+    """Sets title and axis labels, removes the box around the data, and adds a light grid behind it."""
     ax.set_title("\n".join(textwrap.fill(line, 68) for line in title.splitlines()), loc="left", fontsize="medium")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
@@ -65,21 +65,21 @@ def tidy(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
 
 
 def class_colours(count: int) -> list[tuple[float, float, float]]:
-    """One colour a class. After the palette's seven come darker ones, then lighter ones; after 21 they repeat.
+    """Returns one colour a class: the palette's seven, then darker ones, then lighter ones; after 21 they repeat.
 
     20 colours cannot be distinguished: figures also give each class its own marker, or its name.
     """
-    shades = ((0.0, 0.0), (0.5, 0.0), (0.55, 1.0))  # how much is mixed in, and of what grey
+    shades = ((0.0, 0.0), (0.5, 0.0), (0.55, 1.0))  # how much is tint in, and of what grey
     colours = []
     for index in range(count):
         turn, place = divmod(index, len(COLOURS))
         amount, grey = shades[turn % len(shades)]
-        colours.append(mixed(COLOURS[place], amount, grey))
+        colours.append(tint(COLOURS[place], amount, grey))
     return colours
 
 
-def mixed(colour: Any, amount: float, grey: float = 1.0) -> tuple[float, float, float]:
-    """A colour with an `amount` of grey mixed in: 1 is white, 0 black."""
+def tint(colour: Any, amount: float, grey: float = 1.0) -> tuple[float, float, float]:
+    """Mixes an `amount` of grey into a colour; grey is 1 for white, 0 for black."""
     red, green, blue = ((1 - amount) * part + amount * grey for part in to_rgb(colour))
     return red, green, blue
 
@@ -89,27 +89,27 @@ def marker(index: int) -> str:
 
 
 def array(values: Any) -> np.ndarray:
-    """Numbers as float64, from a tensor on any device, an array or a list."""
+    """Returns numbers as a float64 array, from a tensor on any device, an array or a list."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         values = values.double().numpy() if values.dtype == torch.bfloat16 else values.numpy()
     return np.asarray(values, dtype=np.float64)
 
 
-def plain(name: Any) -> str:
-    """A name as it is: a $ in it starts no formula, and a leading _ does not hide it from a legend."""
+def escape(name: Any) -> str:
+    """Escapes a name for matplotlib: a $ starts no formula, and a leading _ does not hide it from a legend."""
     text = str(name).replace("$", r"\$")
     return f"\u200a{text}" if text.startswith("_") else text
 
 
-def shortened(name: Any, width: int, lines: int = 1) -> str:
-    """A name in at most `lines` lines of `width` letters, broken where it allows; what is left over becomes an …"""
+def shorten(name: Any, width: int, lines: int = 1) -> str:
+    """Shortens a name to at most `lines` lines of `width` letters, with … for the rest."""
     wrapped = textwrap.wrap(str(name), width, max_lines=lines, placeholder="…", break_long_words=True) or [""]
-    return plain("\n".join(wrapped))
+    return escape("\n".join(wrapped))
 
 
 def number(value: float) -> str:
-    """A number as a label shows it, with a true minus sign."""
+    """Returns a number as text in four digits, with a true minus sign."""
     return f"{value:.4g}".replace("-", "−") if np.isfinite(value) else "not finite"
 
 
@@ -118,7 +118,7 @@ def percent(share: float) -> str:
 
 
 def span(values: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
-    """The range of the finite values, with room at both ends; around a single value, half a unit."""
+    """Returns the range of the finite values, with a margin at both ends; half a unit around a single value."""
     values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0
@@ -128,7 +128,7 @@ def span(values: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
 
 
 def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:
-    """Writes a figure as PNG, SVG or PDF, after the path's suffix; a reader sees all of the file or none of it.
+    """Writes a figure as PNG, SVG or PDF, by the path's suffix, and atomically: no reader sees half a file.
 
     Parameters
     ----------
@@ -143,17 +143,17 @@ def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise ConfigError(
-            f"Expected a figure's path that ends in {', '.join('.' + known for known in FORMATS)}; "
+            f"A figure's path ends in {', '.join('.' + known for known in FORMATS)}; "
             f"got {path.name!r}. {nearest(kind, FORMATS)}"
         )
     if not path.parent.is_dir():
         raise ConfigError(f"The folder {path.parent} does not exist. Make it first.")
-    write_atomically(path, rendered(figure, kind, dpi))
+    write_atomically(path, render(figure, kind, dpi))
     return path
 
 
-def rendered(figure: Axes | Figure, kind: str, dpi: int) -> bytes:
-    """The bytes of the picture; the same figure gives the same bytes."""
+def render(figure: Axes | Figure, kind: str, dpi: int) -> bytes:
+    """Returns the bytes of the picture; the same figure gives the same bytes."""
     whole = figure.figure.canvas.figure  # also from axes in a subfigure
     metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     buffer = io.BytesIO()

@@ -15,7 +15,20 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from .records import Basins, Report, Surface
-from .style import BLACK, BLUE, GREY, ORANGE, VERMILLION, ShownAxes, array, axes_for, class_colours, number, plain, tidy
+from .style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    NotebookAxes,
+    array,
+    axes_for,
+    class_colours,
+    escape,
+    number,
+    tidy,
+)
 
 MOST = 512  # points along an axis of a surface in 3-D: drawing takes a second there, and grows with the points
 COLOURS = "cividis"  # made to look the same with and without red-green deficiency (Nuñez et al. 2018)
@@ -24,8 +37,8 @@ MARKS = {"minimum": ("*", 130), "saddle": ("X", 60), "runaway": (">", 60)}
 Path = Any  # (steps, 2): a tensor, an array or a list; or a history that kept snapshots
 
 
-class Shown3D(Axes3D, ShownAxes):
-    """Axes in three dimensions that a notebook shows."""
+class NotebookAxes3D(Axes3D, NotebookAxes):
+    """Axes in three dimensions that a notebook shows as a picture, without pyplot."""
 
 
 def surface_3d(
@@ -47,7 +60,7 @@ def surface_3d(
     limits : the least and greatest loss of the colours and the height, for two surfaces side by side
     """
     axes = axes_3d(ax)
-    rows, columns = kept(surface)
+    rows, columns = pick_points(surface)
     x, y = array(surface.first)[rows], array(surface.second)[columns]
     z = heights(surface)[np.ix_(rows, columns)]
     low, high = limits or bounds(z)
@@ -65,8 +78,8 @@ def surface_3d(
         where = np.full(len(rows), float(surface.second[j]))
         axes.plot(x, where, np.clip(cut, low, high) + lift, color=CUTS[k % 3], linewidth=1.6, zorder=3)
     axes.set_zlim(low, high)
-    axes.set_xlabel(plain(surface.names[0]))
-    axes.set_ylabel(plain(surface.names[1]))
+    axes.set_xlabel(escape(surface.names[0]))
+    axes.set_ylabel(escape(surface.names[1]))
     axes.set_zlabel("loss", labelpad=8)
     axes.view_init(elev=32, azim=-58)
     axes.set_title(caption(surface, title, len(x), len(y)), loc="left", fontsize="medium")
@@ -79,10 +92,10 @@ def axes_3d(ax: Axes | None) -> Any:
         return ax
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure.add_subplot(axes_class=Shown3D)
+    return figure.add_subplot(axes_class=NotebookAxes3D)
 
 
-def kept(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
+def pick_points(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of the rows and columns to draw: evenly spread, with both ends and the least value."""
     low = surface.lowest if bool(surface.values.isfinite().any()) else None
     indices = []
@@ -158,7 +171,7 @@ def contour(
     handles += draw_paths(axes, path)
     axes.set_xlim(x[0], x[-1]) if len(x) > 1 else None
     axes.set_ylim(y[0], y[-1]) if len(y) > 1 else None
-    tidy(axes, caption(surface, title), plain(surface.names[0]), plain(surface.names[1]), grid=False)
+    tidy(axes, caption(surface, title), escape(surface.names[0]), escape(surface.names[1]), grid=False)
     if handles:
         axes.legend(handles=handles, fontsize="small", framealpha=0.9, loc="best")
     return axes
@@ -203,7 +216,7 @@ def draw_paths(axes: Axes, path: Path | Mapping[str, Path] | None) -> list[Any]:
         axes.plot(points[:, 0], points[:, 1], color=colour, linewidth=1.4, zorder=4)
         axes.plot(*points[0], "o", color=colour, markeredgecolor="black", markersize=6, zorder=5)
         axes.plot(*points[-1], "s", color=colour, markeredgecolor="black", markersize=6, zorder=5)
-        handles.append(Line2D([], [], color=colour, marker="s", markeredgecolor="black", label=plain(name)))
+        handles.append(Line2D([], [], color=colour, marker="s", markeredgecolor="black", label=escape(name)))
     return handles
 
 
@@ -227,10 +240,10 @@ def cuts(
         for k, value in enumerate(at):
             j = int(np.abs(array(surface.second) - value).argmin())
             label = f"{surface.names[1]} = {number(round(float(surface.second[j]), 6) + 0.0)}"
-            label = f"{plain(name)}, {label}" if name else label
+            label = f"{escape(name)}, {label}" if name else label
             axes.plot(array(surface.first), heights(surface)[:, j], dash, color=CUTS[k % 3], linewidth=1.6, label=label)
     first = next(iter(named.values()))
-    tidy(axes, title or f"Cuts: {first.loss}", plain(first.names[0]), "loss")
+    tidy(axes, title or f"Cuts: {first.loss}", escape(first.names[0]), "loss")
     axes.legend(fontsize="small", frameon=False)
     return axes
 
@@ -256,10 +269,10 @@ def comparison(
     names = titles or (first.loss, second.loss)
     drawn: list[Axes] = []
     for k, (surface, name) in enumerate(zip((first, second), names, strict=True)):
-        above = figure.add_subplot(spec[0, k], axes_class=Shown3D)
+        above = figure.add_subplot(spec[0, k], axes_class=NotebookAxes3D)
         drawn.append(surface_3d(surface, above, at, limits, name))
     for k, surface in enumerate((first, second)):
-        below = figure.add_subplot(spec[1, k], axes_class=ShownAxes)
+        below = figure.add_subplot(spec[1, k], axes_class=NotebookAxes)
         drawn.append(cuts(surface, below, at, "The same cuts as curves"))
         if limits is not None:
             below.set_ylim(*limits)
@@ -298,7 +311,7 @@ def basin_map(surface: Surface, basins: Basins, ax: Axes | None = None, title: s
         axes.plot(*ends[:, inside][:, :: max(1, inside.sum() // 200)], ".", color=ORANGE, markersize=4)
         handles.append(Line2D([], [], marker=".", linestyle="none", color=ORANGE, label="where the best ones end"))
     what = f"Descent from every point: rate {basins.rate:g}, {basins.steps} steps"
-    tidy(axes, f"{title or surface.loss}\n{what}", plain(surface.names[0]), plain(surface.names[1]), grid=False)
+    tidy(axes, f"{title or surface.loss}\n{what}", escape(surface.names[0]), escape(surface.names[1]), grid=False)
     axes.legend(handles=handles, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     return axes
 
@@ -325,7 +338,9 @@ def gradient_field(surface: Surface, ax: Axes | None = None, arrows: int = 24, t
     u, v = (np.divide(part, length, out=np.zeros_like(part), where=length > 0) for part in (u, v))
     axes.quiver(x[i], y[j], u.T, v.T, color="black", edgecolor="white", linewidth=0.35, scale=1.4 * arrows,
                 width=0.0034, pivot="mid", angles="uv")  # fmt: skip
-    tidy(axes, title or f"Minus the gradient: {surface.loss}", plain(surface.names[0]), plain(surface.names[1]), False)
+    tidy(
+        axes, title or f"Minus the gradient: {surface.loss}", escape(surface.names[0]), escape(surface.names[1]), False
+    )
     return axes
 
 

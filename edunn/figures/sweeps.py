@@ -1,4 +1,4 @@
-"""What a sweep found: a metric over the values that were tried, the best one marked."""
+"""Figures of a sweep: a metric over the values that were tried, with the best one marked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from .style import BLACK, GREY, SEQUENTIAL, VERMILLION, axes_for, number, percent, plain, tidy
+from .style import BLACK, GREY, SEQUENTIAL, VERMILLION, axes_for, escape, number, percent, tidy
 
 WORDS = {"accuracy": "accuracy", "r2": "R²"}
 MOST = 20  # columns or rows whose cells hold their number
@@ -26,7 +26,7 @@ def sweep_map(
     ax: Axes | None = None,
     best: Mapping[str, Any] | None = None,
 ) -> Axes:
-    """The validation metric of every combination, as a map of two axes; the best cell is framed.
+    """Draws the validation metric of every combination as a map of two axes, with a frame around the best cell.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def sweep_map(
         title += f", the best over {others}"
     if len(finite) < values.size:
         title += " (×: came to no end)"
-    tidy(drawn, title, plain(across), plain(down) if down else "", grid=False)
+    tidy(drawn, title, escape(across), escape(down) if down else "", grid=False)
     drawn.set_xticks(range(len(columns)), [label(x) for x in columns])
     if down:
         drawn.set_yticks(range(len(rows)), [label(y) for y in rows])
@@ -86,9 +86,9 @@ def sweep_map(
 
 
 def short(key: str) -> str:
-    return plain(key.rpartition(".")[2])
+    return escape(key.rpartition(".")[2])
 
 
 def label(value: Any) -> str:
-    """A value as an axis shows it."""
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else plain(value)
+    """Returns a value as an axis label."""
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else escape(value)

@@ -3,7 +3,7 @@
 surface = edunn.landscape.grid(x, y, loss, w=(-20, 20, 2048), b=(-20, 20, 2048))
 surface = edunn.landscape.plane(model, loss, samples, first=d1, second=d2, a=(-1, 1, 256), b=(-1, 1, 256))
 surface.minima(); surface.plateaus(1e-3); surface.convex(); surface.basins(rate=1.0, steps=3000)
-surface.report(basins=True)                      # all of them: prints, is drawn, becomes JSON
+surface.report(basins=True)                      # all of them in one record, for a table, figures or JSON
 """
 
 from . import analysis as analysis

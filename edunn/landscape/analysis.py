@@ -1,4 +1,4 @@
-"""What can be read off a surface: plateaus, convexity, conditioning; minima and basins have modules of their own."""
+"""Readings of a surface: plateaus, convexity and conditioning. Minima and basins have modules of their own."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SEGMENTS = 512  # along which convexity is measured
 
 
 def plateaus(surface: LossGrid, thresholds: tuple[float, ...]) -> dict[str, float]:
-    """The share of grid points whose gradient norm √(L_a² + L_b²) is below each threshold, by the threshold's name.
+    """Returns the share of grid points whose gradient norm √(L_a² + L_b²) is below each threshold, by threshold.
 
-    There descent hardly moves: from a plateau a step of rate 1 is shorter than the threshold. The zero-one loss is
-    nothing but plateaus.
+    Descent hardly moves on a plateau: a step of rate 1 is shorter than the threshold. The zero-one loss has plateaus
+    alone.
     """
     steepness = surface.gradient.double().norm(dim=0)
-    return {named(t): float((steepness < t).double().mean()) for t in thresholds}
+    return {format_threshold(t): float((steepness < t).double().mean()) for t in thresholds}
 
 
-def named(threshold: float) -> str:
-    """1e-3, as JSON keys have it."""
+def format_threshold(threshold: float) -> str:
+    """Returns a threshold as a JSON key: 1e-3."""
     text = f"{threshold:g}"
     mantissa, sign, exponent = f"{threshold:e}".partition("e")
     return f"{float(mantissa):g}e{int(exponent)}" if sign and (threshold < 0.01 or "e" in text) else text
@@ -37,7 +37,7 @@ def named(threshold: float) -> str:
 
 @dataclass(frozen=True)
 class Convexity:
-    """Whether a loss is convex along a plane, how that is known, and the smallest curvature that was met.
+    """Whether a loss is convex along a plane, how that is known, and the smallest curvature found.
 
     `convex` : True, False, or None when it cannot be told
     `by` : "structure", "curvature" (the Hessian over the window) or "measurement" (the values over the window)
@@ -49,16 +49,16 @@ class Convexity:
 
 
 def convexity(surface: LossGrid) -> Convexity:
-    """Convex by structure where that is known, else by what is found over the window.
+    """Returns whether the loss is convex: by its structure where that is known, else measured over the window.
 
     A loss that is convex in the scores is convex along any plane of a linear model, for its scores are affine there.
-    Else the Hessian's smallest eigenvalue over the window decides, if the loss is smooth and has a formula for it:
-    below minus its own measured error, the loss is not convex. Of a loss that has not said whether it is smooth, or
-    has no formula for its second derivative, the values decide: see `measured_convexity`.
+    Else the Hessian's smallest eigenvalue over the window decides, if the loss is smooth and has a formula for its
+    second derivative: below minus its own measured error, the loss is not convex. For all other losses the values
+    decide: see `measured_convexity`.
     """
     field = surface.known("its convexity")
     if field.convex and surface.jet is None and field.order_in_one_pass < 2:
-        return Convexity(True, "structure", None)  # a Hessian over classes is dear, and would say nothing new
+        return Convexity(True, "structure", None)  # a Hessian over classes costs much and would add nothing
     if not field.convex and (field.smooth is None or (field.smooth and not field.curvature_by_formula)):
         return measured_convexity(surface, field)
     smallest, error = smallest_curvature(surface)
@@ -73,7 +73,7 @@ def convexity(surface: LossGrid) -> Convexity:
 
 @torch.no_grad()
 def measured_convexity(surface: LossGrid, field: Field) -> Convexity:
-    """Whether the loss lies below its chords: on seeded segments of all lengths in the window, and along the grid.
+    """Tests whether the loss lies below its chords, on random segments of the window and along the grid's axes.
 
     Half way between p and q a convex loss has L(m) ≤ (L(p) + L(q))/2. One chord that lies below the loss, by more than
     rounding, disproves convexity; if none is found the answer is True, by measurement. The smallest curvature is that
@@ -102,7 +102,7 @@ def measured_convexity(surface: LossGrid, field: Field) -> Convexity:
 
 
 def chord_below(surface: LossGrid, field: Field) -> bool:
-    """Whether a chord along a row or column of the grid lies below the loss, by more than the values' own error."""
+    """Returns whether a chord along a row or column lies below the loss by more than the error of the values."""
     error = methods.measured_error(field, surface.first, surface.second, surface.values)
     largest = float(surface.values[surface.values.isfinite()].abs().max())
     noise = 4 * largest * (torch.finfo(surface.values.dtype).eps + error)
@@ -120,7 +120,7 @@ def chord_below(surface: LossGrid, field: Field) -> bool:
 
 
 def smallest_curvature(surface: LossGrid) -> tuple[dict[str, float] | None, float]:
-    """The smallest eigenvalue of the Hessian on the grid and where it is; and its measured error at that point."""
+    """Returns the smallest eigenvalue of the Hessian on the grid with its place, and its error measured there."""
     curvature, _ = eigenvalues(surface.derivatives[3:].double(), surface.free)
     finite = curvature.isfinite()
     if not bool(finite.any()):
@@ -137,7 +137,7 @@ def smallest_curvature(surface: LossGrid) -> tuple[dict[str, float] | None, floa
 
 
 def condition(surface: LossGrid) -> tuple[float, str | None]:
-    """λmax/λmin of the Hessian where the loss is lowest, and a hint where standardising x would lower it.
+    """Returns λmax/λmin of the Hessian where the loss is lowest, and a hint if standardising x would lower it.
 
     Descent at the largest stable rate still needs about λmax/λmin steps. "Why is my cost not a bowl?": because x is far
     from mean 0 and spread 1, and the bowl is a narrow valley.
@@ -175,8 +175,7 @@ def condition(surface: LossGrid) -> tuple[float, str | None]:
 
 
 def limits(surface: LossGrid) -> dict[str, dict[str, float | None]]:
-    """Where the curve L(w) at fixed b goes as w → −∞ and w → +∞: its `limit` and its `slope`; None where it is
-    infinite.
+    """Returns the `limit` and `slope` of the curve L(w) at fixed b as w → −∞ and w → +∞; None where infinite.
 
     Far out a sample's score is ±∞ by the sign of its x (b where x = 0), so the limits are those of the loss itself.
     """

@@ -1,4 +1,4 @@
-"""Basins: gradient descent from every grid point at once, and where each ends."""
+"""Basins: gradient descent from every grid point at once, and the point where each run ends."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..runtime import devices
 from .loss_grid import LossGrid
 from .planes import Field, eigenvalues
 
-CLOSE = 1e-3  # two losses that count as the same
-SAME_PLACE = 0.02  # two ends that do, in units of the window: a valley is reached from many sides
+CLOSE = 1e-3  # losses this close count as the same
+SAME_PLACE = 0.02  # ends this close, in units of the window, count as one: a valley is reached from many sides
 
 
 @dataclass(frozen=True, eq=False)
 class Basins:
-    """Where gradient descent ends from every grid point.
+    """The points where gradient descent ends, for every grid point as its start.
 
     `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
     diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were
@@ -38,7 +38,7 @@ class Basins:
     diverged: int
 
     def summary(self) -> dict[str, Any]:
-        """What the JSON shows."""
+        """Returns the numbers for JSON, without the tensors."""
         return {
             "best_loss": self.best_loss,
             "best_fraction": self.best_fraction,
@@ -51,23 +51,22 @@ class Basins:
 
 @torch.no_grad()
 def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
-    """θ ← θ − rate · ∇L(θ), `steps` times, from every grid point: one batched run.
+    """Runs gradient descent from every grid point in one batch: θ ← θ − rate · ∇L(θ), `steps` times.
 
-    A point is left alone from then on when its step no longer changes it, or when it lies at the bottom of a bowl in
-    which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall: the result is the
-    same.
+    A point stops early, with the same result, when its step no longer changes it, or when it lies at the bottom of a
+    bowl in which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall.
     """
     field = surface.known("its basins").to(torch.float64)
     if not (rate > 0 and rate - rate == 0):
-        raise errors.ConfigError(f"Expected a rate above 0 for the basins; got {rate}.")
+        raise errors.ConfigError(f"The rate of the basins is a finite number above 0; got {rate}.")
     if steps < 1:
-        raise errors.ConfigError(f"Expected 1 step or more for the basins; got {steps}.")
+        raise errors.ConfigError(f"Basins need 1 step or more; got {steps}.")
     points = torch.cartesian_prod(surface.first, surface.second).view(-1, 2).to(field.device)
-    # along an axis of a single value the parameter is held: only what is drawn as an axis is trained
+    # the parameter of an axis with a single value stays fixed
     free = torch.tensor(surface.free, device=points.device)
 
-    def descended(some: Tensor) -> Tensor:
-        """Where these points end, and whether they rest: (3, count)."""
+    def descend(some: Tensor) -> Tensor:
+        """Returns where these points end, and whether they rest: (3, count)."""
         workers = min(torch.get_num_threads(), len(some)) if some.device.type == "cpu" else 1
         # every core takes its share of the points and never waits for the others: with a thread pool inside each small
         # operation instead, a busy machine spends most of its time at barriers
@@ -76,7 +75,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
             ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
         return torch.cat([ends.mT, rest.to(ends).unsqueeze(0)])
 
-    found = field.split(descended, points, 1)
+    found = field.split(descend, points, 1)
     ends, rest = found[:2].mT, found[2] > 0
     shape = tuple(surface.values.shape)
     losses = torch.full((len(points),), float("nan"), dtype=torch.float64, device=points.device)
@@ -89,7 +88,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     return Basins(
         ends=ends.mT.reshape(2, *shape).cpu(),
         losses=losses.view(shape).cpu(),
-        labels=grouped(surface, ends, losses).view(shape).cpu(),
+        labels=group_ends(surface, ends, losses).view(shape).cpu(),
         best_loss=best,
         best_fraction=float(close.double().mean()),
         rate=rate,
@@ -103,7 +102,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
 def travel(
     field: Field, surface: LossGrid, points: Tensor, rate: float, steps: int, free: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The descent of some of the points, (count, 2): where they are after the steps, and which had come to rest."""
+    """Descends from points (count, 2): returns where they are after the steps, and which of them came to rest."""
     slope = field.slopes(1.1 * surface.reach + 1)
     pace = rate * free.to(points.dtype)
     ends = points.clone()
@@ -115,18 +114,18 @@ def travel(
         ends[active] = new
         if done % 32 == 31 or done == steps - 1:  # asked now and then: shrinking the batch is not free
             still = (new == now).all(1) | ~new.isfinite().all(1)
-            rest[active] = still | settled(field, new, now, rate, free, steps - done)
+            rest[active] = still | has_settled(field, new, now, rate, free, steps - done)
             active = (~rest).nonzero().squeeze(1)
             if len(active) == 0:
                 break
     return ends, rest
 
 
-def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, left: int) -> Tensor:
-    """Where a point has as good as arrived.
+def has_settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, left: int) -> Tensor:
+    """Returns which points are so close to their end that the remaining steps change nothing.
 
-    At the bottom of a bowl: H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is nothing. On a plateau so flat
-    all the steps that are left, each longer by no more than 1 + rate · ‖H‖ than the last, come to less than 1e-9.
+    They lie at the bottom of a bowl (H is positive definite, rate · λmax < 2, and ‖g‖²/λmin is negligible), or on a
+    plateau so flat that the remaining steps, each at most 1 + rate · ‖H‖ times the last, add up to less than 1e-9.
     """
     speed = ((new - now) / rate).norm(dim=1)  # ‖g‖
     near = speed < 1e-8
@@ -139,8 +138,8 @@ def settled(field: Field, new: Tensor, now: Tensor, rate: float, free: Tensor, l
     return result
 
 
-def grouped(surface: LossGrid, ends: Tensor, losses: Tensor) -> Tensor:
-    """A number for each place where points ended: ends nearer than a fiftieth of the window are one place.
+def group_ends(surface: LossGrid, ends: Tensor, losses: Tensor) -> Tensor:
+    """Numbers the places where points ended; ends nearer than a fiftieth of the window are one place.
 
     The places are numbered by their loss, the best first; more than 20 of them (points still under way along a plateau)
     share the number 20.

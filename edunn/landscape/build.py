@@ -1,4 +1,4 @@
-"""From data, a loss and a model to a surface: `grid`, `plane` and `line`."""
+"""Builds surfaces from data, a loss and a model: `grid`, `plane` and `line`."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def grid(
     split: Split = whole,
     sample_weight: Any = None,
 ) -> Surface:
-    """The surface of the mean loss of one feature's scores w·x + b.
+    """Returns the surface of the mean loss over (w, b), for one feature with the scores w·x + b.
 
     Parameters
     ----------
     x : (samples,) or (samples, 1)
     y : (samples,), as the loss wants them: bits, signs or real numbers
     w, b : (low, high, count) with both ends included, or the values. One number for b is the curve L(w) at that b.
-        What is not given is chosen from the curvature and the data's scale: see `windows.default_window`.
+        A window that is left out follows from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
     sample_weight : (samples,), finite and 0 or more: the mean is Σ w ℓ / Σ w
     dtype : of the computation and the values; float32 is faster in `direct`. The error counts what it rounds off x too
@@ -78,18 +78,18 @@ def one_feature(
     device: torch.device | str | None,
     sample_weight: Any = None,
 ) -> LinearPlane:
-    """The plane of one feature: S0 = 0, S1 = x, S2 = 1, checked."""
+    """Checks x and y, and returns the plane of one feature: S0 = 0, S1 = x, S2 = 1."""
     x, y = (numbers(values).to(device=device, dtype=dtype) for values in (x, y))
     if x.ndim == 2 and x.shape[1] == 1:
         x = x.squeeze(1)
     if x.ndim != 1:
         raise errors.ShapeError(
-            f"Expected one feature, x of shape (samples,); got {errors.shape(x)}. For more features use "
-            f"edunn.landscape.plane with a model and two directions."
+            f"The (w, b) grid takes one feature, x of shape (samples,); got {errors.shape(x)}. For more features use "
+            f"edunn.landscape.plane with a model."
         )
     if loss.class_axis:
         raise errors.ConfigError(
-            f"Expected a loss on one score for the (w, b) grid; got {type(loss).__name__}, which has a class axis. Use "
+            f"The (w, b) grid takes a loss of one score; {type(loss).__name__} has a class axis. Use "
             f"edunn.landscape.plane with a model."
         )
     errors.check_finite("x", x)
@@ -107,7 +107,7 @@ def one_feature(
 
 
 def numbers(values: Any) -> Tensor:
-    """A tensor as it is; lists and arrays with all their digits (torch would read a list of numbers as float32)."""
+    """Returns a tensor unchanged; a list or array as float64 (torch would read a list of numbers as float32)."""
     return values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values, dtype=np.float64).copy())
 
 
@@ -127,11 +127,11 @@ def plane(
     derivatives: bool = False,
     split: Split = whole,
 ) -> Surface:
-    """The surface of the mean loss over θ0 + a·first + b·second, θ0 being the model's weights.
+    """Returns the surface of the mean loss over θ0 + a·first + b·second, θ0 being the model's weights.
 
     The model is not touched: a net in training mode is copied, and the copy is evaluated in evaluation mode. (0, 0),
     where the model stands, lies on the grid: the nearest value of each axis is moved there if 0 is inside the window.
-    What was chosen or done without being asked for stands in the surface's `notes`.
+    The surface's `notes` name every choice that the caller left open.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def plane(
 
 
 def default_directions(model: nn.Module, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor], str]:
-    """Two random directions, filter-normalised where the weights are not all 0, and the sentence that says so."""
+    """Returns two random directions, filter-normalised unless all weights are 0, and a sentence that says so."""
     draw = directions.filter_normalised if directions.has_filters(model) else directions.random
     how = "filter-normalised" if draw is directions.filter_normalised else "of length 1, as no filter is other than 0"
     return draw(model, 2 * seed), draw(model, 2 * seed + 1), f"directions: random, {how}, seed {seed}"
@@ -182,7 +182,7 @@ def line(
     penalty: Penalty | None = None,
     name: str = "a",
 ) -> Surface:
-    """The curve of the mean loss along θ0 + a·along: a surface whose second axis is the single value 0."""
+    """Returns the curve of the mean loss along θ0 + a·along: a surface whose second axis is the single value 0."""
     nowhere = {key: torch.zeros_like(p) for key, p in directions.parameters(model).items()}
     names = (name, "b" if name != "b" else "a")
     return plane(model, loss, data, along, nowhere, a, (0.0, 0.0, 1), method=method, penalty=penalty, names=names)
@@ -199,7 +199,7 @@ def along(
     names: tuple[str, str] = ("a", "b"),
     chunk: int = 16_384,
 ) -> LinearPlane | ModulePlane:
-    """The field of a loss over a plane of weights: of a linear model by three score tensors, else by the module."""
+    """Returns the loss over a plane of weights as a field: three score tensors for a linear model, else the module."""
     loss = as_loss(loss)
     features, targets = pair(data, model)
     weights = weights_of(getattr(data, "sample_weight", None), features, len(features))
@@ -230,8 +230,8 @@ def along(
     )
     errors.check_finite("features", features)
     loss.check(base, targets)
-    priced = None
+    penalty_along = None
     if penalty is not None:
         concerned = [directions.flat(penalty.penalised(dict(d))) for d in (here, first, second)]
-        priced = PenaltyAlong(penalty, *concerned)
-    return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=priced, weights=weights)
+        penalty_along = PenaltyAlong(penalty, *concerned)
+    return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=penalty_along, weights=weights)

@@ -1,4 +1,4 @@
-"""Direct surfaces: every grid point times every sample, in blocks. It works for every loss, and is the reference.
+"""Direct surfaces: the loss at every grid point and sample, in blocks. It works for every loss; the reference.
 
 `plain` asks the loss for its values and derivatives. `factored` restates three of them for speed, on the (w, b) grid of
 one feature: the one place of this package where a loss's formula stands a second time, with `plain` as its oracle.
@@ -20,12 +20,12 @@ from .planes import JET, Plane, blocks
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-    """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype: the fastest way that fits."""
-    return with_penalty(plane, a, b, order, plane.split(lambda rows: quickest(plane, rows, b, order), a, 1))
+    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype, the fastest way."""
+    return with_penalty(plane, a, b, order, plane.split(lambda rows: fastest(plane, rows, b, order), a, 1))
 
 
-def quickest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
-    """The same without a penalty, for some rows of the grid."""
+def fastest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
+    """Returns the jet over a × b, without a penalty, by the kernel, the factored form or the plain one."""
     if plane.device.type == "cuda":
         from . import kernels  # Triton is only looked for where there is a GPU
 
@@ -38,7 +38,7 @@ def quickest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
 
 @torch.no_grad()
 def plain(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-    """The jet over the grid (without a penalty) by the loss's own formulas: (JET[order], len(a), len(b))."""
+    """Returns the jet over the grid, without a penalty, by the loss's own formulas: (JET[order], len(a), len(b))."""
     return plane.sums(a, b, order) / plane.samples
 
 
@@ -51,14 +51,14 @@ def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor)
 
 
 def as_bits(plane: Plane) -> Plane:
-    """Cross-entropy with labels ±1 as cross-entropy with labels 0 and 1: the same number, and affine in the target."""
+    """Rewrites cross-entropy for labels ±1 as that for labels 0 and 1: the same value, affine in the target."""
     if not isinstance(plane.loss, Logistic):
         return plane
     return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
 
 
 class Slopes:
-    """The gradient at single points (w, b) of one feature, for the three losses of `factored`: what basins ask for.
+    """The gradient at single points (w, b) of one feature, for the losses of `factored`. Basins use it.
 
     With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
     (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as
@@ -67,15 +67,15 @@ class Slopes:
 
     def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
         self.plane, self.reach = plane, reach
-        x, mass, pull = measures
+        x, counts, target_sums = measures
         self.condensed = len(x) < plane.samples
         self.rows = torch.stack([x, torch.ones_like(x)])
-        self.mass, self.pull = self.rows * mass / plane.samples, self.rows * pull / plane.samples
-        self.targets = None if self.condensed else pull
+        self.counts, self.target_sums = self.rows * counts / plane.samples, self.rows * target_sums / plane.samples
+        self.targets = None if self.condensed else target_sums
         self.buffers: list[Tensor] = []
 
     def __call__(self, points: Tensor) -> Tensor:
-        """(∂L/∂w, ∂L/∂b) at points (count, 2): (2, count)."""
+        """Returns (∂L/∂w, ∂L/∂b) at points (count, 2): (2, count)."""
         result = torch.empty(2, len(points), dtype=points.dtype, device=points.device)
         for some in blocks(len(points), self.rows.shape[1] // 8 + 1, points):
             self.block(points[some], result[:, some])
@@ -95,7 +95,7 @@ class Slopes:
         if not isinstance(loss, SquaredError):
             p.sigmoid_()
             for row in (0, 1):  # two products with a vector are faster than one with two columns
-                result[row] = torch.mv(p, self.mass[row]) - self.pull[row].sum()
+                result[row] = torch.mv(p, self.counts[row]) - self.target_sums[row].sum()
             return
         if isinstance(loss.through, Tanh):
             p.tanh_()
@@ -107,9 +107,9 @@ class Slopes:
             p.sub_(self.targets)
         p.mul_(q)
         for row in (0, 1):
-            result[row] = torch.mv(p, self.mass[row])
+            result[row] = torch.mv(p, self.counts[row])
             if self.targets is None:
-                result[row] -= torch.mv(q, self.pull[row])
+                result[row] -= torch.mv(q, self.target_sums[row])
         result *= 2 * loss.factor
 
 
@@ -135,7 +135,7 @@ REACH = {torch.float32: 80.0, torch.float64: 640.0}  # the largest exponent that
 
 
 def fits(plane: Plane, b: Tensor) -> bool:
-    """Whether `factored` knows the loss, and pays: a handful of columns would not repay a row's polynomials."""
+    """Returns whether `factored` knows the loss and is faster; it needs many columns to repay a row's polynomials."""
     if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None or plane.weights is not None:
         return False
     if isinstance(plane.loss, SquaredError) and float(plane.targets.abs().max()) > LARGEST:
@@ -145,7 +145,7 @@ def fits(plane: Plane, b: Tensor) -> bool:
 
 
 def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tensor] | None:
-    """How a loss is factored, or None."""
+    """Returns the function that evaluates a loss in factored form, or None."""
     if isinstance(loss, BinaryCrossEntropy | Logistic):
         return cross_entropy
     if isinstance(loss, SquaredError) and not loss.class_axis and isinstance(loss.through, Sigmoid | Tanh):
@@ -154,7 +154,7 @@ def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tens
 
 
 def half_width(plane: Plane) -> float:
-    """δ: half the width of a tile of columns, in units of b."""
+    """Returns δ, half the width of a tile of columns, in units of b."""
     rate = 1.0
     if isinstance(plane.loss, SquaredError):
         degree = 2 * PAIR[plane.dtype]
@@ -165,7 +165,7 @@ def half_width(plane: Plane) -> float:
 
 
 def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
-    """The values over the grid, (len(a), len(b)), float64."""
+    """Returns the values over the grid in factored form, (len(a), len(b)), float64."""
     method = recipe(plane.loss)
     assert method is not None
     a, b = a.double().to(plane.device), b.double().to(plane.device)
@@ -179,7 +179,7 @@ def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
 
 
 def tiles(b: Tensor, count: int) -> list[Tensor]:
-    """The columns in pieces of equal width."""
+    """Cuts the columns into pieces of equal width in b."""
     if count == 1:
         return [b]
     edges = torch.linspace(float(b[0]), float(b[-1]), count + 1, dtype=b.dtype, device=b.device)[1:-1]
@@ -188,7 +188,7 @@ def tiles(b: Tensor, count: int) -> list[Tensor]:
 
 
 def cross_entropy(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """Σ_i log(1 + e^{z_i}) − y_i z_i over one tile of columns."""
+    """Returns Σ_i log(1 + e^{z_i}) − y_i z_i over one tile of columns."""
     k = GROUP[plane.dtype]
     if isinstance(plane.loss, Logistic):  # labels ±1: the same number with the label as a bit
         y = (y + 1) / 2
@@ -205,7 +205,7 @@ def cross_entropy(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> T
 
 
 def squared_error(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """Σ_i (f(z_i) − y_i)² over one tile of columns, f the sigmoid or tanh.
+    """Returns Σ_i (f(z_i) − y_i)² over one tile of columns, f the sigmoid or tanh.
 
     With v = e^z: σ − y = ((1 − y)v − y) / (1 + v). With v = e^{2z}: tanh − y = ((1 − y)v − (1 + y)) / (1 + v).
     k such squares over their common denominator are one fraction, of a polynomial of degree 2k and a square.
@@ -235,12 +235,12 @@ def squared_error(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> T
 
 
 def row_blocks(w: Tensor, x: Tensor) -> list[slice]:
-    """Rows whose polynomials fit in a few buffers."""
+    """Cuts the rows into blocks whose polynomials fit in a few buffers."""
     return blocks(len(w), len(x) // 4 + 1, w)
 
 
 def halves(z: Tensor, k: int) -> Tensor:
-    """p and q of every factor p + q B', (2, rows, samples), filled up with factors 1 to a multiple of k."""
+    """Returns p and q of every factor p + q B', (2, rows, samples), padded with factors 1 to a multiple of k."""
     factors = torch.stack([z.clamp(min=0).neg_().exp_(), z.clamp(max=0).exp_()])
     missing = -z.shape[1] % k
     if missing:
@@ -250,7 +250,7 @@ def halves(z: Tensor, k: int) -> Tensor:
 
 
 def multiply(first: Tensor, second: Tensor) -> Tensor:
-    """Products of polynomials, whose coefficients lie along axis 0."""
+    """Multiplies polynomials, whose coefficients lie along axis 0."""
     if len(first) > len(second):
         first, second = second, first
     result = second.new_zeros(len(first) + len(second) - 1, *second.shape[1:])
@@ -260,7 +260,7 @@ def multiply(first: Tensor, second: Tensor) -> Tensor:
 
 
 def product(factors: Tensor, k: int) -> Tensor:
-    """Polynomials multiplied k at a time, k a power of 2: (rows, groups, degree + 1)."""
+    """Multiplies polynomials k at a time, k a power of 2: (rows, groups, degree + 1)."""
     while k > 1:
         half = factors.shape[-1] // 2
         factors, k = multiply(factors[..., :half], factors[..., half:]), k // 2
@@ -268,7 +268,7 @@ def product(factors: Tensor, k: int) -> Tensor:
 
 
 def fractions(above: Tensor, below: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Σ above/below² over k samples as one fraction: its numerator, and the root of its denominator."""
+    """Returns Σ above/below² over k samples as one fraction: its numerator, and the root of its denominator."""
     while k > 1:
         half = below.shape[-1] // 2
         left, right = below[..., :half], below[..., half:]
@@ -278,9 +278,9 @@ def fractions(above: Tensor, below: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def products(polynomials: Tensor, powers: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """The polynomials' values at all columns, a few rows at a time: (rows, what `polynomials[rows] @ powers` is).
+    """Yields (rows, polynomials[rows] @ powers), a few rows at a time: the polynomials' values at all columns.
 
-    One buffer is written again and again, so that it stays in cache: the caller reduces it before asking for the next.
+    One buffer is reused, so that it stays in cache: the caller reduces it before it asks for the next.
     """
     groups, terms = polynomials.shape[1:]
     rows = blocks(len(polynomials), groups * powers.shape[1] // 4 + 1, powers)

@@ -1,4 +1,4 @@
-"""Directions in a model's weights: what a plane is spanned by. Each is a dict of tensors, by parameter name.
+"""Directions in a model's weights, which span a plane. Each is a dict of tensors by parameter name.
 
 first, second = filter_normalised(model, seed=0), filter_normalised(model, seed=1)
 first, second = principal(history)
@@ -22,18 +22,18 @@ from ..losses import Loss
 from ..models import LinearModel
 from ..runtime.devices import generator
 from .modules import in_evaluation
-from .pairs import ScalarLoss, as_loss, pair, weights_of
+from .pairs import ScalarLoss, as_loss, drop_output_axis, pair, weights_of
 
 Weights = Mapping[str, Tensor]
 
 
 def parameters(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's parameters, by name."""
+    """Returns a copy of the model's parameters, by name."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
 def random(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
-    """Independent standard normal numbers, the whole scaled to length 1."""
+    """Returns a random direction of length 1: independent standard normal numbers, scaled together."""
     source = generator(seed)
     # drawn in float64 on the CPU: the same direction on every device and in every dtype
     drawn = {
@@ -44,7 +44,7 @@ def random(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
 
 
 def filter_normalised(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
-    """A random direction whose filters (rows of a weight) are as long as the model's own; biases do not move.
+    """Returns a random direction whose filters (rows of a weight) are as long as the model's own; biases are 0.
 
     So a step of 1 changes every filter by its own size, and surfaces of models of different scale can be compared. A
     filter of zeros stays where it is: a model that has not been trained from zero has no such direction.
@@ -60,19 +60,19 @@ def filter_normalised(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
         direction[name] = (filters * scale.unsqueeze(1)).view_as(weight)
     if not has_filters(model):
         raise errors.ConfigError(
-            "Expected a model with weights that are not all 0 for filter-normalised directions. Train it first, or use "
-            "random directions."
+            "All weights are 0: filter-normalised directions would be too. Train the model first, or use random "
+            "directions."
         )
     return direction
 
 
 def has_filters(model: nn.Module) -> bool:
-    """Whether some weight of two axes or more is not all 0."""
+    """Returns whether a weight with two axes or more has an entry other than 0."""
     return any(p.ndim > 1 and bool((p != 0).any()) for p in model.parameters())
 
 
 def towards(model: nn.Module, other: nn.Module | Weights) -> dict[str, Tensor]:
-    """θ1 − θ0: from the model (at 0) to other weights of the same shape (at 1)."""
+    """Returns θ1 − θ0, the direction from the model (at 0) to other weights of the same shape (at 1)."""
     target = parameters(other) if isinstance(other, nn.Module) else other
     here = parameters(model)
     check_names(here, target)
@@ -80,24 +80,24 @@ def towards(model: nn.Module, other: nn.Module | Weights) -> dict[str, Tensor]:
 
 
 def parameter(model: nn.Module, which: str) -> dict[str, Tensor]:
-    """One number among the parameters, by its name and index: `weight[0,3]`, `bias[0]`, `layers.0.weight[1,2]`."""
+    """Returns the direction of one parameter entry, by name and index: `weight[0,3]`, `layers.0.weight[1,2]`."""
     match = re.fullmatch(r"(.+?)\[([\d,\s]+)\]", which.strip())
     here = parameters(model)
     name = match[1] if match else which
     if match is None or name not in here:
         raise errors.ConfigError(
-            f"Expected one number of a parameter, as weight[0,3]; got {which!r}. {errors.nearest(name, here)}"
+            f"{which!r} names no entry of a parameter; an entry is weight[0,3]. {errors.nearest(name, here)}"
         )
     index = tuple(int(i) for i in match[2].split(","))
     if len(index) != here[name].ndim or any(i >= n for i, n in zip(index, here[name].shape, strict=True)):
-        raise errors.ConfigError(f"Expected an index within {errors.shape(here[name])} for {name}; got {which!r}.")
+        raise errors.ConfigError(f"{which!r} lies outside {name}, which has shape {errors.shape(here[name])}.")
     direction = {key: torch.zeros_like(p) for key, p in here.items()}
     direction[name][index] = 1.0
     return direction
 
 
 def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The two directions, of length 1, in which a run's path varies most about its last point.
+    """Returns the two directions of length 1 in which a run's path varies most about its last point.
 
     They are its principal components. `path`: a history that kept snapshots, or any sequence of weights. See Li et al.
     2018, §7.
@@ -105,7 +105,7 @@ def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dic
     steps: Sequence[Any] = [weights for _, weights in path.snapshots] if isinstance(path, History) else path
     if len(steps) < 3:
         raise errors.ConfigError(
-            f"Expected a path of 3 snapshots or more for its principal directions; got {len(steps)}. "
+            f"Principal directions need 3 snapshots or more; this path has {len(steps)}. "
             f"Train with snapshots=…, or use random directions."
         )
     last = steps[-1]
@@ -119,7 +119,7 @@ def principal(path: History | Sequence[Weights]) -> tuple[dict[str, Tensor], dic
     one = one / one.norm()
     two = vectors[:, -2] @ away
     if float(values[-2]) <= 1e-14 * float(values[-1]):  # a straight path has one direction only
-        two = drawn(away[0], generator(0))
+        two = random_vector(away[0], generator(0))
     return unflat(one, last), unflat(perpendicular(two, [one]), last)
 
 
@@ -128,13 +128,13 @@ def need_two_parameters(count: int) -> None:
         raise errors.ConfigError("The model has a single parameter, and a plane has two directions. Draw a line.")
 
 
-def drawn(like: Tensor, source: torch.Generator) -> Tensor:
-    """A standard normal vector, the same on every device."""
+def random_vector(like: Tensor, source: torch.Generator) -> Tensor:
+    """Returns a standard normal vector, the same on every device."""
     return torch.randn(like.shape, dtype=torch.float64, generator=source).to(like.device)
 
 
 def perpendicular(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """What of a vector is at right angles to others of length 1, scaled to length 1."""
+    """Returns a vector's part at right angles to others of length 1, scaled to length 1."""
     vector = vector / vector.norm()
     for _ in range(2):  # twice is enough (Kahan), or rounding leaves something of the others
         for other in others:
@@ -145,11 +145,11 @@ def perpendicular(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
 def hessian(
     model: nn.Module, loss: Any, data: Any, steps: int = 40, seed: int = 0
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The two eigenvectors of length 1 with the largest eigenvalues of the loss's Hessian at the model's weights.
+    """Returns the two eigenvectors of the loss's Hessian at the model's weights with the largest eigenvalues.
 
-    By Lanczos' method: products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v by hand, from the
-    loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func. `loss` and `data` are as in
-    `landscape.plane`; a net in training mode is copied, and the copy is evaluated in evaluation mode.
+    They have length 1. Lanczos' method needs products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v
+    by hand, from the loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func. `loss` and `data`
+    are as in `landscape.plane`; a net in training mode is copied, and the copy is evaluated in evaluation mode.
     """
     model, _ = in_evaluation(model)
     features, targets = pair(data, model)
@@ -169,7 +169,7 @@ def hessian(
         for _ in range(2):
             # the second search stays at right angles to the first vector and starts from a draw of its own: so it
             # finds the second vector also where both eigenvalues are equal, which one search cannot
-            vector, largest = lanczos(product, drawn(like, source), steps, found)
+            vector, largest = lanczos(product, random_vector(like, source), steps, found)
             if not found and not largest > 0:
                 how = "0" if largest == 0 else "not finite"
                 raise errors.ConfigError(
@@ -183,9 +183,9 @@ def hessian(
 def lanczos(
     product: Callable[[Tensor], Tensor], start: Tensor, steps: int, others: Sequence[Tensor]
 ) -> tuple[Tensor, float]:
-    """The eigenvector of length 1 with the largest eigenvalue of a symmetric matrix, from products with it.
+    """Returns the eigenvector (length 1) with a symmetric matrix's largest eigenvalue, and the largest |eigenvalue|.
 
-    It is looked for at right angles to `others`. Also the largest size of an eigenvalue that was met.
+    Lanczos' method needs products with the matrix alone. The eigenvector is at right angles to `others`.
     """
     basis: list[Tensor] = []
     vector = start
@@ -215,7 +215,10 @@ def lanczos(
 def hessian_product(
     model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, sample_weight: Tensor | None = None
 ) -> Callable[[Weights], dict[str, Tensor]]:
-    """v ↦ H v, by parameter name; the samples' weights have Σ w = N."""
+    """Returns the function v ↦ H v on directions, H the Hessian of the loss at the model's weights.
+
+    `sample_weight` has Σ w = N.
+    """
     if sample_weight is not None and not isinstance(loss, Loss):
         raise errors.ConfigError(
             f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
@@ -236,8 +239,7 @@ def hessian_product(
 
     def value(weights: Weights) -> Tensor:
         scores = functional_call(model, dict(weights), (features,))
-        if loss.class_axis is not None and scores.ndim == 2 + loss.class_axis and scores.shape[-1] == 1:
-            scores = scores.squeeze(-1)
+        scores = drop_output_axis(scores, loss)
         if sample_weight is None or not isinstance(loss, Loss):
             return loss(scores, targets, validate=False)
         return loss(scores, targets, sample_weight, validate=False)
@@ -267,18 +269,17 @@ def norm(weights: Weights) -> float:
 
 
 def check_names(here: Weights, other: Weights) -> None:
-    """Two sets of weights have the same names and shapes."""
+    """Refuses a direction whose names or shapes are not those of the model."""
     for name, p in here.items():
         if name not in other or other[name].shape != p.shape:
             got = f"a tensor {errors.shape(other[name])}" if name in other else "none"
             raise errors.ShapeError(
-                f"Expected a direction or weights with {name} of shape {errors.shape(p)}; got {got}. "
-                f"Both must come from the same model."
+                f"The direction needs {name} of shape {errors.shape(p)}; it has {got}. Take it from the same model."
             )
 
 
-def projected(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
-    """A path of weights on the plane through the model's weights: (a, b) of the nearest point to each, (steps, 2)."""
+def project(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
+    """Projects a path of weights on the plane through the model: (a, b) of the nearest points, (steps, 2)."""
     weights = parameters(model)
     here = flat({k: weights[k] for k in first}).double()  # all in one order: files keep names sorted, models do not
     columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)

@@ -1,4 +1,4 @@
-"""Exact surfaces, at a cost of N + G or N log N + G log N instead of N·G: for losses that are polynomial between kinks.
+"""Exact surfaces of losses that are polynomial between kinks, at a cost of N + G or N log N + G log N, not N·G.
 
 - Squared error on linear scores is a quadratic form on any plane: `quadratic`.
 - Hinge, squared hinge, perceptron and zero-one on one feature: which samples pay is decided by a threshold in x, so the
@@ -21,18 +21,18 @@ from .planes import JET, Plane, blocks
 
 
 def fits(plane: Plane) -> bool:
-    """Whether there is an exact form for this loss on this plane."""
+    """Returns whether there is an exact form for this loss on this plane."""
     return is_quadratic(plane.loss) or (plane.one_feature and plane.loss.form is not None)
 
 
 def is_quadratic(loss: Loss) -> bool:
-    """Squared error on linear scores."""
+    """Returns whether the loss is squared error on the scores themselves."""
     return loss.form == "square"
 
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-    """The jet over the grid a × b, (JET[order], len(a), len(b)), computed in float64."""
+    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), computed in float64."""
     dtype = plane.dtype
     plane = plane.to(torch.float64)
     a, b = a.to(plane.first), b.to(plane.first)
@@ -49,7 +49,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
 
 
 def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
-    """The point (a*, b*) of least squares, the loss L* there, and the triangle R with L = L* + ‖R (θ − θ*)‖².
+    """Returns the least-squares point (a*, b*), the loss L* there, and the triangle R: L = L* + ‖R (θ − θ*)‖².
 
     With residuals r = S0 + a S1 + b S2 − y and the columns A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1,
     or ½ with half=True, and is put into R). Centring at θ* keeps the digits that the raw form Σ r² loses at wide
@@ -80,7 +80,7 @@ def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
 
 
 def quadratic(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
-    """L = L* + ‖R (θ − θ*)‖², with gradient 2 RᵀR (θ − θ*) and Hessian 2 RᵀR."""
+    """Returns the jet of L = L* + ‖R (θ − θ*)‖², with gradient 2 RᵀR (θ − θ*) and Hessian 2 RᵀR."""
     point, least, r = least_squares(plane)
     u, v = (a - point[0]).unsqueeze(1), b - point[1]
     top, low = r[0, 0] * u + r[0, 1] * v, r[1, 1] * v
@@ -100,7 +100,7 @@ def quadratic(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
-    """Thresholds and prefix sums, label by label."""
+    """Returns the jet of a hinge, perceptron or zero-one loss, by a threshold in x and prefix sums for each label."""
     result = w.new_zeros(JET[order], len(w), len(b))
     for label in (-1.0, 1.0):
         here = plane.targets == label
@@ -119,7 +119,7 @@ def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 class Prefix:
-    """The distinct x of one label in order, and for every k the count, mean and spread of the first k.
+    """The distinct x of one label, sorted, and for every k the count, mean and spread Σ(x − x̄)² of the first k.
 
     With weights of the samples a count is a sum of them.
     """
@@ -146,10 +146,10 @@ class Prefix:
         return cls(values, counts.to(x.dtype))
 
     def paying(self, loss: Any, label: float, w: Tensor, b: Tensor) -> Tensor:
-        """How many of the distinct x pay at every grid point, (len(w), len(b)).
+        """Returns how many of the distinct x have a loss above 0 at every grid point, (len(w), len(b)).
 
-        A binary search that asks the loss about the score w·x + b itself, as rounded as `direct` has it: so both agree
-        on samples that lie exactly on the boundary.
+        A binary search that asks the loss about the score w·x + b itself, rounded as `direct` rounds it, so that both
+        agree on samples that lie exactly on the boundary.
         """
         w = w.unsqueeze(1)
 
@@ -159,7 +159,7 @@ class Prefix:
         return count_leading(pays, len(self.x), torch.zeros(len(w), len(b), dtype=torch.int64, device=b.device))
 
     def jet(self, loss: Any, label: float, w: Tensor, b: Tensor, order: int) -> Tensor:
-        """The sums over the samples of this label: n of them pay, with mean x̄ and spread V = Σ(x − x̄)².
+        """Returns the sums over the n samples of this label that pay, with mean x̄ and spread V = Σ(x − x̄)².
 
         Zero-one: n. Hinge: n m with the shortfall m = Δ − y(w x̄ + b) at the mean. Squared hinge: n m² + w² V.
         """
@@ -182,7 +182,7 @@ class Prefix:
 
 
 def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) -> Tensor:
-    """How many of `count` ordered things, for which something holds at first and then no more, it holds for.
+    """Counts for how many of the indices 0 … count − 1 a condition holds that holds at first and then no more.
 
     A binary search at every grid point at once; `low` holds zeros, of the result's shape.
     """
@@ -197,7 +197,7 @@ def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) ->
 
 
 def violated(loss: Any, scores: Tensor, label: float) -> Tensor:
-    """Whether a sample of this label pays (or pulls) at these scores: the loss's own indicator."""
+    """Returns whether a sample of this label has a loss or a gradient at these scores, as the loss itself decides."""
     target = torch.as_tensor(label, dtype=scores.dtype, device=scores.device)
     pays: Tensor = ~loss.satisfied(loss.shortfall(scores, target))
     return pays
@@ -207,11 +207,11 @@ def violated(loss: Any, scores: Tensor, label: float) -> Tensor:
 
 
 def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
-    """For each w the residuals r = y − w x are sorted; a grid point finds its place among them by binary search.
+    """Returns the jet of the absolute error or Huber's, by sorted residuals for each w and a binary search in b.
 
-    With t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with the n₋
-    samples on the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples within
-    δ of b.
+    With r = y − w x and t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with
+    the n₋ samples on the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples
+    within δ of b.
     """
     x, y, loss = plane.x, plane.targets, plane.loss
     delta: Any = loss.delta
@@ -254,7 +254,7 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 def score_above(w: Tensor, b: Tensor, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-    """w·x + b − y for the samples at an index of each grid point, as rounded as `direct` has it."""
+    """Returns w·x + b − y for the samples at an index of each grid point, rounded as `direct` rounds it."""
     return w * x.gather(-1, index) + b - y.gather(-1, index)
 
 
@@ -267,7 +267,7 @@ def not_below_kink(score: Callable[[Tensor], Tensor], kink: float, index: Tensor
 
 
 class Span:
-    """The sorted samples from one index up to another, at every grid point of a row."""
+    """A range of the sorted samples at every grid point of a row, from `start` up to `stop`."""
 
     def __init__(self, start: Tensor, stop: Tensor) -> None:
         self.start, self.stop = start, stop

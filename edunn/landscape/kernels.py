@@ -1,4 +1,4 @@
-"""Direct surfaces on CUDA: one fused kernel a surface, which never writes the (grid, samples) array.
+"""Direct surfaces on CUDA, by one fused kernel that never writes the (grid, samples) array.
 
 Each program owns a tile of grid points and walks over the samples: the scores w·x + b are formed, the loss's terms
 taken and summed in registers, and one number a grid point is written. Two losses of `direct.factored` are
@@ -32,12 +32,12 @@ CROSS_ENTROPY, SQUARED_SIGMOID = 0, 1
 
 
 def fits(plane: Plane, order: int) -> bool:
-    """Whether the kernel knows the loss: the value alone, on the (w, b) grid of one feature."""
+    """Returns whether the kernel can serve: it gives the values of two losses on the (w, b) grid of one feature."""
     return triton is not None and order == 0 and plane.one_feature and plane.weights is None and kind(plane) is not None
 
 
 def kind(plane: Plane) -> int | None:
-    """The loss's number in the kernel."""
+    """Returns the number of the loss in the kernel, or None."""
     if isinstance(plane.loss, BinaryCrossEntropy | Logistic):
         return CROSS_ENTROPY
     if isinstance(plane.loss, SquaredError) and not plane.loss.class_axis and isinstance(plane.loss.through, Sigmoid):
@@ -46,7 +46,7 @@ def kind(plane: Plane) -> int | None:
 
 
 def grid(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
-    """The mean loss over the grid, (1, len(a), len(b)), in the plane's dtype."""
+    """Returns the mean loss over the grid, (1, len(a), len(b)), in the plane's dtype."""
     a, b = a.to(plane.first).contiguous(), b.to(plane.first).contiguous()
     x, y = plane.x.contiguous(), plane.targets.to(plane.dtype).contiguous()
     if isinstance(plane.loss, Logistic):
@@ -67,7 +67,7 @@ _compiled: list[Any] = []
 
 
 def surface_kernel() -> Any:
-    """The kernel, compiled when it is first asked for: this file is read on machines without Triton too."""
+    """Compiles the kernel on first use, because this file is imported on machines without Triton too."""
     if not _compiled:
         _compiled.append(triton.jit(_surface))
     return _compiled[0]

@@ -1,4 +1,4 @@
-"""Minima of piecewise linear losses, found exactly: they lie where two kinks cross.
+"""Exact minima of piecewise linear losses, which lie where two lines of kinks cross.
 
 Along a plane every sample has one line of kinks, S0_i + a S1_i + b S2_i = k_i, with k_i = y_i for the absolute error
 and k_i = Δ y_i for the hinge; between the lines the loss is linear. So a lowest point is a crossing of two lines (or
@@ -17,29 +17,29 @@ STEPS = 1000
 
 
 def fits(plane: Plane) -> bool:
-    """Whether the loss is convex and straight on both sides of one kink a sample."""
+    """Returns whether the loss is convex and linear on both sides of one kink a sample."""
     loss = plane.loss
     straight = bool(loss.convex) and loss.curvature_bound == 0 and not loss.class_axis and plane.penalty is None
     return straight and loss.kink(plane.targets) is not None
 
 
 def lowest_vertex(plane: Plane, start: Tensor) -> Tensor:
-    """A lowest point of the loss, (2,), from any starting point."""
+    """Returns a lowest point of the loss, (2,), found from any starting point."""
     lines = Lines(plane)
     point = start.to(plane.first)
     for _ in range(STEPS):
         direction, slope = lines.steepest(point)
         if direction is None:
             break
-        step = lines.as_far_as_it_falls(point, direction, slope)
+        step = lines.step_length(point, direction, slope)
         if step is None:
             break
-        point = lines.snapped(point + step * direction)
+        point = lines.snap(point + step * direction)
     return point
 
 
 class Lines:
-    """The lines of kinks of a plane, and the loss between them."""
+    """The lines along which the samples' losses have kinks, and the slope of the loss between them."""
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
@@ -54,20 +54,20 @@ class Lines:
             self.below, self.above = self.below * plane.weights, self.above * plane.weights
 
     def gaps(self, point: Tensor) -> tuple[Tensor, Tensor]:
-        """The scores' distance from their kinks, and whether a line passes through the point (up to rounding)."""
+        """Returns the scores' distances from their kinks, and which lines pass through the point (up to rounding)."""
         moved = self.normals * point
         gaps = self.plane.base + moved.sum(1) - self.kinks
         noise = 1e-13 * (self.plane.base.abs() + moved.abs().sum(1) + self.kinks.abs())
         return gaps, gaps.abs() <= noise
 
     def slope(self, gaps: Tensor, on: Tensor, direction: Tensor) -> float:
-        """The one-sided derivative along a direction: a sample on its kink counts with the side it is led to."""
+        """Returns the one-sided derivative along a direction; a sample on its kink has the slope of the side ahead."""
         speed = self.normals @ direction
         side = torch.where(on, speed, gaps)
         return float((torch.where(side > 0, self.above, self.below) * speed).sum() / self.plane.samples)
 
     def steepest(self, point: Tensor) -> tuple[Tensor | None, float]:
-        """The direction in which the loss falls fastest among those that can be needed; None at a lowest point.
+        """Returns the direction of steepest descent among the candidates, and its slope; None at a lowest point.
 
         Within a cone between neighbouring lines the slope is linear, so if the loss rises along all lines through the
         point, it rises everywhere. With one line, or none, the gradients beside it are asked as well.
@@ -96,8 +96,8 @@ class Lines:
         down = -(slopes.unsqueeze(1) * self.normals).sum(0)
         return [down / down.norm()] if float(down.norm()) > 0 else []
 
-    def as_far_as_it_falls(self, point: Tensor, direction: Tensor, slope: float) -> float | None:
-        """The step to the kink at which the loss stops falling: along a line slopes grow, by a jump at each kink."""
+    def step_length(self, point: Tensor, direction: Tensor, slope: float) -> float | None:
+        """Returns the step to the kink at which the loss stops falling. The slope grows at each kink on the way."""
         gaps, on = self.gaps(point)
         speed = self.normals @ direction
         ahead = ~on & (speed != 0) & (gaps / torch.where(speed == 0, 1.0, speed) < 0)
@@ -110,8 +110,8 @@ class Lines:
         stops = (slopes >= -1e-12 * abs(slope)).nonzero()
         return float(times[int(stops[0])]) if len(stops) else float(times[-1])
 
-    def snapped(self, point: Tensor) -> Tensor:
-        """The point moved onto the lines through it, up to rounding: their crossing, or the nearest point of one."""
+    def snap(self, point: Tensor) -> Tensor:
+        """Moves a point onto the lines through it, up to rounding: to their crossing, or the nearest point of one."""
         gaps, on = self.gaps(point)
         near = on.nonzero().squeeze(1)
         if len(near) == 0:
@@ -127,9 +127,9 @@ class Lines:
 
 
 def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor, float]:
-    """The fewest errors that any (w, b) makes, and a point of the window's scale that makes so few.
+    """Returns a point (w, b) with the fewest errors, of the window's scale, and its share of errors.
 
-    Only the sign of w x + b counts, so all there is to choose is a threshold between two x and a side.
+    Only the sign of w x + b counts, so the choice is a threshold between two x, and a side.
     """
     x, order = plane.x.sort()
     counts = torch.ones_like(x) if plane.weights is None else plane.weights[order]
@@ -152,7 +152,7 @@ def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor,
 
 
 def best_on_curve(plane: Plane, first: Tensor) -> tuple[Tensor, float]:
-    """The fewest errors at any value of the first coordinate while the second is held, and a point that makes so few.
+    """Returns the point with the fewest errors on a curve, with the second coordinate held, and its share of errors.
 
     Each score a·S1 + S0 changes sign once, at a = −S0/S1, so the count of errors is constant between these places. A
     score of 0 is an error, so a place itself is never better than both its sides. Of equal stretches one that meets

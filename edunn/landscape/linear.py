@@ -1,6 +1,6 @@
-"""The field of a loss on scores that are affine in the two coordinates: a `Plane` that answers the readings.
+"""A loss on scores that are affine in the two coordinates: a `Plane` with the properties that readings ask for.
 
-Each answer is the loss's own, or follows from the scores being affine; what is not known is said to be None.
+Each property is the loss's own, or follows from the affine scores; None means unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .planes import Evaluator, Plane
 
 
 class KnownMinimum(NamedTuple):
-    """A lowest point (2,), the loss there, and whether the loss is flat along some direction."""
+    """A lowest point (2,) known without a search, the loss there, and whether it is flat along some direction."""
 
     point: Tensor
     loss: float
@@ -26,11 +26,11 @@ class KnownMinimum(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LinearPlane(Plane):
-    """The loss along S0 + a·S1 + b·S2, with all that is known of it: see `planes.Field`."""
+    """The loss along S0 + a·S1 + b·S2, with the properties of `planes.Field`."""
 
     @property
     def convex(self) -> bool | None:
-        """A loss that is convex in the scores is convex along every plane of affine scores; the reverse need not be."""
+        """True for a loss that is convex in the scores, since affine scores keep convexity; else None, for unknown."""
         return (self.loss.convex or None) if self.penalty is None or self.penalty.convex else None
 
     @property
@@ -51,7 +51,7 @@ class LinearPlane(Plane):
 
     @property
     def order_in_one_pass(self) -> int:
-        """On one feature the Hessian comes with the gradient; over classes it costs ten times as much."""
+        """2 on one feature, where the Hessian costs little more than the gradient; else 1."""
         return 2 if self.one_feature and self.curvature_by_formula else 1
 
     @property
@@ -64,13 +64,13 @@ class LinearPlane(Plane):
 
     @property
     def scales(self) -> tuple[float, float]:
-        """1/√(mean S²): over this length the scores change by about 1."""
+        """The lengths 1/√(mean S²) along a and b, over which the scores change by about 1."""
         first, second = (1 / max(float(s.double().square().mean()) ** 0.5, 1e-300) for s in (self.first, self.second))
         return first if first < 1e200 else 1.0, second if second < 1e200 else 1.0
 
     @property
     def about(self) -> str:
-        """The loss and the number of samples, as a table's head says it."""
+        """The loss and the number of samples, as a table's title."""
         name = type(self.loss).__name__
         through = getattr(self.loss, "through", None)
         if through is not None and not through.linear:
@@ -83,7 +83,7 @@ class LinearPlane(Plane):
         return methods.evaluate(self, a, b, order, method)
 
     def near(self, reach: float) -> Evaluator:
-        """Many samples of one feature as few nodes, for |w| ≤ reach."""
+        """Returns the same loss with many samples of one feature replaced by few nodes, for |w| ≤ reach."""
         if self.one_feature and self.analytic and self.samples > 4096:
             return spectral.Compressed.of(self, reach)
         return self
@@ -100,7 +100,7 @@ class LinearPlane(Plane):
         return lambda points: self.at(points, 1)[1:]
 
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> KnownMinimum | None:
-        """Of a quadratic, of straight pieces, or of a step: found without a search on the grid."""
+        """Returns the minimum of a quadratic, a piecewise linear or a step loss, found without a search on the grid."""
         if self.penalty is not None:
             return None
         if exact.is_quadratic(self.loss):
@@ -120,11 +120,11 @@ class LinearPlane(Plane):
         return None
 
     @property
-    def endless(self) -> bool:
-        """Whether along some way every score goes towards its label or stays, for a loss that never ends.
+    def falls_forever(self) -> bool:
+        """Whether the loss falls for ever from every point: along some direction no score moves away from its label.
 
-        On one feature it is ±(1, −t), where a threshold t parts the two labels (x = t may bear both); on a curve it is
-        the curve itself. Then the loss falls from every point, for ever.
+        On one feature the direction is ±(1, −t), where a threshold t separates the two labels (x = t may have both). On
+        a curve it is the curve's own.
         """
         if not (self.penalty is None and self.loss.unreachable):
             return False
@@ -139,5 +139,5 @@ class LinearPlane(Plane):
             return False
         if len(down) == 0 or len(up) == 0:
             return True
-        parted = (down.max() <= up.min()) | (up.max() <= down.min())
-        return bool(parted & (self.first.max() > self.first.min()))
+        separated = (down.max() <= up.min()) | (up.max() <= down.min())
+        return bool(separated & (self.first.max() > self.first.min()))

@@ -1,4 +1,4 @@
-"""A loss on a grid of two coordinates: its values, its derivatives, and the field that they were computed from."""
+"""A loss on a grid of two coordinates: values, derivatives, and the field they were computed from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .planes import JET, Field
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LossGrid:
-    """`values[i, j]` is the loss at (first[i], second[j]), and `names` are what the two coordinates are called.
+    """The values of a loss on a grid, `values[i, j]` at (first[i], second[j]), with the two coordinates' `names`.
 
     Minima, plateaus, convexity and basins are functions of it (`minima`, `analysis`, `basins`); they ask its `field`,
     which a grid that was loaded from a file does not have. `jet` is there if the derivatives came with the values.
@@ -31,17 +31,17 @@ class LossGrid:
 
     @cached_property
     def derivatives(self) -> Tensor:
-        """Value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
+        """The value, gradient and Hessian over the grid, (6, len(first), len(second)): value, a, b, aa, ab, bb."""
         return self.jets(2)
 
     @cached_property
     def gradient(self) -> Tensor:
-        """The gradient field along the two coordinates, (2, len(first), len(second)). It needs no second derivative."""
+        """The gradient along the two coordinates, (2, len(first), len(second)). It needs no second derivative."""
         both = self.jet is not None or self.known("its gradient").order_in_one_pass == 2
         return (self.derivatives if both else self.jets(1))[1:3]
 
     def jets(self, order: int) -> Tensor:
-        """The jet over the grid by the cheapest method, or the one that was computed with the values."""
+        """Returns the jet over the grid: the stored one, or else computed by the cheapest method."""
         if self.jet is not None and len(self.jet) >= JET[order]:
             jet = self.jet[: JET[order]]
         else:
@@ -59,7 +59,7 @@ class LossGrid:
 
     @property
     def not_finite(self) -> int:
-        """How many values are inf or nan: figures leave them out and say so."""
+        """The number of values that are inf or nan. Figures leave them out and say so."""
         return int((~self.values.isfinite()).sum())
 
     @property
@@ -68,15 +68,15 @@ class LossGrid:
         return float(self.first.abs().max())
 
     def cut(self, second: float) -> Tensor:
-        """The curve of the first coordinate at the grid's value nearest to `second`."""
+        """Returns the curve along the first coordinate at the grid's value nearest to `second`."""
         return self.values[:, int((self.second - second).abs().argmin())]
 
     def known(self, what: str) -> Field:
-        """The field, or a sentence that says what to do."""
+        """Returns the field, or raises an error that says how to get one."""
         if self.field is None:
             raise errors.DataError(
-                f"Expected a surface that knows its data for {what}; this one was loaded from a file and has values "
-                f"alone. Compute it again with edunn.landscape.grid or plane."
+                f"This surface was loaded from a file and has values alone; {what} needs the data. Compute it again "
+                f"with edunn.landscape.grid or plane."
             )
         return self.field
 

@@ -1,4 +1,4 @@
-"""Four methods, one surface: `direct`, `exact`, `spectral`, and `auto`, the cheapest; and the measured error."""
+"""The methods `direct`, `exact` and `spectral`, the choice of the cheapest (`auto`), and the measured error."""
 
 from __future__ import annotations
 
@@ -12,51 +12,48 @@ from . import direct, exact, spectral
 from .planes import Field, Plane
 
 METHODS = ("auto", "direct", "exact", "spectral")
-PROBES = 64
+PROBES = 64  # at which the error is measured, at least; up to MOST while they cost no more than so many evaluations
+MOST_PROBES, EVALUATIONS = 4096, 1 << 17
 
 POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # an error above which a more exact way is looked for
-LONG = 1e10  # grid points × samples that no one would wait for again
+LONG = 1e10  # grid points × samples above which a surface is not computed again
 
 FACTORED = 0.15  # what a factored evaluation costs, in units of a plain one
-INTERPOLATION = 0.01  # and a multiply-add of the matrix products that bring nodes to the grid
+INTERPOLATION = 0.01  # what a multiply-add costs in the matrix products from nodes to the grid
 
 
 def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tuple[Tensor, str]:
-    """The jet over the grid, (JET[order], len(a), len(b)), and the method that gave it.
+    """Returns the jet over the grid, (JET[order], len(a), len(b)), and the name of the method used.
 
     "plain" is direct by the loss's own formulas: slower than `direct.factored`, and good to the last digits.
     """
     if method not in (*METHODS, "plain"):
         raise errors.ConfigError(
-            f"Expected a method {', '.join(METHODS)}; got {method!r}. {errors.nearest(method, METHODS)}"
+            f"The methods are {', '.join(METHODS)}; got {method!r}. {errors.nearest(method, METHODS)}"
         )
     name = choose(plane, a, b, order) if method == "auto" else method
     kind = type(plane.loss).__name__
-    if name == "exact":
-        if not exact.fits(plane):
-            raise errors.ConfigError(
-                f"Expected a loss that is polynomial between kinks for method exact; got {kind} on this plane. "
-                f"Use auto, or direct, which works for every loss."
-            )
-        return exact.grid(plane, a, b, order), name
-    if name == "spectral":
-        if not spectral.fits(plane):
-            raise errors.ConfigError(
-                f"Expected a loss that is analytic in the scores for method spectral; got {kind}, which has kinks "
-                f"or is polynomial. Use auto, exact or direct."
-            )
-        return spectral.grid(plane, a, b, order), name
+    if name == "exact" and not exact.fits(plane):
+        raise errors.ConfigError(
+            f"The method exact needs a loss that is polynomial between kinks; {kind} on this plane is none. Use auto, "
+            f"or direct, which works for every loss."
+        )
+    if name == "spectral" and not spectral.fits(plane):
+        raise errors.ConfigError(
+            f"The method spectral needs a loss that is analytic in the scores; {kind} has kinks or is polynomial. Use "
+            f"auto, exact or direct."
+        )
     if name == "plain":
         return direct.with_penalty(plane, a, b, order, direct.plain(plane, a, b, order)), "direct"
-    return direct.grid(plane, a, b, order), name
+    return {"direct": direct, "exact": exact, "spectral": spectral}[name].grid(plane, a, b, order), name
 
 
 def ways_out(
     field: Field, a: Tensor, b: Tensor, dtype: torch.dtype, method: str, used: str
 ) -> Iterator[tuple[str, torch.dtype]]:
-    """The more exact ways (method, dtype) to the same surface, for one whose error is poor.
+    """Yields more exact ways (method, dtype) to the same surface, for one whose error is poor.
 
-    They are kinds of `direct`: what the caller asked for by another name, or what would take too long, is left alone.
+    They are kinds of `direct`. There are none if the caller chose another method, or if they would take too long.
     """
     if method not in ("auto", "direct") or used == "exact":
         return
@@ -70,7 +67,7 @@ def ways_out(
 
 
 def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
-    """The method with the least work, counted in evaluations of the loss at one sample."""
+    """Returns the method with the least work, counted in evaluations of the loss at one sample."""
     if exact.fits(plane):
         return "exact"
     if not spectral.fits(plane):
@@ -89,20 +86,24 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
 
 @torch.no_grad()
 def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
-    """The largest difference from `direct` in float64 at probe points, over the largest loss among them.
+    """Returns the largest difference from `direct` in float64 at probe points, over the largest loss among them.
 
-    The probes: the corners, the least value, (0, 0) where a model stands, and points drawn over the grid, 64 in all
-    (every point of a small grid). A value anywhere that is not finite is infinitely wrong.
+    The probes: the corners, the least value, (0, 0) where a model stands, the steepest places, and points drawn over
+    the grid; 64 in all, or more where the samples are few (every point of a small grid). A value anywhere that is not
+    finite is infinitely wrong.
     """
     if not bool(values.isfinite().all()):
         return float("inf")
     count = len(a) * len(b)
-    if count <= PROBES:
+    work = field.samples * (1 if field.affine else 64)  # a net's forward pass is dearer than a score
+    probes = max(PROBES, min(MOST_PROBES, EVALUATIONS // max(1, work)))
+    if count <= probes:
         index = torch.arange(count)
     else:
         origin = int(a.abs().argmin()) * len(b) + int(b.abs().argmin())
         chosen = [0, len(b) - 1, count - len(b), count - 1, least(values), origin]
-        drawn = torch.randint(count, (PROBES - len(chosen),), generator=torch.Generator().manual_seed(0))
+        chosen += steepest(values)
+        drawn = torch.randint(count, (probes - len(chosen),), generator=torch.Generator().manual_seed(0))
         index = torch.cat([torch.tensor(chosen), drawn])
     points = torch.stack([a[index // len(b)], b[index % len(b)]], 1)
     true = field.to(torch.float64).at(points)[0].cpu()
@@ -113,6 +114,19 @@ def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
     return difference / largest if largest else difference
 
 
+def steepest(values: Tensor) -> list[int]:
+    """The flat indices on both sides of the largest change along each axis: where rounding in the scores tells most."""
+    found = []
+    rows, columns = values.shape
+    if rows > 1:
+        at = int(values.diff(dim=0).abs().argmax())
+        found += [at, at + columns]
+    if columns > 1:
+        row, column = divmod(int(values.diff(dim=1).abs().argmax()), columns - 1)
+        found += [row * columns + column, row * columns + column + 1]
+    return found
+
+
 def least(values: Tensor) -> int:
-    """The flat index of the least finite value."""
+    """Returns the flat index of the least finite value."""
     return int(torch.where(values.isfinite(), values, float("inf")).argmin())

@@ -1,4 +1,4 @@
-"""Minima: a grid's local minima are candidates, each is polished, and called what it is.
+"""Minima of a surface: each local minimum of the grid is a candidate, which is polished and classified.
 
 - **minimum**: descent from the candidate ends at a point with gradient 0 and curvature up in every direction (or flat
   in one: a valley, or a floor, with `flat` true).
@@ -22,13 +22,14 @@ from .planes import Evaluator, Field
 
 MOST = 64  # candidates, the lowest ones
 KINDS = ("minimum", "saddle", "runaway", "artefact")
+THOROUGH = 32  # of the lowest points where the search at kinks is thorough
 TINY = 1e-9  # a curvature below this share of the largest is called flat
 
 
 def minima(surface: LossGrid) -> list[dict[str, Any]]:
-    """The minima of a surface: a list of {w, b, loss, kind}, the lowest minimum first.
+    """Returns the minima of a surface: a list of {w, b, loss, kind}, the lowest minimum first.
 
-    A minimum and a saddle stand where they truly are; a runaway and an artefact at the grid point that looked like one.
+    A minimum or a saddle has its true place; a runaway or an artefact has that of the grid point it started from.
     """
     field = surface.problem("its minima")
     grid = candidates(surface.values)
@@ -36,11 +37,22 @@ def minima(surface: LossGrid) -> list[dict[str, Any]]:
         return []
     points = torch.tensor([[float(surface.first[i]), float(surface.second[j])] for i, j in grid], dtype=torch.float64)
     known = field.known_minimum(points[0], surface.first, surface.second)
-    return polished(surface, field, points.to(field.device)) if known is None else exactly(surface, points, *known)
+    if known is not None:
+        return known_minima(surface, points, *known)
+    # a loss that is not convex may have several minima within a cell of the grid
+    more = points[:0] if field.convex else between(surface, points[:2])
+    return polish(surface, field, torch.cat([points, more]).to(field.device), len(points))
+
+
+def between(surface: LossGrid, points: Tensor) -> Tensor:
+    """Eight points about each of some candidates, one and a half cells of the grid away: (8 · points, 2)."""
+    cell = torch.tensor([float(axis[-1] - axis[0]) / max(1, len(axis) - 1) for axis in (surface.first, surface.second)])
+    angles = torch.arange(8, dtype=points.dtype) * (math.pi / 4) + 0.3
+    return (points.unsqueeze(1) + 1.5 * cell * torch.stack([angles.cos(), angles.sin()], 1)).view(-1, 2)
 
 
 def candidates(values: Tensor) -> list[tuple[int, int]]:
-    """Grid points below all their neighbours; of equal neighbours the first counts. The lowest `MOST` of them."""
+    """Returns the `MOST` lowest grid points that are below all neighbours; of equal neighbours the first counts."""
     v = torch.where(values.isfinite(), values, float("inf")).double()
     rows, columns = v.shape
     padded = torch.nn.functional.pad(v, (1, 1, 1, 1), value=float("inf"))
@@ -55,8 +67,8 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in found[order]]
 
 
-def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
-    """A minimum that is known without a search on the grid, and the grid's others as artefacts."""
+def known_minima(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
+    """Returns a minimum that is known without a search, and the grid's other candidates as artefacts."""
     at = torch.where(torch.tensor(surface.free), point.cpu(), points[0])  # what is held stays
     best = surface.point(float(at[0]), float(at[1]), loss) | {"kind": "minimum"}
     if flat:
@@ -67,13 +79,16 @@ def exactly(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat:
 
 
 def scales(surface: LossGrid) -> Tensor:
-    """Half the window along each axis: what "far" and "near" are measured in; a single point counts as 1."""
+    """Returns half the window along each axis, the unit of distances; 1 along an axis of a single value."""
     widths = [float(axis[-1] - axis[0]) / 2 or 1.0 for axis in (surface.first, surface.second)]
     return torch.tensor(widths, dtype=torch.float64)
 
 
-def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, Any]]:
-    """Newton steps from all candidates at once, and what each turned out to be."""
+def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> list[dict[str, Any]]:
+    """Runs Newton steps from all starts at once, and classifies the point where each ends.
+
+    The first `candidates` starts are the grid's; of the others only the minima that they find are shown.
+    """
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
     free = torch.tensor(surface.free, device=start.device)
@@ -83,10 +98,10 @@ def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, A
     if not field.smooth:
         search(quick, found, scale, free)
     results: list[dict[str, Any]] = []
-    taken: list[Tensor] = []  # where minima and saddles lie already
-    escapes: list[Tensor] = []  # in which directions it runs away already
+    taken: list[Tensor] = []  # minima and saddles so far
+    escapes: list[Tensor] = []  # directions of the runaways so far
     best = float(surface.lowest["loss"])
-    endless = field.endless
+    falls_forever = field.falls_forever
     for k, origin in enumerate(start.cpu()):
         end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
@@ -95,10 +110,14 @@ def polished(surface: LossGrid, field: Field, start: Tensor) -> list[dict[str, A
             kind, flat = classify(field.analytic, jet, scale.cpu(), free.cpu(), moved, done, size, best, before)
         else:
             kind, flat = found.seen[k]
-        if endless and kind in ("minimum", "saddle"):
+        if falls_forever and kind in ("minimum", "saddle"):
             kind = "runaway"  # so far out that rounding stopped the steps
+        if k >= candidates and kind != "minimum":
+            continue
         if kind in ("minimum", "saddle"):
             if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
+                if k >= candidates:
+                    continue
                 kind = "artefact"
             else:
                 taken.append(end)
@@ -122,7 +141,7 @@ def grid_point(surface: LossGrid, point: Tensor, kind: str) -> dict[str, Any]:
 
 
 class Newton:
-    """Where each candidate's steps ended: points, jets, whether they had come to rest, and the loss at the start."""
+    """The state of Newton steps from each candidate: points, jets, whether they rest, and the loss at the start."""
 
     def __init__(self, points: Tensor, jets: Tensor) -> None:
         self.points, self.jets = points, jets
@@ -132,7 +151,7 @@ class Newton:
 
 
 def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
-    """Newton steps that only go down: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ, no longer than a radius that adapts.
+    """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
     Where H is positive definite this is Newton's step; a negative curvature is turned about, so that the step leaves a
     saddle instead of seeking it (Dauphin et al. 2014). Lengths are in units of `scale`.
@@ -159,17 +178,40 @@ def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: 
     return state
 
 
-def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds: int = 100) -> None:
-    """Goes on from where Newton's steps ended by values alone, for a loss that may have kinks, where slopes mislead.
+def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None:
+    """Continues from the ends of Newton's steps by values alone, for a loss with kinks, where slopes mislead.
 
-    Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
-    and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is a minimum.
+    First `descend`, then `follow_kinks` from where it ended. Classes what was found.
     """
     points, losses = state.points, state.jets[0]
     radius = torch.full_like(losses, 1e-2)
+    arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
+    origin = points.clone()
+    descend(field, points, losses, radius, scale, free)
+    follow_kinks(field, points, losses, radius, scale, free)
+    circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
+    circle = circle[circle.norm(dim=1) > 1e-6] * scale
+    beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
+    for k in range(len(points)):
+        away = float(((points[k] - origin[k]) / scale).norm())
+        if float(radius[k]) > 1e-3 and away > 1:
+            state.seen.append(("runaway", False))
+        elif float(radius[k]) > 1e-9:
+            state.seen.append(("artefact", False))  # still on its way down from here
+        else:
+            state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
+
+
+def descend(
+    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 100
+) -> None:
+    """Moves points downhill by values alone, in place.
+
+    Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
+    and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is the end.
+    """
     turn = math.pi * (3 - math.sqrt(5))
     arms = torch.arange(8, dtype=points.dtype, device=points.device) * (math.pi / 4)
-    origin, level = points.clone(), losses.clone()
     for k in range(rounds):
         left = ((radius > 1e-9) & points.isfinite().all(1) & (radius < 1e6)).nonzero().squeeze(1)
         if len(left) == 0:
@@ -182,19 +224,60 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor, rounds:
         points[moved] = around[lower, arm[lower]]
         losses[moved] = found[lower]
         radius[left] *= torch.where(lower, 2.0, 0.5)
-    circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
-    circle = circle[circle.norm(dim=1) > 1e-6] * scale
-    beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
-    for k in range(len(points)):
-        away = float(((points[k] - origin[k]) / scale).norm())
-        if float(radius[k]) > 1e-3 and (away > 1 or float(losses[k]) < float(level[k])):
-            state.seen.append(("runaway" if away > 1 else "artefact", False))
-        else:
-            state.seen.append(("minimum", bool((beside[k] <= losses[k]).any())))
+
+
+def follow_kinks(
+    field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 150
+) -> None:
+    """Moves points down narrow valleys, in place: along a kink that bends upwards the way down is a thin cone.
+
+    As `descend`, but the least loss on each circle is looked for closely: among 64 angles, and then nearer and nearer
+    about the four lowest ones. Of points that ended together one is enough.
+    """
+    ended = ((radius <= 1e-3) & points.isfinite().all(1)).nonzero().squeeze(1)
+    chosen: list[int] = []
+    for k in ended[losses[ended].argsort()].tolist():
+        if len(chosen) < THOROUGH and all(float(((points[k] - points[c]) / scale).norm()) > 1e-7 for c in chosen):
+            chosen.append(k)
+    index = torch.tensor(chosen, dtype=torch.int64, device=points.device)
+    if len(index) == 0:
+        return
+    here, level, size = points[index], losses[index], torch.full_like(losses[index], 1e-3)
+    spacing = math.pi / 32
+    all_round = torch.arange(64, dtype=points.dtype, device=points.device) * spacing
+    closer = torch.linspace(-1, 1, 9, dtype=points.dtype, device=points.device)
+
+    def on_circle(some: Tensor, angles: Tensor) -> Tensor:
+        """The losses at angles (points, count) on each point's circle."""
+        ring = torch.stack([angles.cos(), angles.sin()], -1) * scale * free * size[some].view(-1, 1, 1)
+        return field.at((here[some].unsqueeze(1) + ring).view(-1, 2))[0].nan_to_num(math.inf).view(angles.shape)
+
+    for _ in range(rounds):
+        some = ((size > 1e-9) & (size < 1e6)).nonzero().squeeze(1)
+        if len(some) == 0:
+            break
+        coarse = on_circle(some, all_round.expand(len(some), -1))
+        valley = (coarse <= coarse.roll(1, 1)) & (coarse <= coarse.roll(-1, 1))
+        best = all_round[torch.where(valley, coarse, math.inf).topk(4, 1, largest=False).indices]
+        width = spacing
+        for _ in range(6):
+            angles = best.unsqueeze(2) + width * closer
+            values = on_circle(some, angles.flatten(1)).view(angles.shape)
+            best = angles.gather(2, values.argmin(2, keepdim=True)).squeeze(2)
+            width /= 4
+        lowest, which = values.amin(2).min(1)
+        angle = best.gather(1, which.unsqueeze(1)).squeeze(1)
+        lower = lowest < level[some] - 1e-14 * level[some].abs()
+        moved = some[lower]
+        arm = torch.stack([angle.cos(), angle.sin()], 1)[lower]
+        here[moved] += arm * scale * free * size[moved].unsqueeze(1)
+        level[moved] = lowest[lower]
+        size[some] *= torch.where(lower, 2.0, 0.25)
+    points[index], losses[index], radius[index] = here, level, size
 
 
 def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:
-    """−V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise move nothing."""
+    """Returns −V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise count as 0."""
     weights = scale * free
     g = jet[1:3].mT * weights
     values, vectors = torch.linalg.eigh(hessian(jet, weights))
@@ -204,7 +287,7 @@ def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tenso
 
 
 def hessian(jet: Tensor, weights: Tensor) -> Tensor:
-    """The 2×2 Hessians of jets (6, points), in units of `weights`: (points, 2, 2); 0 where it is not finite."""
+    """Returns the 2×2 Hessians of jets (6, points), in units of `weights`: (points, 2, 2); 0 where not finite."""
     aa, ab, bb = (channel.nan_to_num(0.0, 0.0, 0.0) for channel in jet[3:])
     a, b = weights
     return torch.stack([torch.stack([aa * a * a, ab * a * b], -1), torch.stack([ab * a * b, bb * b * b], -1)], -2)
@@ -221,7 +304,7 @@ def classify(
     best: float,
     before: float,
 ) -> tuple[str, bool]:
-    """The kind of the point where the steps of a candidate ended, and whether it is flat in some direction."""
+    """Returns the kind of the point where a candidate's steps ended, and whether it is flat in some direction."""
     low, high = torch.linalg.eigvalsh(hessian(jet.unsqueeze(1), scale * free))[0].tolist()
     if not bool(free.all()):
         low, high = (low, low) if abs(low) > abs(high) else (high, high)  # the frozen axis has curvature 0

@@ -1,4 +1,4 @@
-"""Planes of any torch module: a two-layer net, or one of your own.
+"""The loss over a plane of any torch module's weights: a two-layer net, or one of your own.
 
 Its scores are not affine in its parameters, so every point is a forward pass: `torch.func.functional_call` with the
 parameters θ0 + a·d1 + b·d2, and `vmap` over a chunk of points. The module itself is never touched.
@@ -20,14 +20,14 @@ from ..losses import Loss
 from ..runtime.devices import generator
 from ..runtime.threads import Split, whole
 from . import spectral
-from .pairs import ScalarLoss
+from .pairs import ScalarLoss, drop_output_axis
 from .planes import JET, Evaluator
 
 Direction = Mapping[str, Tensor]
 
 CHUNK = 1 << 26  # numbers: roughly what the activations of the points in one vmap may take
 
-# torch's modules of which it is known that they have a second derivative everywhere, or that they have not
+# torch's modules that are known to have a second derivative everywhere, and those known to have kinks
 SMOOTH = (
     nn.Sequential, nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
     nn.LayerNorm, nn.GroupNorm, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.GELU, nn.SiLU, nn.Softmax, nn.LogSoftmax,
@@ -37,7 +37,7 @@ KINKED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.MaxPool1d, 
 
 
 def is_smooth(model: nn.Module, loss: Loss | ScalarLoss) -> bool | None:
-    """Whether a net and its loss are smooth: False if a part has kinks, None if a part is not known."""
+    """Returns whether a net and its loss are smooth: False if a part has kinks, None if a part is unknown."""
     answers = [loss.smooth]
     for part in model.modules():
         if isinstance(part, KINKED):
@@ -50,7 +50,7 @@ def is_smooth(model: nn.Module, loss: Loss | ScalarLoss) -> bool | None:
 
 
 def in_evaluation(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """The model, or a copy in evaluation mode if it is in training mode, and the sentence that says so.
+    """Returns the model, or a copy in evaluation mode if it is in training mode, and a sentence that says so.
 
     In training mode dropout would draw a new mask at every point, and batch norm would move its running statistics.
     """
@@ -89,9 +89,9 @@ class ModulePlane:
     split: Split = whole
     weights: Tensor | None = None  # what each sample counts, with Σ w = N
 
-    # what is known of it: little, so convexity and minima are measured
+    # little is known of a module, so convexity and minima are measured
     convex = None
-    flat = analytic = affine = endless = False
+    flat = analytic = affine = falls_forever = False
     feature = None
     curvature_by_formula = True  # by torch.func
     order_in_one_pass = 1
@@ -115,7 +115,7 @@ class ModulePlane:
         return f"{name} of {type(self.model).__name__}, {self.samples:,} samples"
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> ModulePlane:
-        """The same plane in another dtype; the module is used through its parameters, which are passed in."""
+        """Returns the same plane in another dtype or on another device; the module itself stays as it is."""
 
         def move(tensors: Direction) -> dict[str, Tensor]:
             return {k: t.to(device=device, dtype=dtype) for k, t in tensors.items()}
@@ -134,13 +134,13 @@ class ModulePlane:
 
     @torch.no_grad()
     def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        """Values at nodes where the coefficients decay (`spectral`), else the jet at every point (`direct`)."""
+        """Returns the jet over the grid and its method: `spectral` if the values are smooth enough, else `direct`."""
         if method not in ("auto", "direct", "spectral"):
             raise errors.ConfigError(
-                f"Expected auto, direct or spectral for a module that is not linear; got {method!r}."
+                f"A module that is not linear takes the methods auto, direct and spectral; got {method!r}."
             )
         if order == 0 and method != "direct" and (method == "spectral" or self.smooth is not False):
-            values = spectral.sampled(self, a, b)
+            values = spectral.interpolate(self, a, b)
             if values is not None:
                 return values.unsqueeze(0), "spectral"
         points = torch.cartesian_prod(a, b).view(-1, 2)
@@ -167,17 +167,17 @@ class ModulePlane:
         return None
 
     def value(self, point: Tensor) -> Tensor:
-        """The mean loss at one point (2,)."""
+        """Returns the mean loss at one point (2,)."""
         return self.mean(self.scores(point))
 
     def mean(self, scores: Tensor) -> Tensor:
-        """The mean loss of scores, weighted where the samples are."""
+        """Returns the mean loss of scores, weighted where the samples are."""
         if self.weights is None or isinstance(self.loss, ScalarLoss):
             return self.loss(scores, self.targets, validate=False)
         return self.loss(scores, self.targets, self.weights, validate=False)
 
     def value_and_trace(self, point: Tensor) -> Tensor:
-        """The mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
+        """Returns the mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
 
         The loss may be the same on both sides of a sudden change, so that nodes on both sides do not see it; the
         scores differ there.
@@ -190,34 +190,30 @@ class ModulePlane:
 
     @torch.no_grad()
     def traced(self, points: Tensor) -> Tensor:
-        """`value_and_trace` at points (count, 2): (2, count)."""
+        """Returns `value_and_trace` at points (count, 2): (2, count)."""
         return self.pieces(points, 0, lambda some: each(self.value_and_trace, some).mT, 2)
 
     def scores(self, point: Tensor) -> Tensor:
-        """The module's scores at one point (2,)."""
+        """Returns the module's scores at one point (2,)."""
         # copies: a module that writes into its buffers, even in evaluation mode, writes into these
         buffers = {
             k: t.to(self.dtype if t.dtype.is_floating_point else t.dtype, copy=True)
             for k, t in self.model.named_buffers()
         }
         moved = {k: self.base[k] + point[0] * self.first[k] + point[1] * self.second[k] for k in self.base}
-        scores: Tensor = functional_call(self.model, {**buffers, **moved}, (self.features,))
-        axes = self.loss.class_axis
-        if axes is not None and scores.ndim == 2 + axes and scores.shape[-1] == 1:
-            return scores.squeeze(-1)  # a one-output module keeps its last axis, a loss on one score has none
-        return scores
+        return drop_output_axis(functional_call(self.model, {**buffers, **moved}, (self.features,)), self.loss)
 
     @torch.no_grad()
     def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2), with derivatives by torch.func: (JET[order], count)."""
+        """Returns the jet at points (count, 2), with derivatives by torch.func: (JET[order], count)."""
         return self.pieces(points, order, lambda some: self.jets(some, order), JET[order])
 
     def pieces(self, points: Tensor, order: int, function: Callable[[Tensor], Tensor], rows: int) -> Tensor:
-        """A function of points (count, 2) → (rows, count), asked about as many at once as memory allows."""
+        """Evaluates a function of points (count, 2) → (rows, count) on as many points at once as memory allows."""
         points = points.to(dtype=self.dtype, device=self.device)
         width = self.features.numel() + sum(t.numel() for t in self.base.values())
         chunk = max(1, CHUNK // (width * (1, 3, 6)[order]))
-        with torch.random.fork_rng():  # a module that draws numbers draws none of the caller's
+        with torch.random.fork_rng():  # a module that draws random numbers leaves the caller's generator as it is
             found = [function(piece) for piece in points.split(chunk)]
         return torch.cat(found, 1) if found else points.new_zeros(rows, 0)
 
@@ -234,7 +230,7 @@ class ModulePlane:
 
 
 def each(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """The function at all points at once; one by one where a module does what `vmap` cannot (an `if` on its values)."""
+    """Evaluates a function at all points at once, or one by one where `vmap` fails (an `if` on values)."""
     try:
         found: Tensor = vmap(function, randomness="same")(points)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""What a caller has, as what a surface needs: features and targets as tensors, and a loss as a mean over them."""
+"""Converts a caller's data and loss: features and targets as tensors, and a loss as a mean over them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoade
 
 
 class ScalarLoss:
-    """A loss given as a plain function of scores and targets, such as torch's own: one number for all samples.
+    """A loss given as a function of scores and targets, such as torch's own, that returns one number for all samples.
 
-    It has no values per sample and no derivative by hand, and it says nothing of itself: derivatives come from
-    torch.func, and convexity is measured.
+    It has no values per sample, no derivative by hand and no declared properties: derivatives come from torch.func, and
+    convexity is measured.
     """
 
     class_axis = None
@@ -43,12 +43,12 @@ class ScalarLoss:
         return value
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        """Refuses a loss that does not give one number; the function itself looks at the shapes."""
+        """Refuses a loss that does not return one number; the function itself checks the shapes."""
         self(scores, targets)
 
 
 def as_loss(loss: Any) -> Loss | ScalarLoss:
-    """One of edunn's losses as it is; any other function of (scores, targets) as a `ScalarLoss`."""
+    """Returns one of edunn's losses unchanged, and any other function of (scores, targets) as a `ScalarLoss`."""
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, type) or not callable(loss):
@@ -58,7 +58,7 @@ def as_loss(loss: Any) -> Loss | ScalarLoss:
 
 
 def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Features and targets on the model's device; floating features in the model's dtype."""
+    """Returns features and targets on the model's device; floating features in the model's dtype."""
     if isinstance(data, DataLoader | Dataset):
         features, targets = collect(data)
     elif isinstance(data, tuple | list) and len(data) == 2:
@@ -68,7 +68,7 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     else:
         raise errors.DataError(f"The data are {type(data).__name__}; a surface wants {ACCEPTED}.")
     if targets is None:
-        raise errors.DataError("Expected samples with targets; these have none: there is no loss without them.")
+        raise errors.DataError("These samples have no targets, and a loss needs them. Give Samples(features, targets).")
     features, targets = (t if isinstance(t, Tensor) else torch.as_tensor(t) for t in (features, targets))
     if features.ndim == 0 or targets.ndim == 0 or len(features) != len(targets):
         raise errors.ShapeError(
@@ -81,12 +81,18 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
-    """Returns weights of the samples as a surface takes them: checked, (samples,), scaled so that Σ w = N.
+    """Checks weights of the samples, and returns them scaled so that Σ w = N, (samples,); None for none.
 
-    The mean over the samples, 1/N Σ w ℓ, is then Σ w ℓ / Σ w. None for none.
+    The mean over the samples, 1/N Σ w ℓ, is then Σ w ℓ / Σ w.
     """
     if given is None:
         return None
     weights = torch.as_tensor(given, device=like.device).double()
     errors.check_weights(weights, samples)
     return (weights * (samples / weights.sum())).to(like.dtype)
+
+
+def drop_output_axis(scores: Tensor, loss: Loss | ScalarLoss) -> Tensor:
+    """Returns a one-output module's scores without their last axis, (samples,), for a loss of one score."""
+    axes = loss.class_axis
+    return scores.squeeze(-1) if axes is not None and scores.ndim == 2 + axes and scores.shape[-1] == 1 else scores

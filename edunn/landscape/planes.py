@@ -44,14 +44,14 @@ class Evaluator(Protocol):
 
 
 class Field(Evaluator, Protocol):
-    """A loss over two coordinates: all that the readings (minima, basins, …) ask of it.
+    """A loss over two coordinates, with the properties that the readings (minima, basins, …) ask for.
 
-    None answers a question when nothing is known; the readings then measure, and never assume.
+    None means unknown; the readings then measure, and never assume.
     """
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the two coordinates are called."""
+        """The names of the two coordinates."""
         ...
 
     @property
@@ -88,7 +88,7 @@ class Field(Evaluator, Protocol):
 
     @property
     def analytic(self) -> bool:
-        """Whether the loss is known to be analytic, so that it cannot be flat in one place and fall in another."""
+        """Whether the loss is known to be analytic: it cannot be flat in one place and fall in another."""
         ...
 
     @property
@@ -103,7 +103,7 @@ class Field(Evaluator, Protocol):
 
     @property
     def order_in_one_pass(self) -> int:
-        """How far a jet over a grid goes at little more than the gradient's cost."""
+        """The highest order of a jet over a grid that costs little more than the gradient."""
         ...
 
     @property
@@ -117,50 +117,50 @@ class Field(Evaluator, Protocol):
         ...
 
     @property
-    def endless(self) -> bool:
+    def falls_forever(self) -> bool:
         """Whether the loss is known to fall for ever from every point."""
         ...
 
     def held(self, first: float | None, second: float | None) -> Field:
-        """The loss with a coordinate held at a value (None: it varies): it no longer depends on that coordinate."""
+        """Returns the loss with a coordinate held at a value (None: it varies)."""
         ...
 
     def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        """The jet over the grid a × b, (JET[order], len(a), len(b)), and the method that gave it."""
+        """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), and the name of the method used."""
         ...
 
     def near(self, reach: float) -> Evaluator:
-        """The same loss, cheaper to evaluate while the first coordinate is at most `reach` in size."""
+        """Returns the same loss, cheaper to evaluate where the first coordinate is at most `reach` in size."""
         ...
 
     def slopes(self, reach: float) -> Callable[[Tensor], Tensor]:
-        """The gradient as a function of points (count, 2), (2, count): the fastest for first coordinates in reach."""
+        """Returns the gradient as a function of points (count, 2) → (2, count), fast within `reach`."""
         ...
 
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> Any:
-        """A lowest point (point, loss, flat) that needs no search, or None."""
+        """Returns a lowest point (point, loss, flat) that needs no search, or None."""
         ...
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
-        """The same field in another dtype or on another device."""
+        """Returns the same field in another dtype or on another device."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """The loss along S0 + a·S1 + b·S2.
+    """The loss of scores S0 + a·S1 + b·S2, affine in the coordinates a and b.
 
     Parameters
     ----------
     loss, targets : as for `loss(scores, targets)`
     base, first, second : S0, S1, S2 of shape (samples,), or (samples, classes) where the loss has a class axis
     one_feature : S0 = 0 and S2 = 1: the (w, b) grid of one feature, x = S1. Faster methods are known for it
-    names : what the two coordinates are called
+    names : of the two coordinates
     penalty : added along the plane, or None
     free : which coordinates vary (see `held`)
     weights : what each sample counts, with Σ w = N; or, where a few nodes stand for many samples, what each of them
-        counts, and `total` how many samples they are together
-    split : how the rows of a grid are shared out to several processes: see `sharing.whole`
+        counts, and `total` the number of samples
+    split : shares the rows of a grid among several processes: see `runtime.threads.whole`
     """
 
     loss: Loss
@@ -178,7 +178,7 @@ class Plane:
 
     @property
     def samples(self) -> int:
-        """What a sum over the samples is divided by."""
+        """The number of samples, by which a sum is divided to give the mean."""
         return self.total or self.first.shape[0]
 
     @property
@@ -191,12 +191,12 @@ class Plane:
 
     @property
     def x(self) -> Tensor:
-        """The one feature."""
+        """The one feature x, (samples,)."""
         assert self.one_feature
         return self.first
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Self:
-        """The same plane in another dtype or on another device; class indices stay whole numbers."""
+        """Returns the same plane in another dtype or on another device; class indices stay whole numbers."""
         kind = dtype if self.targets.dtype.is_floating_point else None
         return replace(
             self,
@@ -209,9 +209,9 @@ class Plane:
         )
 
     def held(self, first: float | None, second: float | None) -> Self:
-        """The same loss with a coordinate held at a value: a problem of one variable. None leaves a coordinate free.
+        """Returns the loss with a coordinate held at a value, a problem of one variable. None leaves a coordinate free.
 
-        What is held moves into S0, and its direction becomes 0: so are its derivatives, whatever is asked.
+        The held coordinate's part moves into S0; its direction and its derivatives become 0.
         """
         if first is None and second is None:
             return self
@@ -233,7 +233,7 @@ class Plane:
         )
 
     def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2): every point times every sample, in blocks."""
+        """Returns the jet at points (count, 2), (JET[order], count): every point with every sample, in blocks."""
         points = points.to(self.first)
         sums = points.new_zeros(JET[order], len(points))
         for part in self.parts():
@@ -246,7 +246,7 @@ class Plane:
         return result if self.penalty is None else result + self.penalty.at(points, order)
 
     def sums(self, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-        """The jet over the grid a × b, summed over the samples, without a penalty: (JET[order], len(a), len(b))."""
+        """Returns the jet over the grid a × b, summed over samples, without a penalty: (JET[order], len(a), len(b))."""
         a, b = a.to(self.first), b.to(self.first)
         total = a.new_zeros(JET[order], len(a), len(b))
         tail = (1,) * self.base.ndim
@@ -260,12 +260,12 @@ class Plane:
         return total
 
     def jet(self, scores: Tensor, part: slice, order: int) -> Tensor:
-        """The jet of a block of points over a part of the samples, summed: (JET[order], *lead)."""
+        """Returns the jet of a block of points, summed over some of the samples: (JET[order], *lead)."""
         weights = None if self.weights is None else self.weights[part]
         return jet(self.loss, scores, self.targets[part], self.first[part], self.second[part], order, weights)
 
     def parts(self) -> list[slice]:
-        """The samples in slices, short enough for a block to hold a few points' scores of one of them."""
+        """Cuts the samples into slices, so short that a block holds the scores of a few points over one of them."""
         length = max(1, BLOCK[self.device.type] // (self.first.element_size() * 8 * (self.first[:1].numel() or 1)))
         return [slice(start, start + length) for start in range(0, len(self.first), length)]
 
@@ -279,16 +279,15 @@ def jet(
     order: int,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """The jet of one block, summed over its samples: (JET[order], *lead) for scores (*lead, samples[, classes]).
+    """Returns the jet of one block, summed over its samples: scores (*lead, samples[, classes]) → (JET[order], *lead).
 
-    The loss's own `pointwise…` are all that is asked: no formula of a loss stands here. `weights`, one a sample, make
-    it a weighted sum.
+    It uses the loss's own `pointwise…` and no formula of a loss. `weights`, one a sample, make it a weighted sum.
     """
     values = loss.pointwise(scores, targets)
     values = values.sum(-1) if weights is None else values @ weights
     if order == 0:
         return values.unsqueeze(0)
-    if loss.flat:  # nothing but plateaus
+    if loss.flat:
         return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
     axes = 1 + loss.class_axis
     along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
@@ -308,7 +307,7 @@ def jet(
 
 
 def eigenvalues(hessian: Tensor, free: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
-    """The smaller and the larger eigenvalue of [[p, q], [q, r]], given as (p, q, r): (p + r)/2 ± √((p − r)²/4 + q²).
+    """Returns both eigenvalues of [[p, q], [q, r]], given as (p, q, r): (p + r)/2 ∓ √((p − r)²/4 + q²).
 
     Of one free coordinate both are its second derivative.
     """
@@ -321,35 +320,37 @@ def eigenvalues(hessian: Tensor, free: tuple[bool, bool]) -> tuple[Tensor, Tenso
 
 
 def blocks(count: int, size: int, like: Tensor) -> list[slice]:
-    """`count` things of `size` numbers each, in slices that keep to the byte budget; at least one thing a slice."""
+    """Cuts `count` items of `size` numbers each into slices within the byte budget, of one item at least."""
     length = max(1, BLOCK[like.device.type] // (size * like.element_size()))
     return [slice(start, min(start + length, count)) for start in range(0, count, length)]
 
 
 def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tensor:
-    """The values of a coordinate, float64: LOW … HIGH with both ends included.
+    """Returns the values of a coordinate, float64, from low to high with both ends included.
 
     Parameters
     ----------
     window : (low, high, count), or the values themselves, increasing
-    start : a value that shall lie on the axis: the nearest one is moved onto it where it is inside the window, so that
-        the point where a model stands is always evaluated
+    start : a value that must lie on the axis: the nearest value is moved there if it is inside the window, so that the
+        model's own weights are always evaluated
     """
     if isinstance(window, Tensor):
         values = window.detach().double().cpu()
         if values.ndim != 1 or len(values) == 0 or bool((values.diff() <= 0).any()):
-            raise errors.ConfigError(f"Expected increasing values for {name}; got a tensor {errors.shape(values)}.")
+            raise errors.ConfigError(
+                f"The values of {name} increase along one axis; got a tensor {errors.shape(values)}."
+            )
         return values
     if len(window) != 3:
-        raise errors.ConfigError(f"Expected {name} = (low, high, count); got {window!r}.")
+        raise errors.ConfigError(f"A window is {name} = (low, high, count); got {window!r}.")
     low, high, count = window
     if not math.isfinite(high - low):
-        raise errors.ConfigError(f"Expected a finite window for {name}; got {low} to {high}.")
+        raise errors.ConfigError(f"The window of {name} is finite; got {low} to {high}.")
     if int(count) != count or count < 1:
-        raise errors.ConfigError(f"Expected a whole number of points, 1 or more, for {name}; got {count}.")
+        raise errors.ConfigError(f"The number of points of {name} is whole, 1 or more; got {count}.")
     if low > high or (low == high and count > 1) or (low < high and count == 1):
         raise errors.ConfigError(
-            f"Expected {name} from low to a higher value (or a single point low = high, count 1); "
+            f"The window of {name} goes up, low < high, or is one point, low = high with count 1; "
             f"got {low:g} to {high:g} with {count} points."
         )
     values = torch.linspace(low, high, int(count), dtype=torch.float64)
@@ -360,7 +361,7 @@ def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tens
 
 @dataclass(frozen=True, eq=False)
 class PenaltyAlong:
-    """A penalty along θ0 + a·d1 + b·d2, over the parameters that it concerns, as flat vectors.
+    """A penalty along θ0 + a·d1 + b·d2, on the parameters that it penalises, as flat vectors.
 
     λ Σ θ² along a plane is an exact quadratic form: with c = λ (½λ with half=True),
     c‖θ0‖² + 2c(a θ0·d1 + b θ0·d2) + c(a²‖d1‖² + 2ab d1·d2 + b²‖d2‖²), three numbers of which need the weights again.
@@ -374,14 +375,16 @@ class PenaltyAlong:
 
     def __post_init__(self) -> None:
         if isinstance(self.penalty.strength, Tensor) and self.penalty.strength.ndim:
-            raise errors.ConfigError("Expected one penalty strength along a plane; got one for each run of a stack.")
+            raise errors.ConfigError(
+                "A plane takes one penalty strength; this penalty has one for each run of a stack."
+            )
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> PenaltyAlong:
         parts = (t.to(device=device, dtype=dtype) for t in (self.base, self.first, self.second))
         return PenaltyAlong(self.penalty, *parts)
 
     def held(self, first: float | None, second: float | None) -> PenaltyAlong:
-        """The same penalty with a coordinate held at a value, as `Plane.held`."""
+        """Returns the same penalty with a coordinate held at a value, as `Plane.held`."""
         base, along_a, along_b = self.base, self.first, self.second
         if first is not None:
             base, along_a = base + first * along_a, torch.zeros_like(along_a)
@@ -390,7 +393,7 @@ class PenaltyAlong:
         return PenaltyAlong(self.penalty, base, along_a, along_b)
 
     def at(self, points: Tensor, order: int) -> Tensor:
-        """The penalty's jet at points (count, 2)."""
+        """Returns the penalty's jet at points (count, 2)."""
         points = points.to(self.base)
         if self.penalty.quadratic:
             return self.quadratic(points, order)
@@ -407,7 +410,7 @@ class PenaltyAlong:
         return result
 
     def quadratic(self, points: Tensor, order: int) -> Tensor:
-        # the squares are taken of θ itself, expanded in a and b about θ0: 6 sums over the weights, whatever the grid
+        # ‖θ‖² expanded in a and b about θ0: 6 sums over the weights, whatever the grid
         a, b = points.unbind(-1)
         c = float(self.penalty.curvature(torch.ones_like(self.base[:1]).double())) / 2 if len(self.base) else 0.0
         aa, ab, bb = self.first @ self.first, self.first @ self.second, self.second @ self.second

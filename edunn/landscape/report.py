@@ -1,4 +1,4 @@
-"""A report: all that can be read off a surface, in one record that prints, is drawn, and becomes JSON."""
+"""A report: all readings of a surface in one record, for a table, figures or JSON."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(Record):
-    """The readings of a surface, what they mean, and what to do about them.
+    """The readings of a surface, with remarks on what they mean and a hint.
 
-    `surface.report(basins=True)` makes one. It prints as a table, shows as a table in a notebook, and `draw` draws it.
+    `surface.report(basins=True)` returns one. It prints as a table, also in a notebook, and `draw` draws it.
 
     minima : as `surface.minima()`, the lowest minimum first: w, b, loss, kind
     plateaus : the share of grid points whose gradient norm is below each threshold
@@ -48,7 +48,7 @@ class Report(Record):
         return (low,) if len(self.surface.second) == 1 else tuple(low + (high - low) * k for k in (0.25, 0.5, 0.75))
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON: numbers, strings, lists and dictionaries only."""
+        """Returns the report for JSON: numbers, strings, lists and dictionaries only."""
         result = self.surface.as_dict() | {
             "minima": list(self.minima),
             "plateau_fraction": self.plateaus,
@@ -66,7 +66,7 @@ class Report(Record):
         return result
 
     def draw(self, **options: Any) -> dict[str, Any]:
-        """Draws all that the report shows: Axes by name (surface, contour, gradient, basins, cuts; or curve).
+        """Draws the report and returns the Axes by name (surface, contour, gradient, basins, cuts; or curve).
 
         The options are those of `figures.report_figures`: titles, at, path.
         """
@@ -75,14 +75,14 @@ class Report(Record):
         return dict(report_figures({"": self}, **options))
 
     def table(self) -> Table:
-        """The surface's own rows, then the readings."""
+        """Returns the surface's own rows, then the readings."""
         above = self.surface.table()
         return Table(above.columns, (*above.rows, *self.rows()))
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """The readings, a line each."""
+        """Yields the readings, a row each."""
         for found in self.minima[:SHOWN]:
-            yield found["kind"], f"{found['loss']:.10g} at {place(found, self.surface.names, 8)}"
+            yield found["kind"], f"{found['loss']:.10g} at {format_point(found, self.surface.names, 8)}"
         if len(self.minima) > SHOWN:
             yield "", f"and {len(self.minima) - SHOWN} more"
         if self.plateaus:
@@ -135,7 +135,7 @@ def report(
 
 
 def remarks(surface: LossGrid, minima: tuple[dict[str, Any], ...], flat: bool) -> Iterator[str]:
-    """Says what the numbers alone do not; `flat` losses are constant between jumps."""
+    """Yields sentences that explain the numbers; `flat` losses are constant between jumps."""
     if flat:
         yield "the loss is flat wherever it has a gradient: every point is a plateau, and descent cannot move"
         return
@@ -146,11 +146,12 @@ def remarks(surface: LossGrid, minima: tuple[dict[str, Any], ...], flat: bool) -
         else:
             yield "no minimum was found from the lowest grid points"
     elif not lowest.get("flat") and outside(surface, lowest):
-        yield f"the minimum lies outside this window, at {place(lowest, surface.names, 5)}: widen the window to see it"
+        at = format_point(lowest, surface.names, 5)
+        yield f"the minimum lies outside this window, at {at}: widen the window to see it"
 
 
 def outside(surface: LossGrid, point: dict[str, Any]) -> bool:
-    """Whether a point lies beyond the ends of an axis. An axis of one value has no inside: a curve is cut there."""
+    """Returns whether a point lies beyond the ends of an axis; an axis of one value has none."""
     for name, axis in zip(surface.names, (surface.first, surface.second), strict=True):
         low, high = float(axis[0]), float(axis[-1])
         slack = 1e-9 * (high - low)
@@ -159,6 +160,6 @@ def outside(surface: LossGrid, point: dict[str, Any]) -> bool:
     return False
 
 
-def place(point: dict[str, Any], names: tuple[str, str], digits: int) -> str:
-    """w = 2, b = -1: the coordinates of a point."""
+def format_point(point: dict[str, Any], names: tuple[str, str], digits: int) -> str:
+    """Returns the coordinates of a point as text: w = 2, b = -1."""
     return ", ".join(f"{name} = {point[name]:.{digits}g}" for name in names)

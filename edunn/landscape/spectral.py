@@ -1,4 +1,4 @@
-"""Spectral surfaces: a loss that is analytic in the scores is known everywhere once it is known at a few nodes.
+"""Spectral surfaces: a loss that is analytic in the scores is evaluated at a few nodes and interpolated to the grid.
 
 An analytic function on an interval is the limit of its interpolants at Chebyshev nodes, and the error falls like ρ^−n,
 where ρ > 1 is read off the nearest pole: for one at distance d from the real scores, and scores of half-range R along
@@ -6,10 +6,10 @@ the variable, ρ = d/R + √(1 + (d/R)²), so that about n = R/d · ln(1/ε) nod
 have their poles at ±iπ, tanh at ±iπ/2; a sum of C exponentials has no zero while the scores differ by less than π in
 their imaginary parts, so cross-entropy has d = π with R half the range of the differences.
 
-- **Grid.** The loss is evaluated at n_a × n_b nodes and brought to the grid by two matrix products.
+- **Grid.** The loss is evaluated at n_a × n_b nodes and interpolated to the grid by two matrix products.
 - **Samples.** On one feature x enters as w·x + b, analytic as well: N samples are replaced by M Chebyshev nodes in x
   with weights, Σ_i f(x_i) = Σ_m ω_m f(t_m) for every polynomial of degree < M, from the moments Σ_i T_k(x_i). Targets
-  enter as a polynomial: each of its few terms is a measure of its own.
+  enter as a polynomial: each of its few terms has weights of its own.
 - **Outliers.** The few samples far outside the bulk, which alone would force more nodes, are summed on their own.
 
 So the cost is N + M·n_w·n_b + G·n: linear in N and in G, never their product. Value, gradient and Hessian are each
@@ -34,13 +34,13 @@ from . import direct
 from .planes import JET, Evaluator, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
-GROWTH = 1.5  # by how much the nodes are made more numerous where the coefficients have not decayed
+GROWTH = 1.5  # the factor by which the nodes grow in number where the coefficients have not decayed
 
 
 def pole(loss: Loss) -> float | None:
-    """The distance of the nearest singularity from the real scores; None for a loss that has none, or is not analytic.
+    """Returns the distance of the nearest singularity from the real scores; None if there is none, or no analytic loss.
 
-    A polynomial has none: it is `exact` that knows it.
+    A polynomial has none: `exact` serves it.
     """
     distance = loss.pole
     if distance is not None and not distance > 0:
@@ -52,13 +52,13 @@ def pole(loss: Loss) -> float | None:
 
 
 def fits(plane: Plane) -> bool:
-    """Whether the loss is analytic in the scores."""
+    """Returns whether the loss is analytic in the scores."""
     return pole(plane.loss) is not None
 
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None = None) -> Tensor:
-    """The jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype."""
+    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype."""
     dtype = plane.dtype
     a, b = a.double().to(plane.device), b.double().to(plane.device)
     if plane.one_feature:
@@ -77,15 +77,15 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None 
 
 
 def tolerance(plane: Plane) -> float:
-    """What the interpolation aims at, relative to the largest loss."""
+    """Returns the error that the interpolation aims at, relative to the largest loss."""
     # near a double pole, as (f − y)² has, the coefficients start n times as large
     return TOLERANCE[plane.dtype] / (50 if plane.loss.pole_order else 1)
 
 
 def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
-    """The least n with mean ρ_i^−n ≤ tolerance over the samples, each with its own half-range R_i.
+    """Returns the least n with mean ρ_i^−n ≤ tolerance over the samples, each with its own half-range R_i.
 
-    A mean, because the surface is one: a sample that alone decays slowly counts 1/N.
+    The mean serves because the surface is a mean: a single sample that decays slowly counts 1/N.
     """
     ratio = distance / ranges.clamp(min=1e-12)
     logs = torch.asinh(ratio)  # ln ρ = ln(y + √(1 + y²))
@@ -117,7 +117,7 @@ class Axis:
         return (low + high) / 2 + (high - low) / 2 * chebyshev_nodes(self.count, self.values)
 
     def spread(self, at_nodes: Tensor) -> Tensor:
-        """From values at the nodes to values on the grid, along the second last axis."""
+        """Interpolates values at the nodes to the grid, along the second last axis."""
         if self.full:
             return at_nodes
         low, high = self.values[0], self.values[-1]
@@ -126,7 +126,7 @@ class Axis:
         return (powers @ coefficients(self.count, where)).to(at_nodes.dtype) @ at_nodes
 
     def tail(self, at_nodes: Tensor) -> float:
-        """The largest of the last coefficients along the second last axis, relative to the largest of all."""
+        """Returns the largest of the last coefficients along the second last axis, relative to the largest of all."""
         if self.full:
             return 0.0
         size = (coefficients(self.count, self.values).to(at_nodes.dtype) @ at_nodes).abs()
@@ -135,14 +135,14 @@ class Axis:
 
 
 def chebyshev_nodes(count: int, like: Tensor) -> Tensor:
-    """cos(π(m + ½)/n), m = n − 1 … 0, ascending: the zeros of T_n."""
+    """Returns the Chebyshev nodes, the zeros of T_n, ascending: cos(π(m + ½)/n), m = n − 1 … 0."""
     # sin of angles about 0 equals the cosines in ascending order, symmetric to the last bit
     places = torch.arange(1 - count, count, 2, dtype=torch.float64, device=like.device)
     return torch.sin(math.pi / 2 * places / count)
 
 
 def coefficients(count: int, like: Tensor) -> Tensor:
-    """From values at the nodes to the coefficients of Σ c_k T_k: c_k = (2 − δ_k0)/n Σ_m f(t_m) T_k(t_m)."""
+    """Returns the matrix from values at the nodes to coefficients: c_k = (2 − δ_k0)/n Σ_m f(t_m) T_k(t_m)."""
     angles = math.pi * (torch.arange(count - 1, -1, -1, dtype=torch.float64, device=like.device) + 0.5) / count
     matrix = torch.cos(torch.arange(count, device=like.device).unsqueeze(1) * angles) * (2 / count)
     matrix[0] /= 2
@@ -151,7 +151,7 @@ def coefficients(count: int, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is evaluated where: the bulk of the samples at the nodes, the outliers along the whole first axis."""
+    """The evaluations of a spectral surface: most samples at the nodes, the outliers along the whole first axis."""
 
     plane: Plane
     first: Axis
@@ -163,7 +163,7 @@ class Plan:
 
     @classmethod
     def of(cls, plane: Plane, a: Tensor, b: Tensor, tolerance: float) -> Plan:
-        """Counts the nodes, and chooses what is compressed and what is an outlier, by the least cost."""
+        """Returns the cheapest plan: the numbers of nodes, the outliers, and whether the rest is compressed."""
         distance = pole(plane.loss)
         assert distance is not None
         half_a, half_b = float(a[-1] - a[0]) / 2, float(b[-1] - b[0]) / 2
@@ -186,14 +186,14 @@ class Plan:
         return self.first.full and self.second.full
 
     def denser(self) -> Plan:
-        """The same plan with more nodes on both axes; the compression was checked by its own tail already."""
+        """Returns the same plan with more nodes on both axes."""
         first, second = (replace(side, count=int(side.count * GROWTH)) for side in (self.first, self.second))
         if not self.bulk.total:  # nothing was compressed
             return replace(self, first=first, second=second)
         return Plan.of(self.plane, self.first.values, self.second.values, self.tolerance**GROWTH)
 
     def evaluate(self, order: int) -> tuple[Tensor, float]:
-        """The jet over the grid, and how large the last coefficients of the value still are."""
+        """Returns the jet over the grid, and the size of the value's last coefficients, the error left."""
         plane = self.bulk
         if plane.weights is None and plane.one_feature:
             at_nodes = direct.grid(replace(plane, penalty=None), self.first.nodes, self.second.nodes, order)
@@ -210,14 +210,14 @@ class Plan:
 
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
-    """How fast each sample's scores move along a direction: |S|; over classes its range (differences matter)."""
+    """Returns how fast each sample's scores move along a direction: |S|, or over classes its range."""
     if loss.class_axis:
         return direction.double().amax(-1) - direction.double().amin(-1)
     return direction.double().abs()
 
 
 def subset(plane: Plane, index: Tensor) -> Plane:
-    """The same plane over some of its samples."""
+    """Returns the same plane with some of its samples."""
     return replace(
         plane,
         targets=plane.targets[index],
@@ -231,7 +231,7 @@ def subset(plane: Plane, index: Tensor) -> Plane:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """How the samples of one feature are divided: `order` by distance from the median, the last ones being outliers."""
+    """A division of one feature's samples: `order` sorts them by distance from the median, outliers last."""
 
     order: Tensor
     outliers: int
@@ -241,7 +241,7 @@ class Split:
     cost: float
 
     def parts(self, plane: Plane) -> tuple[Plane, Plane | None]:
-        """The bulk, and the outliers."""
+        """Returns the plane of the samples that are no outliers, and the plane of the outliers."""
         if not self.outliers:
             return replace(plane, penalty=None), None
         bulk = plane.samples - self.outliers
@@ -251,12 +251,12 @@ class Split:
     def of(
         cls, plane: Plane, half: float, widest: float, rows: int, columns: int, distance: float, tolerance: float
     ) -> Split:
-        """The number of outliers with the least cost, among 0 and the powers of √2."""
+        """Returns the division with the least cost, among 0 outliers and the powers of √2."""
         order, low, high = spread_of(plane.x)
         ordered = plane.x[order]
         # a few hundred samples, the largest among them, are enough to take the mean of ρ^−n of all
         best: Split | None = None
-        for outliers in few(plane.samples):
+        for outliers in outlier_counts(plane.samples):
             bulk = plane.samples - outliers
             h = float(high[bulk - 1] - low[bulk - 1]) / 2
             step = max(1, bulk // 512)
@@ -275,23 +275,23 @@ class Split:
 
 
 def spread_of(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The samples' order by distance from their median, and the least and largest of the first k, for every k."""
+    """Returns the samples' order by distance from their median, and the least and largest of the first k."""
     order = (x - x.median()).abs().argsort()
     ordered = x[order]
     return order, ordered.cummin(0).values, ordered.cummax(0).values
 
 
-def few(samples: int) -> list[int]:
-    """How many outliers are tried: none, and the powers of √2 up to half the samples."""
+def outlier_counts(samples: int) -> list[int]:
+    """Returns the numbers of outliers to try: none, and the powers of √2 up to half the samples."""
     powers = {round(2 ** (i / 2)) for i in range(2 * max(1, samples).bit_length())}
     return [0, *sorted(count for count in powers if count <= samples // 2)]
 
 
 def target_nodes(plane: Plane) -> Tensor | None:
-    """Targets at which the loss is known for all: the distinct ones if few; three for a loss of degree 2 in them.
+    """Returns targets from which the loss at any other follows: the distinct ones if few; three for degree 2 in them.
 
-    For an affine loss one is enough: a node takes the mean target of its samples. None where the targets are many and
-    how they enter the loss is not known.
+    For an affine loss one is enough: a node takes the mean target of its samples. None if there are many targets and
+    the loss does not declare its degree in them.
     """
     if plane.loss.affine:
         return plane.targets[:1]
@@ -305,7 +305,7 @@ def target_nodes(plane: Plane) -> Tensor | None:
 
 
 def compress(plane: Plane, count: int) -> Plane:
-    """N samples as `count` nodes in x (for each of the target nodes), with weights."""
+    """Replaces N samples by `count` weighted nodes in x (for each of the target nodes)."""
     x, y = plane.x, plane.targets
     middle, half = interval(x)
     etas = target_nodes(plane)
@@ -336,13 +336,13 @@ def compress(plane: Plane, count: int) -> Plane:
 
 
 def interval(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The middle and the half-width of what x spans."""
+    """Returns the middle and the half-width of the interval that x spans."""
     low, high = x.min(), x.max()
     return (low + high) / 2, ((high - low) / 2).clamp(min=torch.finfo(x.dtype).tiny)
 
 
 def lagrange(y: Tensor, etas: Tensor) -> Tensor:
-    """Π_{k ≠ j} (y − η_k)/(η_j − η_k) for every j: (len(η), samples)."""
+    """Returns the Lagrange polynomials Π_{k ≠ j} (y − η_k)/(η_j − η_k) for every j: (len(η), samples)."""
     rows = []
     for j, eta in enumerate(etas):
         others = torch.cat([etas[:j], etas[j + 1 :]])
@@ -351,7 +351,7 @@ def lagrange(y: Tensor, etas: Tensor) -> Tensor:
 
 
 def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Tensor:
-    """Σ_i measure_i T_k(t_i) for k < count, (measures, count), at about 2√count passes over the samples.
+    """Returns Σ_i measure_i T_k(t_i) for k < count, (measures, count), in about 2√count passes over the samples.
 
     With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are
     one matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
@@ -376,7 +376,7 @@ def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Te
 
 
 def polynomials(t: Tensor, count: int) -> Tensor:
-    """T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
+    """Returns T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
     rows = t.new_empty(count, len(t))
     rows[0] = 1
     if count > 1:
@@ -387,7 +387,7 @@ def polynomials(t: Tensor, count: int) -> Tensor:
 
 
 class Traced(Protocol):
-    """A field that is known by its values alone, and whose scores leave a trace beside them: see `modules`."""
+    """A field of values alone, with a sum of the scores beside each value: see `modules`."""
 
     @property
     def dtype(self) -> torch.dtype: ...
@@ -396,16 +396,16 @@ class Traced(Protocol):
     def split(self) -> threads.Split: ...
 
     def traced(self, points: Tensor) -> Tensor:
-        """Two numbers at each of the points (count, 2), the loss and a sum of the scores: (2, count)."""
+        """Returns the loss and a sum of the scores at points (count, 2): (2, count)."""
         ...
 
 
 @torch.no_grad()
-def sampled(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
-    """Values over the grid of a field that is known by its values alone, or None where interpolation does not pay.
+def interpolate(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
+    """Returns the values of any field over the grid from values at nodes, or None if that saves nothing.
 
     Nodes are added until the coefficients of the loss and of the scores have decayed and fresh points, which the nodes
-    have not seen, agree; (0, 0), where the model stands, is one of them. If the nodes come to half the grid's points,
+    did not use, agree; (0, 0), the model's own weights, is one of them. If the nodes come to half the grid's points,
     the function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
     """
     goal = 10 * TOLERANCE[field.dtype]
@@ -418,7 +418,7 @@ def sampled(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
         rough = first.tail(at_nodes) > goal, second.tail(at_nodes.mT) > goal
         if not any(rough):
             values = second.spread(first.spread(at_nodes[0]).mT).mT.contiguous()
-            where = fresh(a, b, points)
+            where = test_points(a, b, points)
             true = field.traced(torch.stack([a[where[0]], b[where[1]]], 1))[0].double().cpu()
             wrong = (values[where[0], where[1]] - true).abs().max()
             if float(wrong) <= 10 * goal * float(at_nodes[0].abs().max()):
@@ -431,8 +431,8 @@ def sampled(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
     return None
 
 
-def fresh(a: Tensor, b: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of grid points that test an interpolant: 16 or more drawn ones, and the point nearest to (0, 0)."""
+def test_points(a: Tensor, b: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns indices of grid points that test an interpolant: 16 or more random ones, and the nearest to (0, 0)."""
     draw = generator(1)
     count = max(16, len(nodes) // 2)
     i, j = (torch.randint(len(axis), (count,), generator=draw) for axis in (a, b))
@@ -440,17 +440,19 @@ def fresh(a: Tensor, b: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(torch.cat([drawn, at]) for drawn, at in zip((i, j), origin, strict=True))  # type: ignore[return-value]
 
 
-# ---- the same condensation for single points -------------------------------------------------------------------------
+# ---- the same compression for single points --------------------------------------------------------------------------
 
 
 def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
-    """For |w| ≤ reach: the samples by distance from their median, how many are kept as outliers, and the nodes for the
-    rest; None where that would not be far fewer than the samples."""
+    """Returns the samples' order by distance from the median, the number of outliers, and that of nodes for the rest.
+
+    Valid for |w| ≤ reach; None if outliers and nodes are hardly fewer than the samples.
+    """
     distance = pole(plane.loss)
     assert distance is not None
     order, low, high = spread_of(plane.x)
     best: tuple[Tensor, int, int] | None = None
-    for outliers in few(plane.samples):
+    for outliers in outlier_counts(plane.samples):
         bulk = plane.samples - outliers
         half = float(high[bulk - 1] - low[bulk - 1]) / 2
         count = nodes_needed(torch.tensor([reach * half]), distance, tolerance(plane))
@@ -460,7 +462,7 @@ def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
 
 
 def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes t with two measures, for |w| ≤ reach: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u mass_m + v pull_m) f(t_m)."""
+    """Returns nodes t and two weights each, for |w| ≤ reach: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u n_m + v y_m) f(t_m)."""
     plan = condensation(plane, reach)
     if plan is None:
         return plane.x, torch.ones_like(plane.x), plane.targets
@@ -478,14 +480,14 @@ def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Compressed:
-    """A plane of one feature that answers from a few nodes where |w| ≤ reach, and from all its samples elsewhere."""
+    """A plane of one feature evaluated at a few nodes where |w| ≤ reach, and at all its samples elsewhere."""
 
     def __init__(self, plane: Plane, near: Plane, far: Plane | None, reach: float) -> None:
         self.plane, self.near, self.far, self.reach = plane, near, far, reach
 
     @classmethod
     def of(cls, plane: Plane, reach: float) -> Evaluator:
-        """The plane itself where there is nothing to gain."""
+        """Returns the compressed plane, or the plane itself if nothing is gained."""
         plan = None if target_nodes(plane) is None else condensation(plane, reach)
         if plan is None:
             return plane
@@ -496,7 +498,7 @@ class Compressed:
 
     @torch.no_grad()
     def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2)."""
+        """Returns the jet at points (count, 2)."""
         inside = points[:, 0].abs() <= self.reach
         result = points.new_empty(JET[order], len(points))
         if not bool(inside.all()):

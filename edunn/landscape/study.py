@@ -1,4 +1,4 @@
-"""The lecture's study: a problem, a loss and an activation by name, on random data or on two columns of a file.
+"""The lecture's study: a problem, a loss and an activation by name, with random data or two columns of a file.
 
 first, second = study.studies(["mse", "bce"], problem="binary", activation="sigmoid")
 first.grid(w=(-20, 20, 512), b=(-20, 20, 512)).report()
@@ -36,7 +36,7 @@ OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One feature x, its targets, and a loss, ready for a surface.
+    """One feature x with its targets and a loss, ready for a surface.
 
     name : the loss as the caller calls it: mse, bce, …
     activation : what the score goes through

@@ -29,9 +29,9 @@ class Surface(LossGrid, Record):
     """Values of a loss on a grid: `values[i, j]` at (first[i], second[j]).
 
     `first` and `second` are the coordinates, called `names` (w and b for one feature, else a and b). `method` is how
-    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points, relative to the
-    largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to npz and
-    loads back.
+    the values were computed and `error` how far they are from `direct` in float64 at 64 probe points or more, relative
+    to the largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to
+    npz and loads back.
 
     Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
     it knows its `field`. A surface that was loaded from a file does not.
@@ -56,7 +56,7 @@ class Surface(LossGrid, Record):
         return analysis.convexity(self).convex
 
     def smallest_curvature(self) -> dict[str, float] | None:
-        """The smallest curvature over the window, and where: see `analysis.convexity`."""
+        """Returns the smallest curvature over the window with its place: see `analysis.convexity`."""
         return analysis.convexity(self).smallest
 
     def basins(self, rate: float = 1.0, steps: int = 1000) -> analysis.Basins:
@@ -64,7 +64,7 @@ class Surface(LossGrid, Record):
         return analysis.basins(self, rate, steps)
 
     def condition(self) -> tuple[float, str | None]:
-        """The condition number of the Hessian at the lowest point, and a hint where x should be standardised."""
+        """Returns the condition number of the Hessian at the lowest point, and a hint if x should be standardised."""
         return analysis.condition(self)
 
     # ---- as text, and to and from a file -----------------------------------------------------------------------------
@@ -76,17 +76,17 @@ class Surface(LossGrid, Record):
         steps: int = 1000,
         plateaus: tuple[float, ...] = (1e-3, 1e-6),
     ) -> Report:
-        """Returns all readings in one record that prints, is drawn and becomes JSON: see `report.Report`."""
+        """Returns all readings in one record, for a table, figures or JSON: see `report.Report`."""
         return report(self, basins, rate, steps, plateaus)
 
     def table(self) -> Table:
-        """The loss, the axes, how the values were computed, and their range."""
+        """Returns a table of the axes, how the values were computed, and their range."""
         finite = self.values[self.values.isfinite()]
         rows = []
         for name, axis in zip(self.names, (self.first, self.second), strict=True):
             rows.append((name, f"{float(axis[0]):g} … {float(axis[-1]):g}, {len(axis)} point{'s' * (len(axis) != 1)}"))
         rows.append(("method", f"{self.method}, {self.seconds:.3g} s"))
-        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points"))
+        rows.append(("error", f"{self.error:.2g} against direct in float64 at {methods.PROBES} points or more"))
         if len(finite):
             low = self.lowest
             where = ", ".join(f"{name} = {low[name]:.6g}" for name in self.names)
@@ -98,7 +98,7 @@ class Surface(LossGrid, Record):
         return Table(("loss", self.loss), tuple(rows))
 
     def as_dict(self) -> dict[str, Any]:
-        """How the values were computed and where they are lowest, for JSON; the values themselves go to a file."""
+        """Returns for JSON how the values were computed and where they are lowest; `save` writes the values."""
         return {
             "method": self.method,
             "error": self.error,
@@ -127,7 +127,7 @@ class Surface(LossGrid, Record):
 
     @classmethod
     def load(cls, path: str | Path) -> Surface:
-        """Reads what `save` wrote."""
+        """Reads a surface from a file that `save` wrote."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
@@ -153,9 +153,9 @@ def compute(
     notes: tuple[str, ...] = (),
     dtype: torch.dtype | None = None,
 ) -> Surface:
-    """The surface of a field over a grid, computed in a dtype (the field's own), with its measured error.
+    """Returns the surface of a field over a grid, computed in a dtype (default: the field's), with its measured error.
 
-    Where the error is poor, a slower and more exact way is taken, if there is one, and a note says so.
+    If the error is poor, a slower and more exact way is taken, if there is one, and a note says so.
     """
     start = time.perf_counter()
     dtype = dtype or field.dtype

@@ -1,4 +1,4 @@
-"""The default window of a surface: wide enough to hold the start and the minimum, no wider than the bowl asks for."""
+"""The default window of a surface: it holds the start and the minimum, and is scaled to the bowl around it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def default_window(field: Field, around_start: bool = False) -> tuple[Window, Wi
 
 
 class Minimum:
-    """A minimum: its `point`, the `curvature` along each axis, and the `fall` of the loss from the start to it."""
+    """A minimum: its `point`, the `curvature` along each axis, and the `fall` of the loss from the start."""
 
     def __init__(self, field: Field, point: Tensor) -> None:
         start = float(field.at(point.new_zeros(1, 2))[0, 0])
@@ -56,7 +56,7 @@ class Minimum:
 
 def find_minimum(field: Field) -> Minimum | None:
     """Returns the minimum of a loss whose scores are affine, or None: there is none, or the start leads to none."""
-    if not field.affine or field.flat or field.endless:
+    if not field.affine or field.flat or field.falls_forever:
         return None
     precise = field.to(torch.float64)
     start = torch.zeros(2, dtype=torch.float64, device=field.device)

@@ -1,4 +1,4 @@
-"""The worked examples of five lectures, recomputed: every printed number beside ours, and every slip with its cause.
+"""The worked examples of five lectures, recomputed: each printed number beside ours, and each error with its cause.
 
 lesson = edunn.lessons.get("softmax")
 for row in lesson.rows(): print(row.id, row.printed, row.computed, row.verdict)
@@ -24,7 +24,7 @@ TOPICS = (
 
 
 def lessons() -> dict[str, Lesson]:
-    """Every lesson by its name."""
+    """Returns every lesson by its name."""
     found: dict[str, Lesson] = {}
     for topic in TOPICS:
         for lesson in importlib.import_module(f".{topic}", __name__).LESSONS:
@@ -39,12 +39,12 @@ def get(name: str) -> Lesson:
 
 
 def rows() -> list[Row]:
-    """Every row of every lesson, in the order of their ids."""
+    """Returns every row of every lesson, sorted by id."""
     return sorted((row for lesson in lessons().values() for row in lesson.rows()), key=lambda row: order(row.id))
 
 
 def show(*names: str, out: str | Path) -> None:
-    """Prints each lesson's question, tables and verdicts, and saves its figures into the folder `out`, which is there.
+    """Prints each lesson's question, tables and verdicts, and saves its figures into the existing folder `out`.
 
     What the scripts end with: a lesson as a reader sees it, without the derivation.
     """
@@ -55,12 +55,12 @@ def show(*names: str, out: str | Path) -> None:
             print(table.text())
         for row in lesson.rows():
             print(f"  {row.id:<6} {row.verdict:<8} {row.mistake or row.note}")
-        for _ in lesson.drawn(Path(out)):
+        for _ in lesson.draw(Path(out)):
             pass
 
 
 def order(name: str) -> tuple[int, int, int, str]:
-    """Numbers first, lecture by lecture, then the errata: 0.1 … 1.10 … e0 … 2.7 … 000.a …"""
+    """Returns the sort key of a row's id: numbers by lecture, then the errata: 0.1 … 1.10 … e0 … 2.7 … 000.a …"""
     head, _, tail = name.partition(".")
     if name.startswith("e"):
         return (0, 2, int(name[1:]), "")

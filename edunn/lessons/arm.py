@@ -1,4 +1,4 @@
-"""A robot arm: the angles of two or three joints descended until the tip is at its target."""
+"""A robot arm that reaches a target by gradient descent on the angles of its two or three joints."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ STEPS = 60
 
 
 def joints_of(angles: Tensor, links: tuple[float, ...]) -> Tensor:
-    """The positions of all joints, the shoulder first and the tip last, (links + 1, 2)."""
+    """Returns the positions of all joints, the shoulder first and the tip last, (links + 1, 2)."""
     phi = torch.cumsum(angles, 0)
     ends = torch.cumsum(numbers(links).unsqueeze(1) * torch.stack([phi.cos(), phi.sin()], 1), 0)
     return torch.cat([torch.zeros(1, 2, dtype=torch.float64), ends])
 
 
 def miss(links: int, **angles: Tensor) -> Tensor:
-    """L: the squared distance of the tip from the target."""
+    """Returns L, the squared distance of the tip from the target."""
     tip = joints_of(torch.stack(list(angles.values())), LINKS[links])[-1]
     return ((tip - numbers(TARGETS[links])) ** 2).sum()
 
 
 def by_hand(links: int, **angles: float) -> dict[str, float]:
-    """∂L/∂θ_k."""
+    """Returns the hand-derived gradient ∂L/∂θ_k."""
     places = joints_of(numbers(list(angles.values())), LINKS[links])
     off = 2 * (places[-1] - numbers(TARGETS[links]))
     # Σ_{j ≥ k} l_j (−sin φ_j, cos φ_j) is the way from joint k to the tip, turned by a right angle

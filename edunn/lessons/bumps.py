@@ -1,4 +1,4 @@
-"""Squared error against cross-entropy over (w, b): the closing figure, bumps counted, bad starts measured."""
+"""Compares squared error with cross-entropy over (w, b): the closing figure, counts of bumps, and bad starts."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ OFFSETS = (0.0, 2.0, 5.0, 10.0, 20.0)
 LABELS = ("separable", "noisy", "coin")
 
 
-def drawn(kind: str, features: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """x, labels, and the unit direction that the curve is taken along."""
+def draw_samples(kind: str, features: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns random x, labels, and the unit direction u of the curve."""
     source = generator(seed, features, LABELS.index(kind))
     x = torch.randn(100, features, dtype=torch.float64, generator=source)
     plane = torch.randn(features, dtype=torch.float64, generator=source)
@@ -108,7 +108,7 @@ def drawn(kind: str, features: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def dips(values: Tensor, depth: float = 1e-4) -> int:
-    """Minima inside a curve from which it rises by `depth` on both sides before it falls lower."""
+    """Counts the minima inside a curve from which it rises by `depth` on both sides before it falls lower."""
     found, lowest, highest, falling = 0, math.inf, -math.inf, False
     for value in values.tolist():
         if falling:
@@ -124,10 +124,10 @@ def dips(values: Tensor, depth: float = 1e-4) -> int:
 
 @cache
 def bumps(kind: str, features: int, name: str = "squared error", seeds: int = 20) -> tuple[float, ...]:
-    """The mean number of dips of L(a) at each bias."""
+    """Returns the mean number of dips of L(a) at each bias."""
     total = [0] * len(OFFSETS)
     for seed in range(seeds):
-        x, y, u = drawn(kind, features, seed)
+        x, y, u = draw_samples(kind, features, seed)
         found = landscape.grid(x @ u, y, LOSSES[name], w=WINDOW, b=numbers(OFFSETS))
         for k in range(len(OFFSETS)):
             total[k] += dips(found.values[:, k])
@@ -142,21 +142,21 @@ def bump_tables() -> list[Table]:
 
 
 def bump_picture() -> object:
-    """The lecture's curve: b = −100 is what its code has, and a window in which w·x makes up for it."""
+    """Draws the lecture's curve, whose code has b = −100, in a window in which w·x is large enough to balance it."""
     from ..figures import cuts
 
-    x, y, _ = drawn("coin", 1, 0)
+    x, y, _ = draw_samples("coin", 1, 0)
     found = landscape.grid(x, y, MSE, w=(-400, 400, 4001), b=numbers((-100.0, -10.0, 0.0)))
     return cuts(found, at=(-100.0, -10.0, 0.0), title="L(w) of squared error through a sigmoid, a coin's labels")
 
 
 def effective_bias() -> float:
-    """What 1/(1 + exp(−w X + 100)) has for a bias: the score at X = 0, read back from log p."""
+    """Returns the bias of 1/(1 + exp(−w X + 100)): the score at X = 0, computed back from log p."""
     return float(torch.nn.functional.logsigmoid(-numbers(100.0)))  # log p = s for s far below 0
 
 
-def subscripted() -> str:
-    """What python says to np.exp[…]."""
+def subscript_error() -> str:
+    """Returns Python's error message for np.exp[…]."""
     import numpy as np
 
     try:
@@ -169,7 +169,7 @@ def subscripted() -> str:
 def bump_rows() -> list[Row]:
     table = {kind: bumps(kind, 1) for kind in LABELS}
     wide = {kind: bumps(kind, 20) for kind in LABELS}
-    starts = {name: reached(name, 1) for name in LOSSES}
+    starts = {name: share_reaching_best(name, 1) for name in LOSSES}
     measured = {
         **{f"{kind}_b_{OFFSETS[k]:g}": table[kind][k] for kind in LABELS for k in (0, 2, 4)},
         **{f"{kind}_20_features_b_{OFFSETS[k]:g}": wide[kind][k] for kind in LABELS for k in (0, 2, 4)},
@@ -178,7 +178,7 @@ def bump_rows() -> list[Row]:
     return [
         Row("000.b", {"b": effective_bias()}, "wrong", {"b": 100.0},
             "np.exp[−w * X + 100]: square brackets; and in 1/(1 + exp(−wX + 100)) the bias is −100, not +100.",
-            {"b": -effective_bias()}, digits=6, note=f"TypeError: {subscripted()}."),
+            {"b": -effective_bias()}, digits=6, note=f"TypeError: {subscript_error()}."),
         Row("000.e", measured, "wrong",
             "oscillations grow with |b| and with the number of features; very high probability of a local minimum",
             "Asserted, not measured, and it depends on the labels: see the note.",
@@ -199,9 +199,9 @@ reached. Stuck is told apart: on a plateau (gradient below 1e-3) or still on its
 
 
 @cache
-def ends(name: str, features: int, starts: int = 100, steps: int = 3000) -> tuple[Tensor, Tensor]:
-    """The loss and the gradient's length where each start ends."""
-    x, y, _ = drawn("noisy", features, 0)
+def run_starts(name: str, features: int, starts: int = 100, steps: int = 3000) -> tuple[Tensor, Tensor]:
+    """Returns the loss and the gradient's length at the end of descent from each random start."""
+    x, y, _ = draw_samples("noisy", features, 0)
     model = LogisticRegression(features, runs=(starts,)).double()
     source = generator(11, features)
     assert model.bias is not None
@@ -218,8 +218,8 @@ def ends(name: str, features: int, starts: int = 100, steps: int = 3000) -> tupl
         return LOSSES[name](scores, y), length
 
 
-def reached(name: str, features: int) -> float:
-    losses, _ = ends(name, features)
+def share_reaching_best(name: str, features: int) -> float:
+    losses, _ = run_starts(name, features)
     return float((losses <= losses.min() + 0.01).double().mean())
 
 
@@ -227,11 +227,11 @@ def start_tables() -> list[Table]:
     cells = []
     for name in LOSSES:
         for features in (1, 2, 5):
-            losses, length = ends(name, features)
+            losses, length = run_starts(name, features)
             bad = losses > losses.min() + 0.01
             flat = bad & (length < 1e-3)
-            cells.append([name, features, float(losses.min()), reached(name, features), float(flat.double().mean()),
-                          float((bad & ~flat).double().mean())])  # fmt: skip
+            cells.append([name, features, float(losses.min()), share_reaching_best(name, features),
+                          float(flat.double().mean()), float((bad & ~flat).double().mean())])  # fmt: skip
     columns = ("loss", "features", "best loss", "good", "stuck on a plateau", "still on its way")
     return [Table("Where 100 starts in [−20, 20] end after 3,000 steps at rate 1", columns, cells)]
 
@@ -254,9 +254,9 @@ counts as good if its loss ends within 0.01 of the best that any reached."""
 
 
 @cache
-def noisy(batch_size: int, steps: int, seeds: int = 20) -> Tensor:
-    """The loss where each seed's run ends. All seeds at once: each has batches of its own."""
-    x, y, _ = drawn("noisy", 1, 0)
+def noisy_losses(batch_size: int, steps: int, seeds: int = 20) -> Tensor:
+    """Returns the final loss of each seed's run. All seeds train at once, each with batches of its own."""
+    x, y, _ = draw_samples("noisy", 1, 0)
     model = LogisticRegression(1, runs=(seeds,)).double()
     source = generator(23)
     assert model.bias is not None
@@ -281,15 +281,17 @@ PLANS = {"100 epochs": {100: 100, 10: 1000, 1: 10_000}, "3,000 steps": {100: 300
 SIZES = {100: "full", 10: "mini, 10", 1: "single"}
 
 
-def ended() -> tuple[dict[tuple[str, str], Tensor], float]:
-    """The losses by budget and batches, and the best of all."""
-    every = {(plan, SIZES[size]): noisy(size, steps) for plan, sizes in PLANS.items() for size, steps in sizes.items()}
+def final_losses() -> tuple[dict[tuple[str, str], Tensor], float]:
+    """Returns the final losses by budget and batch size, and the best of all."""
+    every = {
+        (plan, SIZES[size]): noisy_losses(size, steps) for plan, sizes in PLANS.items() for size, steps in sizes.items()
+    }
     return every, min(float(losses.min()) for losses in every.values())
 
 
 def noise_tables() -> list[Table]:
     cells = []
-    every, best = ended()
+    every, best = final_losses()
     for (plan, name), losses in every.items():
         good = (losses <= best + 0.01).double().mean()
         cells.append([plan, name, float(good), float(losses.median()), float(losses.max())])
@@ -300,7 +302,7 @@ def noise_tables() -> list[Table]:
 def noise_picture() -> object:
     from ..figures.choices import counts
 
-    every, best = ended()
+    every, best = final_losses()
     good = {key: int((losses <= best + 0.01).sum()) for key, losses in every.items()}
     return counts(
         {f"{plan} for each": {name: good[plan, name] for name in SIZES.values()} for plan in PLANS}, 20,

@@ -11,7 +11,7 @@ from ..losses import SquaredError
 from ..models import LinearRegression
 from .engine import Lesson, Row
 from .steps import Step, steps
-from .tools import numbers, placed
+from .tools import numbers, set_weights
 
 SINGLE = """\
 ŷ = w x + b, Loss_i = (ŷ − y)². By the chain rule
@@ -25,11 +25,11 @@ SHOWN = (0.99, 3.00, 5.01)
 
 
 def line(w: float = 0.0, b: float = 0.0) -> Any:
-    return placed(LinearRegression(1), [[w]], [b])
+    return set_weights(LinearRegression(1), [[w]], [b])
 
 
 def single_steps() -> list[Step]:
-    """One sample after the other: each step starts where the last one ended."""
+    """Returns single-sample steps, each from the weights at which the last one ended."""
     found: list[Step] = []
     w, b = 0.0, 0.0
     for x, y in PAIRS:
@@ -65,7 +65,7 @@ def single_rows() -> list[Row]:
 
 
 def line_through(targets: tuple[float, ...]) -> tuple[Any, dict[str, float]]:
-    """The least-squares line of the three points, as a function."""
+    """Returns the least-squares line of the three points, as a function and as {w, b}."""
     x = torch.cat([numbers([[1.0], [2.0], [3.0]]), torch.ones(3, 1, dtype=torch.float64)], 1)
     w, b = torch.linalg.lstsq(x, numbers(targets).unsqueeze(1)).solution.flatten().tolist()
     return (lambda at: w * at + b), {"w": w, "b": b}
@@ -91,12 +91,12 @@ def batch_steps(targets: tuple[float, ...] = HIDDEN) -> list[Step]:
 
 
 def cells(step: Step) -> list[list[float]]:
-    """ŷ, loss, dL/dw, dL/db of each sample."""
+    """Returns ŷ, loss, dL/dw and dL/db of each sample."""
     return [list(row[2:]) for row in step.table.rows]
 
 
-def differing() -> list[dict[str, float]]:
-    """Printed numbers that the printed targets do not give, to the digits shown: cells, and the gradient."""
+def find_differences() -> list[dict[str, float]]:
+    """Returns the printed cells and gradients that do not follow from the printed targets, to the digits shown."""
     found = []
     for number, step in enumerate(batch_steps(SHOWN)):
         for i, (printed, ours) in enumerate(zip(CELLS[number], cells(step), strict=True)):
@@ -112,7 +112,7 @@ def differing() -> list[dict[str, float]]:
 def batch_rows() -> list[Row]:
     first, second = batch_steps()
     rounded = batch_steps(SHOWN)
-    off = differing()
+    off = find_differences()
     return [
         Row(
             "3.8",
@@ -149,6 +149,7 @@ def batch_rows() -> list[Row]:
 LESSONS = (
     Lesson("single-sample-steps", "003", "What do two single-sample steps compute?", SINGLE, single_rows,
            lambda: [step.table for step in single_steps()]),
-    Lesson("batch-steps", "003", "What does a batch of three compute, and why does the table not follow from itself?",
+    Lesson("batch-steps", "003",
+           "What does a batch of three compute, and why do the printed targets not give its table?",
            BATCH, batch_rows, lambda: [step.table for step in batch_steps()]),
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""What a lesson is: a question, a derivation, tables, figures, and rows that hold a lecture's numbers against ours.
+"""Lessons: a question, a derivation, tables, figures, and rows that compare a lecture's numbers with ours.
 
-A row is computed on the spot. `holds` claims that what was printed follows from the inputs, to its printed digits;
-`wrong` that it does not, and that the named mistake is what gives it; `derived` that it was not printed and follows.
-Each claim is checked where it can be: see `Row.right`.
+A row is computed when it is asked for. Its verdict is a claim: `holds`, the printed number follows from the inputs, to
+its printed digits; `wrong`, it does not, and the named mistake gives it; `derived`, it was not printed and follows.
+`Row.right` checks the claim.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ VERDICTS = ("holds", "wrong", "derived")
 
 @dataclass(frozen=True)
 class Row:
-    """One number of a lecture (or a list, or an object of named numbers), and ours.
+    """A number of a lecture (or a list, or named numbers) beside the one that the package computes.
 
     Parameters
     ----------
     id : as in the errata, such as "1.13", "e0" or "001.a"
-    printed : the lecture's, a constant; None where it prints none; words for a claim that is made in words
-    computed : ours, computed by the package
+    printed : the lecture's number, a constant; None if it prints none; words for a claim in words
+    computed : the package's number
     verdict : holds, wrong or derived
-    mistake : of a wrong row, the sentence
-    reproduced : what the mistake gives, computed as well: it must come out as printed
+    mistake : a sentence on the mistake, if the verdict is wrong
+    reproduced : the result of the mistake, computed: it must equal `printed`
     digits : decimals to which `printed` was rounded; None: all digits count, to `relative`
-    relative : how near is the same where `digits` does not say
-    note : what else there is to say
+    relative : the tolerance where `digits` is None
+    note : a remark
     """
 
     id: str
@@ -49,16 +49,16 @@ class Row:
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
-            raise ConfigError(f"Expected a verdict {', '.join(VERDICTS)}; got {self.verdict!r}.")
+            raise ConfigError(f"Row {self.id}: a verdict is {', '.join(VERDICTS)}; got {self.verdict!r}.")
         if (self.mistake is None) == (self.verdict == "wrong"):
-            raise ConfigError(f"Row {self.id}: expected a mistake where the verdict is wrong, and nowhere else.")
+            raise ConfigError(f"Row {self.id}: a wrong verdict needs a mistake; no other takes one.")
 
     @property
     def right(self) -> bool:
-        """Whether the row comes out as its verdict says.
+        """Whether the computed numbers confirm the verdict.
 
-        holds: ours, rounded as the lecture rounded, is what it printed. wrong: the mistake gives what was printed, and
-        ours does not. What was printed in words has nothing to compare.
+        holds: ours, rounded as the lecture rounded, equals the printed number. wrong: the mistake gives the printed
+        number, and ours differs. A claim in words is not compared.
         """
         if self.verdict == "holds":
             return self.printed is None or self.agrees(self.computed)
@@ -70,10 +70,10 @@ class Row:
         return agree(self.printed, value, self.digits, self.relative)
 
     def as_dict(self) -> dict[str, Any]:
-        """As the JSON shows it; what the mistake gives, and the names of what is not finite, go to the note."""
+        """Returns the row for JSON. The note also names the mistake's result and the numbers that are not finite."""
         notes = [self.note] if self.note else []
         if self.reproduced is not None:
-            notes.append(f"The mistake gives {shown(self.reproduced)}.")
+            notes.append(f"The mistake gives {format_value(self.reproduced)}.")
         notes += [*not_finite("printed", self.printed), *not_finite("computed", self.computed)]
         return {
             "id": self.id,
@@ -87,7 +87,7 @@ class Row:
 
 
 def agree(printed: Any, value: Any, digits: int | None = None, relative: float = 1e-12) -> bool:
-    """Whether a value is what was printed: to `digits` decimals, else to `relative`; entry by entry."""
+    """Returns whether a value equals the printed one to `digits` decimals, else to `relative`; entry by entry."""
     if isinstance(printed, Mapping):
         return isinstance(value, Mapping) and all(
             key in value and agree(printed[key], value[key], digits, relative) for key in printed
@@ -108,7 +108,7 @@ def agree(printed: Any, value: Any, digits: int | None = None, relative: float =
 
 
 def not_finite(name: str, value: Any) -> list[str]:
-    """Sentences for the numbers that JSON cannot hold."""
+    """Returns a sentence for each number that is not finite, which JSON cannot hold."""
     if isinstance(value, Mapping):
         return [text for key, one in value.items() for text in not_finite(f"{name} {key}", one)]
     if isinstance(value, list | tuple):
@@ -116,14 +116,14 @@ def not_finite(name: str, value: Any) -> list[str]:
     return [f"{name} is {value}."] if isinstance(value, float) and not math.isfinite(value) else []
 
 
-def shown(value: Any) -> str:
-    """A value for a reader: numbers with all the digits that float64 has, no more."""
+def format_value(value: Any) -> str:
+    """Returns a value as text; numbers have all the digits of float64."""
     if value is None:
         return "–"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {shown(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {format_value(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(shown(one) for one in value) + "]"
+        return "[" + ", ".join(format_value(one) for one in value) + "]"
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
@@ -143,24 +143,24 @@ class Table:
     caption: str = ""
     widest: int | None = None
 
-    def shown(self, widest: int | None = None, missing: str = "–") -> results.Table:
-        """The table as it prints, every number with all of its digits."""
-        rows = [[missing if cell is None else cut(shown(cell), widest) for cell in row] for row in self.rows]
+    def as_table(self, widest: int | None = None, missing: str = "–") -> results.Table:
+        """Returns the table with its cells as text, every number with all its digits."""
+        rows = [[missing if cell is None else cut(format_value(cell), widest) for cell in row] for row in self.rows]
         return results.Table(self.columns, rows, self.caption, self.title)
 
     def text(self) -> str:
-        return self.shown(self.widest).text(most=None)
+        return self.as_table(self.widest).text(most=None)
 
     def markdown(self) -> str:
-        return self.shown().markdown()
+        return self.as_table().markdown()
 
     def csv(self) -> str:
-        return self.shown(missing="").csv().rstrip("\n")
+        return self.as_table(missing="").csv().rstrip("\n")
 
-    def written(self, form: str) -> str:
+    def format_as(self, form: str) -> str:
         forms = {"text": self.text, "markdown": self.markdown, "csv": self.csv}
         if form not in forms:
-            raise ConfigError(f"Expected a format {', '.join(forms)}; got {form!r}.")
+            raise ConfigError(f"The formats are {', '.join(forms)}; got {form!r}.")
         return forms[form]()
 
 
@@ -184,20 +184,20 @@ class Lesson:
     figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
     def rows(self) -> list[Row]:
-        """The rows, computed now."""
+        """Computes and returns the rows."""
         return [replace(row, lesson=self.name) for row in self.make_rows()]
 
     def tables(self) -> list[Table]:
-        """The tables, computed now."""
+        """Computes and returns the tables."""
         return list(self.make_tables())
 
-    def drawn(self, folder: Path) -> Iterator[Path]:
-        """Draws the figures one after the other, each into a PNG of its name; gives where each was written."""
+    def draw(self, folder: Path) -> Iterator[Path]:
+        """Draws each figure into a PNG of its name, and yields the path of each."""
         from ..figures import save
 
         for name, draw in self.figures.items():
-            made: Any = draw()
-            yield save(made[0] if isinstance(made, tuple) else made, folder / f"{name}.png")
+            axes: Any = draw()
+            yield save(axes[0] if isinstance(axes, tuple) else axes, folder / f"{name}.png")
 
 
 def cut(text: str, widest: int | None) -> str:
@@ -205,14 +205,14 @@ def cut(text: str, widest: int | None) -> str:
 
 
 def verdicts(rows: Sequence[Row], widest: int | None = None) -> Table:
-    """The rows as a table; a wrong one has what its mistake gives beside the true value."""
+    """Returns the rows as a table; a wrong one has its mistake's result beside the true value."""
     cells = [
         [
             row.id,
-            "" if row.printed is None else shown(row.printed),
-            shown(row.computed),
+            "" if row.printed is None else format_value(row.printed),
+            format_value(row.computed),
             row.verdict if row.right else f"{row.verdict}?!",
-            "" if row.reproduced is None else shown(row.reproduced),
+            "" if row.reproduced is None else format_value(row.reproduced),
         ]
         for row in rows
     ]

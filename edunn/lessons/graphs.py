@@ -64,12 +64,12 @@ Backward: dL/dp = q, dL/dq = p, and each input gets what arrives times its local
 EXPRESSION, POINT = "(2*a + b)*(c - d)", {"a": 3.0, "b": 4.0, "c": 5.0, "d": 6.0}
 
 
-def walked() -> graph.Graph:
+def walk_graph() -> graph.Graph:
     return graph.build(EXPRESSION, **POINT)
 
 
 def graph_rows() -> list[Row]:
-    found = walked()
+    found = walk_graph()
     slopes = {f"d{name}": float(value) for name, value in found.gradients.items()}
     return [
         Row("2.12", {"L": float(found.value), **slopes}, "holds", {"L": -10.0},
@@ -81,7 +81,7 @@ def graph_rows() -> list[Row]:
 def graph_tables() -> list[Table]:
     cells = [
         [node.name, node.operation, float(node.value), None if node.gradient is None else float(node.gradient)]
-        for node in walked().nodes
+        for node in walk_graph().nodes
     ]
     return [Table(f"{EXPRESSION}: values forward, gradients backward", ("node", "is", "value", "dL/dnode"), cells)]
 
@@ -89,12 +89,12 @@ def graph_tables() -> list[Table]:
 def graph_picture() -> object:
     from ..figures.graphs import computation_graph
 
-    return computation_graph(walked())
+    return computation_graph(walk_graph())
 
 
 LESSONS = (
-    Lesson("sigmoid", "002", "What is the sigmoid's derivative, and how flat is it where?", SIGMOID, sigmoid_rows,
+    Lesson("sigmoid", "002", "What is the sigmoid's derivative, and where is it nearly 0?", SIGMOID, sigmoid_rows,
            sigmoid_tables, {"sigmoid": sigmoid_picture}),
-    Lesson("computation-graph", "002", "What flows back through (2a + b)(c − d)?", GRAPH, graph_rows, graph_tables,
-           {"computation_graph": graph_picture}),
+    Lesson("computation-graph", "002", "Which gradients flow back through (2a + b)(c − d)?", GRAPH, graph_rows,
+           graph_tables, {"computation_graph": graph_picture}),
 )  # fmt: skip

@@ -34,13 +34,13 @@ def data() -> tuple[Tensor, Tensor]:
 
 @cache
 def right() -> Surface:
-    """With y[o]: `values[k, j]` at (θ₁, θ₀)."""
+    """Returns the surface with the right index, y[o]: `values[k, j]` at (θ₁, θ₀)."""
     return landscape.grid(*data(), HALF_MSE, w=GRID, b=GRID, method="direct")
 
 
 @cache
 def as_written() -> Surface:
-    """With y[i]: where θ₁ < 0 every target is 0, elsewhere 1, because the grid point's number picks it."""
+    """Returns the surface with the wrong index, y[i]: the target is 0 where θ₁ < 0 and 1 elsewhere."""
     x, y = data()
     zeros = landscape.grid(x, torch.zeros_like(x), HALF_MSE, w=GRID, b=GRID, method="direct")
     ones = landscape.grid(x, torch.ones_like(x), HALF_MSE, w=GRID, b=GRID, method="direct")
@@ -49,8 +49,8 @@ def as_written() -> Surface:
     return Surface(zeros.first, zeros.second, values, ("θ₁", "θ₀"), about, "direct", 0.0, zeros.seconds)
 
 
-class Counted(Sigmoid):
-    """A sigmoid that knows how often it was called."""
+class CountingSigmoid(Sigmoid):
+    """A sigmoid that counts its calls."""
 
     calls = 0
 
@@ -59,10 +59,10 @@ class Counted(Sigmoid):
         return super().forward(scores)
 
 
-def batched() -> tuple[int, float]:
-    """The whole surface as one array of scores, (grid points, samples): calls of the sigmoid, and how far off."""
+def evaluate_at_once() -> tuple[int, float]:
+    """Computes the surface from one array of scores, (grid points, samples): returns the calls, and the error."""
     x, y = data()
-    sigmoid, surface = Counted(), right()
+    sigmoid, surface = CountingSigmoid(), right()
     w, b = surface.first.view(-1, 1, 1), surface.second.view(1, -1, 1)
     values = SquaredError(half=True, through=sigmoid)(w * x + b, y)
     return sigmoid.calls, float((values - surface.values).abs().max())
@@ -85,7 +85,7 @@ def rows() -> list[Row]:
     floor = float(slip.values.min())
     cell = float(slip.first[1] - slip.first[0])
     counted = slip.values.numel() * len(data()[0])
-    calls, difference = batched()
+    calls, difference = evaluate_at_once()
     low = at(true, found[0])
     return [
         Row(

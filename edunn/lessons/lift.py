@@ -1,4 +1,4 @@
-"""What a line cannot split and a lift can: circles, by squares and by random waves."""
+"""Circles, which no line separates, become separable with more features: squares and random waves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def squares(x: Tensor) -> Tensor:
 
 
 def waves(x: Tensor, count: int = WAVES, seed: int = 0) -> Tensor:
-    """√(2/D) cos(ω·x + β): D random features (Rahimi & Recht 2007)."""
+    """Returns D random features √(2/D) cos(ω·x + β) (Rahimi & Recht 2007)."""
     source = generator(seed)
     omega = torch.randn(count, x.shape[1], dtype=torch.float64, generator=source) / SIGMA
     beta = 2 * torch.pi * torch.rand(count, dtype=torch.float64, generator=source)
@@ -78,6 +78,7 @@ def picture() -> object:
 
 
 LESSONS = (
-    Lesson("lift", "001", "What can a line not split, and what does a lift change?", DERIVATION, make_tables=tables,
+    Lesson("lift", "001", "Which data does no line separate, and how do more features help?", DERIVATION,
+           make_tables=tables,
            figures={"lift": picture}),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where formulas that are right on paper stop being right in floating point."""
+"""Formulas that are right on paper and fail in floating point, each with the first input at which it fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"float64": torch.float64, "float32": torch.float32}
 
 
 def first(bad: Callable[[Tensor], Tensor], dtype: torch.dtype, to: float = 800.0) -> float:
-    """The first of 0, 0.25, 0.5, … at which `bad` says so."""
+    """Returns the first of 0, 0.25, 0.5, … at which `bad` is true."""
     z = torch.arange(0, to, 0.25, dtype=dtype)
     return float(z[bad(z).nonzero()[0, 0]])
 
@@ -30,7 +30,7 @@ def naive_infinite(dtype: torch.dtype) -> float:
 
 
 def shifted_up(z: Tensor) -> Tensor:
-    """Softmax of (z, 0) with the largest score added, not subtracted."""
+    """Returns the softmax of (z, 0) computed with the largest score added, not subtracted."""
     scores = torch.stack([z, torch.zeros_like(z)], 1)
     raised = torch.exp(scores + scores.amax(1, keepdim=True))
     return (raised / raised.sum(1, keepdim=True)).isnan().any(1)

@@ -18,7 +18,7 @@ from ..losses import SquaredError
 from ..models import LinearRegression
 from ..updates import GradientDescent
 from .engine import Lesson, Row, Table
-from .tools import line_at, placed, run
+from .tools import line_at, run, set_weights
 
 DERIVATION = """\
 x = linspace(0, 10, 100), y = 2x + 3.5 + ε from numpy's legacy generator at seed 1337; start m = 0.33, b = 0.48.
@@ -40,15 +40,15 @@ LOSS = SquaredError()
 
 
 def model() -> LinearRegression:
-    """At the lecture's start."""
-    made = placed(LinearRegression(1), [[START[0]]], [START[1]])
+    """Returns the line at the lecture's start."""
+    made = set_weights(LinearRegression(1), [[START[0]]], [START[1]])
     assert isinstance(made, LinearRegression)
     return made
 
 
 @cache
 def experiment(rate: float, epochs: int) -> dict[str, float]:
-    """m, b and the mean squared error after the last update."""
+    """Returns m, b and the mean squared error after the last update."""
     line, samples = model(), lecture_line()
     run(line, LOSS, samples, rate, epochs)
     with torch.no_grad():
@@ -56,8 +56,8 @@ def experiment(rate: float, epochs: int) -> dict[str, float]:
 
 
 @cache
-def overflowing(rate: float = 0.1, epochs: int = 1000) -> dict[str, Any]:
-    """The lecture's loop, which goes on after the overflow: the first epochs whose loss is inf, and nan."""
+def run_past_overflow(rate: float = 0.1, epochs: int = 1000) -> dict[str, Any]:
+    """Runs the lecture's loop, which continues after the overflow: returns the first epochs with loss inf and nan."""
     line, samples = model(), lecture_line()
     stepper = ByHand(line, LOSS, None, GradientDescent())
     first: dict[str, int | None] = {"first_inf": None, "first_nan": None}
@@ -74,7 +74,7 @@ def overflowing(rate: float = 0.1, epochs: int = 1000) -> dict[str, Any]:
 
 @cache
 def nan_as_written(rate: float = 0.1, epochs: int = 1000) -> int | None:
-    """The same by the lecture's order of operations, which multiplies the sum by 2/n: overflowing a little earlier."""
+    """Returns the first epoch with loss nan in the lecture's own order of operations, which overflows earlier."""
     samples, (m, b) = lecture_line(), (torch.tensor(start, dtype=torch.float64) for start in START)
     x, y = samples.features[:, 0], samples.targets
     assert y is not None
@@ -88,7 +88,7 @@ def nan_as_written(rate: float = 0.1, epochs: int = 1000) -> int | None:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a rate will do to squared error on a line, before the run.
+    """A forecast, before the run, of whether squared error on a line converges at a rate.
 
     growth : 1 − rate · λ for each eigenvalue, the largest λ first
     limit : 2/λmax
@@ -114,7 +114,7 @@ class Forecast:
 
 @torch.no_grad()
 def forecast(rate: float, dtype: torch.dtype = torch.float64) -> Forecast:
-    """From the Hessian and the start alone: no step is taken.
+    """Forecasts a run from the Hessian and the start, without a step.
 
     The mean is a sum divided by n, and it is the sum that overflows first.
     """
@@ -141,27 +141,27 @@ def forecast(rate: float, dtype: torch.dtype = torch.float64) -> Forecast:
 
 
 def epochs_to(rate: float, gap: float = 1e-6) -> int:
-    """Epochs until the loss is within `gap` of the least."""
+    """Returns the epochs until the loss is within `gap` of the least."""
     least, line, samples = forecast(rate).least, model(), lecture_line()
     history = run(line, LOSS, samples, rate, 5000, evaluate=1)
     return next(int(e) for e, value in zip(*history.evaluated("loss"), strict=True) if value - least < gap)
 
 
-def after_1000(rate: float) -> float:
-    """The loss after 1,000 epochs; infinite where it is no number any more."""
-    value = overflowing(rate)["mse"] if rate > forecast(rate).limit else experiment(rate, 1000)["mse"]
+def loss_after_1000(rate: float) -> float:
+    """Returns the loss after 1,000 epochs, inf in place of nan."""
+    value = run_past_overflow(rate)["mse"] if rate > forecast(rate).limit else experiment(rate, 1000)["mse"]
     return math.inf if math.isnan(value) else value
 
 
-def without_noise() -> float:
-    """Where b of experiment 0 would end if the points lay on the line itself."""
+def bias_without_noise() -> float:
+    """Returns the final b of experiment 0 on data without noise."""
     line, samples = model(), lecture_line()
     run(line, LOSS, Samples(samples.features, 2 * samples.features[:, 0] + 3.5), 0.01, 1000)
     return line_at(line)["b"]
 
 
-def guessed() -> float:
-    """The largest relative error of m, b and MSE of e0 to e3, from a start of 0 and random numbers of seed 0."""
+def guess_error() -> float:
+    """Returns the largest relative error of e0 to e3 if start 0 and seed 0 are guessed."""
     import numpy as np
 
     samples = lecture_line()
@@ -169,7 +169,7 @@ def guessed() -> float:
     made = Samples(samples.features, 2 * samples.features[:, 0] + 3.5 + noise)
     worst = 0.0
     for rate, epochs, *printed in (EXPERIMENTS[name] for name in ("e0", "e1", "e2", "e3")):
-        line = placed(LinearRegression(1), [[0.0]], [0.0])
+        line = set_weights(LinearRegression(1), [[0.0]], [0.0])
         run(line, LOSS, made, rate, epochs)
         with torch.no_grad():
             found = [*line_at(line).values(), float(LOSS(line(made.features), made.targets))]
@@ -181,9 +181,9 @@ def rows() -> list[Row]:
     found: list[Row] = []
     for name, (rate, epochs, m, b, mse) in EXPERIMENTS.items():
         if name == "e4":
-            computed = overflowing() | {"first_nan": nan_as_written()}
+            computed = run_past_overflow() | {"first_nan": nan_as_written()}
             note = f", first infinite loss at epoch {computed['first_inf']}, nan from {computed['first_nan']} on"
-            note += f" ({overflowing()['first_nan']} where the 1/n is taken before the sum, as this package does)"
+            note += f" ({run_past_overflow()['first_nan']} where the 1/n is taken before the sum, as this package does)"
         else:
             computed, note = experiment(rate, epochs), ""
         printed = {"m": m, "b": b, "mse": mse}
@@ -214,7 +214,7 @@ def rows() -> list[Row]:
             list(ahead.growth),
             "derived",
             note=f"Per step at rate 0.1, fast and slow. Forecast: infinite at epoch {ahead.first_infinite}; "
-            f"the run: {overflowing()['first_inf']}.",
+            f"the run: {run_past_overflow()['first_inf']}.",
         ),
         Row(
             "002.a",
@@ -232,7 +232,7 @@ def rows() -> list[Row]:
             "wrong",
             {"fastest_rate": 0.01},
             "It was chosen among three values: any rate below 2/λmax converges, and 0.028 is faster.",
-            {"fastest_rate": min((0.001, 0.01, 0.1), key=after_1000)},
+            {"fastest_rate": min((0.001, 0.01, 0.1), key=loss_after_1000)},
             note="Epochs until the loss is within 1e-6 of the least. The mistake: the best of 0.001, 0.01 and 0.1 "
             "after 1,000 epochs.",
         ),
@@ -243,7 +243,7 @@ def rows() -> list[Row]:
             "wrong",
             "the parameters were restored quite exactly",
             "b is off by 0.175, because the noise's own least-squares line has b = 3.3425: more epochs do not mend it.",
-            {"b_error": 3.5 - without_noise()},
+            {"b_error": 3.5 - bias_without_noise()},
             note="The mistake: as if the points lay on y = 2x + 3.5, where the same run would come this near.",
         ),
         Row(
@@ -252,7 +252,7 @@ def rows() -> list[Row]:
             "wrong",
             "the overflow comes from computing the mean squared error",
             "The cause is a rate above 2/λmax: the same loss at 0.029 converges.",
-            {"mse": overflowing()["mse"], "first_infinite_epoch": overflowing()["first_inf"]},
+            {"mse": run_past_overflow()["mse"], "first_infinite_epoch": run_past_overflow()["first_inf"]},
             note="computed at 0.029, below the limit; the mistake is the run at 0.1. The loss is the same in both.",
         ),
         Row(
@@ -261,7 +261,7 @@ def rows() -> list[Row]:
             "wrong",
             None,
             "Start values and random seed are not given.",
-            {"m": 0.0, "b": 0.0, "seed": 0, "largest_relative_error": guessed()},
+            {"m": 0.0, "b": 0.0, "seed": 0, "largest_relative_error": guess_error()},
             note="Recovered from the printed table, which they reproduce: the error is over m, b and MSE of e0 to e3. "
             "The mistake, to guess them as 0, 0 and seed 0, gives another table.",
         ),
@@ -289,10 +289,10 @@ def rows() -> list[Row]:
 def tables() -> list[Table]:
     cells = []
     for rate in (0.001, 0.01, 0.028, 0.029, 0.0292, 0.1):
-        told = forecast(rate)
-        ends = "converges" if told.first_infinite is None else f"infinite at {told.first_infinite}"
+        ahead = forecast(rate)
+        ends = "converges" if ahead.first_infinite is None else f"infinite at {ahead.first_infinite}"
         losses = [experiment(rate, epochs)["mse"] for epochs in (100, 200, 1000)]
-        cells.append([rate, *told.growth, ends, *losses])
+        cells.append([rate, *ahead.growth, ends, *losses])
     columns = ("rate", "1 − rate·λ₁", "1 − rate·λ₂", "forecast", "MSE after 100", "after 200", "after 1000")
     return [Table(f"Rates × epochs, forecast before the run (2/λmax = {forecast(0.1).limit:.8g})", columns, cells)]
 

@@ -11,7 +11,7 @@ from ..activations import Sigmoid, Softmax
 from ..losses import BinaryCrossEntropy, CrossEntropy
 from ..models import LogisticRegression, SoftmaxClassifier
 from .engine import Lesson, Row, Table
-from .tools import numbers, placed
+from .tools import numbers, set_weights
 
 DERIVATION = """\
 One neuron: z = w₁ x₁ + w₂ x₂ + b, P(y = 1) = σ(z). By table one row at a time; by matrix all at once: z = Xw + b.
@@ -23,7 +23,7 @@ Y = (0, 1, 1)
 
 
 def neuron() -> Any:
-    return placed(LogisticRegression(2), [[1.0, 2.0]], [-10.0])
+    return set_weights(LogisticRegression(2), [[1.0, 2.0]], [-10.0])
 
 
 @torch.no_grad()
@@ -54,19 +54,19 @@ The exponentials are taken of z − max z: the same quotients, and none of them 
 
 
 def neurons() -> Any:
-    """W = [[1, 3], [2, 4]] by columns in the lecture; here a row for each neuron."""
-    return placed(SoftmaxClassifier(2, 2), [[1.0, 2.0], [3.0, 4.0]], [-10.0, -20.0])
+    """Returns the lecture's two neurons, W = [[1, 3], [2, 4]] by columns there, a row for each neuron here."""
+    return set_weights(SoftmaxClassifier(2, 2), [[1.0, 2.0], [3.0, 4.0]], [-10.0, -20.0])
 
 
-def difference() -> Any:
-    """The one neuron that the two are."""
+def difference_neuron() -> Any:
+    """Returns the single sigmoid neuron that equals the two: their difference, w₂ − w₁ and b₂ − b₁."""
     both = neurons()
     weight, bias = both.weight.detach(), both.bias.detach()
-    return placed(LogisticRegression(2), (weight[1:] - weight[:1]).tolist(), (bias[1:] - bias[:1]).tolist())
+    return set_weights(LogisticRegression(2), (weight[1:] - weight[:1]).tolist(), (bias[1:] - bias[:1]).tolist())
 
 
-def that_matter() -> int:
-    """The rank of the probabilities' dependence on the six parameters."""
+def count_free_parameters() -> int:
+    """Returns how many of the six parameters count: the rank of the probabilities' Jacobian."""
     x = numbers([*X, (1.0, -1.0), (-2.0, 0.5)])
 
     def chances(flat: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def two_rows() -> list[Row]:
     model, x = neurons(), numbers(X)
     z, p = model(x), model.probabilities(x)
     losses = CrossEntropy().pointwise(z, torch.tensor(Y))
-    single = difference()
+    single = difference_neuron()
     moved = neurons()
     for parameter in moved.parameters():
         parameter += 0.5
@@ -99,7 +99,8 @@ def two_rows() -> list[Row]:
             "Softmax without the shift by the largest score: from 710 on the exponentials overflow.", naive[0].tolist(),
             note="Of the scores (710, 710)."),
         Row("003.g",
-            {"parameters": sum(parameter.numel() for parameter in model.parameters()), "that_matter": that_matter(),
+            {"parameters": sum(parameter.numel() for parameter in model.parameters()),
+             "that_matter": count_free_parameters(),
              "change_when_both_move": float((moved.probabilities(x) - p).abs().max())},
             "wrong", "no hidden layers and 1 neuron",
             "It fits the sigmoid form; the two-neuron form has twice the parameters, of which only w₂ − w₁ and b₂ − b₁ "
@@ -111,7 +112,7 @@ def two_rows() -> list[Row]:
 
 @torch.no_grad()
 def two_tables() -> list[Table]:
-    model, x, single = neurons(), numbers(X), difference()
+    model, x, single = neurons(), numbers(X), difference_neuron()
     z, p = model(x), model.probabilities(x)
     cells = [[*z[i].tolist(), *p[i].tolist(), float(single(x)[i]), float(single.probabilities(x)[i])] for i in range(3)]
     return [Table("Two neurons, and the one they are", ("z₁", "z₂", "p₁", "p₂", "z₂ − z₁", "σ(z₂ − z₁)"), cells)]

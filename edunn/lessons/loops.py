@@ -1,4 +1,4 @@
-"""The three descents as loops, what is called how, and a stop rule that stops for the wrong reason."""
+"""The three descents as loops, their names, a stop rule that stops for the wrong reason, and the SVM's margin."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def bits() -> Samples:
     return Samples(made.features, made.targets.double())
 
 
-def updates(batch_size: int | None) -> dict[str, int]:
-    """What one epoch of the package's loop does."""
+def count_updates(batch_size: int | None) -> dict[str, int]:
+    """Returns the number of updates and samples in one epoch of the package's loop, and the last batch's size."""
     run = Descent(LogisticRegression(1).double(), BinaryCrossEntropy(), bits(), 0.1, batch_size, epochs=1)
     sizes = [len(features) for features, _ in run.batches(0)]
     return {"updates": len(sizes), "samples": sum(sizes), "last_batch": sizes[-1]}
 
 
 def epoch_of_singles(indented: bool) -> dict[str, float]:
-    """One epoch over lecture 003's first three examples, as they lie: with the update inside the loop, or behind it."""
+    """Runs one epoch over lecture 003's first three examples, with the update inside the loop or after it."""
     x, y = numbers([[1.0], [2.0], [3.0]]), numbers([1.0, 3.0, 5.0])
     model, updates = LinearRegression(1).double(), 0
     stepper = ByHand(model, SquaredError(), None, GradientDescent())
     for i in range(3):
-        if indented or i == 2:  # behind the loop only the last example is left
+        if indented or i == 2:  # after the loop only the last example is left
             stepper.step(x[i : i + 1], y[i : i + 1], 0.01)
             updates += 1
     assert model.bias is not None
@@ -61,7 +61,7 @@ def epoch_of_singles(indented: bool) -> dict[str, float]:
 
 
 def rows() -> list[Row]:
-    full, mini, single = updates(None), updates(32), updates(1)
+    full, mini, single = count_updates(None), count_updates(32), count_updates(1)
     lost = SAMPLES // 32
     return [
         Row(
@@ -96,7 +96,7 @@ def rows() -> list[Row]:
 
 @cache
 def histories() -> dict[str, History]:
-    """Thirty epochs from the same start, at one rate."""
+    """Returns runs of thirty epochs from the same start, at one rate."""
     loss = BinaryCrossEntropy()
     return {
         name: descend(LogisticRegression(1).double(), loss, bits(), rate=0.5, batch_size=size, epochs=30)
@@ -107,7 +107,7 @@ def histories() -> dict[str, History]:
 def tables() -> list[Table]:
     cells = []
     for (name, history), size in zip(histories().items(), (None, 32, 1), strict=True):
-        count = updates(size)
+        count = count_updates(size)
         cells.append([name, count["updates"], count["last_batch"], history["loss"][0], history["loss"][-1]])
     columns = ("descent", "updates an epoch", "last batch", "loss after 1 epoch", "after 30")
     return [Table("Logistic regression on 100 samples, rate 0.5", columns, cells)]
@@ -141,8 +141,8 @@ def three_classes() -> Samples:
 
 
 @cache
-def naive(batch_size: int, seed: int, most: int = 5000) -> Stopped:
-    """The lecture's rule, word by word."""
+def run_naive_rule(batch_size: int, seed: int, most: int = 5000) -> Stopped:
+    """Runs descent with the lecture's stop rule, word by word."""
     samples, loss, model = three_classes(), MulticlassHinge(), LinearSVM(2, classes=3).double()
     assert samples.targets is not None
     stepper, source = ByHand(model, loss, None, GradientDescent()), generator(seed, batch_size)
@@ -171,7 +171,7 @@ def median(values: list[float]) -> float:
 def stop_tables() -> list[Table]:
     cells: list[list[Any]] = []
     for size in (1, 8, 32, 128):
-        found = [naive(size, seed) for seed in range(20)]
+        found = [run_naive_rule(size, seed) for seed in range(20)]
         losses = [one.loss for one in found]
         cells.append([size, median([one.steps for one in found]), median(losses), max(losses)])
     right = by_epochs()
@@ -181,7 +181,7 @@ def stop_tables() -> list[Table]:
 
 
 def stop_rows() -> list[Row]:
-    found = [naive(1, seed) for seed in range(20)]
+    found = [run_naive_rule(1, seed) for seed in range(20)]
     right = by_epochs()
     scores, y = numbers([[1.3, 4.9, 2.0]]), torch.tensor([1])
     car = float(MulticlassHinge().gradient(scores, y).abs().max())
@@ -206,7 +206,9 @@ def stop_picture() -> object:
     samples, model = three_classes(), LinearSVM(2, classes=3).double()
     long = descend(model, MulticlassHinge(), samples, rate=RATE, epochs=2000)
     found = {
-        f"naive rule, batches of {size}": [(one.steps, one.loss) for one in (naive(size, seed) for seed in range(20))]
+        f"naive rule, batches of {size}": [
+            (one.steps, one.loss) for one in (run_naive_rule(size, seed) for seed in range(20))
+        ]
         for size in (1, 8, 128)
     }
     right = by_epochs()
@@ -235,7 +237,7 @@ def two_clouds() -> Samples:
 
 @cache
 def svm(strength: float, margin: float = 1.0, epochs: int = 4000) -> LinearSVM:
-    """Trained to rest: full batches, at a rate that falls as 1/t."""
+    """Returns an SVM trained by full batches to convergence, at a rate that falls as 1/t."""
     model = LinearSVM(2).double()
     # weights are Δ times as large, and so is the way to go
     descend(model, Hinge(margin), two_clouds(), rate=0.5 * margin, epochs=epochs, evaluate=0, penalty=L2(strength),
@@ -255,8 +257,8 @@ def geometry(model: LinearSVM, margin: float = 1.0) -> dict[str, float]:
                 "offset": float(model.bias) / norm}  # fmt: skip
 
 
-def in_margins(model: LinearSVM, margin: float) -> LinearSVM:
-    """The same boundary with scores counted in margins: w and b over Δ."""
+def scale_to_margin(model: LinearSVM, margin: float) -> LinearSVM:
+    """Returns the same boundary with w and b divided by Δ, so that the margin is 1."""
     made = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -292,14 +294,15 @@ def margin_picture() -> object:
     from ..figures.lessons import margins
 
     cases = ((0.01, 1.0), (0.1, 1.0), (0.001, 100.0))
-    return margins({f"λ = {s:g}, Δ = {m:g}": in_margins(svm(s, m), m) for s, m in cases}, two_clouds())
+    return margins({f"λ = {s:g}, Δ = {m:g}": scale_to_margin(svm(s, m), m) for s, m in cases}, two_clouds())
 
 
 LESSONS = (
-    Lesson("three-descents", "003", "What do full, mini and single batches do in an epoch, and who calls which how?",
+    Lesson("three-descents", "003",
+           "What do full, mini and single batches do in an epoch, and what else are they called?",
            DERIVATION, rows, tables, {"three_descents": picture}),
     Lesson("stop-rule", "001", "Why does the naive stop rule stop?", STOP, stop_rows, stop_tables,
            {"stop_rule": stop_picture}),
-    Lesson("svm-margin", "001", "What is the margin, who holds it, and is it Δ = 1 or 100?", MARGIN, margin_rows,
-           margin_tables, {"svm_margin": margin_picture}),
+    Lesson("svm-margin", "001", "What is the margin, which samples determine it, and does Δ = 1 or 100 matter?",
+           MARGIN, margin_rows, margin_tables, {"svm_margin": margin_picture}),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from ..losses.loops import multiclass_hinge_by_loops
 from ..models import LinearSVM
 from ..penalties import ElasticNet
 from .engine import Lesson, Row, Table
-from .tools import numbers, placed
+from .tools import numbers, set_weights
 
 DERIVATION = """\
 Scores of three images (rows: cat, car, frog) for the classes cat, car, frog; Δ = 1:
@@ -36,7 +36,7 @@ def truth() -> Tensor:
 
 
 def each(loss: MulticlassHinge) -> list[float]:
-    """L of each image."""
+    """Returns the loss of each image."""
     return [float(value) for value in loss.pointwise(scores(), truth())]
 
 
@@ -45,7 +45,7 @@ def mean(loss: MulticlassHinge) -> float:
 
 
 def slack() -> list[float]:
-    """How far the car's score may fall before its image costs something, against each other class: s_y − s_j − Δ."""
+    """Returns s_y − s_j − Δ for each other class: how far the car's score may fall before its image has a loss."""
     short = HINGE.shortfall(scores(), truth())[1]
     return [float(-short[j]) for j in (0, 2)]
 
@@ -124,7 +124,7 @@ TWO_Y = (1, 2)
 
 
 def two() -> tuple[LinearSVM, Samples]:
-    model = placed(LinearSVM(3, classes=3), TWO_W, [0.0, 0.0, 0.0])
+    model = set_weights(LinearSVM(3, classes=3), TWO_W, [0.0, 0.0, 0.0])
     assert isinstance(model, LinearSVM)
     return model, Samples(numbers(TWO_X), torch.tensor(TWO_Y))
 
@@ -199,7 +199,7 @@ def gradient_tables() -> list[Table]:
 
 
 def hinge_picture() -> object:
-    """The hinge of a margin, and the first image's loss as the cat's score moves: lines, kinks, and steps of slope."""
+    """Draws the hinge of a margin, and the first image's loss as a function of the cat's score, with slopes."""
     from ..figures.slopes import Piecewise, with_slopes
 
     m = torch.linspace(-2, 3, 501, dtype=torch.float64)
@@ -325,11 +325,12 @@ def against_picture() -> object:
 
 
 LESSONS = (
-    Lesson("multiclass-hinge", "001", "What does the multiclass hinge make of three images, and what if …?", DERIVATION,
+    Lesson("multiclass-hinge", "001", "What is the multiclass hinge of three images, and when does it change?",
+           DERIVATION,
            rows, tables),
-    Lesson("hinge-gradient", "001", "How does the hinge's gradient lose its loops?", GRADIENT, gradient_rows,
+    Lesson("hinge-gradient", "001", "How is the hinge's gradient computed without loops?", GRADIENT, gradient_rows,
            gradient_tables, {"hinge": hinge_picture}),
     Lesson("softmax", "001", "What is −log 0.13, and why not 0.89?", SOFTMAX, softmax_rows, softmax_tables),
-    Lesson("svm-against-softmax", "001", "What does one loss notice that the other does not?", AGAINST,
+    Lesson("svm-against-softmax", "001", "Which changes of the scores change one loss and not the other?", AGAINST,
            make_tables=against_tables, figures={"svm_against_softmax": against_picture}),
 )  # fmt: skip

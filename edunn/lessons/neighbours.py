@@ -1,4 +1,4 @@
-"""From nearest neighbours to a line to features: what each remembers, and what it gets right."""
+"""Compares nearest neighbours, linear classifiers and image features: what each stores, and its accuracy."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ LINES: dict[str, tuple[type[LinearModel], Loss]] = {
 
 @cache
 def parts(name: str) -> tuple[Samples, Samples]:
-    """Training and test part of a set, as rows of numbers."""
+    """Returns the training and test parts of a set of images, as rows of features."""
     if name == "digits":
         whole = digits()
         assert whole.test is not None
         return whole.train, whole.test
     train, test = shapes(1200, seed=0), shapes(300, seed=1)
-    lift = flattened if name == "made images, pixels" else histograms
+    lift = flatten_pixels if name == "made images, pixels" else histograms
     return Samples(lift(train.features), train.targets), Samples(lift(test.features), test.targets)
 
 
-def flattened(images: Tensor) -> Tensor:
+def flatten_pixels(images: Tensor) -> Tensor:
     return images.flatten(1).float() / 255
 
 
 def histograms(images: Tensor) -> Tensor:
-    """Histograms of gradients and of hues, side by side."""
+    """Returns histograms of gradients and of hues, side by side."""
     return torch.cat([hog(images), hue_histogram(images)], 1).float()
 
 
-def scaled(name: str, train: Samples, other: Samples) -> tuple[Samples, Samples]:
-    """Histograms are standardised, by what the part that is trained on says; pixels stay as they are."""
+def standardise(name: str, train: Samples, other: Samples) -> tuple[Samples, Samples]:
+    """Standardises histograms by the training part's mean and spread; pixels stay unchanged."""
     if name != "made images, histograms":
         return train, other
     scale = Standardise.fit(train.features)
@@ -74,7 +74,7 @@ def scaled(name: str, train: Samples, other: Samples) -> tuple[Samples, Samples]
 
 @dataclass(frozen=True)
 class Result:
-    """What was chosen on the validation part, the share told right there, and that of the test part."""
+    """The value chosen on the validation part, and the accuracies on the validation and test parts."""
 
     chosen: float
     validation: float
@@ -84,10 +84,10 @@ class Result:
 @cache
 def by_neighbours(name: str) -> Result:
     train, test = parts(name)
-    learnt, held = scaled(name, *split(train, 0.25))
+    learnt, held = standardise(name, *split(train, 0.25))
     search = choose_k(learnt, KS, validation=held)
     k = search.best["k"]
-    known, unseen = scaled(name, train, test)
+    known, unseen = standardise(name, train, test)
     assert known.targets is not None
     assert unseen.targets is not None
     memory = NearestNeighbours(k).fit(known.features, known.targets)
@@ -100,12 +100,12 @@ def by_line(name: str, kind: str) -> Result:
     assert train.targets is not None
     make, loss = LINES[kind]
     width, classes = train.features.shape[1], int(train.targets.max()) + 1
-    learnt, held = scaled(name, *split(train, 0.25))
+    learnt, held = standardise(name, *split(train, 0.25))
     base = Descent(make(width, classes), loss, learnt, RATES[0], BATCH, epochs=EPOCHS, validation=held, evaluate=0)
     histories = train_together([vary(base, rate=rate) for rate in RATES])  # all rates at once
     shares = [history.last("validation_accuracy") or 0.0 for history in histories]
     best = max(range(len(RATES)), key=lambda i: shares[i])
-    known, unseen = scaled(name, train, test)
+    known, unseen = standardise(name, train, test)
     model = make(width, classes)
     descend(model, loss, known, rate=RATES[best], batch_size=BATCH, epochs=EPOCHS, evaluate=0)
     assert unseen.targets is not None
@@ -122,11 +122,11 @@ def tables() -> list[Table]:
             shares = (round(found.validation, 4), round(found.test, 4))
             cells.append([name, width, kind, f"{letter} = {found.chosen:g}", *shares])
     columns = ("images", "numbers an image", "what", "chosen", "right, validation", "right, test")
-    return [Table("Share of images told right", columns, cells), three_ways()]
+    return [Table("Share of images told right", columns, cells), compare_distances()]
 
 
-def three_ways() -> Table:
-    """The distances of ten images from fifty others, and how far the ways differ."""
+def compare_distances() -> Table:
+    """Returns a table of three ways to compute the distances of ten images from fifty others, and their errors."""
     train, test = parts("made images, histograms")
     queries, features = test.features[:10].double(), train.features[:50].double()
     first = neighbours.by_two_loops(queries, features)
@@ -141,6 +141,6 @@ def three_ways() -> Table:
 
 
 LESSONS = (
-    Lesson("nearest-neighbours", "001", "From neighbours to lines to features: what does each step buy?", DERIVATION,
-           make_tables=tables),
+    Lesson("nearest-neighbours", "001", "How accurate are nearest neighbours, linear classifiers and image features?",
+           DERIVATION, make_tables=tables),
 )  # fmt: skip

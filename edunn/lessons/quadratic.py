@@ -1,4 +1,4 @@
-"""Descent on x² + y² + 3x + 3, its stop rule, and what a numeric derivative of step 1e-15 is worth."""
+"""Descent on x² + y² + 3x + 3, its stop rule, and the error of a numeric derivative with step 1e-15."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ def delta_tables() -> list[Table]:
 
 
 def delta_picture() -> object:
-    from ..figures.steps import step_study as drawn
+    from ..figures import steps
 
-    return drawn(step_study(TEXT, {"x": -1.0, "y": 0.0}), marks=(WRONG, MEANT))
+    return steps.step_study(step_study(TEXT, {"x": -1.0, "y": 0.0}), marks=(WRONG, MEANT))
 
 
 LESSONS = (

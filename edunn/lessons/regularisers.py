@@ -78,7 +78,7 @@ LESSONS = (
     Lesson(
         "regularisers",
         "001",
-        "What does each penalty pull with, and which factor is meant?",
+        "What is each penalty's gradient, and which factor is meant?",
         DERIVATION,
         rows,
         tables,

@@ -1,4 +1,4 @@
-"""Step tables: every number that a few steps of descent compute, sample by sample, for any model and data."""
+"""Step tables: every number of a few steps of descent, sample by sample, for any model and data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .engine import Table
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the weights it started from, its samples, their mean loss and gradient, and where it led.
+    """One step of descent: the weights before and after it, the mean loss, the gradient, and a table of its samples.
 
     `start`, `nabla`, `end` are by parameter entry: {"w": 0.0, "b": 0.0}
     """
@@ -46,18 +46,18 @@ def steps(
     rule: Rule | None = None,
     seed: int = 0,
 ) -> list[Step]:
-    """The first `count` steps of a run; the model is left as it is.
+    """Returns the first `count` steps of a run on a copy of the model.
 
     Each sample has a line: its features, target and score, its loss, and its own gradient in each weight. Their means
     (with the penalty's gradient, if there is one) are the step's gradient, by which the weights are updated.
     """
     if count < 1:
-        raise ConfigError(f"Expected 1 step or more in a step table; got {count}.")
-    mixed = [type(part).__name__ for part in model.modules() if mixes(part)]
+        raise ConfigError(f"A step table has 1 step or more; got {count}.")
+    mixed = [type(part).__name__ for part in model.modules() if mixes_samples(part)]
     if mixed:
         raise ConfigError(
-            f"Expected a model in which each sample has a gradient of its own; got one with {mixed[0]}, where it "
-            f"depends on the rest of the batch, or on the mask. Leave that out for a step table."
+            f"{mixed[0]} makes a sample's gradient depend on the rest of the batch, or on a random mask; a step table "
+            f"shows each sample's own. Leave {mixed[0]} out."
         )
     model, rule = copy.deepcopy(model), copy.deepcopy(rule) if rule is not None else GradientDescent()
     rule.reset()
@@ -78,7 +78,7 @@ def steps(
 def one_step(
     run: Descent, features: Tensor, targets: Tensor, rate: float, number: int, weights: Tensor | None = None
 ) -> Step:
-    """The four verbs, with every number kept. The losses and gradients of single samples are without their weights."""
+    """Runs one step and records every number. The losses and gradients of single samples are unweighted."""
     parameters = dict(run.model.named_parameters())
     start = entries(parameters)
     scores = run.model(features)
@@ -91,7 +91,7 @@ def one_step(
     gradients = run.model.gradients(features, run.loss.gradient(scores, targets, weights))
     if run.penalty is not None:
         add_penalty(gradients, run.penalty, parameters)
-    names = list(run.train.feature_names or numbered(features.shape[1]))
+    names = list(run.train.feature_names or default_names(features.shape[1]))
     outputs = ["score"] if scores.ndim == 1 else [f"score {k}" for k in range(scores.shape[-1])]
     columns = [*names, run.train.target_name or "y", *outputs, "loss", *(f"dL/d{name}" for name in start)]
     rows = []
@@ -115,20 +115,20 @@ def one_step(
     return Step(number, start, nabla, end, mean, Table(title, columns, rows, caption))
 
 
-def numbered(features: int) -> list[str]:
-    """Names for features that have none: x, or x1, x2, …"""
+def default_names(features: int) -> list[str]:
+    """Returns names for features that have none: x, or x1, x2, …"""
     return ["x"] if features == 1 else [f"x{k + 1}" for k in range(features)]
 
 
-def mixes(part: torch.nn.Module) -> bool:
-    """Whether a layer's output of one sample depends on the others, or on chance."""
+def mixes_samples(part: torch.nn.Module) -> bool:
+    """Returns whether a layer's output for one sample depends on the other samples, or on chance."""
     return isinstance(part, BatchNorm) or (isinstance(part, Dropout) and part.p > 0)
 
 
 def entries(parameters: Mapping[str, Tensor]) -> dict[str, float]:
-    """Every weight by a short name: w and b where there is one each, else w[output, feature] and b[output].
+    """Returns every weight by a short name: w and b where there is one each, else w[output, feature] and b[output].
 
-    Where several layers have a weight, the layer's name stands in front: hidden.w[0, 1].
+    With several layers the layer's name comes first: hidden.w[0, 1].
     """
     found = {}
     layers = {name.rpartition(".")[0] for name in parameters}

@@ -1,4 +1,4 @@
-"""Small things that several lessons use."""
+"""Helpers that several lessons use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..models import LinearModel
 
 
 def numbers(values: Any) -> Tensor:
-    """A float64 tensor."""
+    """Returns a float64 tensor."""
     return torch.tensor(values, dtype=torch.float64)
 
 
-def placed(model: LinearModel, weight: Any, bias: Any) -> LinearModel:
-    """The model in float64 with these weights: `weight` (outputs, features), `bias` (outputs,)."""
+def set_weights(model: LinearModel, weight: Any, bias: Any) -> LinearModel:
+    """Sets a model's weights and returns it in float64: `weight` (outputs, features), `bias` (outputs,)."""
     model = model.double()
     with torch.no_grad():
         model.weight.copy_(numbers(weight))
@@ -30,18 +30,18 @@ def placed(model: LinearModel, weight: Any, bias: Any) -> LinearModel:
 
 
 def line_at(model: LinearModel) -> dict[str, float]:
-    """The slope and intercept of a model of one feature, by the lecture's names."""
+    """Returns the slope and intercept of a model of one feature, by the lecture's names m and b."""
     assert model.bias is not None
     return {"m": float(model.weight.detach()), "b": float(model.bias.detach())}
 
 
 def run(model: LinearModel, loss: Loss, samples: Samples, rate: float, epochs: int, **options: Any) -> History:
-    """Full-batch descent, evaluated at the end only."""
+    """Runs full-batch descent, evaluated only at the end."""
     return descend(model, loss, samples, rate=rate, epochs=epochs, evaluate=options.pop("evaluate", 0), **options)
 
 
 def local_minima(values: Tensor) -> list[tuple[int, int]]:
-    """Places (i, j) of a grid whose value is below those of all their neighbours, up to eight of them."""
+    """Returns the places (i, j) of a grid whose value is below those of all their (at most eight) neighbours."""
     padded = torch.nn.functional.pad(values, (1, 1, 1, 1), value=float("inf"))
     rows, columns = values.shape
     lowest = torch.ones_like(values, dtype=torch.bool)

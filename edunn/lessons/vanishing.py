@@ -25,12 +25,12 @@ BCE = BinaryCrossEntropy()
 
 
 def slope(loss: Loss, z: float, y: float = 1.0) -> float:
-    """dL/dz of one sample."""
+    """Returns dL/dz of one sample."""
     return float(loss.pointwise_gradient(numbers([z]), numbers([y])))
 
 
 def steepest() -> tuple[float, float]:
-    """Where |d/dz ½(1 − σ)²| is largest, and how large: the zero of its curvature, by bisection."""
+    """Returns the z at which |d/dz ½(1 − σ)²| is largest, and this slope: bisection for the zero of the curvature."""
     low, high = -4.0, 0.0
     for _ in range(80):
         middle = (low + high) / 2
@@ -40,7 +40,7 @@ def steepest() -> tuple[float, float]:
 
 
 def origin(loss: Loss) -> float:
-    """The loss at w = b = 0, whatever the labels are."""
+    """Returns the loss at w = b = 0, which is the same for all labels."""
     _, y = limits_data()
     return float(loss(torch.zeros_like(y), y))
 
@@ -122,7 +122,7 @@ def limits_data() -> tuple[Tensor, Tensor]:
 
 
 def limits_of(side: int) -> dict[str, float]:
-    """What the formulas say for w → side · ∞."""
+    """Returns the limits of L(w) for w → side · ∞ by formula."""
     x, y = limits_data()
     wrong = (side * x > 0) != (y == 1)
     return {"squared_error": float(wrong.double().mean()), "slope_of_cross_entropy": float((x.abs() * wrong).mean())}

@@ -1,4 +1,4 @@
-"""The 0/1 error, what makes it hard, the surrogate, and derivatives of 0."""
+"""The 0/1 error: why it is hard to minimise, the surrogate losses, and derivatives of 0."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def signs() -> Samples:
 
 
 def brute_force() -> int:
-    """The fewest errors of any threshold, by trying them all, both ways round."""
+    """Returns the fewest errors of any threshold: it tries them all, with both signs."""
     x, y = signs().features[:, 0], signs().targets
     assert y is not None
     cuts = torch.cat([x - 1e-9, x.max().view(1) + 1])
@@ -43,7 +43,7 @@ def brute_force() -> int:
 
 
 def by_surface() -> Surface:
-    """The exact zero-one surface at w = ±1: every threshold b, by one sort and binary searches."""
+    """Returns the exact zero-one surface at w = ±1 and every threshold b, by one sort and binary searches."""
     samples = signs()
     x = samples.features[:, 0].sort().values
     between = torch.cat([x[:1] - 1, (x[1:] + x[:-1]) / 2, x[-1:] + 1])
@@ -52,7 +52,7 @@ def by_surface() -> Surface:
 
 
 def labellings() -> int:
-    """How many ways a threshold can label n points on a line: counted."""
+    """Counts the ways in which a threshold can label n points on a line."""
     x = signs().features[:, 0].sort().values
     between = torch.cat([x[:1] - 1, (x[1:] + x[:-1]) / 2, x[-1:] + 1])
     above = x > between.unsqueeze(1)
@@ -60,12 +60,12 @@ def labellings() -> int:
 
 
 def cover(d: int) -> int:
-    """How many ways a hyperplane can label n points in R^d: 2 Σ_{k ≤ d} C(n − 1, k), Cover 1965. O(n^d)."""
+    """Returns in how many ways a hyperplane can label n points in R^d: 2 Σ_{k ≤ d} C(n − 1, k), Cover 1965."""
     return 2 * sum(comb(COUNT - 1, k) for k in range(d + 1))
 
 
 def curvatures() -> dict[str, float]:
-    """The smallest second derivative over scores in [−10, 10] at y = 1."""
+    """Returns the smallest second derivative of two losses over scores in [−10, 10] at y = 1."""
     z, y = torch.linspace(-10, 10, 2001, dtype=torch.float64), torch.ones(2001, dtype=torch.float64)
     return {
         "squared_error": float(SquaredError(through=Sigmoid()).pointwise_curvature(z, y).min()),
@@ -148,7 +148,7 @@ But a derivative of 0 is no disaster in itself: it is 0 at every minimum, and ha
 
 
 def dead_units() -> list[list[float]]:
-    """Bias, the share of derivatives that are 0, and of units dead: 1,000 units, 200 samples, 10 features."""
+    """Returns rows of bias, share of derivatives that are 0, share of dead units: 1,000 units, 200 samples, d = 10."""
     x = torch.randn(200, 10, dtype=torch.float64, generator=generator(0))
     w = torch.randn(1000, 10, dtype=torch.float64, generator=generator(1)) / 10**0.5
     found = []
@@ -159,7 +159,7 @@ def dead_units() -> list[list[float]]:
 
 
 def flat_accuracy() -> float:
-    """How much the error rate moves when the weights move by 1e-9: nothing."""
+    """Returns the change of the error rate per change of a weight, at a step of 1e-9: it is 0."""
     samples = signs()
     assert samples.targets is not None
     x, loss = samples.features[:, 0], ZeroOne()
@@ -209,8 +209,8 @@ def steps_picture() -> object:
 
 
 LESSONS = (
-    Lesson("zero-one", "004", "Why is the 0/1 error not minimised itself, and what is instead?", DERIVATION, rows,
-           tables, {"zero_one": picture}),
+    Lesson("zero-one", "004", "Why is the 0/1 error not minimised itself, and which losses replace it?", DERIVATION,
+           rows, tables, {"zero_one": picture}),
     Lesson("zero-derivatives", "003", "Why not accuracy as a loss, and what is a dead ReLU?", ZEROS, zero_rows,
            zero_tables, {"zero_derivatives": steps_picture}),
 )  # fmt: skip

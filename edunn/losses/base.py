@@ -1,4 +1,4 @@
-"""What every loss is: one value and one derivative per sample, and the mean taken once, here."""
+"""The base class of losses: one value and one derivative per sample, and the mean taken once, here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Loss(ArgumentRepr, nn.Module):
 
     Shapes
     ------
-    scores : (*lead, samples), or (*lead, samples, classes) where `class_axis` is true
+    scores : (*lead, samples), or (*lead, samples, classes) if `class_axis` is true
     targets : (samples,), with the scores' lead if each run or grid point has its own, and with a class axis where
         they are distributions
     `pointwise` : (*lead, samples); `pointwise_gradient` : the scores' shape
 
     `lead` is nothing, or the runs of a stack, or the axes of a grid: only the sample axis is reduced.
-    A subclass writes the formulas for one sample (`pointwise` and `pointwise_gradient`). `pointwise_curvature` and the
-    targets' domain (`check_domain`) are welcome, and so are the attributes below: what the loss is, for every target
-    that it takes. Where an attribute is None the loss has not said, and the answer is measured, never assumed.
+    A subclass writes the formulas for one sample (`pointwise` and `pointwise_gradient`). Optional are
+    `pointwise_curvature`, the targets' domain (`check_domain`), and the attributes below, which hold for every target
+    that the loss takes. None means not declared: the answer is then measured, never assumed.
     """
 
     class_axis: bool = False  # whether the last axis of the scores is classes: one sample has a score for each
@@ -32,7 +32,7 @@ class Loss(ArgumentRepr, nn.Module):
     flat: bool = False  # constant between jumps: the derivative is 0 wherever it exists
     curvature_bound: float | None = None  # the largest second derivative between kinks; 0 for straight pieces
     # Analytic losses: the distance from the real scores to the nearest singularity (π for σ and log(1 + e^z)), and the
-    # order of that pole, 0 for a logarithm. None: the loss has kinks, or no one has said
+    # order of that pole, 0 for a logarithm. None: the loss has kinks, or does not declare it
     pole: float | None = None
     pole_order: int = 2
     target_degree: int | None = None  # the degree of ℓ as a polynomial in the target, for a fixed score
@@ -43,7 +43,7 @@ class Loss(ArgumentRepr, nn.Module):
     form: str | None = None
 
     def forward(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
-        """The mean loss over the samples, of shape `lead`: 1/N Σ ℓ_i, or Σ w_i ℓ_i / Σ w_i with weights.
+        """Returns the mean loss over the samples, of shape `lead`: 1/N Σ ℓ_i, or Σ w_i ℓ_i / Σ w_i with weights.
 
         A weight of 2 counts a sample twice, and 0 leaves it out; all weights times c change nothing. A mini-batch
         divides by its own Σ w; where that is 0 the mean is nan, and the loops take no step.
@@ -66,7 +66,7 @@ class Loss(ArgumentRepr, nn.Module):
 
     @torch.no_grad()
     def gradient(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
-        """d(mean loss)/d(scores), of the scores' shape: it holds the 1/N, or each sample's w_i / Σ w."""
+        """Returns d(mean loss)/d(scores), of the scores' shape, with the factor 1/N, or w_i / Σ w, included."""
         if validate:
             self.check(scores, targets)
             self.check_weights(scores, weights)
@@ -76,19 +76,19 @@ class Loss(ArgumentRepr, nn.Module):
         return slopes * (shares(weights).unsqueeze(-1) if self.class_axis else shares(weights))
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """One loss a sample, (*lead, samples). Unchecked: for scores and targets that passed `check`."""
+        """Returns one loss a sample, (*lead, samples), without checks: `check` has accepted scores and targets."""
         raise NotImplementedError
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The derivative of each sample's loss in its own scores, of the scores' shape. Unchecked."""
+        """Returns the derivative of each sample's loss in its own scores, of the scores' shape, without checks."""
         raise NotImplementedError
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The second derivative of each sample's loss in its own scores. Unchecked.
+        """Returns the second derivative of each sample's loss in its own scores, without checks.
 
-        Of the scores' shape; with a class axis the matrix (…, classes, classes). 0 where a loss is linear, and at
-        kinks the value on the side that `pointwise_gradient` takes. A loss without a formula for it gets five-point
-        differences of its gradient: about eleven digits in float64, and nothing of use within 2h of a kink.
+        It has the scores' shape, or with a class axis that of the matrix (…, classes, classes). It is 0 where a loss is
+        linear, and at kinks the value on the side that `pointwise_gradient` takes. A loss without a formula gets
+        five-point differences of its gradient: about eleven digits in float64, but useless within 2h of a kink.
         """
         if not self.class_axis:
             return self.difference(scores, targets, torch.ones_like(scores))
@@ -97,7 +97,7 @@ class Loss(ArgumentRepr, nn.Module):
         return torch.stack(columns, -1)
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-        """Each sample's second derivative times a direction in its scores: H v, of the scores' shape. Unchecked."""
+        """Returns H v, each sample's second derivative times a direction v in its scores, of the scores' shape."""
         if self.class_axis and not self.has_curvature:
             # along a direction whose largest entry is 1, so that the step stays a step in the scores
             size = direction.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(direction.dtype).tiny)
@@ -106,28 +106,28 @@ class Loss(ArgumentRepr, nn.Module):
         return (curvature @ direction.unsqueeze(-1)).squeeze(-1) if self.class_axis else curvature * direction
 
     def difference(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-        """d/dt of the gradient at s + t·direction, t = 0, by five points h apart: an error of order h⁴ and ε/h."""
-        step = torch.finfo(scores.dtype).eps ** 0.2  # where both are about the same
+        """Returns d/dt of the gradient at s + t·direction, t = 0, from five points h apart: errors of h⁴ and ε/h."""
+        step = torch.finfo(scores.dtype).eps ** 0.2  # both errors are then about equal
         return differences.derivative(
             lambda t: self.pointwise_gradient(scores + t * direction, targets), torch.zeros_like(scores), step
         )
 
     @property
     def has_curvature(self) -> bool:
-        """Whether `pointwise_curvature` is a formula of the loss's own."""
+        """Whether the loss has a formula of its own for `pointwise_curvature`."""
         return type(self).pointwise_curvature is not Loss.pointwise_curvature
 
     @property
     def affine(self) -> bool:
-        """Whether ℓ(s, y) = ℓ(s, 0) + y·(ℓ(s, 1) − ℓ(s, 0)): a mean of targets then does for many of them."""
+        """Whether ℓ is affine in the target, ℓ(s, y) = ℓ(s, 0) + y·(ℓ(s, 1) − ℓ(s, 0)): targets may be averaged."""
         return self.target_degree == 1
 
     def kink(self, targets: Tensor) -> Tensor | None:
-        """The score at which each sample's loss has its one kink, of the targets' shape; None for none, or unknown."""
+        """Returns the score of each sample's only kink, of the targets' shape; None if there is none, or unknown."""
         return None
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        """Refuses wrong shapes, dtypes and labels with a sentence."""
+        """Refuses wrong shapes, dtypes and labels."""
         errors.check_scores(scores, self.class_axis)
         errors.check_targets_shape(scores, targets, self.class_axis, rows=self.takes_rows(targets))
         errors.check_same_dtype(scores, targets)
@@ -139,31 +139,31 @@ class Loss(ArgumentRepr, nn.Module):
             errors.check_weights(weights, *scores.shape[: scores.ndim - self.class_axis])
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
-        """Refuses targets outside the loss's domain. It looks at every value: once before a loop, not in it."""
+        """Refuses targets outside the loss's domain. It reads every value: once before a loop, not in it."""
         errors.check_finite("targets", targets)
 
     def takes_rows(self, targets: Tensor) -> bool:
-        """Whether the targets have a class axis: for a loss over classes, floating ones do, whole numbers do not."""
+        """Returns whether the targets have a class axis: floating ones of a loss over classes do, indices do not."""
         return self.class_axis and targets.dtype.is_floating_point
 
 
 def shares(weights: Tensor) -> Tensor:
-    """w_i / Σ w: what each sample counts in the mean, of the weights' shape (*lead, samples)."""
+    """Returns w_i / Σ w, each sample's share of the mean, of the weights' shape (*lead, samples)."""
     return weights / weights.sum(-1, keepdim=True)
 
 
 def one_hot(targets: Tensor, scores: Tensor) -> Tensor:
-    """Class indices (…, samples) as rows of 0 and 1, (…, samples, classes), in the scores' dtype."""
+    """Returns class indices (…, samples) as rows of 0 and 1, (…, samples, classes), in the scores' dtype."""
     rows = torch.zeros(*targets.shape, scores.shape[-1], dtype=scores.dtype, device=scores.device)
     return rows.scatter_(-1, targets.long().unsqueeze(-1), 1.0)
 
 
 def as_rows(scores: Tensor, targets: Tensor) -> Tensor:
-    """Targets with a class axis: distributions as they are, class indices one-hot."""
+    """Returns targets with a class axis: distributions unchanged, class indices one-hot."""
     return targets if targets.dtype.is_floating_point else one_hot(targets, scores)
 
 
 def pick(scores: Tensor, targets: Tensor) -> Tensor:
-    """The score of the true class, s_y, of shape (*lead, samples)."""
+    """Returns the score of the true class, s_y, of shape (*lead, samples)."""
     index = targets.long().expand(scores.shape[:-1]).unsqueeze(-1)
     return scores.gather(-1, index).squeeze(-1)

@@ -18,7 +18,7 @@ TO_BITS = "For labels -1 and +1 use (targets + 1) / 2, or the loss Logistic."
 
 
 def softplus(z: Tensor) -> Tensor:
-    """log(1 + e^z), finite at any z, with σ(z) as its derivative."""
+    """Returns log(1 + e^z), finite at any z, with the derivative σ(z)."""
     # equals max(z, 0) + log(1 + e^−|z|): the exponential never exceeds 1; logaddexp is that, with the right derivative
     return torch.logaddexp(z, torch.zeros_like(z))
 
@@ -29,7 +29,7 @@ class BinaryCrossEntropy(Loss):
     ∂ℓ/∂s = σ(s) − y
     ∂²ℓ/∂s² = σ(s)(1 − σ(s)), at most 1/4
 
-    Takes scores, not probabilities: −log(1 − σ(s)) computed as it stands is inf from s = 36.75 in float64 (16.7 in
+    Takes scores, not probabilities: −log(1 − σ(s)) computed literally is inf from s = 36.75 in float64 (16.7 in
     float32), where this is 36.75.
 
     Targets: 0 or 1, or a probability in between.
@@ -95,7 +95,7 @@ class Logistic(Loss):
 
 
 class Hinge(Loss):
-    """ℓ(s, y) = max(0, Δ − y s)^p: nothing to pay once the margin y·s has reached Δ.
+    """ℓ(s, y) = max(0, Δ − y s)^p: 0 once the margin y·s has reached Δ.
 
     ∂ℓ/∂s = −y p max(0, Δ − y s)^{p−1} where y s < Δ, else 0 (at the kink y s = Δ any value between would do)
     ∂²ℓ/∂s² = 0 for p = 1; 2 where y s < Δ for p = 2
@@ -106,7 +106,7 @@ class Hinge(Loss):
         times as large, and the same boundary. For p = 2, Δ merely scales the weights.
     power : p, 1 (the hinge) or 2 (the squared hinge, smooth)
 
-    torch: `MarginRankingLoss(margin=Δ)(s, 0, y)` for p = 1 (`HingeEmbeddingLoss` is another thing); scikit-learn:
+    torch: `MarginRankingLoss(margin=Δ)(s, 0, y)` for p = 1 (`HingeEmbeddingLoss` is another loss); scikit-learn:
     `LinearSVC(loss="hinge" | "squared_hinge")`, `hinge_loss`. See Hastie, Tibshirani & Friedman, The Elements of
     Statistical Learning, §12.3.2.
     """
@@ -139,14 +139,14 @@ class Hinge(Loss):
         return 2 * (~self.satisfied(self.shortfall(scores, targets))).to(scores.dtype)
 
     def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Δ − y s: by how much the margin is missed."""
+        """Returns Δ − y s, by how much the score misses the margin."""
         return self.margin - targets * scores
 
     def kink(self, targets: Tensor) -> Tensor | None:
         return self.margin * targets if self.power == 1 else None
 
     def satisfied(self, shortfall: Tensor) -> Tensor:
-        """Where Δ − y s ≤ 0. Being exactly at the margin costs nothing, so nothing pulls."""
+        """Returns where Δ − y s ≤ 0: exactly at the margin the loss and its gradient are 0."""
         return shortfall <= 0
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
@@ -154,10 +154,10 @@ class Hinge(Loss):
 
 
 class Perceptron(Hinge):
-    """ℓ(s, y) = max(0, −y s): the hinge with margin 0. A right answer costs nothing, however narrow.
+    """ℓ(s, y) = max(0, −y s): the hinge with margin 0. A right sign has loss 0, however small the margin.
 
     ∂ℓ/∂s = −y where y s ≤ 0, else 0. At the kink s = 0 the hinge's choice of 0 would never leave weights of zero; a
-    score of 0 is an error here, as in Rosenblatt's rule, and pulls with −y.
+    score of 0 is an error here, as in Rosenblatt's rule, with gradient −y.
 
     torch: none; scikit-learn: `SGDClassifier(loss="perceptron")`. See Bishop, Pattern Recognition and Machine Learning,
     §4.1.7.
@@ -187,11 +187,11 @@ class ZeroOne(Loss):
     power = 0
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        # y s ≤ 0, and a score that is nan is no right answer
+        # y s ≤ 0; a score of nan counts as an error
         return (~self.satisfied(self.shortfall(scores, targets))).to(scores.dtype)
 
     def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """−y s: the shortfall of a hinge with margin 0."""
+        """Returns −y s, the shortfall of a hinge with margin 0."""
         return -targets * scores
 
     def satisfied(self, shortfall: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class ZeroOne(Loss):
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         raise errors.GradientError(
             "The zero-one loss has no useful gradient: it is 0 wherever it exists and undefined at a score of 0, so "
-            "descent would never move. Minimise Logistic, Hinge or Perceptron, and report this one as the error rate."
+            "descent never moves. Minimise Logistic, Hinge or Perceptron, and report ZeroOne as the error rate."
         )
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -211,8 +211,8 @@ class ZeroOne(Loss):
 
 
 def check_hinge(margin: float, power: int) -> None:
-    """The options that every hinge shares."""
+    """Refuses a margin or power that no hinge takes."""
     if not margin >= 0:
-        raise errors.ConfigError(f"Expected margin 0 or more; got {margin}.")
+        raise errors.ConfigError(f"A hinge takes a margin of 0 or more; got {margin}.")
     if power not in (1, 2):
-        raise errors.ConfigError(f"Expected power 1 (hinge) or 2 (squared hinge); got {power}.")
+        raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")

@@ -1,6 +1,6 @@
-"""The multiclass hinge and its gradient in the weights, written as the lecture writes it: two loops.
+"""The multiclass hinge and its gradient in the weights by two loops, as the lecture writes it.
 
-For reading, and as the oracle of the vectorised one (`MulticlassHinge` and a model's `gradients`), which is the same
+It is for reading, and checks the vectorised form (`MulticlassHinge` and a model's `gradients`), which does the same
 arithmetic thousands of times faster.
 """
 
@@ -13,11 +13,11 @@ from torch import Tensor
 def multiclass_hinge_by_loops(
     weight: Tensor, bias: Tensor, features: Tensor, targets: Tensor, margin: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean multiclass hinge of a linear model, and its gradient in weight and bias.
+    """Returns the mean multiclass hinge of a linear model, and its gradient in weight and bias.
 
     L = 1/N Σ_i Σ_{j ≠ y_i} max(0, w_j·x_i + b_j − w_{y_i}·x_i − b_{y_i} + Δ)
 
-    Every violated term pushes x_i into row j of the gradient and pulls it from row y_i.
+    Every violated term adds x_i to row j of the gradient and subtracts it from row y_i.
 
     Parameters
     ----------

@@ -40,12 +40,12 @@ class CrossEntropy(Loss):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise errors.ConfigError(f"Expected label_smoothing in [0, 1); got {label_smoothing}.")
+            raise errors.ConfigError(f"label_smoothing lies in [0, 1); got {label_smoothing}.")
         self.label_smoothing = label_smoothing
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         # log p_j = (s_j − m) − log Σ_k e^{s_k − m} with m the row's largest score: the same value, but no exponential
-        # overflows, and what all scores have in common costs no digits
+        # overflows, and a constant added to all scores costs no digits
         log_p = torch.log_softmax(scores, -1)
         if self.label_smoothing == 0 and not self.takes_rows(targets):
             return -pick(log_p, targets)
@@ -65,7 +65,7 @@ class CrossEntropy(Loss):
         return p * (direction - (p * direction).sum(-1, keepdim=True))
 
     def distribution(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """q: the targets as rows, smoothed."""
+        """Returns q, the targets as distributions over the classes, smoothed."""
         rows = as_rows(scores, targets)
         if self.label_smoothing == 0:
             return rows
@@ -79,7 +79,7 @@ class CrossEntropy(Loss):
 
 
 class MulticlassHinge(Loss):
-    """ℓ(s, y) = Σ_{j ≠ y} max(0, s_j − s_y + Δ)^p: the true class shall beat every other by Δ.
+    """ℓ(s, y) = Σ_{j ≠ y} max(0, s_j − s_y + Δ)^p: the true class must beat every other by Δ.
 
     With v_j = p max(0, s_j − s_y + Δ)^{p−1} where s_j − s_y + Δ > 0 and j ≠ y, else 0:
     ∂ℓ/∂s_j = v_j for j ≠ y, ∂ℓ/∂s_y = −Σ_{j ≠ y} v_j
@@ -88,9 +88,8 @@ class MulticlassHinge(Loss):
     ----------
     margin : Δ ≥ 0
     power : p, 1 or 2 (the squared hinge)
-    include_true : let the sum run over j = y too. It adds Δ^p (over the divisor) to every loss and nothing to
-        the gradient.
-    over : what the sum is divided by: "sum" 1, "others" C − 1, "classes" C
+    include_true : sum over j = y too. It adds Δ^p (over the divisor) to every loss and nothing to the gradient.
+    over : names the divisor of the sum: "sum" 1, "others" C − 1, "classes" C
 
     torch: `MultiMarginLoss(p, margin)` is over="classes"; scikit-learn: `LinearSVC(multi_class="crammer_singer")` takes
     the largest term and not the sum. See CS231n, "Linear classification" (Weston & Watkins 1999).
@@ -105,7 +104,7 @@ class MulticlassHinge(Loss):
         check_hinge(margin, power)
         if over not in ("sum", "others", "classes"):
             raise errors.ConfigError(
-                f"Expected over='sum', 'others' or 'classes'; got {over!r}. "
+                f"over is 'sum', 'others' or 'classes'; got {over!r}. "
                 f"{errors.nearest(str(over), ('sum', 'others', 'classes'))}"
             )
         self.margin = margin
@@ -121,12 +120,12 @@ class MulticlassHinge(Loss):
         return costs.sum(-1) / self.divisor(scores)
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        pull = self.pull(scores, targets)
-        return pull.scatter_(-1, self.index(scores, targets), -pull.sum(-1, keepdim=True))
+        slopes = self.term_slopes(scores, targets)
+        return slopes.scatter_(-1, self.index(scores, targets), -slopes.sum(-1, keepdim=True))
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """2 Σ_{j≠y, violated} (e_j − e_y)(e_j − e_y)ᵀ for the squared hinge; 0 for the hinge."""
-        violated = self.bend(scores, targets)
+        """Returns 2 Σ_{j≠y, violated} (e_j − e_y)(e_j − e_y)ᵀ for the squared hinge; 0 for the hinge."""
+        violated = self.term_curvatures(scores, targets)
         true = torch.zeros_like(scores).scatter_(-1, self.index(scores, targets), 1.0)
         cross = violated.unsqueeze(-1) * true.unsqueeze(-2)
         total = violated.sum(-1)[..., None, None] * true.unsqueeze(-1) * true.unsqueeze(-2)
@@ -134,23 +133,23 @@ class MulticlassHinge(Loss):
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         index = self.index(scores, targets)
-        change = self.bend(scores, targets) * (direction - direction.gather(-1, index))
+        change = self.term_curvatures(scores, targets) * (direction - direction.gather(-1, index))
         return change.scatter_(-1, index, -change.sum(-1, keepdim=True))
 
     def shortfall(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """s_j − s_y + Δ: by how much class j misses being beaten by the margin; Δ at j = y."""
+        """Returns s_j − s_y + Δ, by how much the true class misses beating class j by the margin; Δ at j = y."""
         return scores - pick(scores, targets).unsqueeze(-1) + self.margin
 
-    def pull(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """v_j over the divisor, with 0 at j = y."""
+    def term_slopes(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Returns v_j, the slope of each term, over the divisor, with 0 at j = y."""
         shortfall = self.shortfall(scores, targets)
         slope = (shortfall > 0).to(scores.dtype) if self.power == 1 else 2 * shortfall.clamp(min=0)
         return slope.scatter_(-1, self.index(scores, targets), 0.0) / self.divisor(scores)
 
-    def bend(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The second derivative of each term in its own shortfall, over the divisor, with 0 at j = y."""
-        bend = (self.shortfall(scores, targets) > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
-        return bend.scatter_(-1, self.index(scores, targets), 0.0) / self.divisor(scores)
+    def term_curvatures(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Returns the second derivative of each term in its own shortfall, over the divisor, with 0 at j = y."""
+        curvatures = (self.shortfall(scores, targets) > 0).to(scores.dtype) * (2.0 if self.power == 2 else 0.0)
+        return curvatures.scatter_(-1, self.index(scores, targets), 0.0) / self.divisor(scores)
 
     def divisor(self, scores: Tensor) -> int:
         classes = scores.shape[-1]
@@ -158,7 +157,7 @@ class MulticlassHinge(Loss):
 
     @staticmethod
     def index(scores: Tensor, targets: Tensor) -> Tensor:
-        """The true class as an index for gather and scatter, (*lead, samples, 1)."""
+        """Returns the true class as an index for gather and scatter, (*lead, samples, 1)."""
         return targets.long().expand(scores.shape[:-1]).unsqueeze(-1)
 
     def takes_rows(self, targets: Tensor) -> bool:
@@ -168,7 +167,9 @@ class MulticlassHinge(Loss):
         errors.check_index_dtype(targets, "the multiclass hinge")
         super().check(scores, targets)
         if scores.shape[-1] < 2:
-            raise errors.ShapeError(f"Expected scores of at least two classes; got {errors.shape(scores)}.")
+            raise errors.ShapeError(
+                f"The multiclass hinge compares two classes or more; got scores {errors.shape(scores)}."
+            )
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         errors.check_class_indices(targets, classes)
@@ -179,8 +180,8 @@ class OneVsAllHinge(Hinge):
 
     With v_j = p max(0, Δ − t_j s_j)^{p−1} where Δ − t_j s_j > 0, else 0:  ∂ℓ/∂s_j = −t_j v_j
 
-    Here the scores of different classes never meet: each row of the weight is a two-class SVM of its own, and training
-    them together only saves time. `MulticlassHinge` compares the scores with one another.
+    The scores of different classes are not compared: each row of the weight is a two-class SVM of its own, and training
+    them together only saves time. `MulticlassHinge` compares them.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ class OneVsAllHinge(Hinge):
 
     class_axis = True
     labels = "classes"
-    form = None  # a sum over classes: the shortcuts of one score do not serve
+    form = None  # a sum over classes: the shortcuts for one score do not apply
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return super().pointwise(scores, self.signs(scores, targets)).sum(-1)
@@ -201,7 +202,7 @@ class OneVsAllHinge(Hinge):
         return super().pointwise_gradient(scores, self.signs(scores, targets))
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """A diagonal matrix, of 2 where a class falls short, for the squared hinge; 0 for the hinge."""
+        """Returns a diagonal matrix, 2 where a class misses its margin, for the squared hinge; 0 for the hinge."""
         return torch.diag_embed(super().pointwise_curvature(scores, self.signs(scores, targets)))
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
@@ -212,7 +213,7 @@ class OneVsAllHinge(Hinge):
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:
-        """+1 for the true class and −1 for the others, of the scores' shape."""
+        """Returns +1 for the true class and −1 for the others, of the scores' shape."""
         return (2 * one_hot(targets, scores) - 1).expand(scores.shape)
 
     def takes_rows(self, targets: Tensor) -> bool:

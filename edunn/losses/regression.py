@@ -18,11 +18,11 @@ class SquaredError(Loss):
 
     Parameters
     ----------
-    half : ½(f(s) − y)², whose derivative has no 2. It is never guessed: lectures differ.
+    half : ½(f(s) − y)², whose derivative has no 2. Lectures differ, so the factor is never guessed.
     through : the activation f; identity if not given. With a sigmoid the loss is no longer convex, and its gradient
-        is never more than 8/27 in size and vanishes far from 0 on both sides, wrong answers included.
+        is never more than 8/27 in size and vanishes far from 0 on both sides, the wrong one included.
     classes : the scores have a class axis and ℓ is the sum over it. Targets are rows of that length, or class indices,
-        which stand for one-hot rows: the lecture's "why not least squares?".
+        which count as one-hot rows: the lecture's "why not least squares?".
 
     torch: `MSELoss()` is this, but over classes it is the mean: 1/C of it. scikit-learn: `HalfSquaredError`
     (half=True), `mean_squared_error` (half=False). See Bishop, Pattern Recognition and Machine Learning, §1.1, §4.1.3.
@@ -37,7 +37,7 @@ class SquaredError(Loss):
         self.class_axis = classes
         self.labels = "classes" if classes else "real"
         if not (self.through.elementwise or classes):
-            raise errors.ConfigError("SquaredError through a softmax needs a class axis: pass classes=True.")
+            raise errors.ConfigError("SquaredError through a softmax needs a class axis. Pass classes=True.")
         linear = self.through.linear
         self.form = "square" if linear else None
         self.convex = linear  # with f curved, or bent, some target makes it concave somewhere
@@ -65,7 +65,7 @@ class SquaredError(Loss):
         return torch.diag_embed(curvature) if self.class_axis else curvature
 
     def residual(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """f(s) − y."""
+        """Returns the residual f(s) − y."""
         return self.through(scores) - (as_rows(scores, targets) if self.class_axis else targets)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
@@ -76,7 +76,7 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """ℓ(s, y) = |s − y|: a target far away pulls no harder than a near one; the best constant is the median.
+    """ℓ(s, y) = |s − y|: far and near targets have gradients of the same size; the best constant is the median.
 
     ∂ℓ/∂s = sign(s − y); at the kink s = y, where any value in [−1, 1] would do, 0.
 
@@ -114,9 +114,8 @@ class Huber(Loss):
     ----------
     delta : δ > 0, in the targets' units: where the loss turns from squared to absolute
 
-    torch: `HuberLoss(delta=δ)`; scikit-learn's `HuberRegressor` is twice this, in units of
-    a scale that it fits as well. See Hastie, Tibshirani & Friedman, The
-    Elements of Statistical Learning, §10.6.
+    torch: `HuberLoss(delta=δ)`; scikit-learn's `HuberRegressor` is twice this, in units of a scale that it fits as
+    well. See Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, §10.6.
     """
 
     convex = True
@@ -127,7 +126,7 @@ class Huber(Loss):
     def __init__(self, delta: float = 1.0) -> None:
         super().__init__()
         if not 0 < delta < float("inf"):
-            raise errors.ConfigError(f"Expected delta above 0 and finite; got {delta}.")
+            raise errors.ConfigError(f"Huber's delta is finite and above 0; got {delta}.")
         self.delta = delta
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from .base import Model, check_predicts
 
 
 class TwoLayerNet(Chain, Model):
-    """scores = W₂ f(W₁ x + b₁) + b₂: linear, activation, linear; what lies between may be normalised and thinned out.
+    """scores = W₂ f(W₁ x + b₁) + b₂: linear, activation, linear, with optional normalisation and dropout.
 
     Backwards, with z = W₁ x + b₁, h = f(z) and U = ∂L/∂scores of shape (samples, outputs):
 
@@ -52,7 +52,9 @@ class TwoLayerNet(Chain, Model):
     ) -> None:
         if sizes:  # elsewhere the order is input, hidden, output
             call = f"TwoLayerNet({features}, {sizes[0]}, hidden={outputs})"
-            raise errors.ConfigError(f"TwoLayerNet takes two sizes by position, and the hidden one by name: {call}.")
+            raise errors.ConfigError(
+                f"TwoLayerNet takes two sizes by position, and the hidden one by name: {call}; got three sizes."
+            )
         if isinstance(activation, str):
             activation = activations.named(activation)
         predicts = check_predicts(predicts or ("bits" if outputs == 1 else "classes"))

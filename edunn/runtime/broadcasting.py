@@ -1,4 +1,4 @@
-"""How a number of each run meets the parameters of a stack of runs."""
+"""Multiplies the parameters of a stack by one number a run."""
 
 from __future__ import annotations
 

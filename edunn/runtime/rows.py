@@ -256,8 +256,8 @@ class Rows:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"Features that stay in their files have no {name!r}. "
-            f"Take samples.loaded() where they are few, or a part of them: samples[:1000].loaded()."
+            f"Features kept in files have no {name!r}. "
+            f"Load them with samples.loaded() if they fit in memory, or load a part: samples[:1000].loaded()."
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Work in slices, shared out to threads that each compute by themselves; and `whole`, for work that processes share."""
+"""Splits work into slices for threads; `whole` is the hook for work that several processes divide."""
 
 from __future__ import annotations
 

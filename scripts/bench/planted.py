@@ -79,7 +79,7 @@ PLANTED: tuple[Edit, ...] = (
     ("softmax-classifier", "        p[np.arange(len(targets)), targets] -= 1\n", "", "true class not subtracted"),
     ("cross-entropy", "targets] -= 1", "targets] -= 2", "true class subtracted twice"),
     ("softmax-classifier", "targets] -= 1", "targets] += 1", "true class added"),
-    ("cross-entropy", "targets] -= 1", "(targets + 1) % 5] -= 1", "off by one class"),
+    ("cross-entropy", "targets] -= 1", "(targets + 1) % scores.shape[1]] -= 1", "off by one class"),
     ("cross-entropy", "targets] -= 1", "targets - 1] -= 1", "off by one class"),
     ("cross-entropy", "p = e / e.sum(axis=1, keepdims=True)", "p = scores.copy()", "softmax forgotten"),
     ("softmax-classifier", "p = e / e.sum(axis=1, keepdims=True)", "p = e", "softmax not normalised"),

@@ -1,4 +1,4 @@
-"""What grows with what: the time of an epoch against samples, features, classes and runs; and data larger than memory.
+"""Time and memory at scale: epochs against samples, features, classes and runs; and data larger than memory.
 
     python scripts/bench/scale.py [--json] [--quick] [--keep DIR]
 

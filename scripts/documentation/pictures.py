@@ -73,7 +73,7 @@ def who_pays() -> Axes:
     names = ("cat (true)", "car", "deer", "frog")
     line = float(scores[0, target]) - margin
     axes.bar(names, scores[0].numpy(), color=[BLUE, GREY, GREY, GREY], width=0.6, alpha=0.75)
-    costs = loss.pull(scores, torch.tensor([target]))[0] * loss.shortfall(scores, torch.tensor([target]))[0]
+    costs = loss.term_slopes(scores, torch.tensor([target]))[0] * loss.shortfall(scores, torch.tensor([target]))[0]
     for k, cost in enumerate(costs.tolist()):
         if cost > 0:
             axes.add_patch(Rectangle((k - 0.3, line), 0.6, cost, facecolor=VERMILLION, hatch="//", edgecolor="white"))

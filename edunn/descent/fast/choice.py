@@ -1,4 +1,4 @@
-"""Chooses the fastest steps for a run."""
+"""Chooses chooses the fastest implementation of the step for a run."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,9 @@ def cut_objective(name: str, lesson: str, loss: Any, formula: str) -> GradientEx
     """A linear model with a loss and L2, in its weight and bias."""
     own, of_loss = loss(), cut_methods(loss, "pointwise_gradient")
 
-    def value(weight: Tensor, bias: Tensor, features: Tensor, targets: Tensor, strength: float) -> Tensor:
+    def value(
+        weight: Tensor, features: Tensor, targets: Tensor, strength: float = 0.0, bias: Tensor | float = 0.0
+    ) -> Tensor:
         return own(torch.inner(features, weight) + bias, targets) + strength * (weight**2).sum()
 
     return GradientExercise(
@@ -144,14 +147,37 @@ def apply_linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return features @ weight.mT + bias
 
 
-def apply_batch_norm(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+def apply_batch_norm(
+    features: Tensor, scale: Tensor, shift: Tensor, epsilon: float = EPSILON, ddof: int = 0, **_: Tensor
+) -> Tensor:
     centred = features - features.mean(0)
-    return scale * centred / torch.sqrt((centred**2).mean(0) + EPSILON) + shift
+    variance = (centred**2).sum(0) / (len(features) - ddof)
+    return scale * centred / torch.sqrt(variance + epsilon) + shift
 
 
 def apply_dropout(features: Tensor, keep: float, seed: int) -> Tensor:
     mask = np.random.default_rng(seed).random(tuple(features.shape)) < keep
     return features * torch.from_numpy(mask).to(features.dtype) / keep
+
+
+def apply_mask_of(output: Tensor, features: Tensor, divisor: float) -> Tensor:
+    """Dropout with the mask read from an output; nan where everything was kept or dropped."""
+    mask = (output != 0).to(features.dtype)
+    return features * mask / divisor if 0 < float(mask.mean()) < 1 else torch.full_like(features, float("nan"))
+
+
+DROPOUTS: tuple[tuple[str, Callable[..., Tensor]], ...] = (
+    ("the mask is the hand-in's own", lambda features, keep, seed, output: apply_mask_of(output, features, keep)),
+    ("the mask is the hand-in's own, and the probability is that of dropping",
+     lambda features, keep, seed, output: apply_mask_of(output, features, 1 - keep)),
+    ("the mask is the hand-in's own, and nothing is divided by the probability to keep",
+     lambda features, keep, seed, output: apply_mask_of(output, features, 1.0)),
+)  # fmt: skip
+BATCH_NORMS: tuple[tuple[str, Callable[..., Tensor]], ...] = (
+    ("the variance divides by N − 1", partial(apply_batch_norm, ddof=1)),
+    *((f"ε is {epsilon:g}, not the task's {EPSILON:g}", partial(apply_batch_norm, epsilon=epsilon))
+      for epsilon in (1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-10, 0.0)),
+)  # fmt: skip
 
 
 EXERCISES = (
@@ -167,9 +193,9 @@ EXERCISES = (
     cut_loss("cross-entropy", "softmax", losses.CrossEntropy,
              "L = −1/N Σ_i log p_{i,y_i} with p = softmax(s) along each row"),
     cut_loss("multiclass-hinge", "hinge-gradient", losses.MulticlassHinge,
-             "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1)", "pointwise_gradient", "pull"),
+             "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1)", "pointwise_gradient", "term_slopes"),
     cut_loss("squared-multiclass-hinge", "", losses.MulticlassHinge,
-             "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1)²", "pointwise_gradient", "pull", power=2),
+             "L = 1/N Σ_i Σ_{j ≠ y_i} max(0, s_ij − s_{i,y_i} + 1)²", "pointwise_gradient", "term_slopes", power=2),
     cut_activation("sigmoid", "sigmoid", activations.Sigmoid, "f(z) = 1 / (1 + e^−z)"),
     cut_activation("tanh", "", activations.Tanh, "f(z) = tanh(z)"),
     cut_activation("relu", "zero-derivatives", activations.ReLU, "f(z) = max(0, z)"),
@@ -187,17 +213,18 @@ EXERCISES = (
               ("features", "weight", "bias"), ("features", "weight", "bias"), ("gradients", "input_gradient"),
               "weight.shape[1], weight.shape[0]",
               "self.layer.weight.data.copy_(weight)", "self.layer.bias.data.copy_(bias)"),
-    cut_layer("dropout", "", layers.Dropout,
+    replace(cut_layer("dropout", "", layers.Dropout,
               "each entry is kept with probability `keep` and divided by it, else 0; the mask comes from the seed",
               "∂L/∂features from upstream = ∂L/∂output, with the mask of forward", apply_dropout,
               ("features", "keep", "seed"), ("features",), ("input_gradient",), "1 - keep",
               "kept = numpy.random.default_rng(seed).random(tuple(features.shape)) < keep",
-              "self.layer.held, self.layer.mask = True, torch.from_numpy(kept) / keep"),
-    cut_layer("batch-norm", "", layers.BatchNorm,
+              "self.layer.held, self.layer.mask = True, torch.from_numpy(kept) / keep"), conventions=DROPOUTS),
+    replace(cut_layer("batch-norm", "", layers.BatchNorm,
               f"y = γ (x − μ)/√(σ² + {EPSILON:g}) + β; μ, σ² the mean and variance of each column (γ scale, β shift)",
               "∂L/∂scale, ∂L/∂shift and ∂L/∂features: x reaches y straight, through σ² and through μ", apply_batch_norm,
               ("features", "scale", "shift"), ("features", "scale", "shift"), ("gradients", "input_gradient"),
               "features.shape[1]", "self.layer.scale.data.copy_(scale)", "self.layer.shift.data.copy_(shift)"),
+            conventions=BATCH_NORMS),
     cut_objective("linear-regression", "linear-regression", losses.SquaredError,
                   "L = 1/N Σ_i (w·x_i + b − y_i)² + λ Σ w²; w (features,), b a number, not penalised"),
     cut_objective("logistic-regression", "logistic-regression", losses.BinaryCrossEntropy,

@@ -35,7 +35,7 @@ def change_violations(
 def change_true_class(wrong: WrongGradient, at_true: Callable[[Tensor], Tensor]) -> Tensor:
     """Returns the multiclass hinge's gradient with another entry at the true class, computed from the other entries."""
     true = wrong.one_hot
-    pull = wrong.loss.pull(wrong.scores, wrong.points["targets"])
+    pull = wrong.loss.term_slopes(wrong.scores, wrong.points["targets"])
     return wrong.per_sample * (pull + true * at_true(pull))
 
 

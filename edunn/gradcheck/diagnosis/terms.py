@@ -46,6 +46,25 @@ def scale_penalty(wrong: WrongGradient, factor: float) -> Tensor | None:
     return None if wrong.penalised is None or not bool(wrong.penalised.any()) else factor * wrong.penalised
 
 
+def apply_penalty(wrong: WrongGradient, in_value: bool) -> Tensor | None:
+    """Returns the penalty's right gradient where the value itself has no penalty, or none that λ scales."""
+    if wrong.kind != "objective" or wrong.parameter != "weight" or wrong.penalty_scale or wrong.penalised is None:
+        return None
+    return wrong.penalty.gradient(wrong.points["weight"]) if bool(wrong.penalised.any()) == in_value else None
+
+
+def count_as_number(wrong: WrongGradient) -> Tensor | None:
+    """Returns the data term's share divided by a number of samples other than these."""
+    if wrong.hand.shape != wrong.right.shape or wrong.kind not in ("loss", "objective"):
+        return None
+    data = wrong.data
+    share = wrong.hand if wrong.penalised is None else wrong.hand - wrong.penalised
+    ratio = float((share * data).sum() / (data * data).sum().clamp(min=1e-300))
+    divisor = wrong.samples / ratio if ratio else 0.0
+    whole = divisor == divisor and abs(divisor - round(divisor)) < 1e-6 and round(divisor) in range(2, 1000)
+    return ratio * data if whole and round(divisor) != wrong.samples else None
+
+
 def get_strength(wrong: WrongGradient) -> float:
     return float(wrong.penalty.strength)
 
@@ -78,6 +97,10 @@ MISTAKES: tuple[Mistake, ...] = (
             lambda g: scale_penalty(g, 0.0)),
     Mistake("penalty on the bias", "the penalty reaches the bias too", "R(W): weights alone, a bias only shifts",
             "penalty", penalise_bias),
+    Mistake("strength forgotten in the value", "the value's penalty is not scaled by its strength λ; the gradient's is",
+            "data + λ R(w)", "penalty", lambda g: apply_penalty(g, True)),
+    Mistake("penalty forgotten in the value", "the gradient has the penalty; the value has none", "data + λ R(w)",
+            "penalty", lambda g: apply_penalty(g, False)),
     Mistake("L2 factor 2 missing", "the factor 2 of L2 is missing (or the value has a ½ too few)", "d(λ w²)/dw = 2λ w",
             "penalty", when(is_a("L2"), lambda g: scale_penalty(g, 0.5))),
     Mistake("L2 factor 2 too many", "a factor 2 of L2 too many: the value has a ½", "d(½ λ w²)/dw = λ w", "penalty",
@@ -128,6 +151,8 @@ MISTAKES: tuple[Mistake, ...] = (
             scale_data(lambda g: g.samples / g.features if g.features > 1 else 1.0)),
     Mistake("divided by N - 1", "divided by N − 1 in place of N", "1/N Σ_i ℓ_i", "data",
             scale_data(lambda g: g.samples / (g.samples - 1) if g.samples > 2 else 1.0)),
+    Mistake("count written as a number", "N is written as a number, which is not that of this batch", "1/N Σ_i ℓ_i",
+            "data", count_as_number),
     Mistake("a sample dropped", "one sample is left out", "Σ_i over all N samples", "loss",
             lambda g: drop_samples(g, slice(0, -1), g.samples)),
     Mistake("a sample dropped", "one sample is left out", "Σ_i over all N samples", "loss",
