@@ -66,14 +66,23 @@ class NearestNeighbours(ArgumentRepr):
         self.features = torch.empty(0, 0)
         self.labels: Tensor | None = None  # places in `classes`
         self.classes: Tensor | None = None
+        self.sample_weight: Tensor | None = None
 
-    def fit(self, features: Tensor, labels: Tensor | None = None) -> NearestNeighbours:
-        """Stores (samples, features) and, for `predict`, labels (samples,), whole numbers or bool. Returns itself."""
+    def fit(
+        self, features: Tensor, labels: Tensor | None = None, sample_weight: Tensor | None = None
+    ) -> NearestNeighbours:
+        """Stores (samples, features) and, for `predict`, labels (samples,), whole numbers or bool. Returns itself.
+
+        With sample_weight (samples,) the vote of a sample counts its weight, times 1/distance if votes are weighted so.
+        """
         if features.ndim != 2:
             raise errors.ShapeError(f"Expected features of shape (samples, features); got {errors.shape(features)}.")
         if not features.dtype.is_floating_point:
             features = features.float() if features.dtype in (torch.uint8, torch.bool) else features.double()
         errors.check_finite("features", features)
+        if sample_weight is not None:
+            errors.check_weights(sample_weight, len(features))
+        self.sample_weight = sample_weight
         self.classes = self.labels = None
         if labels is not None:
             if labels.shape != features.shape[:1]:
@@ -137,7 +146,8 @@ class NearestNeighbours(ArgumentRepr):
         """Returns the label that these neighbours vote for, (queries,)."""
         assert self.labels is not None
         assert self.classes is not None
-        return self.classes[vote(distances, self.labels[indices], vote_weights(distances, self.weights))]
+        own = None if self.sample_weight is None else self.sample_weight[indices]
+        return self.classes[vote(distances, self.labels[indices], vote_weights(distances, self.weights, own))]
 
     def score(self, queries: Tensor, labels: Tensor) -> Tensor:
         """Returns the share of right predictions."""
@@ -337,15 +347,17 @@ def sort_by_distance(distances: Tensor, indices: Tensor) -> Tensor:
     return by_index.gather(1, by_distance)
 
 
-def vote_weights(distances: Tensor, weights: str) -> Tensor | None:
+def vote_weights(distances: Tensor, weights: str, own: Tensor | None = None) -> Tensor | None:
     """Returns what each vote counts, (queries, k): 1/distance, up to a factor; None where all count the same.
 
-    Where a distance is 0, the votes at distance 0 count 1 and the others 0: the limit of 1/distance.
+    Where a distance is 0, the votes at distance 0 count 1 and the others 0: the limit of 1/distance. `own` are the
+    neighbours' weights as samples, (queries, k), which multiply that.
     """
     if weights == "uniform":
-        return None
+        return None if own is None else own.double()
     nearest = distances[:, :1]  # the factor: 1/distance alone can overflow
-    return torch.where(nearest == 0, (distances == 0).double(), nearest / distances)
+    by_distance = torch.where(nearest == 0, (distances == 0).double(), nearest / distances)
+    return by_distance if own is None else by_distance * own
 
 
 def vote(distances: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -384,15 +396,24 @@ class Voters(Model):
     features: Tensor
     targets: Tensor
     chosen: Tensor
+    sample_weight: Tensor | None
 
     def __init__(
-        self, k: int, metric: str, features: Tensor, targets: Tensor, classes: int, weights: str = "uniform"
+        self,
+        k: int,
+        metric: str,
+        features: Tensor,
+        targets: Tensor,
+        classes: int,
+        weights: str = "uniform",
+        sample_weight: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.distance, self.weights, self.classes = metric, weights, classes
         self.register_buffer("features", features)
         self.register_buffer("targets", targets)
         self.register_buffer("chosen", torch.tensor(k))
+        self.register_buffer("sample_weight", sample_weight)  # kept with the others where there are any
         self.k = k
 
     def choose(self, k: int) -> None:
@@ -404,7 +425,8 @@ class Voters(Model):
     def forward(self, features: Tensor) -> Tensor:
         model = NearestNeighbours(self.k, self.distance).fit(self.features)
         distances, indices = model.neighbours(features)
-        labels, weights = self.targets[indices], vote_weights(distances, self.weights)
+        own = None if self.sample_weight is None else self.sample_weight[indices]
+        labels, weights = self.targets[indices], vote_weights(distances, self.weights, own)
         votes, _ = tally(distances, labels, self.classes, weights)
         scores = votes.to(features.dtype)
         winner = vote(distances, labels, weights).unsqueeze(1)

@@ -141,7 +141,10 @@ def choose_k(
     validation: Any = None,
     weights: str = "uniform",
 ) -> Search:
-    """Chooses how many neighbours vote. Each fold is searched once, with the largest k; smaller k reuse the result."""
+    """Chooses how many neighbours vote. Each fold is searched once, with the largest k; smaller k reuse the result.
+
+    Where `samples` have weights, votes and scores count them.
+    """
     if not ks or min(ks) < 1:
         raise errors.ConfigError(f"k must be 1 or more; got {list(ks)}.")
     if validation is not None:
@@ -150,9 +153,11 @@ def choose_k(
         parts = [(samples[rest], samples[part]) for rest, part in folds(samples, count, seed)]
     scores: dict[int, list[float]] = {k: [] for k in ks}
     for train, part in parts:
-        model = NearestNeighbours(max(ks), metric, weights=weights).fit(train.features, train.targets)
+        own, held = (getattr(samples, "sample_weight", None) for samples in (train, part))
+        model = NearestNeighbours(max(ks), metric, weights=weights).fit(train.features, train.targets, own)
         distances, indices = model.neighbours(part.features)
         for k in ks:
-            right = model.decide(distances[:, :k], indices[:, :k]) == part.targets
-            scores[k].append(float(right.double().mean()))
+            right = (model.decide(distances[:, :k], indices[:, :k]) == part.targets).double()
+            counts = torch.ones_like(right) if held is None else held
+            scores[k].append(float((counts * right).sum() / counts.sum()))
     return Search(tuple(Trial({"k": k}, tuple(scores[k])) for k in ks))

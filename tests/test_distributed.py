@@ -457,3 +457,19 @@ def test_fewer_rows_than_ranks_are_not_shared() -> None:
     )
     for surface in on_each(3, lambda here: make(here.split)):
         assert torch.equal(surface.values, make(OneProcess.split).values)
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.05}, {"clip_value": 0.02}], ids=["", "by norm", "by value"])
+@pytest.mark.parametrize("batch_size", [None, 10, 1])
+@pytest.mark.parametrize("world", [2, 3])
+def test_weighted_samples_are_shared(world: int, batch_size: int | None, options: dict[str, float]) -> None:
+    """Rows without weight on one rank, and batches without any, are those of one process."""
+    part = samples("classes")
+    weights = torch.arange(47) % 4.0
+    weights[:20] = 0
+    weighted = Samples(part.features, part.targets, sample_weight=weights)
+    run = alone_and_together(
+        world, SOFTMAX, CrossEntropy(), weighted, rate=0.2, batch_size=batch_size, epochs=4, penalty=L2(0.01),
+        rule=Momentum(), **options,
+    )  # fmt: skip
+    assert_same_run(*run)

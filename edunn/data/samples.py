@@ -24,7 +24,7 @@ LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Samples:
-    """Features and targets, one row a sample.
+    """Features and targets, one row a sample; with weights, a mean over the samples is Σ w ℓ / Σ w.
 
         Samples(frame, "species")          # a DataFrame and the name of its target column
         Samples(X, y)                      # arrays, lists, Series, tensors

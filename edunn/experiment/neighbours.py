@@ -43,7 +43,9 @@ class Choice:
             raise ConfigError(f"model.k is at most {len(train)}, the number of training samples; got {max(self.ks)}.")
         self.train, self.validation, self.seed = train, validation, seed
         classes = len(train.classes)
-        self.model = Voters(self.ks[0], self.metric, train.features, train.targets, classes, self.weights)
+        self.model = Voters(
+            self.ks[0], self.metric, train.features, train.targets, classes, self.weights, train.sample_weight
+        )
         self.rule = GradientDescent()
 
     def go(
@@ -88,17 +90,19 @@ def restore(
     """Returns the model from a run's tensors. Raises RunError if they do not fit the run."""
     _, metric, _, weights = options_of(kind.options)
     known = {name: tensors[name] for name in ("features", "targets", "chosen") if name in tensors}
-    if len(known) < 3 or len(known) < len(tensors):
+    weight = tensors.get("sample_weight")
+    if len(known) < 3 or len(known) + (weight is not None) < len(tensors):
         raise RunError(f"Nearest neighbours are kept as features, targets and chosen; the file has {sorted(tensors)}.")
     samples, targets, chosen = known.values()
     fits = [
         (samples.dtype, samples.shape[1:]) == (dtype, (width,)),
         (targets.dtype, targets.shape) == (torch.int64, samples.shape[:1]),
         (chosen.dtype, chosen.shape) == (torch.int64, ()),
+        weight is None or (weight.dtype, weight.shape) == (dtype, samples.shape[:1]),
     ]
     if not all(fits) or not 1 <= int(chosen) <= len(samples):
         raise RunError(f"The model's file does not hold k of the training samples, each of {width} {dtype} numbers.")
     count = len(classes or ())
     if int(targets.min()) < 0 or int(targets.max()) >= count:
         raise RunError(f"The model's file has targets outside the {count} classes of the run.")
-    return Voters(int(chosen), metric, samples, targets, count, weights)
+    return Voters(int(chosen), metric, samples, targets, count, weights, weight)

@@ -71,14 +71,13 @@ def surface_of_run(
     # the run may have been trained on another device
     model = loaded.model.to(device=device, dtype=dtype)
     train = prepared.train.loaded().to(device, dtype)
-    data = (train.features, train.targets)
     snapshots = [to_device(weights, device, dtype) for _, weights in loaded.history.snapshots]
     first, second = (
         to_device(direction, device, dtype)
-        for direction in plane_directions(plane, model, prepared.loss, data, snapshots, seed)
+        for direction in plane_directions(plane, model, prepared.loss, train, snapshots, seed)
     )
     surface = landscape.plane(
-        model, prepared.loss, data, first, second, a, b, method=method, penalty=prepared.penalty, split=ranks.split
+        model, prepared.loss, train, first, second, a, b, method=method, penalty=prepared.penalty, split=ranks.split
     )
     path = directions.project(model, snapshots, first, second) if len(snapshots) > 1 else None
     return RunSurface(Path(run), plane, surface, path)
@@ -95,7 +94,7 @@ def to_device(weights: Mapping[str, Tensor], device: torch.device, dtype: torch.
 
 
 def plane_directions(
-    plane: str, model: Any, loss: Any, data: tuple[Any, Any], snapshots: Sequence[Weights], seed: int
+    plane: str, model: Any, loss: Any, data: Any, snapshots: Sequence[Weights], seed: int
 ) -> tuple[Weights, Weights]:
     """Returns the two directions of a plane, by its name: see `surface_of_run`."""
     if plane == "random":

@@ -232,7 +232,7 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         if isinstance(model, Voters):  # votes have no loss, and each training sample is its own nearest neighbour
             rate = None
             if part is not None and part.targets is not None and name != "train":
-                rate = float(model.score_of(model(part.features), part.targets))
+                rate = float(model.score_of(model(part.features), part.targets, part.sample_weight))
             values: tuple[float | None, float | None] = (None, rate)
         else:
             values = (None, None) if part is None else evaluate(model, loss, part)

@@ -19,7 +19,7 @@ from ..runtime.threads import Split, whole
 from . import directions
 from .linear import LinearPlane
 from .modules import ModulePlane, in_evaluation, is_smooth
-from .pairs import as_loss, pair
+from .pairs import as_loss, pair, weights_of
 from .planes import PenaltyAlong, Window, axis
 from .surface import Surface, compute
 from .windows import default_window
@@ -38,6 +38,7 @@ def grid(
     device: torch.device | str | None = None,
     derivatives: bool = False,
     split: Split = whole,
+    sample_weight: Any = None,
 ) -> Surface:
     """Returns the surface of the mean loss over (w, b), for one feature with the scores w·x + b.
 
@@ -48,6 +49,7 @@ def grid(
     w, b : (low, high, count) with both ends included, or the values. One number for b is the curve L(w) at that b.
         A window that is left out follows from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
+    sample_weight : (samples,), finite and 0 or more: the mean is Σ w ℓ / Σ w
     dtype : of the computation and the values; float32 is faster in `direct`. The error counts what it rounds off x too
     derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
     split : for several processes that share the surface, `edunn.runtime.processes.ranks().split`; each of them
@@ -57,7 +59,7 @@ def grid(
     -------
     Surface : `values[i, j]` at (w_i, b_j)
     """
-    plane = replace(one_feature(x, y, loss, penalty, torch.float64, device), split=split)
+    plane = replace(one_feature(x, y, loss, penalty, torch.float64, device, sample_weight), split=split)
     if isinstance(b, int | float):
         b = (float(b), float(b), 1)
     if w is None or b is None:
@@ -68,7 +70,13 @@ def grid(
 
 
 def one_feature(
-    x: Any, y: Any, loss: Loss, penalty: Penalty | None, dtype: torch.dtype, device: torch.device | str | None
+    x: Any,
+    y: Any,
+    loss: Loss,
+    penalty: Penalty | None,
+    dtype: torch.dtype,
+    device: torch.device | str | None,
+    sample_weight: Any = None,
 ) -> LinearPlane:
     """Checks x and y, and returns the plane of one feature: S0 = 0, S1 = x, S2 = 1."""
     x, y = (numbers(values).to(device=device, dtype=dtype) for values in (x, y))
@@ -86,11 +94,16 @@ def one_feature(
         )
     errors.check_finite("x", x)
     loss.check(x, y)  # scores have x's shape
+    weights = weights_of(sample_weight, x, len(x))
+    if weights is not None:  # a sample without weight has no kink and bars no way
+        counted = weights > 0
+        x, y = x[counted], y[counted]
+        weights = weights_of(weights[counted], x, len(x))
     along = None
     if penalty is not None:
         both = torch.eye(2, dtype=x.dtype, device=x.device)[:, : 2 if penalty.bias else 1]
         along = PenaltyAlong(penalty, torch.zeros_like(both[0]), both[0].clone(), both[1].clone())
-    return LinearPlane(loss, y, torch.zeros_like(x), x, torch.ones_like(x), True, ("w", "b"), along)
+    return LinearPlane(loss, y, torch.zeros_like(x), x, torch.ones_like(x), True, ("w", "b"), along, weights=weights)
 
 
 def numbers(values: Any) -> Tensor:
@@ -126,7 +139,7 @@ def plane(
         module that maps features to scores
     loss : one of `edunn.losses`, or any function of (scores, targets) that gives their mean, such as
         `torch.nn.CrossEntropyLoss()`
-    data : `Samples`, a pair (features, targets), or a torch Dataset or DataLoader of such pairs
+    data : `Samples` (with their weights), a pair (features, targets), or a torch Dataset or DataLoader of such pairs
     first, second : directions by parameter name: see `edunn.landscape.directions`. If left out: random and
         filter-normalised, from the seeds 2·seed and 2·seed + 1
     a, b : (low, high, count), or the values. If left out: from the curvature at a linear model's weights, else ±1
@@ -189,6 +202,7 @@ def along(
     """Returns the loss over a plane of weights as a field: three score tensors for a linear model, else the module."""
     loss = as_loss(loss)
     features, targets = pair(data, model)
+    weights = weights_of(getattr(data, "sample_weight", None), features, len(features))
     here = directions.parameters(model)
     for direction in (first, second):
         directions.check_names(here, direction)
@@ -200,7 +214,12 @@ def along(
             raise errors.ConfigError(
                 "A penalty along the plane needs a linear model and one of edunn.losses; leave penalty out."
             )
-        field = ModulePlane(model, loss, features, targets, here, first, second, is_smooth(model, loss), names)
+        if weights is not None and not isinstance(loss, Loss):
+            raise errors.ConfigError(
+                f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
+            )
+        smooth = is_smooth(model, loss)
+        field = ModulePlane(model, loss, features, targets, here, first, second, smooth, names, weights=weights)
         with torch.random.fork_rng():
             loss.check(field.scores(torch.zeros(2, dtype=field.dtype, device=field.device)), targets)
         return field
@@ -215,4 +234,4 @@ def along(
     if penalty is not None:
         concerned = [directions.flat(penalty.penalised(dict(d))) for d in (here, first, second)]
         penalty_along = PenaltyAlong(penalty, *concerned)
-    return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=penalty_along)
+    return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=penalty_along, weights=weights)

@@ -136,7 +136,7 @@ REACH = {torch.float32: 80.0, torch.float64: 640.0}  # the largest exponent that
 
 def fits(plane: Plane, b: Tensor) -> bool:
     """Returns whether `factored` knows the loss and is faster; it needs many columns to repay a row's polynomials."""
-    if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None:
+    if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None or plane.weights is not None:
         return False
     if isinstance(plane.loss, SquaredError) and float(plane.targets.abs().max()) > LARGEST:
         return False

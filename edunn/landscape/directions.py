@@ -22,7 +22,7 @@ from ..losses import Loss
 from ..models import LinearModel
 from ..runtime.devices import generator
 from .modules import in_evaluation
-from .pairs import ScalarLoss, as_loss, drop_output_axis, pair
+from .pairs import ScalarLoss, as_loss, drop_output_axis, pair, weights_of
 
 Weights = Mapping[str, Tensor]
 
@@ -159,7 +159,8 @@ def hessian(
     need_two_parameters(len(like))
     source = generator(seed)
     with torch.random.fork_rng():
-        by_name = hessian_product(model, loss, features, targets)
+        weights = weights_of(getattr(data, "sample_weight", None), next(iter(here.values())), len(features))
+        by_name = hessian_product(model, loss, features, targets, weights)
 
         def product(vector: Tensor) -> Tensor:
             return flat(by_name(unflat(vector, here))).double()
@@ -212,9 +213,16 @@ def lanczos(
 
 
 def hessian_product(
-    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor
+    model: nn.Module, loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, sample_weight: Tensor | None = None
 ) -> Callable[[Weights], dict[str, Tensor]]:
-    """Returns the function v ↦ H v on directions, H the Hessian of the loss at the model's weights."""
+    """Returns the function v ↦ H v on directions, H the Hessian of the loss at the model's weights.
+
+    `sample_weight` has Σ w = N.
+    """
+    if sample_weight is not None and not isinstance(loss, Loss):
+        raise errors.ConfigError(
+            f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
+        )
     here = parameters(model)
     if isinstance(model, LinearModel) and isinstance(loss, Loss):
 
@@ -222,6 +230,8 @@ def hessian_product(
         def by_hand(v: Weights) -> dict[str, Tensor]:
             moved = functional_call(model, dict(v), (features,))
             bend = loss.curvature_product(model(features), targets, moved)
+            if sample_weight is not None:
+                bend = bend * (sample_weight.unsqueeze(-1) if loss.class_axis else sample_weight)
             gradients: dict[str, Tensor] = model.gradients(features, bend / len(features))
             return gradients
 
@@ -229,7 +239,10 @@ def hessian_product(
 
     def value(weights: Weights) -> Tensor:
         scores = functional_call(model, dict(weights), (features,))
-        return loss(drop_output_axis(scores, loss), targets, validate=False)
+        scores = drop_output_axis(scores, loss)
+        if sample_weight is None or not isinstance(loss, Loss):
+            return loss(scores, targets, validate=False)
+        return loss(scores, targets, sample_weight, validate=False)
 
     def by_autograd(v: Weights) -> dict[str, Tensor]:
         def along(weights: Weights) -> Tensor:

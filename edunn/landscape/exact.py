@@ -59,6 +59,9 @@ def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
     loss: Any = plane.loss
     residuals = loss.residual(plane.base, plane.targets).flatten()
     columns = torch.stack([plane.first.flatten(), plane.second.flatten()], 1)
+    if plane.weights is not None:  # Σ w r² is the sum of (√w r)²
+        root = plane.weights.sqrt().repeat_interleave(len(residuals) // len(plane.weights))
+        residuals, columns = root * residuals, root.unsqueeze(1) * columns
     # columns of very different size are brought to one scale before their rank is judged
     scale = columns.norm(dim=0).clamp(min=torch.finfo(columns.dtype).tiny)
     _, triangle = torch.linalg.qr(columns / scale)
@@ -100,12 +103,13 @@ def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
     """Returns the jet of a hinge, perceptron or zero-one loss, by a threshold in x and prefix sums for each label."""
     result = w.new_zeros(JET[order], len(w), len(b))
     for label in (-1.0, 1.0):
-        x = plane.x[plane.targets == label]
+        here = plane.targets == label
+        x, weights = plane.x[here], None if plane.weights is None else plane.weights[here]
         if len(x) == 0:
             continue
         # y·z = y w x + y b: where y w ≥ 0 the samples that pay are the first of the ascending x, else of the descending
-        ascending = Prefix.of(x, descending=False)
-        descending = Prefix.of(x, descending=True)
+        ascending = Prefix.of(x, False, weights)
+        descending = Prefix.of(x, True, weights)
         for prefix, chosen in ((ascending, label * w >= 0), (descending, label * w < 0)):
             index = chosen.nonzero().squeeze(1)
             for some in blocks(len(index), 4 * len(b), w):
@@ -115,7 +119,10 @@ def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 class Prefix:
-    """The distinct x of one label, sorted, and for every k the count, mean and spread Σ(x − x̄)² of the first k."""
+    """The distinct x of one label, sorted, and for every k the count, mean and spread Σ(x − x̄)² of the first k.
+
+    With weights of the samples a count is a sum of them.
+    """
 
     def __init__(self, x: Tensor, counts: Tensor) -> None:
         def sums(terms: Tensor) -> Tensor:
@@ -124,14 +131,16 @@ class Prefix:
         self.x = x
         self.count = sums(counts)
         # about the first x all terms have one sign, and what comes later, however far, does not concern the first k
-        self.mean = x[0] + sums(counts * (x - x[0])) / self.count.clamp(min=1)
+        self.mean = x[0] + sums(counts * (x - x[0])) / self.count.where(self.count > 0, 1)
         # Σ (x − mean)² grows with each x by a square (Chan, Golub & LeVeque 1983): nothing is subtracted
         before = self.count[:-1]
         self.spread = sums(before * counts / (before + counts) * (x - self.mean[:-1]) ** 2)
 
     @classmethod
-    def of(cls, x: Tensor, descending: bool) -> Prefix:
-        values, counts = torch.unique(x, return_counts=True)
+    def of(cls, x: Tensor, descending: bool, weights: Tensor | None = None) -> Prefix:
+        values, place, counts = torch.unique(x, return_inverse=True, return_counts=True)
+        if weights is not None:
+            counts = torch.zeros_like(values).index_add_(0, place, weights)
         if descending:
             values, counts = values.flip(0), counts.flip(0)
         return cls(values, counts.to(x.dtype))
@@ -218,24 +227,25 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
         r, t = r - centre, b - centre
         ends = torch.full_like(left, r.shape[1])
         below, above, near = Span(nowhere, left), Span(right, ends), Span(left, right)
-        one = torch.ones_like(r)
+        one = torch.ones_like(r) if plane.weights is None else plane.weights[place]
         scale = delta or 1.0
         # outside: ± scale · (t − r) − ½ scale · delta
         n_low, n_high = below.sum(one), above.sum(one)
         numbers = [
-            scale * (n_low * t - below.sum(r) - n_high * t + above.sum(r)) - 0.5 * scale * delta * (n_low + n_high),
-            scale * (below.sum(xs) - above.sum(xs)),
+            scale * (n_low * t - below.sum(one * r) - n_high * t + above.sum(one * r))
+            - 0.5 * scale * delta * (n_low + n_high),
+            scale * (below.sum(one * xs) - above.sum(one * xs)),
             scale * (n_low - n_high),
         ]
         if delta:
             # residuals that no column comes near are left out of these sums: a far one would swallow the others
             close = (r >= t[:, :1] - 1.01 * delta) & (r <= t[:, -1:] + 1.01 * delta)
             r, xs = r * close, xs * close
-            n, mean_r = near.sum(one), near.sum(r)
-            numbers[0] = numbers[0] + 0.5 * (n * t * t - 2 * t * mean_r + near.sum(r * r))
-            numbers[1] = numbers[1] + t * near.sum(xs) - near.sum(r * xs)
+            n, mean_r = near.sum(one), near.sum(one * r)
+            numbers[0] = numbers[0] + 0.5 * (n * t * t - 2 * t * mean_r + near.sum(one * r * r))
+            numbers[1] = numbers[1] + t * near.sum(one * xs) - near.sum(one * r * xs)
             numbers[2] = numbers[2] + n * t - mean_r
-            numbers += [near.sum(xs * xs), near.sum(xs), n]
+            numbers += [near.sum(one * xs * xs), near.sum(one * xs), n]
         else:
             numbers += [torch.zeros_like(n_low)] * 3
         for channel in range(JET[order]):

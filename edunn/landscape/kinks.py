@@ -50,6 +50,8 @@ class Lines:
         # the slope of each sample's loss in its score, below and above its kink
         self.below = plane.loss.pointwise_gradient(self.kinks - 1, plane.targets)
         self.above = plane.loss.pointwise_gradient(self.kinks + 1, plane.targets)
+        if plane.weights is not None:
+            self.below, self.above = self.below * plane.weights, self.above * plane.weights
 
     def gaps(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the scores' distances from their kinks, and which lines pass through the point (up to rounding)."""
@@ -130,10 +132,11 @@ def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor,
     Only the sign of w x + b counts, so the choice is a threshold between two x, and a side.
     """
     x, order = plane.x.sort()
-    positive = (plane.targets[order] > 0).to(x.dtype)
+    counts = torch.ones_like(x) if plane.weights is None else plane.weights[order]
+    positive = counts * (plane.targets[order] > 0)
     # errors if the k lowest are called −1 and the others +1, for the k that do not part equal x
     ups = torch.nn.functional.pad(positive.cumsum(0), (1, 0))
-    downs = torch.nn.functional.pad((1 - positive).cumsum(0), (1, 0))
+    downs = torch.nn.functional.pad((counts - positive).cumsum(0), (1, 0))
     rising = ups + (downs[-1] - downs)
     falling = downs + (ups[-1] - ups)
     allowed = torch.ones_like(rising, dtype=torch.bool)
@@ -158,8 +161,11 @@ def best_on_curve(plane: Plane, first: Tensor) -> tuple[Tensor, float]:
     turns = plane.first != 0
     places, order = (-plane.base[turns] / plane.first[turns]).sort()
     rising = (plane.targets * plane.first)[turns][order] > 0  # wrong on the left of its place, right beyond
-    constant = float((plane.targets * plane.base <= 0)[~turns].sum())
-    errors = constant + torch.nn.functional.pad(torch.where(rising, -1.0, 1.0).cumsum(0), (1, 0)) + float(rising.sum())
+    counts = torch.ones_like(plane.base) if plane.weights is None else plane.weights
+    constant = float((counts * (plane.targets * plane.base <= 0))[~turns].sum())
+    counts = counts[turns][order]
+    steps = torch.where(rising, -counts, counts)
+    errors = constant + torch.nn.functional.pad(steps.cumsum(0), (1, 0)) + float(counts[rising].sum())
     low, high = float(first[0]), float(first[-1])
     margin = (high - low) or 1.0
     ends = torch.cat([places, places.new_tensor([low, high])])

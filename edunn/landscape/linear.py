@@ -93,7 +93,8 @@ class LinearPlane(Plane):
             point, _, triangle = exact.least_squares(self)
             form = 2 * triangle.mT @ triangle
             return lambda points: form @ (points - point).mT
-        if self.penalty is None and self.one_feature and direct.recipe(self.loss) is not None:
+        plain = self.penalty is None and self.weights is None
+        if plain and self.one_feature and direct.recipe(self.loss) is not None:
             bits = direct.as_bits(self)
             return direct.Slopes(bits, spectral.measures(bits, reach), reach)
         return lambda points: self.at(points, 1)[1:]

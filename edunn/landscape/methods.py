@@ -77,9 +77,9 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
     if whole < 1e7:
         return "direct"  # done before the nodes are counted
     plan = spectral.Plan.of(plane.to(torch.float64), a.to(plane.device), b.to(plane.device), spectral.tolerance(plane))
-    if plan.full and plan.bulk.weights is None:
+    if plan.full and not plan.bulk.total:
         return "direct"
-    nodes = plan.cost * (FACTORED if cheap and plan.bulk.weights is None else 1)
+    nodes = plan.cost * (FACTORED if cheap and not plan.bulk.total else 1)
     products = len(a) * min(plan.second.count, len(b)) * (plan.first.count + len(b))
     return "spectral" if nodes + INTERPOLATION * products < whole else "direct"
 

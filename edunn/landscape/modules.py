@@ -87,6 +87,7 @@ class ModulePlane:
     names: tuple[str, str] = ("a", "b")
     penalty: object = None
     split: Split = whole
+    weights: Tensor | None = None  # what each sample counts, with Σ w = N
 
     # little is known of a module, so convexity and minima are measured
     convex = None
@@ -128,6 +129,7 @@ class ModulePlane:
             base=move(self.base),
             first=move(self.first),
             second=move(self.second),
+            weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
         )
 
     @torch.no_grad()
@@ -166,7 +168,13 @@ class ModulePlane:
 
     def value(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,)."""
-        return self.loss(self.scores(point), self.targets, validate=False)
+        return self.mean(self.scores(point))
+
+    def mean(self, scores: Tensor) -> Tensor:
+        """Returns the mean loss of scores, weighted where the samples are."""
+        if self.weights is None or isinstance(self.loss, ScalarLoss):
+            return self.loss(scores, self.targets, validate=False)
+        return self.loss(scores, self.targets, self.weights, validate=False)
 
     def value_and_trace(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
@@ -177,7 +185,7 @@ class ModulePlane:
         scores = self.scores(point)
         draw = generator(0)
         along = torch.randn(scores.numel(), generator=draw, dtype=torch.float64).to(scores).view_as(scores)
-        value = self.loss(scores, self.targets, validate=False)
+        value = self.mean(scores)
         return torch.stack([value, (scores * along).sum() / scores.numel() ** 0.5])
 
     @torch.no_grad()

@@ -80,6 +80,18 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     return features, targets.to(like) if targets.dtype.is_floating_point else targets.to(like.device)
 
 
+def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
+    """Checks weights of the samples, and returns them scaled so that Σ w = N, (samples,); None for none.
+
+    The mean over the samples, 1/N Σ w ℓ, is then Σ w ℓ / Σ w.
+    """
+    if given is None:
+        return None
+    weights = torch.as_tensor(given, device=like.device).double()
+    errors.check_weights(weights, samples)
+    return (weights * (samples / weights.sum())).to(like.dtype)
+
+
 def drop_output_axis(scores: Tensor, loss: Loss | ScalarLoss) -> Tensor:
     """Returns a one-output module's scores without their last axis, (samples,), for a loss of one score."""
     axes = loss.class_axis

@@ -158,7 +158,8 @@ class Plane:
     names : of the two coordinates
     penalty : added along the plane, or None
     free : which coordinates vary (see `held`)
-    weights, total : of a few nodes that stand for many samples: what each counts, and the number of samples
+    weights : what each sample counts, with Σ w = N; or, where a few nodes stand for many samples, what each of them
+        counts, and `total` the number of samples
     split : shares the rows of a grid among several processes: see `runtime.threads.whole`
     """
 
@@ -280,8 +281,7 @@ def jet(
 ) -> Tensor:
     """Returns the jet of one block, summed over its samples: scores (*lead, samples[, classes]) → (JET[order], *lead).
 
-    It uses the loss's own `pointwise…` and no formula of a loss. `weights`, one a sample, make it a weighted sum (for
-    losses without a class axis).
+    It uses the loss's own `pointwise…` and no formula of a loss. `weights`, one a sample, make it a weighted sum.
     """
     values = loss.pointwise(scores, targets)
     values = values.sum(-1) if weights is None else values @ weights
@@ -291,15 +291,17 @@ def jet(
         return torch.cat([values.unsqueeze(0), values.new_zeros(JET[order] - 1, *values.shape)])
     axes = 1 + loss.class_axis
     along = torch.stack([first.flatten(), second.flatten()], 1)  # (samples · classes, 2)
-    heavy = along if weights is None else along * weights.unsqueeze(1)
+    heavy = along
+    if weights is not None:
+        heavy = along * weights.repeat_interleave(len(along) // len(weights)).unsqueeze(1)
     slopes = loss.pointwise_gradient(scores, targets).flatten(-axes) @ heavy
     numbers = [values, slopes[..., 0], slopes[..., 1]]
     if order == 2 and not loss.class_axis:
         squares = torch.stack([along[:, 0] * heavy[:, 0], along[:, 0] * heavy[:, 1], along[:, 1] * heavy[:, 1]], 1)
         numbers += (loss.pointwise_curvature(scores, targets) @ squares).unbind(-1)
     elif order == 2:
-        bend = loss.curvature_product(scores, targets, first.expand_as(scores)).flatten(-axes) @ along
-        last = loss.curvature_product(scores, targets, second.expand_as(scores)).flatten(-axes) @ along[:, 1]
+        bend = loss.curvature_product(scores, targets, first.expand_as(scores)).flatten(-axes) @ heavy
+        last = loss.curvature_product(scores, targets, second.expand_as(scores)).flatten(-axes) @ heavy[:, 1]
         numbers += [bend[..., 0], bend[..., 1], last]
     return torch.stack(numbers)
 

@@ -188,7 +188,7 @@ class Plan:
     def denser(self) -> Plan:
         """Returns the same plan with more nodes on both axes."""
         first, second = (replace(side, count=int(side.count * GROWTH)) for side in (self.first, self.second))
-        if self.bulk.weights is None:
+        if not self.bulk.total:  # nothing was compressed
             return replace(self, first=first, second=second)
         return Plan.of(self.plane, self.first.values, self.second.values, self.tolerance**GROWTH)
 
@@ -225,6 +225,7 @@ def subset(plane: Plane, index: Tensor) -> Plane:
         first=plane.first[index],
         second=plane.second[index],
         penalty=None,
+        weights=None if plane.weights is None else plane.weights[index],
     )
 
 
@@ -311,6 +312,8 @@ def compress(plane: Plane, count: int) -> Plane:
     assert etas is not None
     # the measures: 1 and y for an affine loss, else one for each target node (Lagrange: 1 there and 0 at the others)
     measures = torch.stack([torch.ones_like(y), y]) if plane.loss.affine else lagrange(y, etas)
+    if plane.weights is not None:
+        measures = measures * plane.weights
     weights = moments((x - middle) / half, measures, count) @ coefficients(
         count, x
     )  # Σ_k (2 − δ)/n T_k(t_m) Σ_i T_k(x_i)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import inspect
 
-from edunn import activations, layers, losses, penalties, updates
+from edunn import Samples, activations, layers, losses, penalties, updates
 
-from . import conventions_layers, conventions_losses, conventions_penalties, conventions_rules
+from . import (
+    conventions_layers,
+    conventions_losses,
+    conventions_penalties,
+    conventions_rules,
+    conventions_weights,
+)
 from .counterparts import LIBRARIES, NONE, Line
 
 LINES: list[Line] = [
     *conventions_losses.LINES,
+    *conventions_weights.LINES,
     *conventions_penalties.LINES,
     *conventions_rules.LINES,
     *conventions_layers.LINES,
 ]
 TABLES: dict[str, dict[str, type]] = {
     "Losses": dict(losses.LOSSES),
+    "Weights": {"sample weights": Samples},
     "Penalties": dict(penalties.PENALTIES),
-    "Update rules": dict(updates.RULES),
+    "Update rules": {**updates.RULES, "clipping": updates.Clipping},
     "Schedules": {f"{name} schedule": kind for name, kind in updates.SCHEDULES.items()},
     "Layers": dict(layers.LAYERS),
     "Activations": dict(activations.ACTIVATIONS),

@@ -40,7 +40,8 @@ class Compared:
 class Line:
     """One line of the page.
 
-    about : the name in one of the package's tables: LOSSES, PENALTIES, RULES, SCHEDULES, LAYERS or ACTIVATIONS
+    about : the name in one of the package's tables: LOSSES, PENALTIES, RULES, SCHEDULES, LAYERS or ACTIVATIONS;
+        "sample weights" or "clipping"
     library : one of LIBRARIES
     there : how it is written there; `NONE` where there is no counterpart
     relation : `SAME`, or a formula that says what theirs is
