@@ -19,10 +19,11 @@ from .cifar10 import is_cifar10, load_kept, read_cifar10
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
 from .npy import read_npy
+from .read_tables import load_table, read_csv, read_table
 from .samples import Dataset, Samples, as_samples, fingerprint, split
 from .shape_images import shapes
 from .shards import ShardWriter, is_shards, read_shards, write_shards
-from .tables import has_test_part, read_table
+from .table_options import TableError
 from .toys import TOYS
 
 __all__ = [
@@ -32,12 +33,14 @@ __all__ = [
     "Samples",
     "ShardWriter",
     "Source",
+    "TableError",
     "as_samples",
     "digits",
     "fingerprint",
     "is_shards",
     "load",
     "read_cifar10",
+    "read_csv",
     "read_images",
     "read_npy",
     "read_shards",
@@ -48,7 +51,7 @@ __all__ = [
     "write_shards",
 ]
 
-TABLES = {".csv", ".npz", ".tsv", ".txt"}
+TABLES = {".csv", ".data", ".dat", ".npz", ".tsv", ".txt"}  # what a path that does not exist is called
 
 
 class Source(NamedTuple):
@@ -81,8 +84,8 @@ def load(
 ) -> Dataset:
     """Loads a data set by its name in `SOURCES`, or a file by its path.
 
-    A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
-    a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
+    A folder or a .zip is images, any other file a table. Features in a .npy file or in a folder of shards stay there,
+    and are read batch by batch. A name goes before a path of the same name: write
     `./digits` for a folder of that name. Other spellings of a name ("make_moons") come after paths.
 
     Parameters
@@ -108,23 +111,14 @@ def load(
         raise DataError(f"A path holds no NUL; got {name!r}.")
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
-    if path.suffix.lower() in TABLES and not path.is_dir():
-        samples = _call(read_table, name, options, path)
-        test = None
-        if path.suffix.lower() == ".npz" and "part" not in options and has_test_part(path):
-            test = read_table(path, **{**options, "part": "test", "classes": samples.classes})
-        return Dataset(path.stem, samples, test, files.sha256(path), name)
     if path.suffix.lower() == ".npy" and not path.is_dir():
         return _call(read_npy, name, options, path)
     if name and is_shards(path):
         return _call(read_shards, name, options, path)
     if (name and path.is_dir()) or path.suffix.lower() == ".zip":
         return _call(read_images, name, options, path, progress=progress)
-    if path.is_file():
-        raise DataError(
-            f"Expected a table ({', '.join(sorted(TABLES))}), a .npy file, or a folder or .zip of images; got "
-            f"'{name}'. Say what it is by its suffix."
-        )
+    if path.exists() or path.suffix.lower() in TABLES:
+        return _call(load_table, name, options, path)
     if path.suffix or len(path.parts) > 1 or path.exists():
         files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")

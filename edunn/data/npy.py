@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -18,10 +16,10 @@ from torch import Tensor
 from ..errors import ConfigError, DataError, ShapeError
 from ..runtime.rows import Rows
 from . import files
+from .npy_header import HEADER, read_header
 from .samples import Dataset, Samples, as_samples
 
 KINDS = {"float32", "float64", "uint8"}
-HEADER = 2**16  # bytes that a header may take
 
 
 def read_npy(
@@ -94,53 +92,6 @@ def map_array(path: Path, text: bool = False) -> np.ndarray:
         raise DataError(f"'{path}' has no rows of features: its shape is {shape}.")
     header.check(size, str(path))
     return np.memmap(path, dtype, "c", header.offset, shape)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a .npy file says of its array: shape, memory order, dtype, and where the numbers begin."""
-
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype
-    offset: int
-
-    def check(self, size: int, title: str) -> None:
-        """Refuses a file of another length than the header says, before anything is allocated."""
-        wanted = self.offset + math.prod(self.shape) * self.dtype.itemsize
-        if size != wanted:
-            raise DataError(f"'{title}' has {size:,} bytes, but its header says {wanted:,}. Copy it again.")
-
-
-def read_header(start: bytes, title: str) -> Header:
-    """Reads the header from the first bytes of a .npy file."""
-    file = io.BytesIO(start)
-    try:
-        version = np.lib.format.read_magic(file)
-        reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in reads:
-            raise ValueError(f"version {version[0]}.{version[1]} of the format")
-        shape, fortran, dtype = reads[version](file)
-        if not all(type(n) is int and n >= 0 for n in shape) or dtype.itemsize == 0:
-            raise ValueError(f"shape {shape}, {dtype}")
-    except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
-        raise DataError(
-            f"'{title}' is no .npy file, or damaged ({str(problem)[:80]}). Save it with numpy.save."
-        ) from problem
-    if dtype.hasobject:
-        raise DataError(
-            f"'{title}' holds Python objects, which are not loaded because a file of them can run code. "
-            f"Save it with a dtype: array.astype(float), or array.astype(str)."
-        )
-    return Header(shape, fortran, dtype, file.tell())
-
-
-def read_array(content: bytes, title: str) -> np.ndarray:
-    """Reads the array of a .npy file in memory: a copy, which may be written to."""
-    header = read_header(content[:HEADER], title)
-    header.check(len(content), title)
-    flat = np.frombuffer(content, header.dtype, math.prod(header.shape), header.offset)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C").copy()
 
 
 def as_rows(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:

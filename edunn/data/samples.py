@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +16,23 @@ from torch import Tensor
 from .. import errors
 from ..errors import DataError, DtypeError, ShapeError
 from ..runtime import devices
-from ..runtime.foreign import unpack
+from ..runtime.foreign import is_frame, unpack
 from ..runtime.rows import Rows
+from . import tables
+from .checks import check_features, check_targets
+from .encoding import Encoding
+from .labels import decode_bytes, encode
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Samples:
     """Features and targets, one row a sample; with weights, a mean over the samples is Σ w ℓ / Σ w.
 
+        Samples("flowers.csv", "species")  # a table and its target column, with the options of `read_table`
         Samples(frame, "species")          # a DataFrame and the name of its target column
         Samples(X, y)                      # arrays, lists, Series, tensors
         Samples(load_iris())               # a scikit-learn Bunch, a torch Dataset or DataLoader
@@ -41,6 +48,7 @@ class Samples:
     feature_names : one name a column
     target_name : what the target is called
     names : what each sample is called, such as an image's file
+    options : of `read_table`, for a path or a DataFrame: `target`, `missing`, `categories`, `exclude`, …
     sample_weight : (samples,), finite and 0 or more, not all 0: what each sample counts in a mean, Σ w ℓ / Σ w (see
         `losses.Loss.forward`). Lists and arrays become a tensor in the features' dtype. None: all count the same
 
@@ -56,8 +64,23 @@ class Samples:
     names: tuple[str, ...] | None = None
     sample_weight: Tensor | None = None
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.features, Tensor | Rows) or not isinstance(self.targets, Tensor | None):
+    def __init__(
+        self,
+        features: Any,
+        targets: Any = None,
+        classes: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        target_name: str | None = None,
+        names: Sequence[str] | None = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> None:
+        given = (features, targets, classes, feature_names, target_name, names, sample_weight)
+        for field, value in zip(fields(self), given, strict=True):
+            object.__setattr__(self, field.name, value)
+        if options or isinstance(features, str | PathLike):
+            self._read(options)
+        elif not isinstance(features, Tensor | Rows) or not isinstance(targets, Tensor | None):
             self._convert()
         check_features(self.features)
         if self.targets is not None:
@@ -77,6 +100,26 @@ class Samples:
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
+
+    def _read(self, options: dict[str, Any]) -> None:
+        """Reads a table, by path or as a DataFrame, with the options of a table."""
+        if not isinstance(self.features, str | PathLike) and not is_frame(self.features):
+            tables.make_options(options)  # names one that does not exist
+            raise DataError(
+                f"The options of a table ({', '.join(options)}) are for a file or a DataFrame; got "
+                f"{type(self.features).__name__}."
+            )
+        if self.targets is not None:
+            if not isinstance(self.targets, str) or "target" in options:
+                raise DataError("The targets of a table are one of its columns. Name it: target='kind'.")
+            options = {**options, "target": self.targets}
+        path = Path(self.features) if isinstance(self.features, str | PathLike) else None
+        if path is not None and (path.is_dir() or not tables.reads(path)):
+            raise DataError(f"'{path}' is not a table. Read it with edunn.data.load.")
+        found = tables.read(self.features, tables.make_options(options), classes=self.classes)
+        given = {"feature_names": self.feature_names, "target_name": self.target_name, "names": self.names}
+        for name in ("features", "targets", "classes", "feature_names", "target_name", "sample_weight"):
+            object.__setattr__(self, name, given.get(name) or getattr(found, name))
 
     def _convert(self) -> None:
         """Takes the place of the arrays, frames or lists that were given: tensors, checked, and their names."""
@@ -239,6 +282,7 @@ class Dataset:
     test : the part for one look at the end; None where the source has none
     sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
     source : the path, or how the data was made
+    encoding : of a table: how its columns became features, for later tables
     """
 
     name: str
@@ -246,6 +290,7 @@ class Dataset:
     test: Samples | None
     sha256: str | None
     source: str
+    encoding: Encoding | None = None
 
     def __post_init__(self) -> None:
         if self.test is None:
@@ -374,16 +419,6 @@ def shares(sizes: Sequence[int], fraction: float) -> list[int]:
     return take
 
 
-def encode(labels: Sequence[str], classes: Sequence[str] | None = None) -> tuple[Tensor, tuple[str, ...]]:
-    """Returns labels as class indices, (samples,) int64, and the classes: as given, else in alphabetical order."""
-    names = tuple(sorted(set(labels))) if classes is None else tuple(classes)
-    index = {name: i for i, name in enumerate(names)}
-    for row, label in enumerate(labels):
-        if label not in index:
-            raise DataError(f"Unknown class {label!r} at index {row}. {errors.nearest(label, names)}")
-    return torch.tensor([index[label] for label in labels], dtype=torch.int64), names
-
-
 def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -> tuple[Tensor, Sequence[str] | None]:
     """Returns whole numbers as class indices, and the classes' names where the numbers are too large to be indices."""
     if classes is None and len(labels) and int(labels.max()) >= max(FEW, 2 * len(labels)) and int(labels.min()) >= 0:
@@ -395,14 +430,6 @@ def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -
     return torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long()), classes
 
 
-def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
-    """Returns an array of bytes as text in UTF-8."""
-    try:
-        return np.char.decode(array, "utf-8")
-    except UnicodeDecodeError as problem:
-        raise DataError(f"{title}: the text is not UTF-8 ({problem.reason}). Save array.astype(str).") from problem
-
-
 def fingerprint(samples: Samples) -> str:
     """Returns the sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
     digest = hashlib.sha256()
@@ -410,56 +437,6 @@ def fingerprint(samples: Samples) -> str:
         for chunk in () if tensor is None else tensor.split(16_384):
             digest.update(chunk.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def check_features(features: Tensor) -> None:
-    """Refuses features that are not (samples, features), floating, or uint8 images."""
-    if features.ndim == 4 and features.dtype == torch.uint8:
-        if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
-            raise ShapeError(
-                f"Images have their channels last, (samples, height, width, channels); {errors.shape(features)} has "
-                f"them first. Use features.permute(0, 2, 3, 1), or numpy's features.transpose(0, 2, 3, 1)."
-            )
-        return
-    if features.ndim == 2 and features.dtype.is_floating_point:
-        return
-    if features.ndim == 2:
-        errors.check_floating("features", features)
-    hint = ""
-    if features.ndim == 1:
-        hint = " One feature is a column: features.reshape(-1, 1)."
-    elif features.ndim == 3:
-        hint = " Grey images have a channel axis of 1: features.unsqueeze(-1)."
-    elif features.ndim == 4:
-        hint = " Images are uint8, 0 to 255; numbers computed from them are rows: features.flatten(1)."
-    raise ShapeError(
-        f"Expected features of shape (samples, features), or uint8 images (samples, height, width, channels); "
-        f"got {features.dtype} of shape {errors.shape(features)}.{hint}"
-    )
-
-
-def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
-    samples = features.shape[0]
-    if targets.ndim != 1:
-        hint = ""
-        if targets.ndim == 2 and targets.shape[1] == 1:
-            hint = " Did you mean targets.squeeze(1)?"
-        elif targets.ndim == 2:
-            hint = " For one-hot rows take targets.argmax(1)."
-        raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
-    if targets.shape[0] != samples:
-        raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")
-    if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
-        raise DtypeError(
-            f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
-            f"Convert with targets.long()."
-        )
-    if targets.device != features.device:
-        raise DtypeError(
-            f"Expected targets on the features' device, {features.device}; got {targets.device}. "
-            f"Move them with targets.to(features.device)."
-        )
 
 
 def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
