@@ -28,6 +28,7 @@ NAMES = {
     "Samples": "data",
     "descend": "descent",
     "load": "experiment",
+    "read_csv": "data",
     "train": "experiment",
 }
 

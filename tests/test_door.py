@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import door_files
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LinearRegression as OrdinaryLeastSquares
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
 import edunn
-from edunn.errors import DataError, DtypeError, EdunnError, ShapeError
+from edunn.data import TableError
+from edunn.errors import DataError, DtypeError, EdunnError, EdunnWarning, ShapeError
+from edunn.experiment import config as configs
+from edunn.experiment import prepare
+from edunn.experiment.starter import starter
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from edunn.models import LinearRegression, SoftmaxClassifier
 
@@ -132,3 +141,65 @@ def test_one_sentence_with_the_cure(name: str) -> None:
     call, kind, message = WRONG[name]
     with pytest.raises(kind, match=message):
         call()
+
+
+# ---- files as courses publish them -----------------------------------------------------------------------------------
+
+
+def read_as_told(path: Path, given: dict[str, Any]) -> tuple[edunn.Samples, dict[str, Any]]:
+    """Reads a file as it is, or with the options that the first message names; they must be enough."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EdunnWarning)
+        try:
+            return edunn.Samples(path, **given), given
+        except TableError as error:
+            given = {**given, **error.cures}
+            assert error.cures, str(error)
+            return edunn.Samples(path, **given), given
+
+
+def encoded(features: pd.DataFrame) -> pd.DataFrame:
+    """What pandas makes of the columns: one-hot, and the mean where a cell is missing."""
+    found = {}
+    for name in features:
+        column = features[name]
+        if column.dropna().map(lambda cell: isinstance(cell, str)).any():
+            hot = pd.get_dummies(column, dtype=float)
+            hot[column.isna()] = np.nan
+            for category in sorted(hot.columns):
+                found[f"{name}={category}"] = hot[category].fillna(hot[category].mean())
+        else:
+            numbers = pd.to_numeric(column)
+            found[name] = numbers.fillna(numbers.mean()).astype(float)
+    return pd.DataFrame(found)
+
+
+@pytest.mark.parametrize("name", door_files.CASES)
+def test_files_of_courses(name: str, tmp_path: Path) -> None:
+    """Read to the values that were written, as it is or by the first message, and trained to scikit-learn's score."""
+    case = door_files.CASES[name](np.random.default_rng(len(name)))
+    path = door_files.write(case, tmp_path)
+    samples, options = read_as_told(path, case.given)
+    kept = case.target.notna().to_numpy()
+    truth = encoded(case.features)[kept] if kept.all() else encoded(case.features[kept].reset_index(drop=True))
+    y = case.target[kept].reset_index(drop=True)
+    assert list(samples.feature_names) == list(truth.columns)
+    np.testing.assert_allclose(samples.features.double().numpy(), truth.to_numpy(), rtol=1e-12)
+    real = samples.classes is None
+    if real:
+        np.testing.assert_allclose(samples.targets.double().numpy(), y.to_numpy(dtype=float))
+    else:
+        assert [samples.classes[i] for i in samples.targets.tolist()] == [str(label) for label in y]
+
+    tables = starter(path, options)
+    tables["data"].pop("test", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EdunnWarning)
+        prepared = prepare(configs.parse(tables, ["train.epochs=1000"]))
+    prepared.descent.go("fast")
+    score = float(prepared.model.score_of(prepared.model(prepared.train.features), prepared.train.targets))
+    scaled = StandardScaler().fit_transform(truth)
+    reference = OrdinaryLeastSquares() if real else LogisticRegression(max_iter=5000)
+    wanted = reference.fit(scaled, y.astype(float) if real else y.astype(str))
+    least = wanted.score(scaled, y.astype(float) if real else y.astype(str))
+    assert score >= least - (0.01 if real else max(0.01, 2 / len(y)))

@@ -22,7 +22,7 @@ from . import ranks, terminal
 
 COMMANDS = {
     "demo": "train and check two classifiers on handwritten digits, under a minute",
-    "train": "train a model that a config file describes",
+    "train": "train a model that a config describes, or on a table of your own",
     "sweep": "train a config with many values at once, and find the best",
     "predict": "predict labels and probabilities of new rows or images with a run's model",
     "show": "print and draw the results of runs, side by side",
@@ -33,7 +33,8 @@ COMMANDS = {
     "lesson": "recompute the worked examples of the lectures, and name every mistake",
     "exercise": "write an exercise with blanks to fill in; check grades it",
     "features": "turn images into histograms of gradients and colours, or a bag of visual words",
-    "data": "list, download or convert data",
+    "data": "look at a table; list, download or convert data",
+    "config": "list the configs that come along, or write one to start from",
     "bench": "measure how fast training runs on this machine",
 }
 
@@ -112,7 +113,7 @@ def run_command(name: str, argv: list[str]) -> int:
         sys.stdout.flush()
         return code
     except EdunnError as error:
-        terminal.complain(str(error))
+        terminal.complain(say(error, name))
         return 2
     except KeyboardInterrupt:
         terminal.complain("interrupted")
@@ -122,6 +123,16 @@ def run_command(name: str, argv: list[str]) -> int:
             raise
         terminal.complain("Out of memory. Ask for fewer samples, points or outputs.")
         return 2
+
+
+def say(error: EdunnError, name: str) -> str:
+    """Returns an error's message; the options that would cure a table as those of the command."""
+    if not hasattr(error, "cures"):
+        return str(error)
+    from ..data.table_options import in_flags, in_sets
+
+    text: str = error.spelled(in_sets if name in ("check", "lesson", "sweep") else in_flags)
+    return text
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -150,7 +150,7 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "",
         "Next:",
         f"  edunn show {softmax.path} {runs['svm'].path}",
-        "  edunn train configs/line_regression.toml --set train.rate=0.1     (what too large a rate does)",
-        "  edunn check                                                       (every gradient in the package)",
+        "  edunn train line_regression --set train.rate=0.1     (what too large a rate does)",
+        "  edunn check                                          (every gradient in the package)",
     ]
     return "\n".join(lines)

@@ -1,4 +1,8 @@
-"""Trains the model that a config file describes, and writes the run's folder."""
+"""Trains the model that a config describes, and writes the run's folder.
+
+CONFIG is a TOML file, the name of a config that comes along (`edunn config --list`), or a table of your own: then the
+config is chosen from its numbers, and the run keeps it.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,23 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..runtime import interrupts
 from .common import add_common, emit, note, show_progress
+from .table_options import add_table_options, table_options
 
 if TYPE_CHECKING:
     from ..experiment import LoadedRun
+    from ..experiment.config import Config
 
-EXAMPLE = "edunn train configs/digits_softmax.toml --set train.rate=0.5 --set loss=multiclass-hinge"
+EXAMPLE = (
+    "edunn train digits_softmax --set train.rate=0.5 --set loss=multiclass-hinge\n"
+    "  edunn train flowers.csv --target kind --missing mean --categories one-hot"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("config", nargs="?", help="a TOML file; configs/ has some to start from")
+    parser.add_argument(
+        "config", nargs="?", help="a TOML file, a name of edunn config --list, or a table such as data.csv"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -38,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fast", "hand", "autograd"),
         help="how to take the steps: fast (default) and hand use our gradients, autograd torch's",
     )
+    add_table_options(parser)
     add_common(parser, "a folder for the run (default: runs/<name>-<time>)")
 
 
@@ -57,7 +69,6 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
     import sys
 
     from .. import experiment
-    from ..experiment import config as configs
     from ..runtime.processes import ranks
 
     processes = ranks()
@@ -75,14 +86,32 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
             )
         return experiment.resume(args.resume, overrides=overrides, by=args.by, **options)
     if args.config is None:
-        raise ConfigError("Name a config file, or --resume DIR. configs/digits_softmax.toml is one to start from.")
-    config = configs.load(args.config, overrides)
+        raise ConfigError("Name a config file, or --resume DIR. digits_softmax is one to start from.")
+    config = read_config(args, overrides)
     if args.resume:
         if not args.out:
             raise ConfigError("CONFIG --resume needs --out DIR, the folder of the run.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
     return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
+
+
+def read_config(args: argparse.Namespace, overrides: list[str]) -> Config:
+    """Returns the config of a file or a name, or the one that is chosen for a table."""
+    from .. import data
+    from ..data.table_options import literal
+    from ..experiment import config as configs
+
+    options = table_options(args)
+    if Path(args.config).suffix.lower() != ".toml" and data.is_table(args.config):
+        from ..experiment.starter import starter
+
+        path = Path(args.config).resolve()
+        tables = starter(path, options)
+        tables.setdefault("run", {})["name"] = path.name.split(".")[0] or "table"
+        return configs.parse(tables, overrides)
+    given = [f"data.{key}={literal(value, 'true', 'false')}" for key, value in options.items()]
+    return configs.load(args.config, [*given, *overrides])
 
 
 def report(finished: LoadedRun) -> str:
@@ -98,5 +127,6 @@ def report(finished: LoadedRun) -> str:
     if metric == "r2" and sum(parameter.numel() for parameter in parameters.values()) <= 9:
         lines += [f"  {name:<11} {parameter.squeeze().tolist()}" for name, parameter in parameters.items()]
     lines.append(f"  run         {summary['run_dir']}")
+    lines.append(f"  config      {Path(summary['run_dir']) / 'config.toml'}")
     lines.append(f"  pictures    {len(summary['figures'])} in {Path(summary['run_dir']) / 'figures'}")
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from .cifar10 import is_cifar10, load_kept, read_cifar10
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
 from .npy import read_npy
-from .read_tables import load_table, read_csv, read_table
+from .read_tables import load_table, read_csv, read_later_table, read_table
 from .samples import Dataset, Samples, as_samples, fingerprint, split
 from .shape_images import shapes
 from .shards import ShardWriter, is_shards, read_shards, write_shards
@@ -37,11 +37,14 @@ __all__ = [
     "as_samples",
     "digits",
     "fingerprint",
+    "has_cells",
     "is_shards",
+    "is_table",
     "load",
     "read_cifar10",
     "read_csv",
     "read_images",
+    "read_later_table",
     "read_npy",
     "read_shards",
     "read_table",
@@ -122,6 +125,19 @@ def load(
     if path.suffix or len(path.parts) > 1 or path.exists():
         files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
+
+
+def is_table(path: str | PathLike[str]) -> bool:
+    """Tells whether `load` reads a path as a table."""
+    path = Path(path)
+    if not path.is_file() or path.suffix.lower() in (".npy", ".zip"):
+        return False
+    return not is_cifar10(path) and not is_shards(path)
+
+
+def has_cells(path: str | PathLike[str]) -> bool:
+    """Tells whether a table has columns of cells, and is not an archive of arrays."""
+    return Path(path).suffix.lower() not in (".npz", ".mat")
 
 
 def _call(function: Callable[..., Any], name: str, options: dict[str, Any], *given: Any, **also: Any) -> Any:

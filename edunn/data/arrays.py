@@ -36,7 +36,9 @@ class Arrays:
         if not arrays:
             raise DataError(f"'{path}' holds no arrays.")
         arrays = of_part(arrays, test)
-        block_key = next((key for name in FEATURES for key in arrays if base(key) == name and arrays[key].ndim != 1), None)
+        block_key = next(
+            (key for name in FEATURES for key in arrays if base(key) == name and arrays[key].ndim != 1), None
+        )
         names, classes = arrays.pop("feature_names", None), arrays.pop("classes", None)
         self.classes = None if classes is None else tuple(str(name) for name in classes.ravel())
         self.block = None if block_key is None else to_block(path, block_key, arrays.pop(block_key))
@@ -179,4 +181,3 @@ def as_column(path: Path, key: str, array: np.ndarray) -> np.ndarray:
 
 def listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
-

@@ -124,7 +124,7 @@ class Column:
         bad = int(self.bad.sum())
         good = self.known - bad
         few = bad <= max(1, STRAYS * self.known) and good > bad
-        return 0 < bad and few and len(np.unique(self.numbers[~self.bad & ~self.missing])) > min(10, good - 1)
+        return bad > 0 and few and len(np.unique(self.numbers[~self.bad & ~self.missing])) > min(10, good - 1)
 
     @property
     def is_whole(self) -> bool:
@@ -189,7 +189,7 @@ class Column:
         """The first row where the mask is true."""
         return int(np.flatnonzero(mask)[0])
 
-    def cell(self, row: int) -> str:
+    def cell(self, row: int | np.integer) -> str:
         """The text of a cell."""
         return self.texts[self.codes[row]] if self.codes is not None else str(self.values[row])
 
@@ -222,7 +222,7 @@ def shortest(value: str | float | bool) -> str:
         if value.lstrip("+-").isdecimal():
             return str(int(value))
         try:
-            value = float(value)
+            return shortest(float(value))
         except ValueError:
             return value
     if isinstance(value, float):

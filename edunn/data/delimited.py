@@ -71,7 +71,9 @@ def decode(path: Path, content: bytes, encoding: str | None) -> str:
     try:
         text = content.decode(encoding)
     except LookupError:
-        raise DataError(f"There is no encoding {encoding!r}. Known are utf-8, utf-16, cp1252, latin-1, gbk, …") from None
+        raise DataError(
+            f"There is no encoding {encoding!r}. Known are utf-8, utf-16, cp1252, latin-1, gbk, …"
+        ) from None
     except UnicodeError as problem:
         where = f": byte {content[problem.start]:#04x} at {problem.start}" if hasattr(problem, "start") else ""
         if b"\0" in content[:1000]:
@@ -137,7 +139,7 @@ class Parser:
         self.refuse_title(starts, widths, width)
         first = split(self.line_of(starts, 0), self.delimiter)
         offset = len(first) - width
-        named = offset == 1 and not first[-1] or offset == -1
+        named = (offset == 1 and not first[-1]) or offset == -1
         expected = width if named or offset == 0 else len(first)
         body = range(1, len(starts))
         frame = self.read(starts, widths, body, expected) if len(starts) > 1 else []
@@ -241,7 +243,10 @@ class Parser:
             if name and name in seen:
                 raise TableError(
                     f"{name!r} is the name of two columns, {seen[name] + 1} and {index + 1} of '{self.path}'.",
-                    {"header": True, "names": [n if n not in first[:i] else f"{n}.{i + 1}" for i, n in enumerate(first)]},
+                    {
+                        "header": True,
+                        "names": [n if n not in first[:i] else f"{n}.{i + 1}" for i, n in enumerate(first)],
+                    },
                 )
             seen[name] = index
         return first
@@ -319,13 +324,13 @@ def find_delimiter(lines: list[str]) -> str:
         cells = [cell.strip() for row in alike[:20] for cell in row]
         numbers = sum(is_number(cell if sign == "," else cell.replace(",", ".", 1)) for cell in cells)
         # a title above the table has other widths: the share of the rows decides
-        valid = width > 1 and (abs(len(header) - width) <= 1 or len(alike) >= ODD * len(body) and len(body) > 5)
+        valid = width > 1 and (abs(len(header) - width) <= 1 or (len(alike) >= ODD * len(body) and len(body) > 5))
         return valid, round(len(alike) / max(1, len(body)), 1), numbers / max(1, len(cells)), width
 
     best = max(DELIMITERS, key=merit)
     valid, alike, numbers, _ = merit(best)
     blank = merit(BLANKS)
-    if not blank[0] or blank[1] < 1 and blank[1] <= alike:
+    if not blank[0] or (blank[1] < 1 and blank[1] <= alike):
         return best
     return BLANKS if not valid or blank[1] > alike or blank[2] > numbers + 0.2 else best
 
@@ -369,4 +374,3 @@ def counts(first: list[str]) -> bool:
 def is_number(cell: str) -> bool:
     number = parse_number(cell, None, None)
     return number is not None and bool(np.isfinite(number))
-

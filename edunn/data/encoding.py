@@ -12,8 +12,6 @@ from torch import Tensor
 
 from .columns import Column
 
-SCHEMA = {"columns": [str], "categories": {str: [str]}, "means": ([float], None), "header": int, "names": [str]}
-
 
 @dataclass(frozen=True, eq=False)
 class Encoding:

@@ -173,7 +173,11 @@ class Judgement:
             first = name == names[0] and name == next(iter(self.table.columns))
             if not column.known:
                 self.left_out[name] = "is empty"
-            elif column.is_unique and (column.is_identifier or column.numbers_rows) and (column.is_text or column.is_whole):
+            elif (
+                column.is_unique
+                and (column.is_identifier or column.numbers_rows)
+                and (column.is_text or column.is_whole)
+            ):
                 self.left_out[name] = "counts the rows" if column.counts_rows else "names the rows"
             elif first and not self.table.header and column.counts_rows and len(column) > 4:
                 self.left_out[name] = "counts the rows"
@@ -182,7 +186,9 @@ class Judgement:
             elif column.counts_rows and len(column) > 9:
                 self.notes.append(f"{name!r} counts the rows and is a feature; exclude=[{name!r}] leaves it out")
             elif column.is_identifier and not column.is_text:
-                self.notes.append(f"{name!r} is a feature, and named as if it named things; exclude=[{name!r}] leaves it out")
+                self.notes.append(
+                    f"{name!r} is a feature, and named as if it named things; exclude=[{name!r}] leaves it out"
+                )
         if len(self.left_out) == len(names):
             self.left_out.clear()
             return names
@@ -361,7 +367,9 @@ class Judgement:
         if "exclude" in found:
             found["exclude"] = [*self.options.exclude, *found["exclude"]]
         if "categories" in found:
-            found["categories"] = [*self.options.categories, *found["categories"]] if self.options.categories else "one-hot"
+            found["categories"] = (
+                [*self.options.categories, *found["categories"]] if self.options.categories else "one-hot"
+            )
         if found.get("missing") == "drop" and any(o.cure.get("missing") == "mean" for o in self.obstacles):
             found["missing"] = "mean"
         if "na_values" in found:
@@ -380,13 +388,17 @@ class Judgement:
             raise TableError(self.obstacles[0].sentence, self.cures, self.cost())
         listed = [obstacle.short for obstacle in self.obstacles]
         more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-        raise TableError(f"{self.table.title} is not ready: {'; '.join(listed[:SHOWN])}{more}.", self.cures, self.cost())
+        raise TableError(
+            f"{self.table.title} is not ready: {'; '.join(listed[:SHOWN])}{more}.", self.cures, self.cost()
+        )
 
     def cost(self) -> str:
         """Returns what dropping rows or columns would lose."""
         if self.encoding is not None:
             return ""
-        columns = [self.table.columns[n] for n in (*self.names, self.target) if n is not None and n in self.table.columns]
+        columns = [
+            self.table.columns[n] for n in (*self.names, self.target) if n is not None and n in self.table.columns
+        ]
         kept = [column for column in columns if column.name not in self.cures.get("exclude", ())]
         gaps = [column for column in kept if column.missing.any()]
         found = []
@@ -394,14 +406,16 @@ class Judgement:
             rows = int((~np.any([column.missing for column in gaps], axis=0)).sum())
             found.append(f'missing="drop" instead keeps {rows} of {self.table.rows} rows.')
         lost = [c.name for c in columns if c.name != self.target and (c.missing.any() or c.is_text)]
-        if lost and "categories" in self.cures or gaps and lost:
-            found.append(f"Excluding {'it' if len(lost) == 1 else 'them all'} loses {len(lost)} of {len(self.names)} columns.")
+        if (lost and "categories" in self.cures) or (gaps and lost):
+            found.append(
+                f"Excluding {'it' if len(lost) == 1 else 'them all'} loses {len(lost)} of {len(self.names)} columns."
+            )
         return " ".join(found)
 
 
 def commas(column: Column) -> Obstacle:
     """A column whose numbers have commas: decimal commas, or thousands."""
-    row = next(row for row in np.flatnonzero(column.bad) if "," in column.cell(row))
+    row = next(int(row) for row in np.flatnonzero(column.bad) if "," in column.cell(row))
     cell = column.cell(row)
     plain, point = cell.replace(",", ""), cell.replace(",", ".")
     decimal = column.comma_is_decimal
@@ -412,7 +426,7 @@ def commas(column: Column) -> Obstacle:
     else:
         hint = f"Write {plain} if the comma separates thousands"
         once = all(text.count(",") < 2 and "." not in text for text in column.comma_cells)
-        hint += f", or {point} if it is a decimal comma (decimal=\",\")." if once else "."
+        hint += f', or {point} if it is a decimal comma (decimal=",").' if once else "."
     cure: dict[str, Any] = {"decimal": ","} if decimal else {"thousands": ","}
     if decimal and any("." in text for text in column.comma_cells):
         cure["thousands"] = "."

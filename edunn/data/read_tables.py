@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from . import files, tables
 from .arrays import has_test_part
+from .encoding import Encoding
 from .samples import Dataset, Samples
 from .tables import Reading
 
@@ -27,7 +28,7 @@ def read_table(
     exclude: Sequence[str] | str = (),
     missing: str = "error",
     categories: Sequence[str] | str = (),
-    na_values: Sequence[str] | str | None = None,
+    na_values: Sequence[str] | str | float | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
     thousands: str | None = None,
@@ -95,6 +96,23 @@ def load_table(path: str | PathLike[str], target: str | None = None, **options: 
         more = {**others, "part": "test", "classes": found.classes}
         test = to_samples(tables.read(path, tables.make_options({"target": target, **known}), **more))
     return Dataset(path.stem, to_samples(found), test, files.sha256(path), str(path), found.encoding)
+
+
+def read_later_table(
+    source: Any,
+    encoding: Encoding,
+    target: str | None,
+    classes: Sequence[str] | None,
+    task: str,
+    options: Mapping[str, Any],
+) -> Samples:
+    """Reads a file or DataFrame as the table that a model was trained on, with targets if it has them.
+
+    options : those of the first table; those that say how it is written are used again
+    """
+    reading = tables.make_options(dict(options)).reading
+    given = tables.make_options({**reading, "target": target, "task": task})
+    return to_samples(tables.read(source, given, targets_required=False, classes=classes, encoding=encoding))
 
 
 def to_samples(found: Reading) -> Samples:

@@ -144,6 +144,10 @@ class Samples:
         weights = None if self.sample_weight is None else self.sample_weight[rows]
         return self._replaced(weights, features=self.features[rows], targets=targets, names=names)
 
+    def with_features(self, features: Tensor) -> Samples:
+        """Returns the same samples with other features of as many rows."""
+        return self._replaced(self.sample_weight, features=features)
+
     def _replaced(self, weights: Tensor | None, **changes: Any) -> Samples:
         """A copy whose weights are not checked again: those of a slice may be all 0."""
         found = replace(self, sample_weight=None, **changes)

@@ -42,8 +42,8 @@ class TableOptions:
             value = getattr(self, name)
             if name == "categories" and isinstance(value, str):
                 value = value if value == "one-hot" else (value,)
-            elif isinstance(value, str):
-                value = (value,)
+            elif isinstance(value, str | int | float):
+                value = (str(value),)
             elif value is not None:
                 value = tuple(str(item) for item in value)
             object.__setattr__(self, name, value)
@@ -123,8 +123,17 @@ def in_flags(cures: Mapping[str, Any]) -> str:
             texts = [f"{flag}={item}" for item in value] if repeated else [f"{flag}={plain}"]
             found += [shlex.quote(text) for text in texts]
         else:
-            found.append(shlex.quote(f"{flag}={value}") if str(value).startswith("-") else f"{flag} {shlex.quote(str(value))}")
+            found.append(
+                shlex.quote(f"{flag}={value}") if str(value).startswith("-") else f"{flag} {shlex.quote(str(value))}"
+            )
     return " ".join(found)
+
+
+def in_sets(cures: Mapping[str, Any]) -> str:
+    """Writes options as changes of a config: `--set data.missing=mean`."""
+    return " ".join(
+        "--set " + shlex.quote(f"data.{key}={literal(value, 'true', 'false')}") for key, value in cures.items()
+    )
 
 
 def literal(value: Any, true: str, false: str) -> str:

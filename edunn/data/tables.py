@@ -6,7 +6,6 @@ decides otherwise.
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from .arrays import Arrays, read_mat, read_npz
 from .columns import Column
 from .convert import refuse_other_kinds
 from .delimited import LARGEST, read_text
-from .encoding import Encoding, order
+from .encoding import Encoding
 from .judgement import Judgement, Table
 from .labels import encode
 from .table_options import NAMES, TableOptions
@@ -189,9 +188,7 @@ def read_frame(path: Path, function: str, extra: str, **options: Any) -> Any:
         with path.open("rb") as file:
             return getattr(pandas, function)(file, **options)
     except ImportError:
-        raise DataError(
-            f"'{path}' needs {extra}, which is not installed: pip install 'edunn-torch[tables]'."
-        ) from None
+        raise DataError(f"'{path}' needs {extra}, which is not installed: pip install 'edunn-torch[tables]'.") from None
     except Exception as problem:  # a damaged file can raise anything
         raise DataError(f"'{path}' is damaged, or not what its name says ({str(problem)[:80]}).") from problem
 
@@ -222,7 +219,9 @@ def from_sheet(frame: Any, title: str, options: TableOptions) -> Table:
     names = [f"x{i}" for i in range(1, frame.shape[1] + 1)]
     if headed and len(frame) > start:
         cells = frame.iloc[start].tolist()
-        names = [f"column {i}" if cell != cell or cell is None else str(cell).strip() for i, cell in enumerate(cells, 1)]
+        names = [
+            f"column {i}" if cell != cell or cell is None else str(cell).strip() for i, cell in enumerate(cells, 1)
+        ]
         frame = frame.iloc[start + 1 :]
     frame = frame.set_axis(list(options.names or names), axis=1).infer_objects()
     return replace(from_frame(frame, title, options), header=headed or options.names is not None)
@@ -250,7 +249,9 @@ def from_arrays(arrays: Arrays, title: str, options: TableOptions) -> Table:
     )
 
 
-def make_column(name: str, values: np.ndarray, place: Callable[[int], str], title: str, options: TableOptions) -> Column:
+def make_column(
+    name: str, values: np.ndarray, place: Callable[[int], str], title: str, options: TableOptions
+) -> Column:
     return Column(name, values, place, options.decimal, options.thousands, options.na_values, title)
 
 
@@ -289,9 +290,7 @@ def from_block(table: Table, names: tuple[str, ...], missing: str) -> tuple[Tens
     return block, names
 
 
-def labels_of(
-    column: Column, judgement: Judgement, keep: np.ndarray
-) -> tuple[list[str], tuple[str, ...]] | None:
+def labels_of(column: Column, judgement: Judgement, keep: np.ndarray) -> tuple[list[str], tuple[str, ...]] | None:
     """Returns the label of each kept row, and all labels in order; None for a real target."""
     task, names = judgement.task, judgement.table.classes
     if task == "real":

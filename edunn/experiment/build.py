@@ -65,6 +65,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     rest, validation = dataset.train, None
     if config.data.validation:
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
+    dataset, rest, validation = fill_gaps(config, dataset, rest, validation)
     rest, validation = weight_classes(config, rest, validation)
     table = config.features
     images = to_device(rest, device, config.data.dtype)
@@ -114,6 +115,10 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
         options["target"] = table.target
     if table.weight is not None:
         options["weight"] = table.weight
+    if table.path is not None and data.is_table(table.path):
+        options.setdefault("task", task_of(config))
+        if options.get("missing") == "mean" and data.has_cells(table.path):
+            options["missing"] = "keep"  # the means are those of the training part, which is split off below
     dataset = data.load(table.path or table.name or "", progress=progress, **options)
     if table.test:
         if dataset.test is not None:
@@ -125,6 +130,30 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     if dataset.train.targets is None:
         raise DataError(f"{dataset.name} has no targets to train on.")
     return dataset
+
+
+def task_of(config: Config) -> str:
+    """Returns what a model makes of the target: "real" for linear regression, "classes" for a model of classes."""
+    if config.model.kind == "linear-regression":
+        loss = make_loss(config.loss)
+        return "real" if loss.labels == "real" and loss.unreachable is None else "classes"
+    return "classes" if config.model.kind != "two-layer" or make_loss(config.loss).class_axis else "auto"
+
+
+def fill_gaps(
+    config: Config, dataset: Dataset, rest: Samples, validation: Samples | None
+) -> tuple[Dataset, Samples, Samples | None]:
+    """Fills missing cells of all parts with the means of the training part, which `rest` is."""
+    if dataset.encoding is None or config.data.options.get("missing") != "mean":
+        return dataset, rest, validation
+    encoding = dataset.encoding.fit(rest.features)
+
+    def fill(part: Samples) -> Samples:
+        return part.with_features(encoding.fill(part.features))
+
+    test = None if dataset.test is None else fill(dataset.test)
+    dataset = replace(dataset, train=fill(dataset.train), test=test, encoding=encoding)
+    return dataset, fill(rest), None if validation is None else fill(validation)
 
 
 def weight_classes(config: Config, rest: Samples, validation: Samples | None) -> tuple[Samples, Samples | None]:

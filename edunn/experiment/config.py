@@ -8,6 +8,7 @@ beside it; they are checked when the run is built. A bare name stands for a tabl
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from ..penalties import PENALTIES
 from ..runtime import names
 from ..runtime.options import LARGEST, check_size, coerce, shorten
 from ..updates import RULES, SCHEDULES
+from . import shipped
 
 NEIGHBOURS = "neighbours"  # the model that is not trained
 DEEPEST = 16  # tables and arrays inside one another
@@ -62,7 +64,7 @@ class Data:
     test : the share that is evaluated once, at the end, for sources without a test part of their own
     dtype : "uint8" keeps images as bytes; each batch is converted to numbers when it is drawn
     options : the source's own options (`samples`, `noise`, `seed` of a toy set; `size` of images; `verify` of
-        shards)
+        shards; of a table `task`, `exclude`, `missing`, `categories`, `header` and the others of `data.read_table`)
     """
 
     name: str | None = None
@@ -132,15 +134,19 @@ class Config:
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads a config file; an override like `train.rate=0.1` replaces a value of the file.
 
-    Relative paths start at the config's own folder inside the file, and at the working directory in an override.
+    Relative paths start at the config's own folder inside the file, and at the working directory in an override. The
+    name of a config that comes along stands for its file, as if that were in configs/ of the working directory.
     """
     path = Path(path)
+    folder, own = path.parent, shipped.find(path)
+    if own is not None and not path.exists():
+        path, folder = own, Path("configs")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(
-            f"There is no config file {path}. The repository's configs/ has some to start from."
-        ) from None
+        close = difflib.get_close_matches(path.stem, shipped.names(), n=1)
+        hint = f"Did you mean {close[0]}?" if close else "edunn config --list names those that come along."
+        raise ConfigError(f"There is no config file {path}. {hint}") from None
     except IsADirectoryError:
         hint = f"Its config is {path / 'config.toml'}." if (path / "config.toml").is_file() else "Name a file in it."
         raise ConfigError(f"{path} is a folder, not a config file. {hint}") from None
@@ -149,7 +155,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     except OSError as error:
         raise ConfigError(f"The config file {path} cannot be read: {error.strerror}.") from None
     tables = read_toml(text, path)
-    make_absolute(tables, path.parent)
+    make_absolute(tables, folder)
     run = tables.setdefault("run", {})
     if isinstance(run, dict):
         run.setdefault("name", path.stem)

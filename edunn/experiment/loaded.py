@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from .. import data
 from ..data import Samples
+from ..data.encoding import Encoding
 from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
@@ -19,6 +22,7 @@ from ..losses import Loss
 from ..models import Model
 from ..results import Record, Table
 from ..runtime import devices, schema
+from ..runtime.foreign import is_frame
 from ..runtime.rows import chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
@@ -61,14 +65,33 @@ class LoadedRun(Record):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
             return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
-        return data.read_table(
-            path,
-            target=self.manifest["target_name"],
-            features=self.feature_names,
-            task="real" if self.classes is None else "classes",
-            targets_required=False,
-            classes=self.classes,
-        )
+        task = "real" if self.classes is None else "classes"
+        if self.encoding is None or not data.has_cells(path):
+            return data.read_table(
+                path,
+                target=self.manifest["target_name"],
+                features=self.feature_names,
+                task=task,
+                targets_required=False,
+                classes=self.classes,
+            )
+        return self.read_table(path)
+
+    def read_table(self, source: Any) -> Samples:
+        """Reads a file of cells or a DataFrame as the run's own table: its columns, categories and means."""
+        assert self.encoding is not None
+        known = {key: value for key, value in self.config.data.options.items() if key in data.tables.NAMES}
+        task = "real" if self.classes is None else "classes"
+        return data.read_later_table(source, self.encoding, self.manifest["target_name"], self.classes, task, known)
+
+    @cached_property
+    def encoding(self) -> Encoding | None:
+        """How the columns of the run's table became features; None for other data."""
+        kept = self.manifest.get("table")
+        try:
+            return None if kept is None else Encoding.from_dict(kept)
+        except (ValueError, KeyError) as error:
+            raise RunError(f"The table in the manifest of {self.path} cannot be used: {error}.") from None
 
     def read_stored(self, path: str | Path) -> Samples:
         """Opens new samples that stay in their file; of shards, the test part if there is one."""
@@ -81,8 +104,12 @@ class LoadedRun(Record):
         return part
 
     @torch.no_grad()
-    def predict(self, samples: Samples) -> Predictions:
-        """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist."""
+    def predict(self, samples: Any) -> Predictions:
+        """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist.
+
+        samples : Samples; a path; a DataFrame with the run's columns; or an array of raw features
+        """
+        samples = self.as_samples(samples)
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
@@ -94,6 +121,16 @@ class LoadedRun(Record):
         if probabilities is not None and two:
             probabilities = torch.stack([1 - probabilities, probabilities], -1)
         return Predictions(scores, index, probabilities, None, self.classes, score, names)
+
+    def as_samples(self, given: Any) -> Samples:
+        """Returns samples from what people have: a path, a frame, an array."""
+        if isinstance(given, Samples):
+            return given
+        if isinstance(given, str | PathLike):
+            return self.read(Path(given))
+        if is_frame(given) and self.encoding is not None:
+            return self.read_table(given)
+        return data.as_samples(given)
 
     def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
         """Returns scores, and probabilities if the model has them; features in files are read in chunks."""
@@ -168,6 +205,7 @@ def describe_shapes(prepared: Prepared) -> dict[str, Any]:
         "target_name": train.target_name,
         "features": {"kind": prepared.pipeline.kind, "shape": list(prepared.pipeline.shape)},
         "width": prepared.train.features.shape[1],
+        "table": None if prepared.dataset.encoding is None else prepared.dataset.encoding.to_dict(),
     }
 
 

@@ -24,6 +24,10 @@ MANIFEST = {
     "target_name": (str, None),
     "features": {"kind": str, "shape": [range(1, 2**31)]},
     "width": range(2**31),
+    "table?": (
+        {"columns": [str], "categories": {str: [str]}, "means": ([float], None), "header": COUNT, "names": [str]},
+        None,
+    ),
 }
 SUMMARY = {
     "status": str,
