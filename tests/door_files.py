@@ -121,7 +121,9 @@ def wine_data(r: Random) -> Case:
     x = numbers(r, 178, "a b c d e f g h i j k l")
     x["m"] = r.integers(278, 1680, 178)
     y = labels(r, x, [1, 2, 3])
-    return Case("wine.data", text(pd.concat([y.rename("y"), x], axis=1), header=False), headless(x, 2), y, {"target": "x1"})
+    return Case(
+        "wine.data", text(pd.concat([y.rename("y"), x], axis=1), header=False), headless(x, 2), y, {"target": "x1"}
+    )
 
 
 @case
@@ -158,8 +160,8 @@ def car_data(r: Random) -> Case:
 def adult_data(r: Random) -> Case:
     n = 400
     x = pd.DataFrame({
-        "age": r.integers(17, 90, n), "workclass": gaps(r, pd.Series(choose(r, n, "Private", "State-gov", "Local-gov"))),
-        "fnlwgt": r.integers(12_285, 1_484_705, n), "education": choose(r, n, "HS-grad", "Bachelors", "11th", "Masters"),
+        "age": r.integers(17, 90, n), "work": gaps(r, pd.Series(choose(r, n, "Private", "State-gov", "Local-gov"))),
+        "fnlwgt": r.integers(12_285, 1_484_705, n), "education": choose(r, n, "HS-grad", "Bachelors", "11th"),
         "num": r.integers(1, 17, n), "marital": choose(r, n, "Never-married", "Divorced", "Married-civ-spouse"),
         "occupation": gaps(r, pd.Series(choose(r, n, "Sales", "Tech-support", "Adm-clerical"))),
         "race": choose(r, n, "White", "Black"), "sex": choose(r, n, "Male", "Female"),
@@ -480,8 +482,9 @@ def telco_churn(r: Random) -> Case:
 @case
 def house_prices(r: Random) -> Case:
     n = 300
-    x = pd.DataFrame({"MSSubClass": r.choice([20, 60], n), "LotFrontage": gaps(r, pd.Series(r.integers(20, 200, n)), 0.2),
-                      "Alley": gaps(r, pd.Series(choose(r, n, "Grvl", "Pave")), 0.7), "LotArea": r.integers(1300, 20_000, n),
+    x = pd.DataFrame({"MSSubClass": r.choice([20, 60], n), "LotArea": r.integers(1300, 20_000, n),
+                      "LotFrontage": gaps(r, pd.Series(r.integers(20, 200, n)), 0.2),
+                      "Alley": gaps(r, pd.Series(choose(r, n, "Grvl", "Pave")), 0.7),
                       "MasVnrType": choose(r, n, "None", "BrkFace", "Stone")})  # fmt: skip
     y = x["LotArea"] * 10 + 50_000 + r.integers(-9000, 9000, n)
     frame = x.assign(SalePrice=y)

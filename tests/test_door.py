@@ -153,9 +153,8 @@ def read_as_told(path: Path, given: dict[str, Any]) -> tuple[edunn.Samples, dict
         try:
             return edunn.Samples(path, **given), given
         except TableError as error:
-            given = {**given, **error.cures}
-            assert error.cures, str(error)
-            return edunn.Samples(path, **given), given
+            cures = error.cures
+        return edunn.Samples(path, **given, **cures), {**given, **cures}
 
 
 def encoded(features: pd.DataFrame) -> pd.DataFrame:
@@ -192,14 +191,17 @@ def test_files_of_courses(name: str, tmp_path: Path) -> None:
         assert [samples.classes[i] for i in samples.targets.tolist()] == [str(label) for label in y]
 
     tables = starter(path, options)
-    tables["data"].pop("test", None)
+    tables["data"].pop("test", None)  # all samples are compared, with scikit-learn's C of 1
+    if not real:
+        tables["penalty"]["strength"] = 0.5 / len(y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EdunnWarning)
         prepared = prepare(configs.parse(tables, ["train.epochs=1000"]))
     prepared.descent.go("fast")
-    score = float(prepared.model.score_of(prepared.model(prepared.train.features), prepared.train.targets))
+    with torch.no_grad():
+        score = float(prepared.model.score_of(prepared.model(prepared.train.features), prepared.train.targets))
     scaled = StandardScaler().fit_transform(truth)
     reference = OrdinaryLeastSquares() if real else LogisticRegression(max_iter=5000)
     wanted = reference.fit(scaled, y.astype(float) if real else y.astype(str))
     least = wanted.score(scaled, y.astype(float) if real else y.astype(str))
-    assert score >= least - (0.01 if real else max(0.01, 2 / len(y)))
+    assert score >= least - (0.01 if real else 3 / len(y))

@@ -13,6 +13,7 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import EdunnError, nearest
@@ -127,12 +128,12 @@ def run_command(name: str, argv: list[str]) -> int:
 
 def say(error: EdunnError, name: str) -> str:
     """Returns an error's message; the options that would cure a table as those of the command."""
-    if not hasattr(error, "cures"):
+    spelled: Callable[[Callable[..., str]], str] | None = getattr(error, "spelled", None)
+    if spelled is None:
         return str(error)
     from ..data.table_options import in_flags, in_sets
 
-    text: str = error.spelled(in_sets if name in ("check", "lesson", "sweep") else in_flags)
-    return text
+    return spelled(in_sets if name in ("check", "lesson", "sweep") else in_flags)
 
 
 def out_of_memory(error: Exception) -> bool:

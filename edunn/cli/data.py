@@ -1,17 +1,22 @@
-"""Lists, downloads, imports and converts data."""
+"""Looks at a table, and lists, downloads, imports and converts data."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, EdunnError
 from .common import add_common, emit, note, show_progress
+from .table_options import add_table_options, table_options
 
-EXAMPLE = "edunn data list\n  edunn data get cifar10\n  edunn data shards cifar10 --out cifar10-shards"
+EXAMPLE = (
+    "edunn data look flowers.csv --target kind\n  edunn data list\n"
+    "  edunn data get cifar10\n  edunn data shards cifar10 --out cifar10-shards"
+)
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
@@ -20,34 +25,86 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument(
         "action",
-        choices=("list", "get", "import", "clear", "shards", "verify"),
-        help="list: show all data sets; get: download one; import: copy an archive into the cache; clear: empty the "
+        choices=("look", "list", "get", "import", "clear", "shards", "verify"),
+        help="look: the columns of a table, what would be features, and the config that trains it; "
+        "list: show all data sets; get: download one; import: copy an archive into the cache; clear: empty the "
         "cache; shards: write a data set as a folder of files, for training that does not load it whole; verify: check "
         "the sha256 of each of these files",
     )
     parser.add_argument(
         "what",
         nargs="?",
-        help="get: cifar10; import: the archive; clear: features (default) or all; shards: a data set's name or path; "
-        "verify: the folder",
+        help="look: the table; get: cifar10; import: the archive; clear: features (default) or all; shards: a data "
+        "set's name or path; verify: the folder",
     )
     parser.add_argument("--url", default=URL, help="get: a mirror of the binary archive; its sha256 is checked")
-    parser.add_argument("--target", help="shards: the column of a table to predict (default: the last)")
     parser.add_argument("--targets", help="shards: the .npy file of targets that belongs to a .npy file of features")
     parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as in the source)")
     parser.add_argument("--shard-mib", type=int, help="shards: MiB of features for each file (default: 256)")
-    add_common(parser, "shards: a new or empty folder", device=False)
+    add_table_options(parser)
+    add_common(parser, "look: the file of the config; shards: a new or empty folder", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the action and prints what it did. Returns 0."""
     if args.what is not None and args.action == "list":
         raise ConfigError(f"edunn data list takes no name; got {args.what!r}.")
-    for option in ("target", "targets", "store", "shard_mib", "out"):
+    for option in ("targets", "store", "shard_mib"):
         if getattr(args, option) is not None and args.action != "shards":
             raise ConfigError(f"--{option.replace('_', '-')} is an option of edunn data shards only.")
-    actions = {"list": show, "get": get, "import": take, "clear": clear, "shards": shards, "verify": verify}
+    if args.action not in ("look", "shards") and (args.out is not None or table_options(args)):
+        raise ConfigError("--out and the options of a table are those of edunn data look and shards.")
+    actions = {
+        "look": look,
+        "list": show,
+        "get": get,
+        "import": take,
+        "clear": clear,
+        "shards": shards,
+        "verify": verify,
+    }
     return actions[args.action](args)
+
+
+def look(args: argparse.Namespace) -> int:
+    """Shows the columns of a table, and prints or writes the config that trains it."""
+    import tomli_w
+
+    from ..data import look as looking
+    from ..data.table_options import in_flags
+    from ..experiment.starter import starter
+    from ..runtime.files import write_atomically
+
+    if args.what is None:
+        raise ConfigError("Name a table: edunn data look FILE.")
+    options = table_options(args)
+    found = looking.look(args.what, options)
+    cured = {**options, **found.cures}
+    text, config, problem = str(found), None, None
+    try:
+        config = tomli_w.dumps(starter(args.what, cured))
+    except EdunnError as error:  # a question that no option answers, such as another target
+        problem = str(error)
+    result = {
+        "path": args.what, "rows": found.rows, "columns": found.columns, "target": found.target, "task": found.task,
+        "features": found.features, "notes": found.notes, "obstacles": found.obstacles, "cures": found.cures,
+        "config": config, "problem": problem, "out": args.out if config is not None else None,
+    }  # fmt: skip
+    if config is None:
+        emit(args, result, f"{text}\n{problem}")
+        return 0
+    flags = in_flags(cured)
+    text += f"\n\nThe config that trains it, on {found.features} features:\n\n{config}"
+    if args.out is not None:
+        if Path(args.out).exists():
+            raise ConfigError(f"{args.out} exists and is not overwritten. Choose another --out.")
+        absolute = starter(Path(args.what).resolve(), cured)
+        write_atomically(args.out, f"# edunn train {args.out}\n\n{tomli_w.dumps(absolute)}")
+        text += f"\nwritten to {args.out}\nNext:\n  edunn train {shlex.quote(args.out)}"
+    else:
+        text += f"\nNext:\n  edunn train {shlex.quote(args.what)}{' ' + flags if flags else ''}"
+    emit(args, result, text)
+    return 0
 
 
 def show(args: argparse.Namespace) -> int:
@@ -73,7 +130,7 @@ def show(args: argparse.Namespace) -> int:
         + '\n\nPublished; in a config: [data] name = "…"\n'
         + f"  {'cifar10':<{width}}  {60000:>7} samples × {3072:<9} colour images of 32×32 pixels, 10 classes; {here}"
         + '\n\nYour own; in a config: [data] path = "…"\n'
-        "  a CSV or npz file     one row a sample; columns are named in the first line; target = the one to predict\n"
+        "  a table               CSV, .data, .xlsx, .npz, …: one row a sample; edunn data look FILE shows its columns\n"
         "  a folder or a zip     one folder of pictures a class, or such folders under train/ and test/\n"
         "  CIFAR-10              the binary or Python archive, or the folder that it unpacks to\n"
         "  larger than memory    a .npy file (and targets = another), or a folder that edunn data shards has written"
@@ -169,7 +226,7 @@ def shards(args: argparse.Namespace) -> int:
         raise ConfigError("Name a data set and a folder: edunn data shards SOURCE --out FOLDER.")
     if args.shard_mib is not None and args.shard_mib < 1:
         raise ConfigError(f"--shard-mib must be 1 or more; got {args.shard_mib}.")
-    options = {key: value for key in ("target", "targets") if (value := getattr(args, key)) is not None}
+    options = table_options(args) | ({} if args.targets is None else {"targets": args.targets})
     dataset = data.load(args.what, **options)
     with progress_bar(args, "sample") as progress:
         size = SHARD if args.shard_mib is None else args.shard_mib << 20

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common import emit, note
 from .landscape_options import Options, add_arguments, parse_options
+from .table_options import table_options
 
 if TYPE_CHECKING:
     from ..experiment.folder import RunFolder
@@ -101,7 +102,7 @@ def from_problem(
 
     x, y, source = None, None, None
     if args.data:
-        x, y = processes.each(lambda: study.read_columns(args.data, args.x, args.y))
+        x, y = processes.each(lambda: study.read_columns(args.data, args.x, args.y, **table_options(args)))
         source = Path(args.data).name
     names = [args.loss, args.compare] if args.compare else [args.loss]
     studies = study.studies(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from .common import add_common, parse_number
+from .table_options import READING, add_table_options
 
 MOST_POINTS = 2**27
 MOST_SAMPLES = 10**8
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
     own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="steps along the first direction; the run is at 0")
+    add_table_options(parser, READING, "the table of --data")
     add_common(parser)
 
 

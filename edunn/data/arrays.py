@@ -50,7 +50,8 @@ class Arrays:
         for key, length in lengths.items():
             if length != lengths[first]:
                 raise DataError(
-                    f"The arrays of '{path}' differ in length: {first!r} has {lengths[first]} rows and {key!r} {length}."
+                    f"The arrays of '{path}' differ in length: {first!r} has {lengths[first]} rows and {key!r} "
+                    f"{length}."
                 )
         if lengths[first] == 0:
             raise DataError(f"'{path}' has no rows.")
@@ -170,7 +171,8 @@ def as_column(path: Path, key: str, array: np.ndarray) -> np.ndarray:
         return array
     if base(key) in TARGETS and array.ndim == 2:
         raise ShapeError(
-            f"{key!r} in '{path}' has shape {array.shape}, not (samples,). Save {key}.argmax(1), if its rows are one-hot."
+            f"{key!r} in '{path}' has shape {array.shape}, not (samples,). Save {key}.argmax(1), if its rows are "
+            f"one-hot."
         )
     raise ShapeError(
         f"'{path}' has {key!r} of shape {array.shape}, which is no column. Call the features "

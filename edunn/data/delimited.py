@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import re
 import statistics
 import zlib
@@ -308,31 +309,37 @@ def find_delimiter(lines: list[str]) -> str:
     """
     lines = [line[:LONGEST_LINE] for line in lines[:SNIFFED]]
 
-    def merit(sign: str) -> tuple[bool, float, float, int]:
+    def merit(sign: str) -> tuple[bool, float, bool, float, int]:
         try:
             header, *body = [split(line, sign) for line in lines]
         except csv.Error:
-            return False, 0.0, 0.0, 0
+            return False, 0.0, False, 0.0, 0
         if sign != BLANKS and any('"' in line for line in lines):  # a quoted cell may span lines
             try:
                 reader = csv.reader((line + "\n" for line in lines), delimiter=sign, skipinitialspace=True)
                 header, *body = [cells for cells in reader if cells]
             except csv.Error:
-                return False, 0.0, 0.0, 0
+                return False, 0.0, False, 0.0, 0
         width = statistics.mode(map(len, body)) if body else len(header)
         alike = [cells for cells in body if len(cells) == width]
         cells = [cell.strip() for row in alike[:20] for cell in row]
-        numbers = sum(is_number(cell if sign == "," else cell.replace(",", ".", 1)) for cell in cells)
+        numbers = sum(is_number(cell) or (sign != "," and is_number(european(cell))) for cell in cells)
         # a title above the table has other widths: the share of the rows decides
         valid = width > 1 and (abs(len(header) - width) <= 1 or (len(alike) >= ODD * len(body) and len(body) > 5))
-        return valid, round(len(alike) / max(1, len(body)), 1), numbers / max(1, len(cells)), width
+        share = round(len(alike) / max(1, len(body)), 1)
+        return valid, share, len(header) == width, numbers / max(1, len(cells)), width
 
     best = max(DELIMITERS, key=merit)
-    valid, alike, numbers, _ = merit(best)
-    blank = merit(BLANKS)
-    if not blank[0] or (blank[1] < 1 and blank[1] <= alike):
-        return best
-    return BLANKS if not valid or blank[1] > alike or blank[2] > numbers + 0.2 else best
+    valid, alike, fits, numbers, _ = merit(best)
+    blank_valid, blank_alike, blank_fits, blank_numbers, _ = merit(BLANKS)
+    if not blank_valid or (blank_alike < 1 and blank_alike <= alike) or (fits and valid and not blank_fits):
+        return best if valid else max(DELIMITERS, key=lambda sign: len(split(lines[0], sign)))
+    return BLANKS if not valid or blank_alike > alike or blank_numbers > numbers + 0.2 else best
+
+
+def european(cell: str) -> str:
+    """Writes 1.234,5 as 1234.5."""
+    return cell.replace(".", "").replace(",", ".")
 
 
 def looks_like_names(first: list[str], frame: list[np.ndarray]) -> bool:
@@ -368,7 +375,7 @@ def looks_like_names(first: list[str], frame: list[np.ndarray]) -> bool:
 def counts(first: list[str]) -> bool:
     """Whether at least four of the cells are whole numbers, each one more than the one before."""
     found = [int(cell) for cell in first if cell.isdecimal()]
-    return len(found) > 3 and all(b == a + 1 for a, b in zip(found, found[1:], strict=False))
+    return len(found) > 3 and all(b == a + 1 for a, b in itertools.pairwise(found))
 
 
 def is_number(cell: str) -> bool:

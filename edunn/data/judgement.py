@@ -237,7 +237,8 @@ class Judgement:
                 row = column.first(np.isinf(column.numbers))
                 cell = column.cell(row).lstrip("+")
                 self.obstacles.append(Obstacle(
-                    f"{column.where(row)}: expected a finite number; got {column.numbers[row]}. Drop the row or fill it in.",
+                    f"{column.where(row)}: expected a finite number; got {column.numbers[row]}. Drop the row or fill it "
+                    f"in.",
                     f"{column.name!r} is {cell} in {column.place(row)}",
                     {"na_values": [cell], "missing": "mean"},
                 ))  # fmt: skip
@@ -340,7 +341,7 @@ class Judgement:
                 f"Expected numbers or text in column {column.name!r}, not both; got {column.cell(number)!r} in "
                 f"{column.place(number)} and {column.cell(word)!r} in {column.place(word)}. "
                 f"Mend the cell, or say task='classes' to take both as labels.",
-                f"the target {column.name!r} has text among its numbers ({column.cell(word)!r} in {column.place(word)})",
+                f"the target {column.name!r} has text among numbers ({column.cell(word)!r} in {column.place(word)})",
                 {"na_values": [column.cell(word)], "missing": "drop"} if column.has_strays else {"task": "classes"},
             ))  # fmt: skip
         elif column.is_text and column.known > FEW_ROWS and column.distinct > column.known / 2 and self.task == "auto":
@@ -349,14 +350,18 @@ class Judgement:
                 f"{column.known} rows, which are hardly classes. Name another target, or say task='classes'.",
                 f"the target {column.name!r} has {column.distinct} different texts: name another target", {},
             ))  # fmt: skip
-        elif self.task == "auto" and not column.is_text and column.is_whole and column.distinct > MANY:
-            if self.table.classes is None and required:
-                self.obstacles.append(Obstacle(
+        elif self.is_unclear(column) and required:
+            self.obstacles.append(Obstacle(
                     f"Column {column.name!r} holds {column.distinct} different whole numbers: many for classes. "
                     f"Say which it is: task='classes' or task='real' ([data] task = \"real\" in a config).",
-                    f"the target {column.name!r} has {column.distinct} different whole numbers: task='classes' or 'real'",
+                    f"the target {column.name!r} has {column.distinct} whole numbers: task='classes' or 'real'",
                     {"task": "real"},
                 ))  # fmt: skip
+
+    def is_unclear(self, column: Column) -> bool:
+        """Whether whole numbers may be classes or a quantity."""
+        whole = self.task == "auto" and not column.is_text and column.is_whole
+        return whole and column.distinct > MANY and self.table.classes is None
 
     # What follows
 
@@ -408,7 +413,7 @@ class Judgement:
         lost = [c.name for c in columns if c.name != self.target and (c.missing.any() or c.is_text)]
         if (lost and "categories" in self.cures) or (gaps and lost):
             found.append(
-                f"Excluding {'it' if len(lost) == 1 else 'them all'} loses {len(lost)} of {len(self.names)} columns."
+                f"Without columns of text or gaps {len(self.names) - len(lost)} of {len(self.names)} are left."
             )
         return " ".join(found)
 
@@ -447,7 +452,8 @@ def strays(column: Column) -> Obstacle:
     if len(odd) <= 5 and not any("," in text for text in odd):
         cure = {"na_values": odd, "missing": "mean"}
     return Obstacle(
-        f"{column.where(row)}: expected a number; got {cell!r}. Mend the cell, or leave the column out of the features.",
+        f"{column.where(row)}: expected a number; got {cell!r}. Mend the cell, or leave the column out of the "
+        f"features.",
         f"{column.name!r} has {cell!r} among its numbers ({column.place(row)}{more})", cure,
     )  # fmt: skip
 
@@ -474,8 +480,8 @@ def marker(column: Column) -> Obstacle:
     assert low is not None
     count = int((column.numbers == low).sum())
     return Obstacle(
-        f"Column {column.name!r} of {column.title} is {low:g} in {count} rows and 0 or more in all others. If that means "
-        f"missing, say so; if it is a number, na_values=[] says that.",
+        f"Column {column.name!r} of {column.title} is {low:g} in {count} rows and 0 or more in all others. If that "
+        f"means missing, say so; if it is a number, na_values=[] says that.",
         f"{column.name!r} is {low:g} in {count} rows and 0 or more elsewhere, as if missing (if not, na_values=[])",
         {"na_values": [f"{low:g}"], "missing": "mean"},
     )

@@ -39,9 +39,9 @@ def read_table(
 ) -> Samples:
     """Reads a table. Features are float64 (float32 and uint8 images of an npz keep theirs).
 
-    The file is text between commas, semicolons, tabs, bars or blanks, whatever its suffix (.csv, .tsv, .txt, .data, .dat,
-    none; also packed, .gz); an Excel sheet, parquet or .mat, with `pip install 'edunn-torch[tables]'`; or an npz archive
-    of `features` (`x`, `X`, `data`, `images`, `X_train`, …) and `targets` (`y`, `labels`, `target`, `y_train`, …).
+    The file is text between commas, semicolons, tabs, bars or blanks, whatever its suffix (.csv, .tsv, .txt, .data,
+    .dat, none; also packed, .gz); an Excel sheet, parquet or .mat, with `pip install 'edunn-torch[tables]'`; or an npz
+    archive of `features` (`x`, `X`, `data`, `images`, `X_train`, …) and `targets` (`y`, `labels`, `target`, …).
 
     What stands in the way is named in one `TableError`, with the options that cure it. What was decided is noted as an
     `EdunnWarning`, with the option that decides otherwise.

@@ -120,8 +120,9 @@ def in_flags(cures: Mapping[str, Any]) -> str:
         elif isinstance(value, list | tuple):
             plain = ",".join(map(str, value))
             repeated = any("," in str(item) for item in value)
-            texts = [f"{flag}={item}" for item in value] if repeated else [f"{flag}={plain}"]
-            found += [shlex.quote(text) for text in texts]
+            for text in map(str, value) if repeated else [plain]:
+                quoted = shlex.quote(text)
+                found.append(f"{flag}={quoted}" if text.startswith("-") or not text else f"{flag} {quoted}")
         else:
             found.append(
                 shlex.quote(f"{flag}={value}") if str(value).startswith("-") else f"{flag} {shlex.quote(str(value))}"

@@ -158,7 +158,9 @@ def open_table(source: Any, options: TableOptions, part: str = "train") -> Table
     if suffix in (".parquet", ".feather"):
         return from_frame(read_frame(path, "read_" + suffix[1:], "pyarrow"), title, options)
     if suffix in SHEETS:
-        frame = read_frame(path, "read_excel", "odfpy" if suffix == ".ods" else "openpyxl", header=None, dtype=object)
+        engine = "odf" if suffix == ".ods" else "openpyxl"
+        extra = "odfpy" if suffix == ".ods" else engine
+        frame = read_frame(path, "read_excel", extra, header=None, dtype=object, engine=engine)
         return from_sheet(frame, title, options)
     refuse_other_kinds(path)
     found = read_text(path, options)

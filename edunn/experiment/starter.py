@@ -27,7 +27,7 @@ def starter(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     Classes: softmax regression with cross-entropy and ‖W‖²/2N, the objective of scikit-learn's LogisticRegression.
     A real target: least squares, at a rate below the stability limit.
     """
-    given = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    given: dict[str, Any] = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EdunnWarning)  # training reads the table again, and notes them then
         samples = data.load(path, **given).train
@@ -52,7 +52,7 @@ def classifier(count: int) -> dict[str, Any]:
         "loss": {"kind": "cross-entropy"},
         "penalty": {"kind": "l2", "strength": digits(0.5 / count)},
         "train": {
-            "rate": 0.02,
+            "rate": 0.05,
             "rule": "adam",
             "schedule": "cosine",
             "batch_size": batch,

@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import activations
 from .. import losses as loss_table
 from ..data import read_table
+from ..data.tables import make_options, open_table
 from ..errors import ConfigError, DataError
 from ..losses import Loss, SquaredError
 from ..runtime.devices import generator
@@ -115,12 +116,26 @@ def studies(
     return tuple(found)
 
 
-def read_columns(path: str | Path, x: str = "x", y: str = "y") -> tuple[Tensor, Tensor]:
-    """Returns two columns of a CSV or npz file, each (samples,) in float64."""
-    samples = read_table(path, target=y, features=[x], task="real")
+def read_columns(path: str | Path, x: str = "x", y: str = "y", **options: Any) -> tuple[Tensor, Tensor]:
+    """Returns two columns of a table, each (samples,) in float64; two labels of text are 0 and 1, as in training.
+
+    options : those of `read_table` that say how the file is written
+    """
+    samples = read_table(path, target=y, features=[x], task="auto" if labels_are_text(path, y, options) else "real",
+                         **options)  # fmt: skip
     if samples.targets is None or len(samples) == 0:
         raise DataError(f"{path} has no rows: a surface needs one or more.")
+    if samples.classes is not None and len(samples.classes) != 2:
+        raise DataError(f"A surface takes two labels; column {y!r} of '{path}' has {len(samples.classes)}.")
     return samples.features[:, 0].double(), samples.targets.double()
+
+
+def labels_are_text(path: str | Path, name: str, options: dict[str, Any]) -> bool:
+    """Whether a column holds labels: yes and no, True and False, or other text."""
+    column = open_table(path, make_options(options)).columns.get(name)
+    return column is not None and (
+        column.truth or (column.is_text and not column.comma_cells and not column.has_strays)
+    )
 
 
 def guess_problem(loss: str, y: Tensor | None) -> str:
