@@ -1,10 +1,10 @@
-"""Direct surfaces on CUDA, by one fused kernel that never writes the (grid, samples) array.
+"""The method `direct` on CUDA, by one fused kernel that never writes the (grid, samples) array.
 
-Each program owns a tile of grid points and walks over the samples: the scores w·x + b are formed, the loss's terms
-taken and summed in registers, and one number a grid point is written. Two losses of `direct.factored` are
-restated here once more for speed, with `Plane.sums` as their oracle.
+Each program of the kernel computes a tile of grid points. It goes through the samples, computes the scores w·x + b and
+the losses, and sums them in registers; it writes one number for each grid point. Two losses of `direct.factored` are
+restated here for speed; the tests compare them with `Plane.sums`.
 
-No sample is read more than once a tile, and a tile's reads come from cache, so the kernel is bound by its exponentials.
+A tile reads each sample once, mostly from cache, so the time goes into the exponentials.
 Triton comes with CUDA builds of torch; without it, or for other losses, `direct.plain` fills the GPU in large blocks.
 """
 
@@ -32,12 +32,12 @@ CROSS_ENTROPY, SQUARED_SIGMOID = 0, 1
 
 
 def fits(plane: Plane, order: int) -> bool:
-    """Returns whether the kernel can serve: it gives the values of two losses on the (w, b) grid of one feature."""
+    """Returns whether the kernel supports the surface: values of two losses on the (w, b) grid of one feature."""
     return triton is not None and order == 0 and plane.one_feature and plane.weights is None and kind(plane) is not None
 
 
 def kind(plane: Plane) -> int | None:
-    """Returns the number of the loss in the kernel, or None."""
+    """Returns the constant by which the kernel selects the loss, or None if it does not support the loss."""
     if isinstance(plane.loss, BinaryCrossEntropy | Logistic):
         return CROSS_ENTROPY
     if isinstance(plane.loss, SquaredError) and not plane.loss.class_axis and isinstance(plane.loss.through, Sigmoid):
