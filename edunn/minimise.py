@@ -2,8 +2,8 @@
 
     x ← x − rate · ∇f(x)   until   |f(x_next) − f(x)| < tolerance
 
-The test is the lecture's: it looks one step ahead, and where it fires the step is not taken. `at` is the last accepted
-point, `tested` the one that was looked at.
+The test is the lecture's: it computes the next point first, and if f changes too little the step is not taken. `at` is
+the last accepted point, `tested` the next one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Minimum(Record):
     """The result of a descent: where it ended, and why.
 
     at, value : the last accepted point, and f there
-    tested : the point one step on
+    tested : the next point, which was computed but not accepted
     steps : accepted updates
     stopped : "tolerance" (f changed by less), "steps" (no more were allowed), "diverged" (f or x no longer finite)
     gradient : "autograd", "numeric" or "given"
     path : the accepted points, the start first, thinned to at most 2,000
-    warnings : what a reader should not miss
+    warnings : sentences on why the result may be wrong
     """
 
     expression: str
@@ -60,7 +60,7 @@ class Minimum(Record):
         return self.stopped == "tolerance"
 
     def table(self) -> Table:
-        """Where it ended and why, in a few lines."""
+        """Returns the last point and why the descent ended, in a few lines."""
         reasons = {
             "tolerance": f"f changed by less than the tolerance {self.tolerance:g}",
             "steps": "no more steps were allowed: raise --steps, or the rate",
@@ -162,7 +162,7 @@ def tensors(point: Point, dtype: torch.dtype = torch.float64) -> dict[str, torch
 
 
 def at_point(f: Expression | Function, point: Point, dtype: torch.dtype = torch.float64) -> float:
-    """f, carried out in the order in which it is written: in float64, or in float32."""
+    """Returns f at the point, computed in float64 or float32 in the order in which it is written."""
     return float(f(**tensors(point, dtype)))
 
 
@@ -186,7 +186,7 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
 
 
 def only(f: Expression | Function, point: Point) -> Point:
-    """Returns the values that this expression has names for: a derivative need not hold every name."""
+    """Returns the values of the names in this expression: a derivative may not contain all of them."""
     return {name: value for name, value in point.items() if not isinstance(f, Expression) or name in f.names}
 
 
@@ -220,7 +220,7 @@ def forward(
 def minimum_warnings(
     f: Expression | Function, point: Point, slope: Point, rate: float, tolerance: float
 ) -> tuple[str, ...]:
-    """Says when a small change of f is no sign of a minimum: the step jumped over the valley, or f curves downwards.
+    """Returns warnings that a small change of f does not mean a minimum: a step over the valley, or a maximum.
 
     A step of gradient descent should lower f by about rate · |∇f|². Where that is far more than the tolerance, and f
     changed by less, the rate is too large: x² at rate 1 goes from 1 to −1 and back.
@@ -243,7 +243,7 @@ def minimum_warnings(
 
 
 def delta_warnings(f: Expression | Function, point: Point, delta: float | None) -> tuple[str, ...]:
-    """Says when the numeric gradient is rounding noise, or a chord, and which delta would serve."""
+    """Returns warnings that delta is too small (rounding noise) or too large (a chord), with a better one."""
     assert delta is not None
     size = max(abs(at_point(f, point)), 1e-300)
     rounding = 2.0**-52 * size / delta  # f is known to ε|f|, and the difference is divided by δ
@@ -269,7 +269,7 @@ class StepStudy(Record):
     deltas : from 1e-1 to 1e-16
     errors : for "forward float64", "central float32", …: the relative error at each delta
     best : for each curve the `delta` with the least error, and that `error`
-    theory : what truncation and rounding would cost, relative to the derivative
+    theory : the errors expected from truncation and rounding, relative to the derivative
     """
 
     expression: str
@@ -282,7 +282,7 @@ class StepStudy(Record):
     theory: dict[str, tuple[float, ...]] = field(repr=False)
 
     def table(self) -> Table:
-        """One row a whole power of ten, a column a rule and dtype, and the best of each below."""
+        """Returns the errors: a row for each power of ten, a column for each rule and dtype, and the best δ below."""
         where = ", ".join(f"{name} = {value:g}" for name, value in self.point.items())
         title = f"d/d{self.name} of {self.expression} at {where}: {self.true:.10g}; relative error of differences"
         best = [f"best {key}: delta {b['delta']:.0e}, error {b['error']:.0e}" for key, b in self.best.items()]
@@ -292,7 +292,10 @@ class StepStudy(Record):
 
 
 def step_study(function: str | Expression | Function, point: Mapping[str, float], name: str | None = None) -> StepStudy:
-    """How many digits a difference gives for each δ: too large, and it is a chord; too small, and it is rounding."""
+    """Measures the error of forward and central differences for steps δ from 1e-1 to 1e-16.
+
+    If δ is too large, the difference is the slope of a chord; if it is too small, rounding dominates.
+    """
     f = as_function(function)
     at = check_start(f, point)
     name = next(iter(at)) if name is None else name
@@ -319,7 +322,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
 def theory_of(
     f: Expression | Function, at: Point, name: str, deltas: tuple[float, ...], scale: float
 ) -> dict[str, tuple[float, ...]]:
-    """The straight lines that the V-curves follow; a line that is 0 throughout is left out."""
+    """Returns the theoretical errors by truncation and by rounding, the straight lines of the V-curves."""
     x = torch.tensor(at[name], dtype=torch.float64, requires_grad=True)
     slopes = [f(**{**tensors(at), name: x})]
     for _ in range(3):

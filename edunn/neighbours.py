@@ -1,4 +1,4 @@
-"""k nearest neighbours: nothing is trained, all the work is in the search. Exact, in chunks, with rules for every tie.
+"""k nearest neighbours: an exact search in chunks, with rules for ties. There is no training.
 
     model = NearestNeighbours(k=5).fit(features, labels)
     model.predict(queries)
@@ -213,7 +213,7 @@ class NearestNeighbours(ArgumentRepr):
         return distances[:k], indices[:k]
 
     def check_same(self, samples: Tensor, queries: Tensor) -> None:
-        """Refuses samples whose distance underflowed to 0 though they are not the query."""
+        """Raises an error if a distance underflowed to 0 although the sample is not equal to the query."""
         if (samples != queries).any():
             raise errors.DataError(
                 "Some distances are more than 1e140 times smaller than the largest feature: their squares are 0 in "
@@ -230,7 +230,7 @@ class NearestNeighbours(ArgumentRepr):
         buffer = self.centred.new_empty(most, samples if self.metric != "l1" else 0)
 
         def half_squares(queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            """½|a|² − q·a for all, what to add to make it ½|q − a|², and the largest rounding error of it."""
+            """Returns ½|a|² − q·a for all a, the ½|q|² to add for ½|q − a|², and a bound on the rounding."""
             exact = multiply_by_power(self.prepare(queries) - self.centre, -self.rough_exponent)
             far = ~(exact.abs().amax(1) < FAR) if width else exact.new_zeros(len(exact), dtype=torch.bool)
             q = exact.masked_fill(far.unsqueeze(1), 0).to(self.rough)
@@ -265,7 +265,7 @@ class NearestNeighbours(ArgumentRepr):
         return find
 
     def check(self, queries: Tensor, k: int) -> Tensor:
-        """Returns the queries, floating, once their shape and values are known to be right."""
+        """Checks the queries' shape and values, and returns them as floating numbers."""
         if not len(self.features):
             raise errors.DataError("There are no training samples to search. Call fit(features, labels) first.")
         width = self.features.shape[1]
@@ -283,7 +283,7 @@ class NearestNeighbours(ArgumentRepr):
 
 @dataclass(frozen=True)
 class Candidates:
-    """Indices (queries, candidates), and a distance (queries,) that no other sample is below."""
+    """Indices of candidates (queries, candidates), and a lower bound (queries,) of all other distances."""
 
     indices: Tensor
     bound: Tensor
@@ -348,7 +348,7 @@ def sort_by_distance(distances: Tensor, indices: Tensor) -> Tensor:
 
 
 def vote_weights(distances: Tensor, weights: str, own: Tensor | None = None) -> Tensor | None:
-    """Returns what each vote counts, (queries, k): 1/distance, up to a factor; None where all count the same.
+    """Returns the weight of each vote, (queries, k): 1/distance, up to a factor; None where all count the same.
 
     Where a distance is 0, the votes at distance 0 count 1 and the others 0: the limit of 1/distance. `own` are the
     neighbours' weights as samples, (queries, k), which multiply that.
@@ -386,8 +386,8 @@ def tally(distances: Tensor, labels: Tensor, classes: int, weights: Tensor | Non
 class Voters(Model):
     """Nearest neighbours as a model: scores are votes, and the training samples are its state.
 
-    `model(features)` gives (samples, classes): the votes of each class, less a hair for each class that loses a tie, so
-    that the largest score is the class that `NearestNeighbours.predict` gives.
+    `model(features)` gives (samples, classes): the votes of each class, with a tiny amount subtracted from classes that
+    lose a tie, so that the largest score is the class that `NearestNeighbours.predict` gives.
 
     features (samples, features), targets (samples,), class indices
     """
@@ -417,7 +417,7 @@ class Voters(Model):
         self.k = k
 
     def choose(self, k: int) -> None:
-        """Sets another number of neighbours."""
+        """Changes the number of neighbours k."""
         self.k = k
         self.chosen.fill_(k)
 
@@ -456,7 +456,7 @@ def by_product(queries: Tensor, features: Tensor) -> Tensor:
     """Returns the same without a loop: |q − a|² = |q|² − 2 q·a + |a|², and all the q·a are one matrix product.
 
     Where q and a are close and far from 0, two large numbers are subtracted that agree in most of their digits: in
-    float32 the distance of 10000 and 10001 comes out as 0. What rounding takes below 0 is set to 0.
+    float32 the distance of 10000 and 10001 comes out as 0. Values that rounding makes negative are set to 0.
     """
     squares = (queries**2).sum(1, keepdim=True) + (features**2).sum(1)
     return (squares - 2 * queries @ features.mT).clamp(min=0)

@@ -22,7 +22,7 @@ class Table:
 
     Parameters
     ----------
-    columns : the column names; none for a result that is only a sentence
+    columns : the column names; empty for a result that is only a sentence
     rows : one sequence a row, as long as `columns`; None is an empty cell
     note : a sentence or a few lines below the table, or ""
     title : a line above it, or ""

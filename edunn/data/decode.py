@@ -21,9 +21,10 @@ BLOCK = 64  # images that a thread decodes between two reports of progress
 
 
 def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decodes one image file, (height, width, 3) uint8; `name` stands in errors.
+    """Decodes one image file, (height, width, 3) uint8; errors name it by `name`.
 
-    Grey becomes RGB, transparent becomes white, a photo is turned as its EXIF says, an animation is its first picture.
+    Grey becomes RGB, transparent becomes white, a photo is rotated as its EXIF data says, and of an animation the first
+    picture is taken.
     """
     try:
         with Image.open(io.BytesIO(content)) as opened:
@@ -58,7 +59,7 @@ def decode_all(
 
     Parameters
     ----------
-    names : what errors call the files
+    names : of the files, for errors
     read : the bytes of the file at an index; called from several threads
     size : (height, width) to resize to; without it, images of different sizes are refused
     report : called with the number of images done

@@ -295,7 +295,7 @@ def descend(
     penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given
     validation : samples that are never trained on, evaluated beside the training part
     tolerance : stop when the objective of the whole training set changes by less than this between two evaluations.
-        (A single batch would not do: any batch without errors would end the training.)
+        (A single batch would not be enough: one without errors would end the training.)
     patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back;
         a run that reaches its last epoch before that keeps its last weights
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end

@@ -48,7 +48,7 @@ class Layout:
         return gradient
 
     def describe(self) -> str:
-        """Says what differs from the exercise's shapes; "" where nothing does."""
+        """Returns a sentence on what differs from the exercise's shapes; "" where nothing does."""
         said = []
         if self.weight != "rows":
             said.append("the weight's columns are the outputs" if self.weight == "columns" else "the weight is a row")

@@ -127,7 +127,7 @@ def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tupl
 
 @contextlib.contextmanager
 def end_all_on_signal() -> Iterator[None]:
-    """While grading, SIGTERM ends every running hand-in before it ends this process."""
+    """A context in which SIGTERM ends every running hand-in before it ends this process."""
 
     def end(number: int, frame: object) -> None:
         for process in list(RUNNING):
@@ -145,7 +145,7 @@ def end_all_on_signal() -> Iterator[None]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and all it has started, and waits until it is gone."""
+    """Ends a process and all processes that it has started, and waits for the end."""
     kill(process)
     process.wait()
 

@@ -208,7 +208,7 @@ class RunFolder:
             raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
 
     def state(self) -> str:
-        """Returns a sentence on what the folder is, with the next move."""
+        """Returns a sentence on what the folder contains and what can be done."""
         if not self.path.is_dir():
             return "There is no such folder."
         if not self.has("config.toml"):

@@ -60,7 +60,7 @@ class SharedStep(ByHand):
         return value
 
     def share_of(self, weights: Tensor | None) -> float | None:
-        """The part of the batch that this process has, of its samples or of their Σ w; None for a batch without any."""
+        """Returns the fraction of the batch that this process has, by samples or by Σ w; None for an empty batch."""
         if weights is None:
             return self.ranks.share
         own = float(weights.double().sum())
@@ -69,7 +69,7 @@ class SharedStep(ByHand):
 
 
 def weigh(mean: Tensor, share: float) -> Tensor:
-    """Returns a mean over this process's rows times its share of the batch; 0 for no rows, whose mean is nan."""
+    """Returns a mean over this process's rows times its share of the batch; 0 if it has no rows."""
     return mean * share if share else torch.zeros_like(mean)
 
 

@@ -58,7 +58,7 @@ def surface_of_run(
     ----------
     run : the run's folder
     plane : "random" (filter-normalised), "principal" (of the run's snapshots), "hessian" (its two largest curvatures),
-        or two numbers of its parameters, as "weight[0,3],weight[0,4]"
+        or two entries of its parameters, as "weight[0,3],weight[0,4]"
     a, b : (low, high, count) along each direction; None chooses a window from the curvature
     device : where all of it is computed: features, weights and directions are moved there
     seed : of the random directions
@@ -84,7 +84,7 @@ def surface_of_run(
 
 
 def prepare_on(loaded: LoadedRun, device: torch.device) -> Prepared:
-    """Returns the run's data, encoded as in training, on a device of ours."""
+    """Returns the run's data, encoded as in training, on a given device."""
     return prepare(replace(loaded.config, run=replace(loaded.config.run, device=str(device))))
 
 

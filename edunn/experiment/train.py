@@ -1,4 +1,4 @@
-"""Trains what a config describes, in a folder of its own; and goes on with a run that was interrupted."""
+"""Trains what a config describes, in a folder of its own, and continues an interrupted run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three descents as loops, their names, a stop rule that stops for the wrong reason, and the SVM's margin."""
+"""The three kinds of descent as loops, a wrong stop rule, and the margin of an SVM."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def three_classes() -> Samples:
 
 @cache
 def run_naive_rule(batch_size: int, seed: int, most: int = 5000) -> Stopped:
-    """Runs descent with the lecture's stop rule, word by word."""
+    """Runs descent with the lecture's stop rule, exactly as written."""
     samples, loss, model = three_classes(), MulticlassHinge(), LinearSVM(2, classes=3).double()
     assert samples.targets is not None
     stepper, source = ByHand(model, loss, None, GradientDescent()), generator(seed, batch_size)

@@ -1,4 +1,4 @@
-"""The multiclass hinge worked through: three images, three classes, and every question the lecture asks of it."""
+"""The multiclass hinge worked through: three images, three classes, and every question of the lecture."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mean(loss: MulticlassHinge) -> float:
 
 
 def slack() -> list[float]:
-    """Returns s_y − s_j − Δ for each other class: how far the car's score may fall before its image has a loss."""
+    """Returns s_y − s_j − Δ for each other class: by how much the car's score may fall before the loss is above 0."""
     short = HINGE.shortfall(scores(), truth())[1]
     return [float(-short[j]) for j in (0, 2)]
 

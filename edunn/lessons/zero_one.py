@@ -148,7 +148,7 @@ But a derivative of 0 is no disaster in itself: it is 0 at every minimum, and ha
 
 
 def dead_units() -> list[list[float]]:
-    """Returns rows of bias, share of derivatives that are 0, share of dead units: 1,000 units, 200 samples, d = 10."""
+    """Returns a row for each bias: the share of ReLU derivatives that are 0, and the share of dead units."""
     x = torch.randn(200, 10, dtype=torch.float64, generator=generator(0))
     w = torch.randn(1000, 10, dtype=torch.float64, generator=generator(1)) / 10**0.5
     found = []

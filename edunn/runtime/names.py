@@ -3,7 +3,7 @@
     names.resolve("MSELoss", LOSSES, "loss")        # "squared-error"
     names.create("squared-hinge", LOSSES, "loss")   # Hinge(power=2)
 
-Capitals, hyphens, underscores and spaces make no difference, and a name may end with what it is: `hinge_loss`,
+Capitals, hyphens, underscores and spaces make no difference, and a name may end with its kind: `hinge_loss`,
 `HingeLoss` and `hinge` are one. The package itself writes the canonical name: lower case, with hyphens.
 """
 
@@ -172,13 +172,13 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
 
 
 def resolve(name: str, known: Iterable[str], what: str) -> str:
-    """Returns the canonical name, one of `known`, that a word stands for.
+    """Returns the canonical name, one of `known`, that a word means.
 
     Parameters
     ----------
     name : as a user writes it
     known : the canonical names that are possible here
-    what : the family, a key of `SYNONYMS`; it stands in the message
+    what : the kind of thing, a key of `SYNONYMS`; it appears in the message
 
     A word that is not understood raises ConfigError, with the nearest one that is.
     """
@@ -197,7 +197,7 @@ def suggest(name: str, known: Iterable[str], what: str) -> str:
 
 
 def find(name: str, known: Iterable[str], what: str) -> str | None:
-    """Returns the canonical name that a word stands for, or None."""
+    """Returns the canonical name that a word means, or None."""
     if not isinstance(name, str):
         return None
     understood: dict[str, str] = {}

@@ -45,7 +45,7 @@ PATIENCE = 3600.0  # seconds outside a loop: reading data, a long part of a swee
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a process: its rank among `world` processes, and the same numbers for its own machine."""
+    """The place of a process: its rank among `world` processes, and its rank on its own machine."""
 
     rank: int = 0
     world: int = 1

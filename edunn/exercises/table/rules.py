@@ -41,7 +41,7 @@ def cut_rule(
     asked: str = "d, the direction of the step, (entries,);\n{state}, zeros at first and changed in place",
     piece: str = "direction", extends: type[updates.Rule] | None = None,
 ) -> FunctionExercise:  # fmt: skip
-    """`state`: where the rule keeps what it remembers."""
+    """`state`: where the rule stores its running values."""
     return cut_function(
         name, "three-descents", asked.format(state=state), f"{formula}; w ← w − rate · d",
         "start (entries,), gradients (steps, entries), one a step; the answer is w after the last step",

@@ -34,7 +34,7 @@ def read_other_mask(wrong: WrongGradient) -> Tensor | None:
 
 
 def pass_batch_norm(wrong: WrongGradient, mean: bool, variance: bool) -> Tensor:
-    """γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms."""
+    """Returns γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms."""
     x, scale, epsilon = wrong.points["features"], wrong.points["scale"], wrong.points["epsilon"]
     centred = x - x.mean(0)
     deviation = torch.sqrt((centred**2).mean(0) + epsilon)

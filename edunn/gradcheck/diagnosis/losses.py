@@ -22,7 +22,7 @@ def replace_softmax(wrong: WrongGradient, rows: Tensor) -> Tensor:
 def change_violations(
     wrong: WrongGradient, violated: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    """Returns the multiclass hinge's gradient with another indicator or another slope."""
+    """Returns the gradient of a multiclass hinge that counts other terms as violated, or has another slope."""
     loss, true = wrong.loss, wrong.one_hot
     shortfall = loss.shortfall(wrong.scores, wrong.points["targets"])
     slopes = torch.ones_like(shortfall) if loss.power == 1 else 2 * shortfall
@@ -52,7 +52,7 @@ def change_indicator(wrong: WrongGradient, violated: Callable[[Tensor], Tensor])
 
 
 def own_slope(wrong: WrongGradient) -> float:
-    """The multiclass hinge's slope in the term j = y, whose shortfall is the margin itself."""
+    """Returns the multiclass hinge's slope in the term j = y, whose shortfall is the margin itself."""
     return float(wrong.loss.power * wrong.loss.margin ** (wrong.loss.power - 1))
 
 
