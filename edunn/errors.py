@@ -117,9 +117,7 @@ def check_scores(scores: Tensor, class_axis: bool) -> None:
             + (" Did you mean scores.unsqueeze(-1)?" if class_axis and scores.ndim == 1 else "")
         )
     if scores.shape[scores.ndim - 1 - class_axis] == 0:
-        raise ShapeError(
-            f"scores {expected} hold no sample: their shape is {shape(scores)}. Their mean loss is undefined."
-        )
+        raise ShapeError(f"scores {expected} are empty: their shape is {shape(scores)}. Their mean loss is undefined.")
 
 
 def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows: bool = False) -> None:
@@ -203,7 +201,7 @@ def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> No
     """Refuses targets other than the two `allowed` values; `hint` says how to convert from the other convention."""
     low, high = allowed
     if low < 0 and not targets.dtype.is_signed:  # −1 times an unsigned 1 is 255
-        raise DtypeError(f"{targets.dtype} has no sign, and labels are -1 or 1. Convert with targets.long().")
+        raise DtypeError(f"{targets.dtype} cannot be negative, and labels are -1 or 1. Convert with targets.long().")
     bad = (targets != low) & (targets != high)
     if bad.any():
         where = int(bad.flatten().nonzero()[0])

@@ -137,7 +137,7 @@ def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
     if isinstance(f, Expression):
         check_values(f, start)
     if not start:
-        raise ConfigError("There is no variable to minimise over.")
+        raise ConfigError("The function has no variable to minimise over.")
     point = {name: check_number(f"the start of {name}", value, -math.inf) for name, value in start.items()}
     if not math.isfinite(at_point(f, point)):
         raise ConfigError(f"f is {at_point(f, point)} at the start. Start elsewhere.")
@@ -179,7 +179,7 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
     def by_hand(point: Point) -> Point:
         missing = [name for name in point if name not in partials]
         if missing:
-            raise ConfigError(f"There is no derivative for {missing[0]}. Give one for each of {', '.join(point)}.")
+            raise ConfigError(f"The derivative by {missing[0]} is missing. Give one for each of {', '.join(point)}.")
         return {name: at_point(partials[name], only(partials[name], point)) for name in point}
 
     return by_hand
@@ -228,8 +228,8 @@ def minimum_warnings(
     square = sum(value**2 for value in slope.values())
     if rate * square > 10 * tolerance:
         return (
-            f"this is no minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped to a "
-            f"point where f is nearly the same. Lower the rate.",
+            f"this is not a minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped "
+            f"to a point where f is nearly the same. Lower the rate.",
         )
     value = at_point(f, point)
     for name, x in point.items():
@@ -237,7 +237,7 @@ def minimum_warnings(
         bend = at_point(f, {**point, name: x + h}) + at_point(f, {**point, name: x - h}) - 2 * value
         if bend / h**2 < -1e-5 * max(1.0, abs(value)):
             return (
-                f"this is no minimum: f curves downwards along {name}, as at a maximum or a saddle. Start elsewhere.",
+                f"this is not a minimum: f curves downwards along {name}, as at a maximum or saddle. Start elsewhere.",
             )
     return ()
 
@@ -300,7 +300,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
     at = check_start(f, point)
     name = next(iter(at)) if name is None else name
     if name not in at:
-        raise ConfigError(f"{name!r} is no variable of f; its variables: {', '.join(at)}.")
+        raise ConfigError(f"{name!r} is not a variable of f; its variables are {', '.join(at)}.")
     true = by_autograd(f, at)[name]
     deltas = tuple(10.0 ** (-k / 4) for k in range(4, 65))
     scale = max(abs(true), 1e-300)

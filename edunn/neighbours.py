@@ -24,7 +24,7 @@ from .runtime.reprs import ArgumentRepr
 from .runtime.threads import divide_work, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
-GROUP = 100  # training samples whose smallest distance stands for them
+GROUP = 100  # training samples whose smallest distance represents them
 CACHE = 2**20  # bytes of the differences that are measured at once on a CPU
 EXTRA = (5, 40)  # how many candidates beside the k: at first, and for the queries that the first did not settle
 FAR = 2.0**40  # a query this many times larger than the training samples is searched in full
@@ -139,7 +139,7 @@ class NearestNeighbours(ArgumentRepr):
     def predict(self, queries: Tensor, k: int | None = None) -> Tensor:
         """Returns the label of each query, (queries,), in the labels' dtype."""
         if len(self.features) and self.labels is None:
-            raise errors.DataError("There are no labels to vote with. Call fit(features, labels).")
+            raise errors.DataError("The model has no labels to vote with. Call fit(features, labels).")
         return self.decide(*self.neighbours(queries, k))
 
     def decide(self, distances: Tensor, indices: Tensor) -> Tensor:
@@ -267,7 +267,7 @@ class NearestNeighbours(ArgumentRepr):
     def check(self, queries: Tensor, k: int) -> Tensor:
         """Checks the queries' shape and values, and returns them as floating numbers."""
         if not len(self.features):
-            raise errors.DataError("There are no training samples to search. Call fit(features, labels) first.")
+            raise errors.DataError("The model has no training samples yet. Call fit(features, labels) first.")
         width = self.features.shape[1]
         if queries.ndim != 2 or queries.shape[1] != width:
             hint = " Did you mean queries[None], for a single one?" if tuple(queries.shape) == (width,) else ""
@@ -318,7 +318,7 @@ def sum_difference(difference: Tensor, metric: str) -> Tensor:
 
 
 def multiply_by_power(x: Tensor, exponent: int) -> Tensor:
-    """Returns x · 2**exponent in two factors: 2**1030 alone is no float64."""
+    """Returns x · 2**exponent in two factors: 2**1030 alone overflows float64."""
     if exponent == 0:
         return x
     return x * math.ldexp(1.0, exponent // 2) * math.ldexp(1.0, exponent - exponent // 2)

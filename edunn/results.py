@@ -13,7 +13,7 @@ from typing import Any
 
 MOST_ROWS = 20  # of a table as text or HTML; the middle of a longer one is left out
 MOST_LINES = 15  # of a record at a prompt
-NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what stands in a column of numbers where there is none
+NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what a column of numbers contains where a number is missing
 
 
 @dataclass(frozen=True)

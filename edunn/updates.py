@@ -42,7 +42,7 @@ class Rule(ArgumentRepr):
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
         """Returns the optimiser of torch that takes the same steps, for `by="autograd"` and `descent.lockstep`."""
         raise ConfigError(
-            f"{type(self).__name__} names no optimiser of torch. Give it a method twin(parameters, rate), or train "
+            f"{type(self).__name__} has no twin in torch.optim. Give it a method twin(parameters, rate), or train "
             f'with by="fast" or by="hand".'
         )
 

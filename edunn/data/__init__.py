@@ -68,7 +68,7 @@ SOURCES = (
     Source("random-linear", "a random line and noise", 100, 1),
     Source("random-binary", "zeros and ones along one feature, P(1) = σ(2x − 1)", 100, 1),
     Source("blobs", "round clouds, 3 classes", 300, 2),
-    Source("moons", "two half circles that reach into each other, 2 classes", 200, 2),
+    Source("moons", "two interlocking half circles, 2 classes", 200, 2),
     Source("circles", "a circle around a circle, 2 classes", 200, 2),
     Source("spirals", "arms of a spiral, 3 classes", 300, 2),
     Source("above-curve", "above or below a sine or a parabola, 2 classes", 300, 2),
@@ -105,7 +105,7 @@ def load(
         return _call(load_kept, name, options, progress=progress)
     path = Path(name)
     if "\0" in name:
-        raise DataError(f"A path holds no NUL; got {name!r}.")
+        raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():

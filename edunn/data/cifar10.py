@@ -162,7 +162,7 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
-            raise DataError(f"'{path}' holds no {name}. Download it again: edunn data get cifar10.")
+            raise DataError(f"'{path}' does not contain {name}. Download it again: edunn data get cifar10.")
     return {name: partial(bytes, content) for name, content in found.items()}
 
 
@@ -200,7 +200,7 @@ def unpickle(content: bytes, title: str) -> Part:
         )
     batch = load_arrays(content, title)
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
-        raise DataError(f"'{title}' holds no data and labels.")
+        raise DataError(f"'{title}' does not contain data and labels. Download it again.")
     data, labels = batch[b"data"], batch[b"labels"]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (ROWS, PIXELS)
     whole = isinstance(labels, list) and len(labels) == ROWS and all(type(label) is int for label in labels)
@@ -240,7 +240,7 @@ def load_arrays(content: bytes, title: str) -> Any:
         return ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as problem:  # a damaged pickle can raise anything
         raise DataError(
-            f"'{title}' is no pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
+            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
         ) from problem
 
 

@@ -40,9 +40,7 @@ def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np
     except DataError:
         raise
     except UnidentifiedImageError as problem:
-        raise DataError(
-            f"'{name}' is no image that can be read, whatever its suffix says. Take it out or replace it."
-        ) from problem
+        raise DataError(f"'{name}' cannot be read as an image. Remove or replace it.") from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise too_large(name) from problem
     except Exception as problem:  # on damaged bytes Pillow's decoders raise a dozen kinds, which all mean the same

@@ -104,7 +104,7 @@ def check_url(url: str) -> None:
     """Raises an error if an address is not http or https; for a local file there is `edunn data import`."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise DataError(f"{url!r} is no address that starts with https://. For a file here: edunn data import.")
+        raise DataError(f"{url!r} is not an address such as https://…. For a local file use edunn data import.")
 
 
 def reason(problem: Exception) -> str:

@@ -132,7 +132,7 @@ def clear_hashes() -> int:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens a zip archive after a check that its files unpack to at most `LIMIT` bytes, so that it is no zip bomb.
+    """Opens a zip archive after a check that its files unpack to at most `LIMIT` bytes, to refuse zip bombs.
 
     zipfile never unpacks more of a file than the list of contents says, so the sum of the list is a bound.
     """

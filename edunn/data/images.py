@@ -110,7 +110,7 @@ def read_unsorted_images(
         else:
             source = open_source(path, stack)
         if not source.images:
-            raise DataError(f"'{path}' holds no images. Suffixes known: {list_some(SUFFIXES, 10)}.")
+            raise DataError(f"'{path}' does not contain images. Known suffixes: {list_some(SUFFIXES, 10)}.")
         titles = [source.title(name) for name in source.images]
         images, _ = decode_all(titles, lambda row: source.content(source.images[row]), both)
     called = tuple("/".join(name) for name in source.images)

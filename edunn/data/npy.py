@@ -125,7 +125,7 @@ def read_header(start: bytes, title: str) -> Header:
             raise ValueError(f"shape {shape}, {dtype}")
     except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
         raise DataError(
-            f"'{title}' is no .npy file, or damaged ({str(problem)[:80]}). Save it with numpy.save."
+            f"'{title}' is not a .npy file, or is damaged ({str(problem)[:80]}). Save it with numpy.save."
         ) from problem
     if dtype.hasobject:
         raise DataError(

@@ -134,7 +134,7 @@ class Samples:
         """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
             raise DtypeError(
-                f"{dtype} is no floating dtype, such as torch.float32. Images and class indices keep theirs."
+                f"{dtype} is not a floating dtype, such as torch.float32. Images and class indices keep theirs."
             )
 
         def move(tensor: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class Samples:
         import pandas
 
         if self.is_images:
-            raise DataError("Images are no table. Their bytes are samples.features.numpy().")
+            raise DataError("Images cannot become a table. Their bytes are samples.features.numpy().")
         names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
         features = self.loaded().features.cpu().numpy()
         frame = pandas.DataFrame(features, columns=list(names))

@@ -343,7 +343,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as problem:
         raise DataError(f"The manifest '{place}' cannot be read: {problem}.") from problem
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"'{place}' is no manifest of shards.")
+        raise DataError(f"'{place}' is not a manifest of shards.")
     if manifest.get("version") != VERSION:
         raise DataError(
             f"'{place}' has version {manifest.get('version')!r} of the format, not {VERSION}. Update edunn."

@@ -410,7 +410,7 @@ def _is_number(cell: str) -> bool:
 def _read_npz(path: Path, test: bool) -> Table:
     arrays = _arrays(path)
     if not arrays:
-        raise DataError(f"'{path}' holds no arrays.")
+        raise DataError(f"'{path}' does not contain arrays.")
     arrays = _part(arrays, test)
     block_key = next((key for key in FEATURES if key in arrays and arrays[key].ndim != 1), None)
     names = arrays.pop("feature_names", None)
@@ -423,7 +423,7 @@ def _read_npz(path: Path, test: bool) -> Table:
             hint = f"{key}.squeeze(1)" if array.shape[1] == 1 else f"{key}.argmax(1), if its rows are one-hot"
             raise ShapeError(f"{key!r} in '{path}' has shape {array.shape}, not (samples,). Save {hint}.")
         raise ShapeError(
-            f"'{path}' has {key!r} of shape {array.shape}, which is no column. Call the features "
+            f"'{path}' has {key!r} of shape {array.shape}, which is not a column. Call the features "
             f"{' or '.join(map(repr, FEATURES))}, and the targets {' or '.join(map(repr, TARGETS))}; all other arrays "
             f"have shape (samples,)."
         )
@@ -483,7 +483,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     with files.open_zip(path) as archive:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
-                raise DataError(f"'{path}' holds {info.filename!r}, which is no array. Save it with numpy.savez.")
+                raise DataError(f"'{path}' holds {info.filename!r}, which is not an array. Save it with numpy.savez.")
             array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
             if array.dtype.kind == "S":
                 array = decode_bytes(array, str(path))

@@ -57,7 +57,7 @@ def prepare_part(data: Any, model: nn.Module) -> Any:
     data : `Samples`, a pair (features, targets), or whatever `Samples` takes alone
     """
     if hasattr(data, "train"):
-        raise errors.DataError(f"{type(data).__name__} is no Samples. Did you mean its training part, dataset.train?")
+        raise errors.DataError(f"{type(data).__name__} is not Samples. Did you mean its training part, dataset.train?")
     if not isinstance(data, Samples):
         data = Samples(*data) if isinstance(data, tuple) and len(data) == 2 else Samples(data)
     first = next(model.parameters(), None) if isinstance(model, nn.Module) else None

@@ -53,7 +53,7 @@ class Cut:
         text = self.write()
         for old, new in edits:
             if old not in text:
-                raise LookupError(f"{self.name}: {old!r} does not stand in the package's source any more")
+                raise LookupError(f"{self.name}: {old!r} is not in the package's source any more")
             text = text.replace(old, new)
         names = dict(vars(self.module))  # the source refers to what its own module knows
         if self.extends is not None:

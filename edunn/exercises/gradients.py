@@ -27,7 +27,7 @@ from .report import Grade
 from .sources import find_sources
 
 GOOD = 1e-7  # relative, in float64: what courses call good
-TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
+TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is not a mistake in the gradient
 DRAWS = 3  # random points: at one alone, a mistake may happen not to show
 SINGLE = 2e-5  # the tolerance where a hand-in computes in float32, which holds seven digits
 
@@ -100,7 +100,7 @@ def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
     found = point.gradients()
     fit = fit_value(point, seed)
     if fit is None and not point.handin.declared:
-        raise OtherTask("the value is none that the names of the arguments allow")
+        raise OtherTask("the value is not that of any exercise with these names of arguments")
     if fit is None:
         return f"the value is not that of the task: {exercise.formula if exercise else ''}", Fit(None), []
     point.notes += fit.notes

@@ -133,7 +133,7 @@ def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
         if said is not None:
             return named(str(said))
         found = EXERCISES.get(spell(name))
-        # a function softmax(W, X, y, reg) is no activation, whatever its name says
+        # a function softmax(W, X, y, reg) is not an activation, although its name says so
         other = isinstance(found, GradientExercise) and inspect.isfunction(thing) and not match(thing, found.arguments)
         return None if other else found
     except ConfigError as error:
@@ -201,7 +201,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
                 pairs += read_pair(thing, other, exercise, *common)
             elif not name.endswith(GRADIENT_ENDINGS):
                 joint += read_joint(thing, exercise, *common)
-    joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
+    joint = [one for one in joint if spell(one.name) == one.task] or joint  # a file with TASK may also have helpers
     known = [one for one in pairs if one.exercise is not None or inputs is not None]
     if known:
         # helper functions beside a class or a pair are not hand-ins of their own

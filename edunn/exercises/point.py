@@ -140,7 +140,7 @@ class Point:
                 name = find_gradient(str(key), [n for n, v in self.arguments.items() if is_real(v)])
                 if name is None or name in named:
                     raise HandinError(
-                        f"The gradient has a key {str(key)!r}, which is none of the arguments "
+                        f"The gradient has a key {str(key)!r}, which is not one of the arguments "
                         f"{', '.join(self.arguments)}. Name each gradient as its argument."
                     )
                 named[name] = value

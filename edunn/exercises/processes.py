@@ -37,7 +37,7 @@ def list_files(path: str | Path) -> list[Path]:
     """Returns the Python files of a folder, by name, without those that start with _ or a dot."""
     folder = Path(path)
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder.")
+        raise DataError(f"{folder} is not a folder.")
     found = sorted(f for f in folder.glob("*.py") if not f.name.startswith(("_", ".")))
     if not found:
         raise DataError(f"{folder} has no Python files. edunn exercise NAME --out FILE.py writes one.")

@@ -79,7 +79,7 @@ def match(function: Callable[..., Any], arguments: Sequence[str]) -> list[str] |
         return None
     found |= {one.name: name for one, name in zip(rest, left, strict=True)}
     taken = [one for one in parameters if one.name in found]
-    # they are passed by position, so none may stand behind a parameter that keeps its default
+    # they are passed by position, so none may come after a parameter that keeps its default
     return [found[one.name] for one in taken] if taken == parameters[: len(taken)] else None
 
 

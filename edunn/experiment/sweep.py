@@ -96,7 +96,7 @@ class Sweep(Record):
         rows = [[*(record[name] for name in names), "← best" if record["best"] else ""] for record in records]
         columns = [*(leaf(name) if name in self.axes else name for name in names), ""]
         if self.best is None:
-            return Table(columns, rows, "no run came to an end; try smaller rates")
+            return Table(columns, rows, "no run finished; try smaller rates")
         said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
         if self.test is not None:
             said += f", test {self.metric} {self.test:.4f}"

@@ -193,7 +193,7 @@ def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combina
     """
     listed = [resolve(name.strip(), KINDS, "features") for name in kinds.split(",")]
     if len(set(listed)) < len(listed):
-        raise errors.ConfigError(f"Each kind of features stands once; {kinds!r} repeats one. Remove it.")
+        raise errors.ConfigError(f"{kinds!r} names a kind of features twice. Remove one.")
     takes = {name: [f.name for f in dataclasses.fields(KINDS[name]) if f.init] for name in listed}
     given: dict[str, dict[str, Any]] = {name: {} for name in listed}
     for key, value in (options or {}).items():

@@ -52,7 +52,7 @@ class Standardise:
         _check(features)
         samples, width = features.shape
         if samples == 0:
-            raise ShapeError(f"There is no sample to fit on; got {errors.shape(features)}.")
+            raise ShapeError(f"The features to fit are empty; got {errors.shape(features)}.")
         size = max(1, CHUNK // max(1, width))
         first = next(iter(features.split(1)))[0]
         mean = torch.zeros(width, dtype=torch.float64, device=features.device)

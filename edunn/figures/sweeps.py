@@ -74,7 +74,7 @@ def sweep_map(
         others = ", ".join(short(key) for key in keys[2:])
         title += f", the best over {others}"
     if len(finite) < values.size:
-        title += " (×: came to no end)"
+        title += " (×: did not finish)"
     tidy(drawn, title, escape(across), escape(down) if down else "", grid=False)
     drawn.set_xticks(range(len(columns)), [label(x) for x in columns])
     if down:

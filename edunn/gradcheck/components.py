@@ -37,7 +37,7 @@ def certify_function(
     points : by name; each is converted to float64
     """
     if not points:
-        raise ConfigError("There is no point to check at. Give one by name, such as x=torch.randn(4).")
+        raise ConfigError("The point at which to check is missing. Give it by name, such as x=torch.randn(4).")
     at, notes = raise_precision(points)
 
     def gradients(where: Points) -> Mapping[str, Tensor]:
@@ -82,7 +82,7 @@ def certify_penalty(
     at, notes = raise_precision({"weight": weight})
     one = normalise_strength(penalty)
     if hasattr(penalty, "strength"):
-        notes = (*notes, f"checked with strength {STRENGTH}: beside 1, a penalty of 1e-5 could be forgotten unseen")
+        notes = (*notes, f"checked with strength {STRENGTH}: a penalty of 1e-5 could be forgotten unnoticed")
     claim = Claim(
         name or type(penalty).__name__,
         lambda where: one(where["weight"]),
@@ -108,7 +108,7 @@ def raise_precision(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]
         tensor = torch.as_tensor(value).detach()
         if tensor.is_floating_point() and tensor.dtype != torch.float64:
             kind = str(tensor.dtype).removeprefix("torch.")
-            notes[f"raised from {kind} to float64: in {kind} no difference shows more than four or five digits"] = None
+            notes[f"raised from {kind} to float64: in {kind} differences show only four or five digits"] = None
         at[name] = tensor.to("cpu", torch.float64)
     return at, tuple(notes)
 

@@ -98,10 +98,10 @@ def certify(
     remarks = []
     if samples.features.dtype != torch.float64:
         name = str(samples.features.dtype).removeprefix("torch.")
-        remarks.append(f"raised from {name} to float64: in {name} no difference shows more than four or five digits")
+        remarks.append(f"raised from {name} to float64: in {name} differences show only four or five digits")
     if penalty is not None and hasattr(penalty, "strength"):
         remarks.append(
-            f"the penalty is checked with strength {STRENGTH}: beside 1, one of 1e-5 could be forgotten unseen"
+            f"the penalty is checked with strength {STRENGTH}: a penalty of 1e-5 could be forgotten unnoticed"
         )
     return Certificate(tuple(rows), tuple(remarks))
 

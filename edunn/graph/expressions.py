@@ -143,7 +143,7 @@ def parse(text: str) -> Expression:
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise ConfigError(
-            f"{shortened(text)!r} is no expression. One looks like 'x**2 + 3*x'."
+            f"{shortened(text)!r} is not an expression such as 'x**2 + 3*x'."
             + (" Powers are written **." if "^" in text else "")
         ) from None
     except (RecursionError, MemoryError):
@@ -210,7 +210,7 @@ def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
     unknown = [name for name in values if name not in expression.names]
     if unknown:
         known = ", ".join(expression.names) or "none"
-        raise ConfigError(f"The expression has no name {unknown[0]!r}; its names: {known}.")
+        raise ConfigError(f"The expression does not contain the name {unknown[0]!r}; its names are {known}.")
 
 
 def shortened(text: str, length: int = 60) -> str:

@@ -87,7 +87,7 @@ def rows() -> list[Row]:
             epoch_of_singles(True),
             "wrong",
             None,
-            "The loops have lost their indentation: read as they stand, the update lies behind the inner loop and is "
+            "The loops have lost their indentation: as printed, the update comes after the inner loop and is "
             "made once an epoch, with the last example's gradient.",
             epoch_of_singles(False),
         ),

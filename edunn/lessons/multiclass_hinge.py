@@ -274,7 +274,7 @@ def softmax_rows() -> list[Row]:
             "wrong",
             "L = −log P(Y = j | X = x_i)",
             "It should say y_i: there is one such number for each j, and only the true class's is the loss. In the "
-            "elastic net the β stands on L2 only.",
+            "elastic net only L2 has the β.",
             {"of_the_true_class": every[1]},
             note="The mistake, at j = car, makes a loss of the wrong answer. The elastic net's gradient at w = (2, "
             "−1): β changes the L2 part alone, sign w stays.",

@@ -144,7 +144,7 @@ def picture() -> object:
 ZEROS = """\
 Accuracy is a step of the scores: its derivative is 0 wherever it exists, so descent on it never takes a step.
 A ReLU unit max(0, w·x + b) whose score is negative for every sample has derivative 0 for every sample: it is dead.
-But a derivative of 0 is no disaster in itself: it is 0 at every minimum, and half of a healthy ReLU's are."""
+But a derivative of 0 is not a problem in itself: it is 0 at every minimum, and half of a healthy ReLU's are."""
 
 
 def dead_units() -> list[list[float]]:

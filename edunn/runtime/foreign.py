@@ -93,7 +93,7 @@ def frame_values(frame: Any) -> Any:
     text = [str(name) for name in frame.columns if not is_numeric(frame[name])]
     if text:
         raise DataError(
-            f"{'Column' if len(text) == 1 else 'Columns'} {', '.join(text[:10])} of the frame hold no numbers. "
+            f"{'Column' if len(text) == 1 else 'Columns'} {', '.join(text[:10])} of the frame do not contain numbers. "
             f"Encode them (pandas.get_dummies), or leave them out: frame.drop(columns={text[:10]})."
         )
     values = frame.to_numpy()
@@ -122,7 +122,7 @@ def collect(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
         if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
             raise DataError(f"The data give {type(batch).__name__}, not pairs of tensors (features, targets).")
     if not batches:
-        raise DataError("The data hold no samples.")
+        raise DataError("The data are empty: there are no samples.")
     return torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
 
 

@@ -17,7 +17,7 @@ from .options import options_of, required_of
 
 T = TypeVar("T")
 
-# For each family: a canonical name, and its other names. Those that torch, scikit-learn and Keras use stand for what
+# For each family: a canonical name, and its other names. Those that torch, scikit-learn and Keras use mean what
 # these libraries compute, up to a constant factor that their own pages name.
 SYNONYMS: dict[str, dict[str, str]] = {
     "loss": {
@@ -155,7 +155,7 @@ EXERCISES = {
     "two-point-gradient": "forward-differences two-point",
     "numeric-gradient": "numerical-gradient finite-differences",
 }  # fmt: skip
-# a word that is the name of an exercise, as softmax or l1, is no synonym of another
+# a word that is the name of an exercise, as softmax or l1, is not a synonym of another
 SYNONYMS["exercise"] = {
     name: " ".join(word for word in words.split() if word not in EXERCISES) for name, words in EXERCISES.items()
 }
