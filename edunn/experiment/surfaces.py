@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import landscape
+from ..data import Samples
 from ..errors import ConfigError
 from ..landscape import Surface, directions
+from ..losses import Loss
 from ..runtime.processes import OneProcess
 from .build import Prepared, prepare
 from .loaded import LoadedRun, load
@@ -94,7 +96,7 @@ def to_device(weights: Mapping[str, Tensor], device: torch.device, dtype: torch.
 
 
 def plane_directions(
-    plane: str, model: Any, loss: Any, data: Any, snapshots: Sequence[Weights], seed: int
+    plane: str, model: nn.Module, loss: Loss, data: Samples, snapshots: Sequence[Weights], seed: int
 ) -> tuple[Weights, Weights]:
     """Returns the two directions of a plane, by its name: see `surface_of_run`."""
     if plane == "random":
