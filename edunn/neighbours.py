@@ -158,9 +158,10 @@ class NearestNeighbours(ArgumentRepr):
     def find_nearest(
         self, queries: Tensor, k: int, find: Callable[[Tensor, int], Candidates], extra: tuple[int, ...] = EXTRA
     ) -> tuple[Tensor, Tensor]:
-        """Returns the k nearest of one chunk of queries: candidates found, measured and proved.
+        """Returns the k nearest samples of each query in a chunk: finds candidates, then measures their distances.
 
-        Queries without a proof get more candidates, and in the end are compared with every sample.
+        If the candidates of a query are not proved to include the nearest, it gets more of them, and in the end it is
+        compared with every sample.
         """
         if not extra:
             found = [self.search_all(query, k) for query in queries]

@@ -84,7 +84,7 @@ class Penalty(ArgumentRepr, nn.Module):
         if not concerned:
             raise ConfigError(
                 f"{type(self).__name__} is for parameters called weight; the model has {', '.join(parameters)}. "
-                f"Rename what it is to reach, or train without the penalty."
+                f"Rename the parameters to penalise, or train without the penalty."
             )
         runs = min(p.ndim - (2 if name.rpartition(".")[2] == "weight" else 1) for name, p in parameters.items())
         parts = [self.strength * self.measure(p).flatten(max(runs, 0)).sum(-1) for p in concerned.values()]

@@ -13,7 +13,7 @@ from ..errors import EdunnWarning
 
 
 def prepare() -> bool:
-    """Makes the streams safe to print on, and says whether there is a stdout.
+    """Makes stdout and stderr safe to print on, and returns whether stdout is open.
 
     A letter that the terminal's encoding lacks is printed as "?". A closed stream is opened on the null device: its
     file number would otherwise go to the next file that is opened, and output would be written into that file.

@@ -201,7 +201,7 @@ class Loop:
         return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
 
     def scores(self, part: Samples) -> Tensor:
-        """Returns the scores of a whole part, computed in chunks of samples."""
+        """Returns the scores of all samples of a part, computed in chunks."""
         return scores_of(self.model, part.features)
 
     def keep_snapshots(self, start: bool = False) -> None:

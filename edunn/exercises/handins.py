@@ -146,7 +146,7 @@ def spell(name: str) -> str:
 
 
 def uses_torch(module: ModuleType) -> bool:
-    """Whether the file imports torch, or anything out of it, in whatever way."""
+    """Returns whether the file imports torch, or a part of it."""
     for value in vars(module).values():
         owner = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
         if value is torch or (isinstance(owner, str) and owner.split(".")[0] == "torch"):
@@ -177,7 +177,7 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
 
 
 def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
-    """Returns `answer`, called on a new instance each time."""
+    """Returns a function that calls `answer` on a new instance of the student's class each time."""
     return lambda *given: reorder(thing().answer, exercise.arguments)(*given)
 
 

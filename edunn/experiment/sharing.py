@@ -119,6 +119,6 @@ class SharedLoop(Loop):
         return [dict(zip(row, self.ranks.agree([*row.values()]), strict=True)) for row in super().evaluate()]
 
     def scores(self, part: Samples) -> Tensor:
-        """Returns the scores of a whole part; each process computes those of its own rows."""
+        """Returns the scores of all samples of a part; each process computes those of its own rows."""
         own = scores_of(self.model, part.features[self.ranks.part(len(part))])
         return self.ranks.gather(own, len(part))

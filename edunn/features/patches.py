@@ -343,7 +343,7 @@ def learn(
     for name, value in (("words", words), ("size", size), ("patches", patches), ("rounds", rounds)):
         errors.check_count(name, value)
     if patches < words:
-        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches.")
+        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches. Take more patches.")
     images = images if images.ndim == 4 else images.unsqueeze(-1)
     check_size(images, size, least=size + 1)
     rows = even_out(random_patches(images, size, patches, seed))

@@ -114,8 +114,8 @@ def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
         kind = "pixels" if images else "raw"
     if images != (kind != "raw"):
         raise ConfigError(
-            f"Expected features that fit the samples; {kind!r} needs {'a table' if images else 'images'} "
-            f"and came with {'images' if images else 'a table'}. Use features.kind = 'auto'."
+            f"Features of kind {kind!r} need {'a table' if images else 'images'}; the samples are "
+            f"{'images' if images else 'a table'}. Use features.kind = 'auto'."
         )
     if not images and options:
         raise ConfigError(f"Unknown config key features.{next(iter(options))}: features of kind {kind!r} take none.")

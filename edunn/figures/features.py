@@ -92,8 +92,8 @@ def strength_curves(
 ) -> Axes:
     """Draws training and validation scores against a regulariser's strength, and marks the best on validation.
 
-    On the left the model overfits, on the right it underfits. A strength of 0 is
-    drawn at the left edge, apart from the logarithmic axis.
+    On the left the model overfits, on the right it underfits. A strength of 0 is drawn at the left edge, outside
+    the logarithmic axis.
     """
     if not len(strengths) == len(train) == len(validation) or not len(strengths):
         raise ShapeError(

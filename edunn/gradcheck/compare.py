@@ -87,7 +87,7 @@ def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tenso
 
 
 def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
-    """Returns the relative error over the entries that lie on no kink; on one, both may be right and differ.
+    """Returns the relative error over the entries that are not on a kink, where two right gradients may differ.
 
     Two gradients that consist of rounding errors count as equal: a bias in front of a batch normalisation has gradient
     0, and the rounding errors (1e-16) of two ways of summing have no digits in common.

@@ -65,7 +65,7 @@ class LossGrid:
 
     @property
     def reach(self) -> float:
-        """The largest size of the first coordinate."""
+        """The largest absolute value of the first coordinate."""
         return float(self.first.abs().max())
 
     def cut(self, second: float) -> Tensor:

@@ -355,7 +355,7 @@ def lagrange(y: Tensor, etas: Tensor) -> Tensor:
 
 
 def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Tensor:
-    """Returns Σ_i measure_i T_k(t_i) for k < count, (measures, count), in about 2√count passes over the samples.
+    """Returns the Chebyshev moments Σ_i measure_i T_k(t_i), k < count, (measures, count), in about 2√count passes.
 
     With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are
     one matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
@@ -380,7 +380,7 @@ def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Te
 
 
 def polynomials(t: Tensor, count: int) -> Tensor:
-    """Returns T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
+    """Returns the Chebyshev polynomials T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
     rows = t.new_empty(count, len(t))
     rows[0] = 1
     if count > 1:

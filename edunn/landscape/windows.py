@@ -76,5 +76,5 @@ def find_minimum(field: Field) -> Minimum | None:
 
 
 def round_end(value: float) -> float:
-    """Rounds to two digits, for a person to read."""
+    """Rounds an end of a window to two digits, so that it is easy to read."""
     return float(f"{value:.2g}")

@@ -65,7 +65,7 @@ def histograms(images: Tensor) -> Tensor:
 
 
 def standardise(name: str, train: Samples, other: Samples) -> tuple[Samples, Samples]:
-    """Standardises histograms by the training part's mean and spread; pixels stay unchanged."""
+    """Standardises histograms by the training part's mean and standard deviation; pixels do not change."""
     if name != "made images, histograms":
         return train, other
     scale = Standardise.fit(train.features)

@@ -81,7 +81,7 @@ def permutation(samples: int, seed: int, epoch: int) -> Tensor:
 def threads_for(multiplications: int) -> Iterator[None]:
     """Limits torch to one thread while the work of a step is too small to share.
 
-    Below some ten million multiplications a step, starting the other threads takes about as long as they save; on a
+    Below about ten million multiplications a step, starting the other threads takes about as long as they save; on a
     machine that is busy with other work, waiting for them takes ten to a hundred times longer.
     """
     before = torch.get_num_threads()

@@ -89,7 +89,7 @@ def is_series(thing: Any) -> bool:
 
 
 def frame_values(frame: Any) -> Any:
-    """Returns a frame of numbers as an array; names the columns that are text or lack values."""
+    """Returns a data frame as an array; an error names the columns with text or missing values."""
     text = [str(name) for name in frame.columns if not is_numeric(frame[name])]
     if text:
         raise DataError(

@@ -229,7 +229,7 @@ def expand(name: str, known: Iterable[str], what: str) -> tuple[str, dict[str, A
 
 
 def possible_presets(known: Iterable[str], what: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Returns the presets of those kinds that are known here."""
+    """Returns the presets (words that imply options, such as squared-hinge) of the names in `known`."""
     known = set(known)
     presets = PRESETS.get(what, {})
     return {name: preset for name, preset in presets.items() if preset[0] in known and name not in known}

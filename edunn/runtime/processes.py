@@ -236,7 +236,7 @@ class Processes(OneProcess):
 
     @contextlib.contextmanager
     def delay_interrupts(self) -> Iterator[None]:
-        """Delays interrupts while a loop runs, to a point where all processes can end together."""
+        """Delays interrupts (Ctrl-C, SIGTERM) until all processes can end together; a context for a loop."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

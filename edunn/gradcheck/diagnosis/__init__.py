@@ -133,7 +133,7 @@ def put_shared_first(found: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def explain(certificate: Certificate) -> list[Diagnosis]:
-    """Names the likely mistakes in every wrong row of a certificate."""
+    """Returns the likely mistakes in every wrong row of a certificate."""
     return put_shared_first([diagnose(collect(row), row.term) for row in certificate.wrong if row.hand is not None])
 
 

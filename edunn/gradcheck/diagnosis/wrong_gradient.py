@@ -64,7 +64,7 @@ class WrongGradient:
 
     @property
     def one_hot(self) -> Tensor:
-        """The targets as rows, of the scores' shape."""
+        """The targets as one-hot rows, in the shape of the scores."""
         return as_rows(self.scores, self.points["targets"])
 
     @property
