@@ -1,4 +1,4 @@
-"""Functions that the kernels share: polynomials in registers, a product of many factors, and the cutting of work into launches.
+"""Functions that the kernels share: polynomials in registers, products of many factors, and the cutting of work.
 
 A polynomial is a tuple of coefficients, the lowest power first; each coefficient is a block of numbers, one a lane.
 """
