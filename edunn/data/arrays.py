@@ -34,7 +34,7 @@ class Arrays:
     def __init__(self, path: Path, arrays: dict[str, np.ndarray], test: bool) -> None:
         self.path = path
         if not arrays:
-            raise DataError(f"'{path}' holds no arrays.")
+            raise DataError(f"'{path}' does not contain arrays.")
         arrays = of_part(arrays, test)
         block_key = next(
             (key for name in FEATURES for key in arrays if base(key) == name and arrays[key].ndim != 1), None
@@ -83,7 +83,7 @@ def part(key: str) -> str | None:
 
 
 def of_part(arrays: dict[str, np.ndarray], test: bool) -> dict[str, np.ndarray]:
-    """Returns the arrays of one part, where the file has `X_train`, `y_train`, and perhaps `X_test`, `y_test`."""
+    """Returns the arrays of one part, for a file with `X_train`, `y_train`, and perhaps `X_test`, `y_test`."""
     if not any(part(key) == "train" and base(key) in FEATURES for key in arrays):
         return arrays
     wanted = "test" if test else "train"
@@ -109,7 +109,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     with files.open_zip(path) as archive:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
-                raise DataError(f"'{path}' holds {info.filename!r}, which is no array. Save it with numpy.savez.")
+                raise DataError(f"'{path}' holds {info.filename!r}, which is not an array. Save it with numpy.savez.")
             array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
             if array.dtype.kind == "S":
                 array = decode_bytes(array, str(path))
@@ -175,7 +175,7 @@ def as_column(path: Path, key: str, array: np.ndarray) -> np.ndarray:
             f"one-hot."
         )
     raise ShapeError(
-        f"'{path}' has {key!r} of shape {array.shape}, which is no column. Call the features "
+        f"'{path}' has {key!r} of shape {array.shape}, which is not a column. Call the features "
         f"{listed(FEATURES)} or X_train, and the targets {listed(TARGETS)} or y_train; all other arrays have shape "
         f"(samples,)."
     )

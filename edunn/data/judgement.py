@@ -237,8 +237,8 @@ class Judgement:
                 row = column.first(np.isinf(column.numbers))
                 cell = column.cell(row).lstrip("+")
                 self.obstacles.append(Obstacle(
-                    f"{column.where(row)}: expected a finite number; got {column.numbers[row]}. Drop the row or fill it "
-                    f"in.",
+                    f"{column.where(row)}: expected a finite number; got {column.numbers[row]}. "
+                    f"Drop the row or fill it in.",
                     f"{column.name!r} is {cell} in {column.place(row)}",
                     {"na_values": [cell], "missing": "mean"},
                 ))  # fmt: skip

@@ -69,10 +69,10 @@ def with_targets(features: Rows, targets: np.ndarray, classes: Sequence[str] | N
 
 
 def map_array(path: Path, text: bool = False) -> np.ndarray:
-    """Maps the array of a .npy file into memory, once the file is known to hold all of it.
+    """Maps the array of a .npy file into memory, after a check that the file is complete.
 
-    Mode "c", copy on write: torch takes the array without a warning, and nothing that is written to it would reach the
-    file. Pages that were read are the system's to take back.
+    In mode "c", copy on write, torch accepts the array without a warning, and writing to it does not change the file.
+    The operating system can free pages that were read.
     """
     try:
         files.check_regular(path, "a .npy file")
@@ -95,12 +95,12 @@ def map_array(path: Path, text: bool = False) -> np.ndarray:
 
 
 def as_rows(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:
-    """Returns mapped arrays as rows of features. Bytes that are no images count as float32 numbers, 0 to 255."""
+    """Returns mapped arrays as rows of features. Bytes that are not images become float32 numbers, 0 to 255."""
     parts = [torch.from_numpy(array) for array in arrays]
     rows = Rows(parts, finite=finite or parts[0].dtype == torch.uint8)
     return rows.through(to_float32, finite=True) if rows.dtype == torch.uint8 and rows.ndim == 2 else rows
 
 
 def to_float32(x: Tensor) -> Tensor:
-    """Converts bytes exactly."""
+    """Converts bytes to float32, exactly."""
     return x.to(torch.float32)

@@ -15,7 +15,7 @@ HEADER = 2**16  # bytes that a header may take
 
 @dataclass(frozen=True)
 class Header:
-    """What a .npy file says of its array: shape, memory order, dtype, and where the numbers begin."""
+    """The header of a .npy file: shape, memory order and dtype of the array, and where its numbers begin."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -23,7 +23,7 @@ class Header:
     offset: int
 
     def check(self, size: int, title: str) -> None:
-        """Refuses a file of another length than the header says, before anything is allocated."""
+        """Raises an error if the file is not as long as the header says, before memory is allocated."""
         wanted = self.offset + math.prod(self.shape) * self.dtype.itemsize
         if size != wanted:
             raise DataError(f"'{title}' has {size:,} bytes, but its header says {wanted:,}. Copy it again.")
@@ -42,7 +42,7 @@ def read_header(start: bytes, title: str) -> Header:
             raise ValueError(f"shape {shape}, {dtype}")
     except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
         raise DataError(
-            f"'{title}' is no .npy file, or damaged ({str(problem)[:80]}). Save it with numpy.save."
+            f"'{title}' is not a .npy file, or is damaged ({str(problem)[:80]}). Save it with numpy.save."
         ) from problem
     if dtype.hasobject:
         raise DataError(

@@ -51,7 +51,7 @@ def read_table(
     target : the target's column. By default the last one (`targets` or `y` where an npz has it).
     features : the features' columns, in the order in which the model sees them. By default all but the target, and but
         columns that count or name the rows, which are noted.
-    task : what the target is. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
+    task : the kind of target. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
         number to be predicted. "auto": text or whole numbers are classes, anything else is real; for whole numbers of
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
