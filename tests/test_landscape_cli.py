@@ -243,7 +243,7 @@ def test_an_interactive_file_needs_plotly(tmp_path) -> None:
     try:
         import plotly  # noqa: F401
     except ImportError:
-        with pytest.raises(ConfigError, match="pip install plotly"):
+        with pytest.raises(ConfigError, match=r"pip install 'edunn-torch\[interactive\]'"):
             surface_html(surface(), tmp_path / "surface.html")
         return
     path = surface_html(surface(), tmp_path / "surface.html", sections=(0,))

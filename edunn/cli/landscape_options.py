@@ -132,7 +132,9 @@ def check_together(args: argparse.Namespace) -> None:
         if given and args.run:
             raise ConfigError(f"--run and {flag} exclude each other: {why}.")
     if args.html and not args.no_figures and importlib.util.find_spec("plotly") is None:
-        raise ConfigError("--html needs plotly, which is not installed. Install it (pip install plotly).")
+        raise ConfigError(
+            "--html needs plotly, which is not installed. Install it: pip install 'edunn-torch[interactive]'."
+        )
 
 
 def parse_cuts(text: str | None) -> tuple[float, ...] | None:

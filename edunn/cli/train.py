@@ -103,6 +103,8 @@ def read_config(args: argparse.Namespace, overrides: list[str]) -> Config:
     from ..experiment import config as configs
 
     options = table_options(args)
+    if Path(args.config).suffix.lower() in data.TABLES:
+        data.files.check_exists(args.config, "a table")
     if Path(args.config).suffix.lower() != ".toml" and data.is_table(args.config):
         from ..experiment.starter import starter
 

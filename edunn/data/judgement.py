@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import ConfigError, DataError, nearest
 from .columns import Column
 from .encoding import Encoding, order
-from .table_options import TableError, TableOptions, merged
+from .table_options import TableError, TableOptions, in_python, merged
 
 MANY = 20  # different whole numbers; with more of them, "auto" asks whether they are classes
 SHOWN = 10  # columns in one message
@@ -184,10 +184,13 @@ class Judgement:
             elif first and UNNAMED.match(name) and column.is_unique and (column.is_text or column.counts_rows):
                 self.left_out[name] = "counts the rows" if column.counts_rows else "names the rows"
             elif column.counts_rows and len(column) > 9:
-                self.notes.append(f"{name!r} counts the rows and is a feature; exclude=[{name!r}] leaves it out")
+                self.notes.append(
+                    f"{name!r} counts the rows and is a feature; {in_python({'exclude': [name]})} leaves it out"
+                )
             elif column.is_identifier and not column.is_text:
                 self.notes.append(
-                    f"{name!r} is a feature, and named as if it named things; exclude=[{name!r}] leaves it out"
+                    f"{name!r} is a feature, though its name says that it names things; "
+                    f"{in_python({'exclude': [name]})} leaves it out"
                 )
         if len(self.left_out) == len(names):
             self.left_out.clear()
@@ -197,7 +200,7 @@ class Judgement:
             plural = why.replace("is ", "are ").replace("counts", "count").replace("names", "name")
             self.notes.append(
                 f"{quoted(those)} {why if len(those) == 1 else plural} and {'is' if len(those) == 1 else 'are'} no "
-                f"feature; exclude=[{quoted(those)}] says so, features=[…] takes it in"
+                f"feature; {in_python({'exclude': those})} says so, features=[…] takes it in"
             )
         return [name for name in names if name not in self.left_out]
 

@@ -24,7 +24,8 @@ def surface_html(surface: Surface, path: str | Path, sections: Sequence[float] =
         plotly: Any = importlib.import_module("plotly.graph_objects")
     except ImportError:
         raise ConfigError(
-            "Interactive figures need plotly, which is not installed. Install it with: pip install plotly"
+            "Interactive figures need plotly, which is not installed. "
+            "Install it: pip install 'edunn-torch[interactive]'"
         ) from None
     rows, columns = pick_points(surface, POINTS)
     x, y = array(surface.first)[rows], array(surface.second)[columns]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -324,13 +326,31 @@ def against_picture() -> object:
     )
 
 
+def softmax_picture() -> object:
+    """Draws the loss of image 1 as the cat's score moves, by the natural logarithm and by that to base 10."""
+    from ..figures.lessons import curves
+
+    cat = torch.linspace(-4, 12, 321, dtype=torch.float64)
+    table = scores()[:1].repeat(len(cat), 1)
+    table[:, 0] = cat
+    loss = CE.pointwise(table, torch.zeros(len(cat), dtype=torch.long))
+    return curves(
+        cat,
+        {"−ln p, the loss": loss, "−log₁₀ p, 0.4343 of it": loss / math.log(10)},
+        title="Image 1 at s = 3.2: 2.04, and not 0.89",
+        x="score of cat",
+        y="−log p(cat)",
+    )
+
+
 LESSONS = (
     Lesson("multiclass-hinge", "001", "What is the multiclass hinge of three images, and when does it change?",
            DERIVATION,
            rows, tables),
     Lesson("hinge-gradient", "001", "How is the hinge's gradient computed without loops?", GRADIENT, gradient_rows,
            gradient_tables, {"hinge": hinge_picture}),
-    Lesson("softmax", "001", "What is −log 0.13, and why not 0.89?", SOFTMAX, softmax_rows, softmax_tables),
+    Lesson("softmax", "001", "What is −log 0.13, and why not 0.89?", SOFTMAX, softmax_rows, softmax_tables,
+           {"softmax": softmax_picture}),
     Lesson("svm-against-softmax", "001", "Which changes of the scores change one loss and not the other?", AGAINST,
            make_tables=against_tables, figures={"svm_against_softmax": against_picture}),
 )  # fmt: skip
