@@ -105,11 +105,16 @@ def read_config(args: argparse.Namespace, overrides: list[str]) -> Config:
     options = table_options(args)
     if Path(args.config).suffix.lower() in data.TABLES:
         data.files.check_exists(args.config, "a table")
-    if Path(args.config).suffix.lower() != ".toml" and data.is_table(args.config):
+    path = Path(args.config)
+    other = path.suffix.lower() in (".npy", ".zip") or (path.is_dir() and not (path / "config.toml").exists())
+    if path.suffix.lower() != ".toml" and (data.is_table(path) or (path.exists() and other)):
         from ..experiment.starter import starter
 
-        path = Path(args.config).resolve()
-        tables = starter(path, options)
+        path = path.resolve()
+        pairs = [configs.split_override(text) for text in overrides]
+        ours = {key.removeprefix("data."): value for key, value in pairs if key.startswith("data.")}
+        shares = ("validation", "test", "dtype")
+        tables = starter(path, options | {key: value for key, value in ours.items() if key not in shares})
         tables.setdefault("run", {})["name"] = path.name.split(".")[0] or "table"
         return configs.parse(tables, overrides)
     given = [f"data.{key}={literal(value, 'true', 'false')}" for key, value in options.items()]

@@ -13,11 +13,12 @@ TRUTH = {"true": 1.0, "false": 0.0}
 SIGNS = "$€£¥₹"  # of currencies
 STRAYS = 0.1  # the share of cells that may be no numbers in a column of numbers
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{8}T\d+|\d{1,2}:\d{2}(:\d{2})?|\w{3,9} \d{1,2}, \d{4}")
+COMMAS = r"\d*(,\d+)+(\.\d+)?|\d+(\.\d{3})+,\d+|\d{1,3}(\.\d{3})+"  # numbers with commas, or points of thousands
 NUMBERS_ROWS = re.compile(
     r"(#|no|nr|num|number|index|idx|instant|obs|observation|case|record|row|rownames|unnamed: ?\d+|"
     r"(row|sl|sr|s|serial|seq|record|case)[ ._-]*(no|nr|num|number|id)?)\.?"
 )
-IDENTIFIES = re.compile(r"(?:^|[\s_.-])(id|ids|uid|uuid|guid)$|(?<=[a-z])I[Dd]$|^rownames$|^unnamed: ?\d+$", re.I)
+IDENTIFIES = re.compile(r"(?i:(?:^|[\s_.-])(id|ids|uid|uuid|guid)$|^rownames$|^unnamed: ?\d+$)|(?<=[a-z])I[Dd]$")
 
 
 class Column:
@@ -80,6 +81,8 @@ class Column:
             bare = text[0] + text[1:].strip(SIGNS + " ")
         if text.endswith("%"):
             bare = bare[:-1].rstrip()
+        if bare != text and decimal is None and thousands is None and re.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}", bare):
+            return None  # € 1.200 may be a thousand
         number = parse_number(bare, decimal, thousands)
         if number is not None and bare != text:
             self.signs |= {sign for sign in text if sign in SIGNS + "%"}
@@ -133,17 +136,27 @@ class Column:
 
     @cached_property
     def comma_cells(self) -> list[str]:
-        """The cells that are numbers if a comma is a decimal comma or separates thousands; empty if others are text."""
+        """The cells that are numbers if a comma or point separates thousands, or a comma is a decimal comma.
+
+        Empty if others are text.
+        """
         if self.codes is None or not self.is_text:
             return []
         cells = [self.texts[code] for code in np.unique(self.codes[self.bad])]
         bare = [cell.strip(SIGNS + "% ").lstrip("+-").strip(SIGNS) for cell in cells]
-        return cells if all(re.fullmatch(r"\d*(,\d+)+(\.\d+)?|\d+(\.\d{3})+,\d+", cell) for cell in bare) else []
+        return cells if all(re.fullmatch(COMMAS, cell) for cell in bare) else []
 
     @property
     def comma_is_decimal(self) -> bool:
         """Whether the commas cannot separate thousands."""
-        return any(not re.fullmatch(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d+)?\D*", cell) for cell in self.comma_cells)
+        return not self.points_separate and any(
+            not re.fullmatch(r"\D*[1-9]\d{0,2}(,\d{3})+(\.\d+)?\D*", cell) for cell in self.comma_cells
+        )
+
+    @property
+    def points_separate(self) -> bool:
+        """Whether there is no comma, so that the points separate thousands."""
+        return not any("," in cell for cell in self.comma_cells)
 
     @cached_property
     def counts_rows(self) -> bool:
@@ -172,7 +185,7 @@ class Column:
         cells = [self.texts[c] for c in np.unique(self.codes[self.bad])[:50]] if self.codes is not None else []
         if self.distinct > 2 and len(self) >= 20 and all(DATE.fullmatch(cell) for cell in cells) and cells:
             return self.distinct > 31
-        return self.distinct > self.known / 2 and self.known > 4
+        return self.known > 4 and (self.distinct > self.known / 2 or self.distinct > max(100, self.known / 10))
 
     @property
     def marker(self) -> float | None:

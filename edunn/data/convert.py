@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..errors import DataError
@@ -18,6 +19,10 @@ IDX = (
     "import gzip, numpy; b = {open}({path!r}, 'rb').read(); d = b[3]\n"
     "numpy.save({npy!r}, numpy.frombuffer(b, 'u1', offset=4 + 4 * d).reshape([int.from_bytes(b[4 + 4 * i : 8 + 4 * i]) "
     "for i in range(d)]))"
+)
+LIBSVM = (
+    "import numpy; from sklearn.datasets import load_svmlight_file; x, y = load_svmlight_file({path!r})\n"
+    "numpy.savez({npz!r}, x=x.toarray(), y=y)"
 )
 PANDAS = "import pandas\npandas.{function}({path!r}).to_csv({csv!r}, index=False)"
 
@@ -64,6 +69,8 @@ def refuse_other_kinds(path: Path) -> None:
         found = ("HDF5", HDF5)
     elif start[:3] == b"\0\0\x08" and start[3:4] in (b"\1", b"\2", b"\3", b"\4"):
         found = ("idx, as MNIST is published", IDX)
+    elif re.match(rb"[+-]?[\d.]+( +\d+:[-+\d.eE]+)+ *\r?\n", start):
+        found = ("in the format of LIBSVM", LIBSVM)
     elif b"@relation" in start.lower() and b"@attribute" in start.lower():
         found = ("ARFF", ARFF)
     if found is not None:

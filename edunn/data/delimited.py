@@ -20,13 +20,14 @@ import numpy as np
 
 from ..errors import DataError
 from . import files
-from .columns import MISSING, parse_number
+from .columns import MISSING, SIGNS, parse_number
 from .table_options import BLANKS, TableError, TableOptions
 
-DELIMITERS = ",;\t|"
+DELIMITERS = "\t,;|"  # of those that do as well, the first
 LARGEST = 256 * 2**20  # bytes of a file, which take several times as much while they are read
 SNIFFED = 200  # lines in which the delimiter is looked for
 LONGEST_LINE = 2**16  # characters of such a line that are looked at
+TITLED = 8  # lines from which a title is looked for
 ODD = 0.8  # the share of lines with the same number of cells, above which other lines at the top are a title
 
 
@@ -98,11 +99,14 @@ class Parser:
         numbered = self.without_comments(numbered)
         if type(options.header) is int:
             numbered = [(number, line) for number, line in numbered if number >= options.header]
+        marked = re.fullmatch(r'"?sep=(.)"?', numbered[0][1].strip()) if numbered else None
+        if marked:  # a line that Excel writes and reads
+            numbered = numbered[1:]
         self.numbers = [number for number, _ in numbered]
         self.lines = [line for _, line in numbered]
         if not any(line.strip(DELIMITERS + '" \t') for line in self.lines):
             raise DataError(f"'{path}' is empty.")
-        self.delimiter = options.delimiter or find_delimiter(self.lines)
+        self.delimiter = options.delimiter or (marked.group(1) if marked else find_delimiter(self.lines))
         blank = set(self.delimiter + " \t")
         kept = [i for i, line in enumerate(self.lines) if not blank >= set(line)]
         if len(kept) < len(self.lines):
@@ -137,7 +141,7 @@ class Parser:
         starts, widths = self.records()
         rest = widths[1:] or widths
         width = statistics.mode(rest)
-        self.refuse_title(starts, widths, width)
+        starts, widths = self.without_title(starts, widths, width)
         first = split(self.line_of(starts, 0), self.delimiter)
         offset = len(first) - width
         named = (offset == 1 and not first[-1]) or offset == -1
@@ -181,16 +185,19 @@ class Parser:
         stop = starts[record + 1] if record + 1 < len(starts) else len(self.lines)
         return "\n".join(self.lines[starts[record] : stop])
 
-    def refuse_title(self, starts: list[int], widths: list[int], width: int) -> None:
-        """Refuses lines above the header that have other numbers of cells than nearly all below them."""
+    def without_title(self, starts: list[int], widths: list[int], width: int) -> tuple[list[int], list[int]]:
+        """Leaves out lines at the top that have other numbers of cells than nearly all below them, and notes it."""
         alike = next((i for i, cells in enumerate(widths) if abs(cells - width) <= 1), 0)
-        if alike and self.options.header is None and len(widths) >= 8 and widths.count(width) >= ODD * len(widths):
-            line = self.numbers[starts[alike]]
-            raise TableError(
-                f"'{self.path}' has {widths[0]} cells in line {self.numbers[0]} and {width} in most lines; its table "
-                f"seems to begin in line {line}.",
-                {"header": line},
-            )
+        if not alike or self.options.header is not None or len(widths) < TITLED:
+            return starts, widths
+        if widths.count(width) < ODD * len(widths):
+            return starts, widths
+        line = self.numbers[starts[alike]]
+        self.notes.append(
+            f"the table of '{self.path}' begins in line {line}: the lines above have other numbers of cells and are "
+            f"left out; header={line} says so, if that line has the names"
+        )
+        return starts[alike:], widths[alike:]
 
     def read(self, starts: list[int], widths: list[int], body: range, width: int) -> list[np.ndarray]:
         """Returns the columns of some records, each an array of numbers or of text."""
@@ -327,14 +334,20 @@ def find_delimiter(lines: list[str]) -> str:
         # a title above the table has other widths: the share of the rows decides
         valid = width > 1 and (abs(len(header) - width) <= 1 or (len(alike) >= ODD * len(body) and len(body) > 5))
         share = round(len(alike) / max(1, len(body)), 1)
-        return valid, share, len(header) == width, numbers / max(1, len(cells)), width
+        return valid, share, len(header) == width, width * numbers / max(1, len(cells)), width
 
     best = max(DELIMITERS, key=merit)
     valid, alike, fits, numbers, _ = merit(best)
-    blank_valid, blank_alike, blank_fits, blank_numbers, _ = merit(BLANKS)
+    blank_valid, blank_alike, blank_fits, blank_numbers, width = merit(BLANKS)
     if not blank_valid or (blank_alike < 1 and blank_alike <= alike) or (fits and valid and not blank_fits):
         return best if valid else max(DELIMITERS, key=lambda sign: len(split(lines[0], sign)))
-    return BLANKS if not valid or blank_alike > alike or blank_numbers > numbers + 0.2 else best
+    better = blank_numbers > numbers + 0.5 and blank_numbers >= width / 2
+    return BLANKS if not valid or blank_alike > alike or better else best
+
+
+def bare(cell: str) -> str:
+    """Writes $1,200 and 5% as 1200 and 5."""
+    return cell.strip(SIGNS + "% ").replace(",", "")
 
 
 def european(cell: str) -> str:
@@ -355,13 +368,13 @@ def looks_like_names(first: list[str], frame: list[np.ndarray]) -> bool:
         else:
             known = [text for text in map(str.strip, map(str, values)) if text.lower() not in MISSING]
             some = known[:1000]
-            numbers = sum(is_number(text.replace(",", "").lstrip("$€£")) for text in some)
+            numbers = sum(is_number(bare(text)) for text in some)
             numeric, again = bool(some) and numbers >= ODD * len(some), cell in known
         if cell.lower() in MISSING:
             continue
         if numeric:
-            data += is_number(cell.replace(",", ""))
-            names += not is_number(cell.replace(",", "").lstrip("$€£"))
+            data += is_number(bare(cell))
+            names += not is_number(bare(cell))
         else:
             texts += 1
             came_again += again

@@ -17,6 +17,8 @@ from .table_options import TableError, TableOptions, in_python, merged
 
 MANY = 20  # different whole numbers; with more of them, "auto" asks whether they are classes
 SHOWN = 10  # columns in one message
+FEW_CLASSES = 5  # so many whole numbers are classes, however few rows there are
+NOTED = 10  # whole numbers above which it is noted that they are taken as classes
 FEW_ROWS = 20  # below this, labels that do not come again are no surprise
 WIDEST = 2**31  # bytes that the features of a table may take
 UNNAMED = re.compile(r"column \d+$")  # the name of a column without one
@@ -351,7 +353,8 @@ class Judgement:
             self.obstacles.append(Obstacle(
                 f"The target {column.name!r} of {self.table.title} has {column.distinct} different texts in "
                 f"{column.known} rows, which are hardly classes. Name another target, or say task='classes'.",
-                f"the target {column.name!r} has {column.distinct} different texts: name another target", {},
+                f"the target {column.name!r} has {column.distinct} different texts: name another target",
+                {"comment": "|"} if all("|" in text for text in column.texts) else {},  # of C4.5: "negative.|3733"
             ))  # fmt: skip
         elif self.is_unclear(column) and required:
             self.obstacles.append(Obstacle(
@@ -360,11 +363,21 @@ class Judgement:
                     f"the target {column.name!r} has {column.distinct} whole numbers: task='classes' or 'real'",
                     {"task": "real"},
                 ))  # fmt: skip
+        elif self.is_many(column) and required:
+            self.notes.append(
+                f"the target {column.name!r} has {column.distinct} whole numbers, which are classes; "
+                f"task='real' takes them as numbers"
+            )
+
+    def is_many(self, column: Column) -> bool:
+        """Whether whole numbers are taken as rather many classes."""
+        return self.task == "auto" and not column.is_text and column.is_whole and column.distinct > NOTED
 
     def is_unclear(self, column: Column) -> bool:
         """Whether whole numbers may be classes or a quantity."""
-        whole = self.task == "auto" and not column.is_text and column.is_whole
-        return whole and column.distinct > MANY and self.table.classes is None
+        whole = self.task == "auto" and not column.is_text and not column.truth and column.is_whole
+        many = column.distinct > MANY or column.distinct > max(FEW_CLASSES, column.known / 2)
+        return whole and many and self.table.classes is None
 
     # What follows
 
@@ -392,6 +405,12 @@ class Judgement:
         """Raises one error that names everything in the way, the options that cure it, and what others would cost."""
         if not self.obstacles:
             return
+        left = [name for name in self.names if name not in self.cures.get("exclude", ())]
+        if self.names and not left:
+            raise DataError(
+                f"{'; '.join(obstacle.short for obstacle in self.obstacles[:SHOWN])}: {self.table.title} has no column "
+                f"of numbers or categories to predict {self.target!r} from. Add one, or name its columns in categories."
+            )
         if len(self.obstacles) == 1:
             raise TableError(self.obstacles[0].sentence, self.cures, self.cost())
         listed = [obstacle.short for obstacle in self.obstacles]
@@ -423,8 +442,16 @@ class Judgement:
 
 def commas(column: Column) -> Obstacle:
     """A column whose numbers have commas: decimal commas, or thousands."""
-    row = next(int(row) for row in np.flatnonzero(column.bad) if "," in column.cell(row))
+    sign = "." if column.points_separate else ","
+    row = next(int(row) for row in np.flatnonzero(column.bad) if sign in column.cell(row))
     cell = column.cell(row)
+    if column.points_separate:
+        return Obstacle(
+            f"{column.where(row)}: expected a number; got {cell[:40]!r}. Its points seem to separate thousands; "
+            f'if they are decimal points, decimal=".".',
+            f"{column.name!r} has points that seem to separate thousands, as {cell[:40]!r} in {column.place(row)}",
+            {"thousands": "."},
+        )
     plain, point = cell.replace(",", ""), cell.replace(",", ".")
     decimal = column.comma_is_decimal
     if decimal and "." not in cell:

@@ -47,7 +47,7 @@ class Samples:
     classes : the classes' names, in the order of their indices; None for regression
     feature_names : one name a column
     target_name : what the target is called
-    names : what each sample is called, such as an image's file
+    names : what each sample is called, such as an image's file; with a path, the columns' names
     options : of `read_table`, for a path or a DataFrame: `target`, `missing`, `categories`, `exclude`, …
     sample_weight : (samples,), finite and 0 or more, not all 0: what each sample counts in a mean, Σ w ℓ / Σ w (see
         `losses.Loss.forward`). Lists and arrays become a tensor in the features' dtype. None: all count the same
@@ -113,11 +113,14 @@ class Samples:
             if not isinstance(self.targets, str) or "target" in options:
                 raise DataError("The targets of a table are one of its columns. Name it: target='kind'.")
             options = {**options, "target": self.targets}
+        if self.names is not None:  # of the columns, when a table is read
+            options = {**options, "names": self.names}
+            object.__setattr__(self, "names", None)
         path = Path(self.features) if isinstance(self.features, str | PathLike) else None
         if path is not None and (path.is_dir() or not tables.reads(path)):
             raise DataError(f"'{path}' is not a table. Read it with edunn.data.load.")
         found = tables.read(self.features, tables.make_options(options), classes=self.classes)
-        given = {"feature_names": self.feature_names, "target_name": self.target_name, "names": self.names}
+        given = {"feature_names": self.feature_names, "target_name": self.target_name}
         for name in ("features", "targets", "classes", "feature_names", "target_name", "sample_weight"):
             object.__setattr__(self, name, given.get(name) or getattr(found, name))
 

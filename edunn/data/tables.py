@@ -26,7 +26,7 @@ from .delimited import LARGEST, read_text
 from .encoding import Encoding
 from .judgement import Judgement, Table
 from .labels import encode
-from .table_options import NAMES, TableOptions
+from .table_options import NAMES, TableError, TableOptions
 
 __all__ = ["Reading", "judge", "open_table", "read", "reads"]
 
@@ -84,10 +84,26 @@ def judge(
         options = replace(options, missing=missing, features=None, exclude=(), categories=())
         if not encoding.header and options.header is None and options.names is None:
             options = replace(options, header=False)
-    table = open_table(source, options, part)
+    try:
+        table = open_table(source, options, part)
+    except TableError as error:
+        if encoding is None:
+            add_obstacles(source, options, error, targets_required, classes)
+        raise
     if encoding is not None:
         table = named_as_before(table, encoding, options.target)
     return Judgement(table, options, targets_required, classes, encoding)
+
+
+def add_obstacles(
+    source: Any, options: TableOptions, error: TableError, required: bool, classes: Sequence[str] | None
+) -> None:
+    """Raises an error that also names what stands in the way of a table that can be opened with the cures."""
+    try:
+        judge(source, replace(options, **error.cures), required, classes).check()
+    except TableError as further:
+        what = f"{error.what} Then: {further.what}"
+        raise TableError(what, {**error.cures, **further.cures}, further.cost) from error
 
 
 def make_reading(judgement: Judgement, required: bool) -> Reading:

@@ -30,8 +30,9 @@ def starter(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EdunnWarning)  # training reads the table again, and notes them then
-        samples = data.load(path, **given).train
-    test = 0.2 if len(samples) >= TESTED else 0.0
+        dataset = data.load(path, **given)
+    samples = dataset.train
+    test = 0.2 if len(samples) >= TESTED and dataset.test is None else 0.0
     count = max(1, round(len(samples) * (1 - test)))
     found: dict[str, Any] = {"data": {"path": str(path), **given}, "features": {"standardise": True}}
     if test:
@@ -39,7 +40,7 @@ def starter(path: str | Path, options: Mapping[str, Any]) -> dict[str, Any]:
     if samples.is_classification:
         found |= classifier(count)
     else:
-        found |= regression(samples.features.double(), count)
+        found |= regression(samples[:DIRECT].loaded().features.double(), count)
     return found
 
 
@@ -63,11 +64,10 @@ def classifier(count: int) -> dict[str, Any]:
 
 
 def regression(features: torch.Tensor, count: int) -> dict[str, Any]:
-    """Least squares on `count` samples, by full batches with momentum where they are few enough."""
+    """Least squares on `count` samples, of which `features` are some; by full batches where they are few enough."""
     scale = features.std(0)
     scale[scale == 0] = 1
-    some = features[:DIRECT]
-    curvature = 2 * largest_curvature((some - some.mean(0)) / scale)
+    curvature = 2 * largest_curvature((features - features.mean(0)) / scale)
     full = count <= DIRECT
     # heavy ball is stable below 2 (1 + momentum) / λ; a batch's own curvature is larger than the mean of all
     return {
