@@ -205,3 +205,42 @@ def test_files_of_courses(name: str, tmp_path: Path) -> None:
     wanted = reference.fit(scaled, y.astype(float) if real else y.astype(str))
     least = wanted.score(scaled, y.astype(float) if real else y.astype(str))
     assert score >= least - (0.01 if real else 3 / len(y))
+
+
+def rows(line: Callable[[int], str], n: int = 40) -> str:
+    return "".join(line(i) + "\n" for i in range(n))
+
+
+REFUSED: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "a row too long": ("t.csv", "a,b,k\n" + rows(lambda i: f"{i},{i % 7},{'uv'[i % 2]}" + ",x" * (i == 7)), {},
+                       r"row 8 \(line 9\): expected 3 cells, as in the header; got 4"),
+    "two rows too short": ("t.csv", "a,b,k\n" + rows(lambda i: f"{i},u" if i in (3, 9) else f"{i},2,v"), {},
+                           r"row 4 \(line 5\): expected 3 cells.*got 2\. So do 1 other rows"),
+    "LIBSVM": ("a1a", rows(lambda i: f"{'+-'[i % 2]}1 3:1 11:1 {14 + i % 3}:1"), {}, "load_svmlight_file"),
+    "messages and no numbers": ("spam.csv", "v1,v2\n" + rows(lambda i: f"{'uv'[i % 2]},free message {i}"),
+                                {"target": "v1"}, "no column of numbers or categories to predict 'v1' from"),
+    "names for a target": ("t.csv", "a,name\n" + rows(lambda i: f"{i % 7},person {i}"), {},
+                           "40 different texts in 40 rows, which are hardly classes. Name another target"),
+    "a target that counts or measures": ("t.csv", "a,age\n" + rows(lambda i: f"{i % 7},{20 + i}"), {},
+                                         "task='classes' or task='real'"),
+    "a comma with two readings": ("t.csv", 'price,k\n' + rows(lambda i: f'"{1 + i},20{i % 10}",{"uv"[i % 2]}'), {},
+                                  "if the comma separates thousands, or .* if it is a decimal comma"),
+    "points of thousands": ("t.csv", "price;k\n" + rows(lambda i: f"€ {1 + i}.20{i % 10};{'uv'[i % 2]}"), {},
+                            "points seem to separate thousands; if they are decimal points"),
+    "a number that may mean missing": ("t.csv", "a,k\n" + rows(lambda i: f"{i if i % 9 else -99},{'uv'[i % 2]}"), {},
+                                       "is -99 in 5 rows and 0 or more in all others"),
+    "a target that is not there": ("t.data", rows(lambda i: f"{i / 7:.3f},{'uv'[i % 2]}"), {"target": "kind"},
+                                   "no header, and its columns are called x1 to x2"),
+    "one class": ("t.csv", "a,k\n" + rows(lambda i: f"{i % 7},u"), {}, "two classes or more; .* holds 'u' only"),
+    "a web page": ("t.csv", "<!DOCTYPE html><html></html>", {}, "is a web page"),
+    "text and numbers in a target": ("t.csv", "a,k\n" + rows(lambda i: f"{i % 7},{'x' if i == 5 else i % 3}"), {},
+                                     "not both; got '0' in row 1 .* and 'x' in row 6"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_answered_by_one_sentence(name: str, tmp_path: Path) -> None:
+    file, content, options, message = REFUSED[name]
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        edunn.Samples(tmp_path / file, **options)

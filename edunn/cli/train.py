@@ -1,7 +1,7 @@
 """Trains the model that a config describes, and writes the run's folder.
 
-CONFIG is a TOML file, the name of a config that comes along (`edunn config --list`), or a table of your own: then the
-config is chosen from its numbers, and the run keeps it.
+CONFIG is a TOML file, the name of a config that comes along (`edunn config --list`), or a table of
+your own: then the config is chosen from its numbers, and the run keeps it.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ class Column:
             self.signs = set()  # text with a "$" somewhere is not a column of prices
         numbers = np.array([np.nan if number is None else number for number in found], dtype=np.float64)
         self.missing = gaps[codes]
+        self.parsed = numbers
         self.numbers = numbers[codes]
         self.bad = np.array([number is None for number in found], dtype=bool)[codes] & ~self.missing
 
@@ -117,7 +118,7 @@ class Column:
         if self.codes is not None and (self.is_text or self.truth):
             return [self.texts[code] for code in self.codes]
         if self.codes is not None:  # digits beyond 2**53 are kept: a float would make two labels one
-            texts = [shortest(text) for text in self.texts]
+            texts = [label_of(text, number) for text, number in zip(self.texts, self.parsed, strict=True)]
             return [texts[code] for code in self.codes]
         return [shortest(value) for value in self.values.tolist()]
 
@@ -227,6 +228,11 @@ def parse_number(text: str, decimal: str | None, thousands: str | None) -> float
         return float(text)
     except ValueError:
         return None
+
+
+def label_of(text: str, number: float) -> str:
+    """Returns the label of a text that is a number: all digits of a whole one, which a float may not hold."""
+    return str(int(text)) if text.lstrip("+-").isdecimal() else shortest(float(number))
 
 
 def shortest(value: str | float | bool) -> str:

@@ -148,7 +148,9 @@ class Parser:
         expected = width if named or offset == 0 else len(first)
         body = range(1, len(starts))
         frame = self.read(starts, widths, body, expected) if len(starts) > 1 else []
-        if offset == -1 and not (frame and all(text == "" for text in frame[-1])):
+        if offset == -1 and frame and all(text == "" for text in frame[-1]):
+            frame, expected = frame[:-1], width - 1  # each row ends with a delimiter
+        elif offset == -1:
             first = ["", *first]  # R writes no name above the names of the rows
         header = self.decide_header(first, frame)
         if not header:

@@ -122,6 +122,8 @@ def make_reading(judgement: Judgement, required: bool) -> Reading:
         keep &= ~column.missing
     if options.missing == "drop" and judgement.encoding is None and x.dtype.is_floating_point:
         keep &= ~x.isnan().any(-1).numpy()
+    if not keep.any():
+        raise DataError(f"No row of {table.title} is complete. Fill the gaps in, or exclude columns.")
     y: Tensor | None = None
     found: tuple[str, ...] | None = None
     if column is not None:
@@ -135,8 +137,6 @@ def make_reading(judgement: Judgement, required: bool) -> Reading:
         found = tuple(judgement.classes)
     weights = None if options.weight is None else torch.from_numpy(weight_of(table.columns[options.weight]))
     if not keep.all():
-        if not keep.any():
-            raise DataError(f'No row of {table.title} is complete. Say missing="mean".')
         lost = int((~keep).sum())
         judgement.notes.append(f"{lost} of {table.rows} rows of {table.title} have missing cells and are left out")
         rows = torch.from_numpy(keep)

@@ -94,7 +94,8 @@ def frame_values(frame: Any) -> Any:
     if text:
         raise DataError(
             f"{'Column' if len(text) == 1 else 'Columns'} {', '.join(text[:10])} of the frame do not contain numbers. "
-            f"Encode them (pandas.get_dummies), or leave them out: frame.drop(columns={text[:10]})."
+            f'Encode them: Samples(frame, "target", categories="one-hot"), or pandas.get_dummies; or leave them out: '
+            f"frame.drop(columns={text[:10]})."
         )
     values = frame.to_numpy()
     return values if values.dtype.kind == "f" else values.astype("float64")
