@@ -155,7 +155,10 @@ def test_tests_and_other_workshops_are_not_imported() -> None:
         if path.parent.name == "kernels" and path.name != "__init__.py":
             others.discard("triton")  # kernels/__init__.py imports these files late, where Triton is installed
         if path.parent.name == "play":
-            others -= {"starlette", "uvicorn"}  # play/__init__.py imports these files late, where the extra is installed
+            others -= {
+                "starlette",
+                "uvicorn",
+            }  # play/__init__.py imports these files late, where the extra is installed
         assert not others, f"{path.relative_to(PACKAGE)} imports {others}"
 
 

@@ -350,7 +350,7 @@ def test_a_race_that_does_not_fit(client: Client, change: dict[str, Any], words:
 
 
 def test_every_question_of_the_server_is_asked_here() -> None:
-    assert set(QUESTIONS) == {"about", "surface", "readings", "data", "point", "paths", "snippet"}
+    assert set(QUESTIONS) == {"about", "surface", "readings", "data", "point", "paths", "snippet", "file"}
 
 
 def test_it_listens_on_this_machine_alone(client: Client) -> None:

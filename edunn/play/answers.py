@@ -6,10 +6,13 @@ a reload share it, and nothing has to be forgotten.
 
 from __future__ import annotations
 
+import base64
+import tempfile
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,6 +212,13 @@ class Answers:
             "milliseconds": 1000 * (time.perf_counter() - start),
         }
         return header, [numbers.float().numpy()]
+
+    def file(self, question: Question) -> Answer:
+        """Returns the surface as the npz file that `Surface.load` reads, in base64."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "surface.npz")
+            self.surface_of(question).save(path)
+            return {"name": path.name, "base64": base64.b64encode(path.read_bytes()).decode()}, []
 
     def snippet(self, question: Question, race: Race | None) -> Answer:
         """Returns a Python program that computes the same numbers."""

@@ -76,6 +76,10 @@ def ask_paths(answers: Answers, body: dict[str, Any]) -> Answer:
     return answers.paths(read_question(body["state"]), read_race(body.get("race")))
 
 
+def ask_file(answers: Answers, body: dict[str, Any]) -> Answer:
+    return answers.file(read_question(body["state"]))
+
+
 def ask_snippet(answers: Answers, body: dict[str, Any]) -> Answer:
     race = body.get("race")
     return answers.snippet(read_question(body["state"]), None if race is None else read_race(race))
@@ -92,6 +96,7 @@ QUESTIONS: dict[str, tuple[Ask, frozenset[str]]] = {
     "data": (ask_data, frozenset({"state"})),
     "point": (ask_point, frozenset({"state", "at"})),
     "paths": (ask_paths, frozenset({"state", "race"})),
+    "file": (ask_file, frozenset({"state"})),
     "snippet": (ask_snippet, frozenset({"state", "race"})),
 }
 

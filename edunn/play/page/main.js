@@ -227,6 +227,30 @@ find("share").addEventListener("click", async () => {
     complain(error);
   }
 });
+// Hands a file to the browser's downloads.
+function download(name, content) {
+  const link = make("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+find("npz").addEventListener("click", async () => {
+  try {
+    const { header } = await ask("file", { state: question(state, FINE, true) });
+    download(header.name, new Blob([Uint8Array.from(atob(header.base64), (c) => c.charCodeAt(0))]));
+  } catch (error) {
+    complain(error);
+  }
+});
+find("png").addEventListener("click", () => {
+  const both = document.createElement("canvas");
+  Object.assign(both, { width: find("scene").width, height: find("scene").height });
+  const pen = both.getContext("2d");
+  pen.fillStyle = getComputedStyle(document.querySelector(".scene")).backgroundColor;
+  pen.fillRect(0, 0, both.width, both.height);
+  for (const id of ["scene", "scene-over"]) pen.drawImage(find(id), 0, 0);
+  both.toBlob((content) => download("surface.png", content));
+});
 find("copy").addEventListener("click", () => navigator.clipboard?.writeText(find("snippet").textContent));
 find("close").addEventListener("click", () => find("code").close());
 find("preset").append(make("option", { value: "", textContent: "–" }), ...Object.entries(PRESETS).map(([key, { name }]) => make("option", { value: key, textContent: name })));
