@@ -44,6 +44,7 @@ class Server:
                 await self.server.serve(sockets=[self.socket])
             finally:
                 watch.cancel()
+                self.socket.close()
 
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve())
@@ -73,7 +74,7 @@ class Server:
 def bind(port: int) -> socket.socket:
     """Returns a socket that listens on 127.0.0.1, on a free port where `port` is 0."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if port and sys.platform != "win32":
+    if sys.platform != "win32":  # there it would share a port that is in use; here it takes one that was just left
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))

@@ -5,9 +5,9 @@ import { Field } from "./field.js";
 import { FlatMap } from "./map.js";
 import { DataPlot, drawLosses } from "./plots.js";
 import { Scene } from "./scene.js";
-import { PRESETS, START, question, race, readAddress, writeAddress } from "./state.js";
+import { PRESETS, question, race, readAddress, START, writeAddress } from "./state.js";
 import { choose, fillTexts, number, text } from "./texts.js";
-import { Refusal, ask, latest } from "./wire.js";
+import { ask, latest, Refusal } from "./wire.js";
 
 const PREVIEW = 96; // grid points along an axis while something moves
 const FINE = 256; // and when it is still
@@ -20,7 +20,7 @@ const asks = { surface: latest("surface"), data: latest("data"), paths: latest("
 
 choose(language);
 fillTexts();
-for (const part of hidden) document.querySelector(`[data-part="${CSS.escape(part)}"]`)?.remove();
+for (const part of document.querySelectorAll("[data-part]")) part.hidden = hidden.includes(part.dataset.part);
 
 const scene = new Scene(find("scene"), find("scene-over"));
 const map = new FlatMap(find("map"), { start: addStart, hover: showHover });
@@ -42,6 +42,7 @@ function complain(error) {
 // ---- what a change asks -----------------------------------------------------------------------------------------------
 
 let resting = 0;
+let turn = 0; // the number of the latest change
 
 // kind: "view" draws again; "rates" runs the race again; the others ask for the surface as well.
 function changed(kind) {
@@ -54,13 +55,16 @@ function changed(kind) {
     return;
   }
   clearTimeout(resting);
+  const mine = ++turn;
+  document.body.setAttribute("aria-busy", "true");
+  const done = () => mine === turn && document.body.setAttribute("aria-busy", "false");
   if (["rates", "rules"].includes(kind)) {
-    resting = setTimeout(() => runRace().catch(complain), 60);
+    resting = setTimeout(() => runRace().catch(complain).finally(done), 60);
     return;
   }
   if (kind !== "window") askData().catch(complain);
   askSurface(PREVIEW, false).catch(complain);
-  resting = setTimeout(() => rest().catch(complain), REST);
+  resting = setTimeout(() => rest().catch(complain).finally(done), REST);
 }
 
 async function rest() {
@@ -70,7 +74,11 @@ async function rest() {
 
 function useSource() {
   if (state.data.source !== "points" || state.data.x) return;
-  state.data = { source: "points", x: dataPlot.x.map((v) => Number(v.toPrecision(4))), y: dataPlot.y.map((v) => Number(v.toPrecision(4))) };
+  state.data = {
+    source: "points",
+    x: dataPlot.x.map((v) => Number(v.toPrecision(4))),
+    y: dataPlot.y.map((v) => Number(v.toPrecision(4))),
+  };
 }
 
 async function askData() {
@@ -78,7 +86,10 @@ async function askData() {
   if (!answer) return;
   const [numbers] = answer.arrays;
   const count = answer.header.shown;
-  dataPlot.show({ x: numbers.subarray(0, count), y: numbers.subarray(count), ...answer.header }, state.data.source === "points");
+  dataPlot.show(
+    { x: numbers.subarray(0, count), y: numbers.subarray(count), ...answer.header },
+    state.data.source === "points",
+  );
   find("dataTitle").textContent = `${answer.header.samples.toLocaleString("en")}`;
 }
 
@@ -103,13 +114,25 @@ async function askReadings() {
   const answer = await asks.readings({ state: question(state, FINE, true) });
   if (!answer) return;
   const { header } = answer;
-  map.marks = header.minima.filter((m) => ["minimum", "saddle"].includes(m.kind)).map((m) => ({ w: m.w, b: m.b, kind: m.kind }));
+  map.marks = header.minima
+    .filter((m) => ["minimum", "saddle"].includes(m.kind))
+    .map((m) => ({ w: m.w, b: m.b, kind: m.kind }));
   map.draw();
-  const rows = header.minima.slice(0, 4).map((m) => [text(m.kind) === m.kind ? m.kind : text(m.kind), `${number(m.loss)} at w ${number(m.w)}, b ${number(m.b)}`]);
+  const rows = header.minima
+    .slice(0, 4)
+    .map((m) => [
+      text(m.kind) === m.kind ? m.kind : text(m.kind),
+      `${number(m.loss)} at w ${number(m.w)}, b ${number(m.b)}`,
+    ]);
   rows.push([text("convex"), header.convex === null ? text("unknown") : text(header.convex ? "yes" : "no")]);
   rows.push([text("plateau"), text("plateauValue", `${(100 * header.plateaus["1e-3"]).toFixed(1)} %`)]);
-  rows.push([text("condition"), header.hint ? `${number(header.condition)}: ${header.hint}` : number(header.condition)]);
-  find("readings").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
+  rows.push([
+    text("condition"),
+    header.hint ? `${number(header.condition)}: ${header.hint}` : number(header.condition),
+  ]);
+  find("readings").replaceChildren(
+    ...rows.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]),
+  );
   const low = header.minima[0] ?? shown.field?.header.lowest;
   if (low && Number.isFinite(low.w)) {
     const point = await ask("point", { state: question(state, FINE, true), at: [low.w, low.b] });
@@ -158,7 +181,10 @@ function showTime() {
   map.now = share;
   const steps = Math.round(share * state.steps);
   find("step").textContent = text("step", steps);
-  const cut = shown.paths.map((path) => ({ ...path, points: path.points.slice(0, Math.round(share * (path.points.length - 1)) + 1) }));
+  const cut = shown.paths.map((path) => ({
+    ...path,
+    points: path.points.slice(0, Math.round(share * (path.points.length - 1)) + 1),
+  }));
   scene.showPaths(cut);
   map.draw();
   dataPlot.curves = cut.map((path) => ({ rule: path.rule, w: path.points.at(-1)[0], b: path.points.at(-1)[1] }));
@@ -183,7 +209,9 @@ function addStart([w, b]) {
 
 function showHover(at, step) {
   if (!at) find("hover").textContent = "";
-  else if (step) find("hover").textContent = `${step.rule}, ${text("step", step.step)}: ${text("atPoint", number(step.w), number(step.b), number(step.loss))}`;
+  else if (step)
+    find("hover").textContent =
+      `${step.rule}, ${text("step", step.step)}: ${text("atPoint", number(step.w), number(step.b), number(step.loss))}`;
   else find("hover").textContent = text("atPoint", number(at[0]), number(at[1]), number(shown.field.at(...at)));
 }
 
@@ -210,7 +238,10 @@ function play() {
 
 // ---- the start --------------------------------------------------------------------------------------------------------
 
-find("time").addEventListener("input", () => (cancelAnimationFrame(playing), showTime()));
+find("time").addEventListener("input", () => {
+  cancelAnimationFrame(playing);
+  showTime();
+});
 find("run").addEventListener("click", play);
 find("theme").addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme.includes("dark");
@@ -220,7 +251,10 @@ find("theme").addEventListener("click", () => {
 });
 find("share").addEventListener("click", async () => {
   try {
-    const answer = await ask("snippet", { state: question(state, FINE, true), race: state.starts.length ? race(state) : null });
+    const answer = await ask("snippet", {
+      state: question(state, FINE, true),
+      race: state.starts.length ? race(state) : null,
+    });
     find("snippet").textContent = answer.header.python;
     find("code").showModal();
   } catch (error) {
@@ -253,7 +287,10 @@ find("png").addEventListener("click", () => {
 });
 find("copy").addEventListener("click", () => navigator.clipboard?.writeText(find("snippet").textContent));
 find("close").addEventListener("click", () => find("code").close());
-find("preset").append(make("option", { value: "", textContent: "–" }), ...Object.entries(PRESETS).map(([key, { name }]) => make("option", { value: key, textContent: name })));
+find("preset").append(
+  make("option", { value: "", textContent: "–" }),
+  ...Object.entries(PRESETS).map(([key, { name }]) => make("option", { value: key, textContent: name })),
+);
 find("preset").addEventListener("change", () => usePreset(find("preset").value));
 
 function usePreset(key) {

@@ -1,8 +1,8 @@
 // The surface from above: colours and contour lines, the race's paths, a cursor, and a click that adds a start.
 
+import { ticks } from "./field.js";
 import { height, ink, ruleStyle } from "./palette.js";
 import { number } from "./texts.js";
-import { ticks } from "./field.js";
 
 const EDGE = { left: 52, right: 12, top: 10, bottom: 34 };
 const LINES = 14;
@@ -21,7 +21,12 @@ export class FlatMap {
 
   get box() {
     const { clientWidth, clientHeight } = this.canvas;
-    return { x: EDGE.left, y: EDGE.top, width: clientWidth - EDGE.left - EDGE.right, height: clientHeight - EDGE.top - EDGE.bottom };
+    return {
+      x: EDGE.left,
+      y: EDGE.top,
+      width: clientWidth - EDGE.left - EDGE.right,
+      height: clientHeight - EDGE.top - EDGE.bottom,
+    };
   }
 
   toPixel(w, b) {
@@ -66,7 +71,9 @@ export class FlatMap {
     this.cursor ??= [(w[0] + w[1]) / 2, (b[0] + b[1]) / 2];
     if (way) {
       const step = event.shiftKey ? 0.1 : 0.02;
-      this.cursor = [w, b].map((side, k) => Math.min(Math.max(this.cursor[k] + way[k] * step * (side[1] - side[0]), side[0]), side[1]));
+      this.cursor = [w, b].map((side, k) =>
+        Math.min(Math.max(this.cursor[k] + way[k] * step * (side[1] - side[0]), side[0]), side[1]),
+      );
       hover(this.cursor, null);
       this.draw();
     } else if (event.key === "Enter" || event.key === " ") start(this.cursor);
@@ -117,9 +124,11 @@ export class FlatMap {
     pen.fillStyle = ink("soft");
     pen.font = "12px system-ui";
     pen.textAlign = "center";
-    for (const tick of ticks(...field.w)) pen.fillText(number(tick, 3), this.toPixel(tick, field.b[0])[0], box.y + box.height + 15);
+    for (const tick of ticks(...field.w))
+      pen.fillText(number(tick, 3), this.toPixel(tick, field.b[0])[0], box.y + box.height + 15);
     pen.textAlign = "right";
-    for (const tick of ticks(...field.b)) pen.fillText(number(tick, 3), box.x - 6, this.toPixel(field.w[0], tick)[1] + 4);
+    for (const tick of ticks(...field.b))
+      pen.fillText(number(tick, 3), box.x - 6, this.toPixel(field.w[0], tick)[1] + 4);
     pen.fillStyle = ink("ink");
     pen.font = "italic 600 14px system-ui";
     pen.textAlign = "center";
@@ -133,16 +142,22 @@ export class FlatMap {
     const points = path.points.slice(0, last + 1).filter(([w, b]) => Number.isFinite(w) && Number.isFinite(b));
     if (!points.length) return;
     pen.lineJoin = "round";
-    for (const [colour, wide, dash] of [["#000b", 4.5, []], [style.colour, 2, style.dash]]) {
+    for (const [colour, wide, dash] of [
+      ["#000b", 4.5, []],
+      [style.colour, 2, style.dash],
+    ]) {
       pen.strokeStyle = colour;
       pen.lineWidth = wide;
       pen.setLineDash(dash);
       pen.beginPath();
-      points.forEach(([w, b], k) => (k ? pen.lineTo(...this.toPixel(w, b)) : pen.moveTo(...this.toPixel(w, b))));
+      for (const [k, [w, b]] of points.entries()) pen[k ? "lineTo" : "moveTo"](...this.toPixel(w, b));
       pen.stroke();
     }
     pen.setLineDash([]);
-    for (const [at, size] of [[points[0], 3.5], [points.at(-1), 5]]) {
+    for (const [at, size] of [
+      [points[0], 3.5],
+      [points.at(-1), 5],
+    ]) {
       pen.beginPath();
       pen.arc(...this.toPixel(at[0], at[1]), size, 0, 2 * Math.PI);
       pen.fillStyle = style.colour;
@@ -156,8 +171,20 @@ export class FlatMap {
   // A minimum is a cross, a saddle an x.
   drawMark(pen, { w, b, kind }) {
     const [x, y] = this.toPixel(w, b);
-    const arms = kind === "minimum" ? [[7, 0], [0, 7]] : [[5, 5], [5, -5]];
-    for (const [colour, wide] of [["#000c", 5], ["#fff", 2.5]]) {
+    const arms =
+      kind === "minimum"
+        ? [
+            [7, 0],
+            [0, 7],
+          ]
+        : [
+            [5, 5],
+            [5, -5],
+          ];
+    for (const [colour, wide] of [
+      ["#000c", 5],
+      ["#fff", 2.5],
+    ]) {
       pen.strokeStyle = colour;
       pen.lineWidth = wide;
       pen.beginPath();
@@ -204,12 +231,21 @@ export function contours(field, levels) {
           const [one, two] = [corner[side], corner[(side + 1) % 4]];
           if (one < level === two < level) continue;
           const t = (level - one) / (two - one);
-          crossings.push([[t, 0], [1, t], [1 - t, 1], [0, 1 - t]][side]);
+          crossings.push(
+            [
+              [t, 0],
+              [1, t],
+              [1 - t, 1],
+              [0, 1 - t],
+            ][side],
+          );
         }
         for (let c = 0; c + 1 < crossings.length; c += 2)
           segments.push([
-            (i + crossings[c][0]) / (rows - 1), (j + crossings[c][1]) / (columns - 1),
-            (i + crossings[c + 1][0]) / (rows - 1), (j + crossings[c + 1][1]) / (columns - 1),
+            (i + crossings[c][0]) / (rows - 1),
+            (j + crossings[c][1]) / (columns - 1),
+            (i + crossings[c + 1][0]) / (rows - 1),
+            (j + crossings[c + 1][1]) / (columns - 1),
           ]);
       }
     }

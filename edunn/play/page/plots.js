@@ -1,8 +1,8 @@
 // Two plots on canvases: the samples with each rule's curve, and the loss by step.
 
+import { ticks } from "./field.js";
 import { ink, ruleStyle } from "./palette.js";
 import { number } from "./texts.js";
-import { ticks } from "./field.js";
 
 const EDGE = { left: 52, right: 12, top: 10, bottom: 34 };
 
@@ -13,7 +13,12 @@ class Frame {
     const { clientWidth: width, clientHeight: tall } = canvas;
     Object.assign(canvas, { width: width * ratio, height: tall * ratio });
     Object.assign(this, { canvas, x, y, logarithmic });
-    this.box = { x: EDGE.left, y: EDGE.top, width: width - EDGE.left - EDGE.right, height: tall - EDGE.top - EDGE.bottom };
+    this.box = {
+      x: EDGE.left,
+      y: EDGE.top,
+      width: width - EDGE.left - EDGE.right,
+      height: tall - EDGE.top - EDGE.bottom,
+    };
     this.pen = canvas.getContext("2d");
     this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
@@ -43,7 +48,8 @@ class Frame {
     pen.fillStyle = ink("soft");
     pen.font = "12px system-ui";
     pen.textAlign = "center";
-    for (const tick of ticks(...this.x)) pen.fillText(number(tick, 3), this.toPixel(tick, 1)[0], box.y + box.height + 15);
+    for (const tick of ticks(...this.x))
+      pen.fillText(number(tick, 3), this.toPixel(tick, 1)[0], box.y + box.height + 15);
     pen.textAlign = "right";
     const whole = this.logarithmic ? ticks(...this.y, 4).filter((tick) => Number.isInteger(tick)) : ticks(...this.y, 4);
     for (const tick of whole) {
@@ -109,7 +115,8 @@ export class DataPlot {
       const more = (high - low || 1) * share;
       return [low - more, high + more];
     };
-    const frame = (this.frame = new Frame(this.canvas, this.range?.x ?? wide(this.x, 0.08), this.range?.y ?? wide(this.y, 0.12)));
+    const frame = new Frame(this.canvas, this.range?.x ?? wide(this.x, 0.08), this.range?.y ?? wide(this.y, 0.12));
+    this.frame = frame;
     const { pen } = frame;
     frame.axes("x", "y");
     pen.save();
@@ -196,7 +203,9 @@ export class DataPlot {
 // The loss by step of every path, on a logarithmic axis.
 export function drawLosses(canvas, paths, now) {
   if (!canvas.clientWidth) return;
-  const finite = paths.flatMap((path) => path.points.map(([, , loss]) => loss)).filter((loss) => Number.isFinite(loss) && loss > 0);
+  const finite = paths
+    .flatMap((path) => path.points.map(([, , loss]) => loss))
+    .filter((loss) => Number.isFinite(loss) && loss > 0);
   const steps = Math.max(1, ...paths.map((path) => path.points.length - 1));
   if (!finite.length) {
     new Frame(canvas, [0, 1], [0, 1]);
@@ -206,7 +215,9 @@ export function drawLosses(canvas, paths, now) {
   high = Math.min(high, 1e6 * low); // a run that diverges leaves the picture, and does not squash the others
   const axis = [Math.floor(Math.log10(low) * 4) / 4 - 0.05, Math.ceil(Math.log10(high) * 4) / 4 + 0.05];
   const few = axis[1] - axis[0] < 1.2;
-  const frame = few ? new Frame(canvas, [0, steps], [Math.max(0, low - 0.08 * (high - low)), high + 0.08 * (high - low || high)]) : new Frame(canvas, [0, steps], axis, true);
+  const frame = few
+    ? new Frame(canvas, [0, steps], [Math.max(0, low - 0.08 * (high - low)), high + 0.08 * (high - low || high)])
+    : new Frame(canvas, [0, steps], axis, true);
   frame.axes("step", "L");
   frame.pen.save();
   frame.clip();

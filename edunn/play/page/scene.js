@@ -3,9 +3,9 @@
 // The mesh has at most 128 × 128 points; the fragment shader reads the level at its own place, so that colours and lines
 // are as fine as the values. Axes, labels and paths are drawn on a 2-D canvas above: an animation never redraws the mesh.
 
+import { ticks } from "./field.js";
 import { height, ink, ruleStyle } from "./palette.js";
 import { number, text } from "./texts.js";
-import { ticks } from "./field.js";
 
 const MESH = 128;
 const TALL = 0.62; // the height of the box, over its width
@@ -52,13 +52,20 @@ export class Scene {
     canvas.addEventListener("pointerdown", (event) => this.grab(event));
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", () => (this.prepare(), this.show(this.field, this.scale)));
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.prepare();
+      this.show(this.field, this.scale);
+    });
   }
 
   prepare() {
     const gl = this.gl;
-    const program = (this.program = gl.createProgram());
-    for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+    const program = gl.createProgram();
+    this.program = program;
+    for (const [kind, source] of [
+      [gl.VERTEX_SHADER, VERTEX],
+      [gl.FRAGMENT_SHADER, FRAGMENT],
+    ]) {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -68,7 +75,8 @@ export class Scene {
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
     gl.useProgram(program);
     const places = new Float32Array(MESH * MESH * 2);
-    for (let i = 0; i < MESH * MESH; i++) places.set([(i % MESH) / (MESH - 1), Math.floor(i / MESH) / (MESH - 1)], 2 * i);
+    for (let i = 0; i < MESH * MESH; i++)
+      places.set([(i % MESH) / (MESH - 1), Math.floor(i / MESH) / (MESH - 1)], 2 * i);
     const corners = new Uint32Array((MESH - 1) ** 2 * 6);
     let at = 0;
     for (let j = 0; j < MESH - 1; j++)
@@ -114,7 +122,8 @@ export class Scene {
     // the texture's x is w: values lie by rows of w, so they are transposed
     const levels = field.levels(scale);
     const turned = new Float32Array(levels.length);
-    for (let i = 0; i < field.rows; i++) for (let j = 0; j < field.columns; j++) turned[j * field.rows + i] = levels[i * field.columns + j];
+    for (let i = 0; i < field.rows; i++)
+      for (let j = 0; j < field.columns; j++) turned[j * field.rows + i] = levels[i * field.columns + j];
     const gl = this.gl;
     this.texture(0, gl.R32F, field.rows, field.columns, gl.RED, gl.FLOAT, turned, gl.NEAREST);
     gl.uniform2f(this.uniform("size"), field.rows, field.columns);
@@ -130,7 +139,8 @@ export class Scene {
     const ratio = Math.min(devicePixelRatio || 1, 2);
     const { clientWidth: width, clientHeight: tall } = this.canvas;
     if (!width || !tall) return;
-    for (const canvas of [this.canvas, this.over]) Object.assign(canvas, { width: width * ratio, height: tall * ratio });
+    for (const canvas of [this.canvas, this.over])
+      Object.assign(canvas, { width: width * ratio, height: tall * ratio });
     this.ratio = ratio;
     this.camera = look(this.turn, this.tilt, width / tall);
     const gl = this.gl;
@@ -178,7 +188,12 @@ export class Scene {
     // the two edges of the floor that are nearest to the eye, and the upright one farthest to the left
     const front = Math.cos(this.turn) > 0 ? 0 : 1;
     const side = Math.sin(this.turn) > 0 ? 1 : 0;
-    const corners = [[0, 0], [1, 0], [0, 1], [1, 1]];
+    const corners = [
+      [0, 0],
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ];
     const left = corners.map(([x, y]) => [this.project(x, y, 0)[0], x, y]).sort((p, q) => p[0] - q[0])[0];
     const edge = (from, to) => {
       pen.beginPath();
@@ -286,6 +301,8 @@ function look(turn, tilt, aspect) {
     [0, 0, (far + near) / (near - far), (2 * far * near) / (near - far)],
     [0, 0, -1, 0],
   ];
-  const product = lens.map((row) => [0, 1, 2, 3].map((k) => row.reduce((sum, value, i) => sum + value * view[i][k], 0)));
+  const product = lens.map((row) =>
+    [0, 1, 2, 3].map((k) => row.reduce((sum, value, i) => sum + value * view[i][k], 0)),
+  );
   return Float32Array.from({ length: 16 }, (_, k) => product[k % 4][Math.floor(k / 4)]);
 }

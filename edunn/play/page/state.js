@@ -21,26 +21,80 @@ export const START = {
 // Presets: the lectures' cases, a sentence each.
 export const PRESETS = {
   plateau: {
-    name: "The plateau", story: "Squared error through a sigmoid is flat far from the minimum: a start out there hardly moves. Cross-entropy has no such plateau.",
-    state: { problem: "binary", loss: "mse", w: [-20, 20], b: [-20, 20], starts: [[-12, -12], [4, -8]], rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 } },
+    name: "The plateau",
+    story:
+      "Squared error through a sigmoid is flat far from the minimum: a start out there hardly moves. Cross-entropy has no such plateau.",
+    state: {
+      problem: "binary",
+      loss: "mse",
+      w: [-20, 20],
+      b: [-20, 20],
+      starts: [
+        [-12, -12],
+        [4, -8],
+      ],
+      rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 },
+    },
   },
   bowl: {
-    name: "The same with cross-entropy", story: "Cross-entropy of the same samples is convex: every start falls into one bowl.",
-    state: { problem: "binary", loss: "bce", w: [-20, 20], b: [-20, 20], starts: [[-12, -12], [4, -8]], rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 } },
+    name: "The same with cross-entropy",
+    story: "Cross-entropy of the same samples is convex: every start falls into one bowl.",
+    state: {
+      problem: "binary",
+      loss: "bce",
+      w: [-20, 20],
+      b: [-20, 20],
+      starts: [
+        [-12, -12],
+        [4, -8],
+      ],
+      rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 },
+    },
   },
   separable: {
-    name: "Separable samples", story: "A threshold separates the two classes, so the loss falls for ever: the weight grows without end. A penalty holds it.",
-    state: { problem: "binary", loss: "bce", w: [-2, 30], b: [-16, 16], scale: "log",
-      data: { source: "points", x: [-2, -1.6, -1.1, -0.7, 0.4, 0.8, 1.3, 1.9], y: [0, 0, 0, 0, 1, 1, 1, 1] }, starts: [[0, 0]], steps: 1000, rates: { "gradient-descent": 2, adam: 0.3 } },
+    name: "Separable samples",
+    story:
+      "A threshold separates the two classes, so the loss falls for ever: the weight grows without end. A penalty holds it.",
+    state: {
+      problem: "binary",
+      loss: "bce",
+      w: [-2, 30],
+      b: [-16, 16],
+      scale: "log",
+      data: { source: "points", x: [-2, -1.6, -1.1, -0.7, 0.4, 0.8, 1.3, 1.9], y: [0, 0, 0, 0, 1, 1, 1, 1] },
+      starts: [[0, 0]],
+      steps: 1000,
+      rates: { "gradient-descent": 2, adam: 0.3 },
+    },
   },
   outlier: {
-    name: "An outlier", story: "One far target pulls the line of squared error; the absolute error hardly notices. Drag the point and see.",
-    state: { problem: "linear", loss: "mse", scale: "root",
-      data: { source: "points", x: [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2], y: [-2.9, -2.1, -1.0, 0.1, 0.9, 2.0, 3.1, 3.9, -9] }, starts: [[-3, 3]], rates: { "gradient-descent": 0.1 } },
+    name: "An outlier",
+    story: "One far target pulls the line of squared error; the absolute error hardly notices. Drag the point and see.",
+    state: {
+      problem: "linear",
+      loss: "mse",
+      scale: "root",
+      data: {
+        source: "points",
+        x: [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2],
+        y: [-2.9, -2.1, -1.0, 0.1, 0.9, 2.0, 3.1, 3.9, -9],
+      },
+      starts: [[-3, 3]],
+      rates: { "gradient-descent": 0.1 },
+    },
   },
   diverges: {
-    name: "Too large a rate", story: "Above 2/λmax every step lands farther from the minimum than the last. The mark on the slider is that rate.",
-    state: { problem: "linear", loss: "mse", w: [-8, 12], b: [-9, 11], starts: [[-2, 6]], steps: 40, rates: { "gradient-descent": 1.04 } },
+    name: "Too large a rate",
+    story: "Above 2/λmax every step lands farther from the minimum than the last. The mark on the slider is that rate.",
+    state: {
+      problem: "linear",
+      loss: "mse",
+      w: [-8, 12],
+      b: [-9, 11],
+      starts: [[-2, 6]],
+      steps: 40,
+      rates: { "gradient-descent": 1.04 },
+    },
   },
 };
 
@@ -63,7 +117,9 @@ export function readAddress() {
 // Writes what differs from the page's own state into the address.
 export function writeAddress(state) {
   const given = new URLSearchParams(location.hash.slice(1));
-  const changed = Object.fromEntries(KEPT.filter((key) => JSON.stringify(state[key]) !== JSON.stringify(START[key])).map((key) => [key, state[key]]));
+  const changed = Object.fromEntries(
+    KEPT.filter((key) => JSON.stringify(state[key]) !== JSON.stringify(START[key])).map((key) => [key, state[key]]),
+  );
   given.delete("data");
   given.delete("state");
   if (Object.keys(changed).length) given.set("state", JSON.stringify(changed));

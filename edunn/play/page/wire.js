@@ -59,7 +59,10 @@ export function latest(kind) {
   return function next(body) {
     waiting?.resolve(null);
     waiting = null;
-    if (busy) return new Promise((resolve, reject) => (waiting = { body, resolve, reject }));
+    if (busy)
+      return new Promise((resolve, reject) => {
+        waiting = { body, resolve, reject };
+      });
     busy = true;
     return ask(kind, body)
       .then((answer) => (waiting ? null : answer))
