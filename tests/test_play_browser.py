@@ -530,3 +530,25 @@ def test_a_server_that_stopped_and_came_back(open_page: Open, serving: Serving) 
         serving.start()
     page.get_by_label("Loss", exact=True).select_option("hinge")
     page.wait_for_function("() => document.querySelector('#title').textContent.startsWith('hinge')")
+
+
+def test_layers_over_the_map(open_page: Open) -> None:
+    page = settle(open_page(state={"loss": "bce", "w": [-6, 6], "b": [-6, 6]}))
+    before = page.evaluate("() => document.querySelector('#map').toDataURL()")
+    for layer in ("slopes", "basins"):
+        page.get_by_label("Show").select_option(layer)
+        page.wait_for_timeout(100)
+        settle(page)
+        after = page.evaluate("() => document.querySelector('#map').toDataURL()")
+        assert after != before
+        before = after
+
+
+def test_another_loss_beside_it_in_the_same_window(open_page: Open) -> None:
+    page = settle(open_page(state={"w": [-6, 6], "b": [-6, 6], "starts": [[-3, 3]]}))
+    assert page.locator("#second").is_hidden()
+    page.get_by_label("Beside it").select_option("bce")
+    page.wait_for_timeout(100)
+    settle(page)
+    assert page.inner_text("#secondTitle").startswith("bce")
+    assert coloured(page, "second") > 10_000

@@ -162,6 +162,21 @@ def test_readings_data_point_and_paths(client: Client) -> None:
     assert paths["endings"] == [ending for line in found.endings for ending in line]
 
 
+def test_gradient_field_and_basins(client: Client) -> None:
+    study = edunn.landscape.study.study("bce", problem="binary", samples=30, seed=1)
+    surface = study.grid((-4, 4, 16), (-3, 3, 16))
+    _, _, (numbers,) = client.ask("slopes", {"state": STATE})
+    arrows = torch.from_numpy(numbers.reshape(-1, 4).copy()).double()
+    assert surface.field is not None
+    torch.testing.assert_close(arrows[:, 2:], -surface.field.at(arrows[:, :2], 1)[1:].mT, rtol=1e-5, atol=1e-6)
+    _, header, (labels,) = client.ask("basins", {"state": STATE, "rate": 0.5, "steps": 200})
+    found = surface.basins(0.5, 200)
+    np.testing.assert_array_equal(labels.reshape(16, 16), found.labels.numpy())
+    assert header["best_loss"] == pytest.approx(found.best_loss)
+    assert client.ask("basins", {"state": STATE, "rate": 0, "steps": 10})[0] == 400
+    assert client.ask("basins", {"state": STATE, "rate": 1, "steps": 10**6})[0] == 400
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -350,7 +365,18 @@ def test_a_race_that_does_not_fit(client: Client, change: dict[str, Any], words:
 
 
 def test_every_question_of_the_server_is_asked_here() -> None:
-    assert set(QUESTIONS) == {"about", "surface", "readings", "data", "point", "paths", "snippet", "file"}
+    assert set(QUESTIONS) == {
+        "about",
+        "surface",
+        "readings",
+        "data",
+        "point",
+        "paths",
+        "slopes",
+        "basins",
+        "snippet",
+        "file",
+    }
 
 
 def test_it_listens_on_this_machine_alone(client: Client) -> None:

@@ -27,6 +27,7 @@ from ..updates import RULES, named
 from .state import PENALTIES, Data, Question, Race
 
 SHOWN = 2000  # samples that the page draws
+ARROWS = 20  # of the gradient field, along each axis
 KEPT = 16  # entries of a cache
 
 Answer = tuple[dict[str, Any], list[np.ndarray[Any, Any]]]  # a header for JSON, and arrays of float32
@@ -212,6 +213,23 @@ class Answers:
             "milliseconds": 1000 * (time.perf_counter() - start),
         }
         return header, [numbers.float().numpy()]
+
+    def slopes(self, question: Question) -> Answer:
+        """Returns minus the gradient at ARROWS × ARROWS points of the window, (points, 4): w, b and the two slopes."""
+        surface = self.surface_of(question)
+        field = surface.known("its gradient").to(torch.float64)
+        axes = [
+            torch.linspace(float(axis[0]), float(axis[-1]), 2 * ARROWS + 1, dtype=torch.float64)[1::2]
+            for axis in (surface.first, surface.second)
+        ]
+        points = torch.cartesian_prod(*axes)
+        return {}, [torch.cat([points, -field.at(points, 1)[1:].mT], 1).float().numpy()]
+
+    def basins(self, question: Question, rate: float, steps: int) -> Answer:
+        """Returns where gradient descent at a rate ends from every grid point: a number for each end, −1 diverged."""
+        surface = self.surface_of(question)
+        found = surface.basins(rate, steps)
+        return found.summary(), [found.labels.float().numpy()]
 
     def file(self, question: Question) -> Answer:
         """Returns the surface as the npz file that `Surface.load` reads, in base64."""

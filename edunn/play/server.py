@@ -29,9 +29,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import EdunnError
+from ..errors import EdunnError, check_count
 from .answers import Answer, Answers
-from .state import pair, read_question, read_race
+from .state import LARGEST, MOST_STEPS, number, pair, read_question, read_race
 
 HOST = "127.0.0.1"
 LARGEST_BODY = 4_000_000  # bytes
@@ -76,6 +76,15 @@ def ask_paths(answers: Answers, body: dict[str, Any]) -> Answer:
     return answers.paths(read_question(body["state"]), read_race(body.get("race")))
 
 
+def ask_slopes(answers: Answers, body: dict[str, Any]) -> Answer:
+    return answers.slopes(read_question(body["state"]))
+
+
+def ask_basins(answers: Answers, body: dict[str, Any]) -> Answer:
+    rate = number("rate", body.get("rate"), 1e-12, LARGEST)
+    return answers.basins(read_question(body["state"]), rate, check_count("steps", body.get("steps"), 1, MOST_STEPS))
+
+
 def ask_file(answers: Answers, body: dict[str, Any]) -> Answer:
     return answers.file(read_question(body["state"]))
 
@@ -96,6 +105,8 @@ QUESTIONS: dict[str, tuple[Ask, frozenset[str]]] = {
     "data": (ask_data, frozenset({"state"})),
     "point": (ask_point, frozenset({"state", "at"})),
     "paths": (ask_paths, frozenset({"state", "race"})),
+    "slopes": (ask_slopes, frozenset({"state"})),
+    "basins": (ask_basins, frozenset({"state", "rate", "steps"})),
     "file": (ask_file, frozenset({"state"})),
     "snippet": (ask_snippet, frozenset({"state", "race"})),
 }

@@ -153,7 +153,22 @@ export function buildControls(form, about, state, change) {
       (scale) => set("view", { scale }),
     ),
   );
-  parts.push(buildWindow(state, set));
+  parts.push(
+    choice(
+      text("layer"),
+      [
+        ["", text("noLayer")],
+        ["slopes", text("slopes")],
+        ["basins", text("basins")],
+      ],
+      state.layer,
+      (layer) => set("layer", { layer }),
+    ),
+    choice(text("second"), [["", text("nothing")], ...lossesOf(state.problem)], state.second, (second) =>
+      set("second", { second }),
+    ),
+    buildWindow(state, set),
+  );
   form.replaceChildren(...parts);
 }
 

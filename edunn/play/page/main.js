@@ -2,7 +2,7 @@
 
 import { buildControls, buildRules, make, markStable, showWindow } from "./controls.js";
 import { Field } from "./field.js";
-import { FlatMap } from "./map.js";
+import { FlatMap, paintEnds } from "./map.js";
 import { DataPlot, drawLosses } from "./plots.js";
 import { Scene } from "./scene.js";
 import { PRESETS, question, race, readAddress, START, writeAddress } from "./state.js";
@@ -16,7 +16,16 @@ const REST = 150; // milliseconds without a change
 const find = (id) => document.getElementById(id);
 const { state, hidden, language } = readAddress();
 const shown = { field: null, paths: [], about: null, now: 1 };
-const asks = { surface: latest("surface"), data: latest("data"), paths: latest("paths"), readings: latest("readings") };
+const asks = {
+  surface: latest("surface"),
+  data: latest("data"),
+  paths: latest("paths"),
+  second: latest("surface"),
+  secondPaths: latest("paths"),
+  slopes: latest("slopes"),
+  basins: latest("basins"),
+  readings: latest("readings"),
+};
 
 choose(language);
 fillTexts();
@@ -24,6 +33,7 @@ for (const part of document.querySelectorAll("[data-part]")) part.hidden = hidde
 
 const scene = new Scene(find("scene"), find("scene-over"));
 const map = new FlatMap(find("map"), { start: addStart, hover: showHover });
+const second = new FlatMap(find("second"), { start: addStart, hover: () => {} });
 const dataPlot = new DataPlot(find("data"), (x, y) => {
   state.data = { source: "points", x: [...x], y: [...y] };
   changed("points");
@@ -58,8 +68,10 @@ function changed(kind) {
   const mine = ++turn;
   document.body.setAttribute("aria-busy", "true");
   const done = () => mine === turn && document.body.setAttribute("aria-busy", "false");
-  if (["rates", "rules"].includes(kind)) {
-    resting = setTimeout(() => runRace().catch(complain).finally(done), 60);
+  if (["rates", "rules", "layer", "second"].includes(kind)) {
+    const layer = kind === "layer" || state.layer === "basins";
+    const again = () => Promise.all([runRace(), askSecond(), layer && askLayer()]);
+    resting = setTimeout(() => again().catch(complain).finally(done), 60);
     return;
   }
   if (kind !== "window") askData().catch(complain);
@@ -69,7 +81,41 @@ function changed(kind) {
 
 async function rest() {
   await askSurface(FINE, true);
-  await Promise.all([runRace(), askReadings()]);
+  await Promise.all([runRace(), askReadings(), askLayer(), askSecond()]);
+}
+
+// The layer that was asked for over the map.
+async function askLayer() {
+  map.arrows = map.basins = null;
+  if (state.layer === "slopes") {
+    const answer = await asks.slopes({ state: question(state, FINE, true) });
+    if (answer) map.arrows = answer.arrays[0];
+  }
+  if (state.layer === "basins") {
+    const rate = state.rates["gradient-descent"] ?? Object.values(state.rates)[0];
+    const answer = await asks.basins({ state: question(state, PREVIEW, false), rate, steps: state.steps });
+    if (answer) map.basins = paintEnds(answer.arrays[0], PREVIEW, PREVIEW);
+  }
+  map.draw();
+}
+
+// Another loss on the same samples, in the same window.
+async function askSecond() {
+  find("secondHead").hidden = find("secondStack").hidden = !state.second;
+  if (!state.second || !shown.field) return;
+  const { w, b } = shown.field;
+  const other = { ...question(state, FINE, true), loss: state.second, activation: null, w, b };
+  const answer = await asks.second({ state: other });
+  if (!answer) return;
+  find("secondTitle").textContent = answer.header.title;
+  second.show(new Field(answer.header, answer.arrays[0]), state.scale);
+  second.paths = [];
+  if (state.starts.length) {
+    const run = await asks.secondPaths({ state: other, race: race(state) });
+    if (run) second.paths = unpackPaths(run);
+  }
+  second.now = map.now;
+  second.draw();
 }
 
 function useSource() {
@@ -148,15 +194,17 @@ async function runRace() {
   }
   const answer = await asks.paths({ state: question(state, FINE, true), race: race(state) });
   if (!answer) return;
-  const { header } = answer;
+  shown.paths = unpackPaths(answer);
+  showRace();
+}
+
+function unpackPaths({ header, arrays: [numbers] }) {
   const [count, length] = header.shape;
-  const [numbers] = answer.arrays;
-  shown.paths = Array.from({ length: count }, (_, k) => ({
+  return Array.from({ length: count }, (_, k) => ({
     rule: header.rules[Math.floor(k / header.starts)],
     ending: header.endings[k],
     points: Array.from({ length }, (_, s) => numbers.subarray(3 * (k * length + s), 3 * (k * length + s) + 3)),
   }));
-  showRace();
 }
 
 // ---- what is drawn ----------------------------------------------------------------------------------------------------
@@ -178,7 +226,7 @@ function showRace() {
 
 function showTime() {
   const share = Number(find("time").value) / 1000;
-  map.now = share;
+  map.now = second.now = share;
   const steps = Math.round(share * state.steps);
   find("step").textContent = text("step", steps);
   const cut = shown.paths.map((path) => ({
@@ -187,6 +235,7 @@ function showTime() {
   }));
   scene.showPaths(cut);
   map.draw();
+  if (state.second) second.draw();
   dataPlot.curves = cut.map((path) => ({ rule: path.rule, w: path.points.at(-1)[0], b: path.points.at(-1)[1] }));
   dataPlot.draw();
   drawLosses(find("loss"), shown.paths, share);

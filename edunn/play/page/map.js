@@ -99,7 +99,7 @@ export class FlatMap {
     if (!this.field) return;
     const { box, field } = this;
     pen.imageSmoothingQuality = "high";
-    pen.drawImage(this.picture, box.x, box.y, box.width, box.height);
+    pen.drawImage(this.basins ?? this.picture, box.x, box.y, box.width, box.height);
     pen.save();
     pen.beginPath();
     pen.rect(box.x, box.y, box.width, box.height);
@@ -112,6 +112,7 @@ export class FlatMap {
       pen.lineTo(box.x + k * box.width, box.y + (1 - l) * box.height);
     }
     pen.stroke();
+    if (this.arrows) this.drawArrows(pen);
     for (const path of this.paths) this.drawPath(pen, path);
     for (const mark of this.marks) this.drawMark(pen, mark);
     if (this.cursor) {
@@ -168,6 +169,34 @@ export class FlatMap {
     }
   }
 
+  // Minus the gradient, where a step would go: all arrows of one length where the slope is steep, shorter where flat.
+  drawArrows(pen) {
+    const { arrows, box } = this;
+    const reach = box.width / 50;
+    let steepest = 0;
+    for (let k = 0; k < arrows.length; k += 4) steepest = Math.max(steepest, Math.hypot(arrows[k + 2], arrows[k + 3]));
+    const scale = [box.width / (this.field.w[1] - this.field.w[0]), box.height / (this.field.b[1] - this.field.b[0])];
+    pen.strokeStyle = "#fffc";
+    pen.lineWidth = 1.3;
+    pen.beginPath();
+    for (let k = 0; k < arrows.length; k += 4) {
+      const [u, v] = [arrows[k + 2] * scale[0], -arrows[k + 3] * scale[1]];
+      const size = Math.hypot(u, v);
+      const steep = Math.hypot(arrows[k + 2], arrows[k + 3]) / steepest;
+      if (!(size > 0 && steep > 0)) continue;
+      const long = reach * Math.min(1, 0.25 + 0.75 * steep ** 0.3);
+      const [x, y] = this.toPixel(arrows[k], arrows[k + 1]);
+      const [dx, dy] = [(u / size) * long, (v / size) * long];
+      pen.moveTo(x - dx, y - dy);
+      pen.lineTo(x + dx, y + dy);
+      for (const side of [-1, 1]) {
+        pen.moveTo(x + dx, y + dy);
+        pen.lineTo(x + dx * 0.4 - side * dy * 0.35, y + dy * 0.4 + side * dx * 0.35);
+      }
+    }
+    pen.stroke();
+  }
+
   // A minimum is a cross, a saddle an x.
   drawMark(pen, { w, b, kind }) {
     const [x, y] = this.toPixel(w, b);
@@ -210,6 +239,22 @@ function paint(field, levels) {
       if (Number.isFinite(t)) image.data.set([...height(t), 255], at);
     }
   pen.putImageData(image, 0, 0);
+  return picture;
+}
+
+const ENDS = ["#3a7ebf", "#e0a030", "#4aa878", "#c06090", "#8a7ad0", "#a0a0a0"];
+
+// Returns the ends of descent as a picture: a colour for each place, the best first, and black where it diverged.
+export function paintEnds(labels, rows, columns) {
+  const picture = document.createElement("canvas");
+  Object.assign(picture, { width: rows, height: columns });
+  const pen = picture.getContext("2d");
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) {
+      const label = labels[i * columns + j];
+      pen.fillStyle = label < 0 ? "#111" : ENDS[Math.min(label, ENDS.length - 1)];
+      pen.fillRect(i, columns - 1 - j, 1, 1);
+    }
   return picture;
 }
 

@@ -10,6 +10,8 @@ export const START = {
   w: null,
   b: null,
   scale: "root",
+  layer: "",
+  second: "",
   rates: { "gradient-descent": 0.5, momentum: 0.1, adam: 0.1 },
   starts: [],
   steps: 300,
