@@ -143,6 +143,8 @@ def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows:
     message += f"; got {shape(targets)}."
     if rows and class_axis and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
         message += " For class indices use targets.long()."
+    elif class_axis and not rows and targets.shape == scores.shape:
+        message += " For rows of bits or probabilities use targets.to(scores.dtype)."
     elif tuple(targets.shape) == (*tail, 1):
         message += f" Did you mean targets.squeeze({len(tail)})?"
     elif not rows and not class_axis and tuple(scores.shape) == (*tuple(targets.shape), 1):

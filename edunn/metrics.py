@@ -1,4 +1,4 @@
-"""Metrics of predictions, class by class: confusion counts, recall, precision and accuracy."""
+"""Metrics of predictions, class by class or label by label: confusion counts, recall, precision and accuracy."""
 
 from __future__ import annotations
 
@@ -66,3 +66,31 @@ def precision(counts: Tensor) -> Tensor:
 def accuracy(counts: Tensor) -> float:
     """Returns the share of right predictions: the diagonal over the sum; nan for no samples."""
     return float(counts.diagonal().sum().double() / counts.sum())
+
+
+def label_accuracies(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Returns the share of right predictions of each label, (labels,), for bits (samples, labels).
+
+    Their mean is 1 − the Hamming loss, and what `Model.score` gives for several labels.
+    """
+    return right_bits(targets, predictions).double().mean(0)
+
+
+def subset_accuracy(targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> float:
+    """Returns the share of samples with every label right, for bits (samples, labels).
+
+    It is scikit-learn's `accuracy_score` of rows. One wrong label of a sample counts as much as all. With weights
+    (samples,) it is Σ w [all right] / Σ w.
+    """
+    right = right_bits(targets, predictions).all(1).double()
+    return float(right.mean() if weights is None else (right * weights).sum() / weights.sum())
+
+
+def right_bits(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Returns where bits were predicted right, (samples, labels)."""
+    if targets.ndim != 2 or predictions.shape != targets.shape:
+        raise errors.ShapeError(
+            f"Targets and predictions of several labels must have one shape (samples, labels); "
+            f"theirs are {errors.shape(targets)} and {errors.shape(predictions)}."
+        )
+    return targets == predictions

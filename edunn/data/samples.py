@@ -36,8 +36,9 @@ class Samples:
         for the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but a tensor
         is converted as `as_samples` does.
     targets : (samples,): int64 class indices, or floating for regression; None where they are not known. Text and
-        other labels become class indices.
-    classes : the classes' names, in the order of their indices; None for regression
+        other labels become class indices. Rows (samples, outputs), floating: several bits a sample (0 and 1, one for
+        each label that it may have), probabilities of the classes, or several real targets
+    classes : the classes' names, in the order of their indices; of rows of bits, the labels'; None for regression
     feature_names : one name a column
     target_name : what the target is called
     names : what each sample is called, such as an image's file
@@ -62,7 +63,10 @@ class Samples:
         check_features(self.features)
         if self.targets is not None:
             check_targets(self.targets, self.features)
-            if self.classes is not None and not self.is_classification:
+            if self.classes is not None and self.targets.ndim == 2:
+                if len(self.classes) != self.targets.shape[1]:
+                    raise ShapeError(f"There are {self.targets.shape[1]} labels, but {len(self.classes)} names.")
+            elif self.classes is not None and not self.is_classification:
                 raise DtypeError(
                     f"Expected class indices of dtype int64 beside the classes' names; got {self.targets.dtype}. "
                     f"Convert with targets.long(), or leave the names out for regression."
@@ -106,6 +110,10 @@ class Samples:
         found = replace(self, sample_weight=None, **changes)
         object.__setattr__(found, "sample_weight", weights)
         return found
+
+    def with_targets(self, targets: Tensor, weights: Tensor | None) -> Samples:
+        """Returns the same features with other targets and weights; the weights may be all 0."""
+        return self._replaced(weights, targets=targets)
 
     def _rows(self, index: Any) -> slice | Tensor:
         if isinstance(index, slice):
@@ -192,7 +200,10 @@ class Samples:
         names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
         features = self.loaded().features.cpu().numpy()
         frame = pandas.DataFrame(features, columns=list(names))
-        if self.targets is not None:
+        if self.targets is not None and self.targets.ndim == 2:
+            labels = self.classes or [f"target {i}" for i in range(1, self.targets.shape[1] + 1)]
+            frame = frame.join(pandas.DataFrame(self.targets.cpu().numpy(), columns=list(labels)))
+        elif self.targets is not None:
             values = self.targets.tolist()
             target = values if self.classes is None else [self.classes[i] for i in values]
             frame[self.target_name or "target"] = target
@@ -208,6 +219,11 @@ class Samples:
         """Whether the targets are class indices."""
         return self.targets is not None and not self.targets.dtype.is_floating_point
 
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether the targets are bits of several named labels, (samples, labels)."""
+        return self.targets is not None and self.targets.ndim == 2 and self.classes is not None
+
     def __repr__(self) -> str:
         count = f"{len(self):,}"
         if self.is_images:
@@ -220,12 +236,13 @@ class Samples:
         if self.targets is None:
             return f"Samples({what}, no targets)"
         target = f" {self.target_name!r}" if self.target_name else ""
-        if not self.is_classification:
-            return f"Samples({what}, real target{target})"
         if self.classes is None:
-            return f"Samples({what}, class indices{target})"
+            if self.targets.ndim == 2:
+                return f"Samples({what}, {self.targets.shape[1]} targets{target})"
+            return f"Samples({what}, {'class indices' if self.is_classification else 'real target'}{target})"
         names = self.classes if len(self.classes) <= 4 else (*self.classes[:2], "…", self.classes[-1])
-        return f"Samples({what}, {len(self.classes)} classes{target}: {', '.join(names)})"
+        kind = "labels" if self.is_multilabel else "classes"
+        return f"Samples({what}, {len(self.classes)} {kind}{target}: {', '.join(names)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +300,8 @@ def as_samples(
     targets : (samples,), or the name of a frame's column. Text becomes class indices in the order of `classes`, or
         alphabetically. Whole numbers are class indices 0, 1, … already, and are called "0", "1", … if `classes` does
         not say otherwise; if one exceeds both 1,000 and twice the number of samples, they are names, numbered in sorted
-        order. Floats are regression targets, in the features' dtype, which the losses ask for.
+        order. Floats are regression targets, in the features' dtype, which the losses ask for. Rows of whole numbers or
+        truth values, (samples, labels), are bits of labels that a sample may have; a frame's columns name them.
     sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
@@ -304,6 +322,9 @@ def as_samples(
         if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
             y, classes = encode([str(label) for label in labels.ravel()], classes)
             y = y.reshape(labels.shape)
+        elif _is_whole(labels) and labels.ndim == 2 and labels.shape[1] > 1:
+            y = as_bits(labels, x)
+            classes = [str(label) for label in range(y.shape[1])] if classes is None else classes
         elif _is_whole(labels):
             y, classes = number_classes(labels, classes)
         else:
@@ -395,6 +416,19 @@ def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -
     return torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long()), classes
 
 
+def as_bits(labels: Tensor | np.ndarray, features: Tensor) -> Tensor:
+    """Returns rows of 0 and 1, (samples, labels), in the features' dtype; refuses other whole numbers."""
+    rows = torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long())
+    bad = (rows != 0) & (rows != 1)
+    if bad.any():
+        row, column = bad.nonzero()[0].tolist()
+        raise errors.LabelError(
+            f"Rows of whole numbers are bits, one for each label; got {int(rows[row, column])} at row {row}, column "
+            f"{column} (counted from 0). Several real targets are floats: targets.astype(float)."
+        )
+    return rows.to(features.dtype if features.dtype.is_floating_point else torch.float32)
+
+
 def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
     """Returns an array of bytes as text in UTF-8."""
     try:
@@ -439,14 +473,16 @@ def check_features(features: Tensor) -> None:
 
 
 def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
+    """Refuses targets that are not (samples,), int64 or floating, or floating rows, on the features' device."""
     samples = features.shape[0]
-    if targets.ndim != 1:
+    rows = targets.ndim == 2 and targets.shape[1] > 1 and targets.dtype.is_floating_point
+    if targets.ndim != 1 and not rows:
         hint = ""
         if targets.ndim == 2 and targets.shape[1] == 1:
             hint = " Did you mean targets.squeeze(1)?"
         elif targets.ndim == 2:
-            hint = " For one-hot rows take targets.argmax(1)."
+            hint = " Rows of bits, one for each label, are floats: targets.float(). For one-hot rows of classes take "
+            hint += "targets.argmax(1)."
         raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
     if targets.shape[0] != samples:
         raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")

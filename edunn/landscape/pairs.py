@@ -92,6 +92,18 @@ def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
     return (weights * (samples / weights.sum())).to(like.dtype)
 
 
+def targets_and_weights(
+    loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, given: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Returns targets, and weights with Σ w = N: 0 for the samples that the loss leaves out (an `ignore_index`)."""
+    weights = weights_of(given, features, len(features))
+    if isinstance(loss, Loss) and loss.leaves_out(targets):
+        loss.check_domain(targets, int(targets.max()) + 1)
+        targets, weights = loss.leave_out(features, targets, weights)
+        weights = weights_of(weights, features, len(features))
+    return targets, weights
+
+
 def drop_output_axis(scores: Tensor, loss: Loss | ScalarLoss) -> Tensor:
     """Returns a one-output module's scores without their last axis, (samples,), for a loss of one score."""
     axes = loss.class_axis

@@ -210,10 +210,10 @@ class Plan:
 
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
-    """Returns how fast each sample's scores move along a direction: |S|, or over classes its range."""
-    if loss.class_axis:
+    """Returns how fast each sample's scores move along a direction: |S|, the largest over classes, or their range."""
+    if loss.relative:
         return direction.double().amax(-1) - direction.double().amin(-1)
-    return direction.double().abs()
+    return direction.double().abs().amax(-1) if loss.class_axis else direction.double().abs()
 
 
 def subset(plane: Plane, index: Tensor) -> Plane:

@@ -31,14 +31,17 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
     ----------
     features : a DataFrame (pandas or polars), a scikit-learn Bunch, a torch Dataset or DataLoader of pairs (features,
         targets), or features alone
-    targets : a Series, an array, or the name of a frame's column, which is then no feature. A Bunch, a Dataset and a
-        DataLoader bring their own.
+    targets : a Series, an array, or the name of a frame's column, or a list of them, which are then not features. A
+        Bunch, a Dataset and a DataLoader bring their own.
     """
     if isinstance(features, DataLoader | Dataset):
         return Unpacked(*collect(features))
     if hasattr(features, "data") and hasattr(features, "target") and hasattr(features, "keys"):
         return unpack_bunch(features, targets)
     target_name = None
+    if isinstance(targets, list | tuple) and targets and all(isinstance(name, str) for name in targets):
+        if is_frame(features) and set(targets) <= set(features.columns):  # several columns are the targets
+            return unpack(features.drop(columns=list(targets)), features[list(targets)])
     if isinstance(targets, str):
         if not is_frame(features) or targets not in list(features.columns):
             known = f" Its columns: {', '.join(map(str, features.columns))}." if is_frame(features) else ""
@@ -48,7 +51,13 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
         target_name, targets = None if targets.name is None else str(targets.name), series_values(targets)
     elif is_frame(targets):
         if len(targets.columns) != 1:
-            raise DataError(f"Targets are one column; this frame has {len(targets.columns)}.")
+            found = unpack(features)
+            labels = tuple(str(name) for name in targets.columns)
+            whole = all(str(targets[name].dtype).lower().startswith(("int", "uint", "bool")) for name in targets)
+            values = targets.to_numpy()
+            return found._replace(targets=values.astype("int64"), classes=labels) if whole else found._replace(
+                targets=frame_values(targets)
+            )
         return unpack(features, targets[targets.columns[0]])
     names = None
     if is_frame(features):
