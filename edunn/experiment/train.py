@@ -15,10 +15,12 @@ import torch
 from tqdm import tqdm
 
 from ..data import Samples
-from ..descent import Descent, Loop, Progress, evaluate
+from ..descent import Descent, Loop, Progress, evaluate, scores_of
 from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
+from ..metrics import subset_accuracy
+from ..models import LABELS
 from ..neighbours import Voters
 from ..runtime import interrupts, schema
 from ..runtime.devices import threads_for
@@ -237,6 +239,9 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         else:
             values = (None, None) if part is None else evaluate(model, loss, part)
         result |= {f"{name}_loss": values[0], f"{name}_{model.metric}": values[1]}
+        if model.metric == LABELS and part is not None and part.targets is not None:
+            decided = model.decide(scores_of(model, part.features))
+            result[f"{name}_subset_accuracy"] = subset_accuracy(part.targets, decided, part.sample_weight)
     penalty = prepared.penalty
     return result | {
         "train_penalty": 0.0 if penalty is None else float(penalty.value(dict(model.named_parameters())).detach()),

@@ -39,12 +39,14 @@ LOSSES: dict[str, losses.Loss] = {
     "huber": losses.Huber(),
     "huber delta 0.3": losses.Huber(0.3),
     "binary-cross-entropy": losses.BinaryCrossEntropy(),
+    "binary-cross-entropy classes": losses.BinaryCrossEntropy(classes=True),
     "logistic": losses.Logistic(),
     "hinge": losses.Hinge(),
     "hinge margin 0.5": losses.Hinge(margin=0.5),
     "squared hinge": losses.Hinge(power=2),
     "perceptron": losses.Perceptron(),
     "cross-entropy": losses.CrossEntropy(),
+    "cross-entropy ignore_index": losses.CrossEntropy(ignore_index=1),
     "cross-entropy smoothed": losses.CrossEntropy(label_smoothing=0.1),
     "multiclass-hinge": losses.MulticlassHinge(),
     "multiclass-hinge margin 0.5": losses.MulticlassHinge(margin=0.5),
@@ -207,6 +209,9 @@ def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
     if loss.class_axis and loss.soft_labels:
         rows = draw.distributions(*shape)
         found.append(claim_loss(f"loss {name}, distributions", loss, draw.normal(*shape) * 2, rows))
+    if loss.separate:
+        rows = (draw.normal(*shape) > 0).to(draw.dtype)
+        found.append(claim_loss(f"loss {name}, rows of bits", loss, draw.normal(*shape) * 2, rows))
     if isinstance(loss, losses.SquaredError) and loss.class_axis:
         rows = draw.normal(*shape)
         found.append(claim_loss(f"loss {name}, rows of targets", loss, draw.normal(*shape) * 2, rows))

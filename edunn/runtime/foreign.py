@@ -39,9 +39,10 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
     if hasattr(features, "data") and hasattr(features, "target") and hasattr(features, "keys"):
         return unpack_bunch(features, targets)
     target_name = None
-    if isinstance(targets, list | tuple) and targets and all(isinstance(name, str) for name in targets):
-        if is_frame(features) and set(targets) <= set(features.columns):  # several columns are the targets
-            return unpack(features.drop(columns=list(targets)), features[list(targets)])
+    if is_frame(features) and isinstance(targets, list | tuple) and targets:
+        named = [name for name in targets if isinstance(name, str) and name in features.columns]
+        if len(named) == len(targets):  # several columns are the targets
+            return unpack(features.drop(columns=named), features[named])
     if isinstance(targets, str):
         if not is_frame(features) or targets not in list(features.columns):
             known = f" Its columns: {', '.join(map(str, features.columns))}." if is_frame(features) else ""
@@ -55,8 +56,10 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
             labels = tuple(str(name) for name in targets.columns)
             whole = all(str(targets[name].dtype).lower().startswith(("int", "uint", "bool")) for name in targets)
             values = targets.to_numpy()
-            return found._replace(targets=values.astype("int64"), classes=labels) if whole else found._replace(
-                targets=frame_values(targets)
+            return (
+                found._replace(targets=values.astype("int64"), classes=labels)
+                if whole
+                else found._replace(targets=frame_values(targets))
             )
         return unpack(features, targets[targets.columns[0]])
     names = None

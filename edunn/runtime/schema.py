@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 COUNT = range(2**53)
-PARTS, METRICS = ("train", "validation", "test"), ("loss", "accuracy", "r2")
+PARTS, METRICS = ("train", "validation", "test"), ("loss", "accuracy", "r2", "label_accuracy", "subset_accuracy")
 
 MANIFEST = {
     "command": ([str], None),
@@ -20,6 +20,7 @@ MANIFEST = {
     "seed": int,
     "data": {"name": str, "sha256": (str, None), "samples": dict.fromkeys(PARTS, COUNT)},
     "classes": ([str], None),
+    "multilabel?": bool,
     "feature_names": ([str], None),
     "target_name": (str, None),
     "features": {"kind": str, "shape": [range(1, 2**31)]},
@@ -90,7 +91,7 @@ def check(value: Any, schema: Any, place: str) -> None:
     elif schema is float:
         expect(type(value) is float or (type(value) is int and abs(value) < 2**63), place, "a number")
     else:
-        expect(type(value) is schema, place, {str: "text", int: "a whole number"}[schema])
+        expect(type(value) is schema, place, {str: "text", int: "a whole number", bool: "true or false"}[schema])
 
 
 def check_keys(value: dict[str, Any], schema: Mapping[Any, Any], place: str) -> None:
