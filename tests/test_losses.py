@@ -30,6 +30,7 @@ from edunn.losses import (
     Logistic,
     Loss,
     MulticlassHinge,
+    OneVsAllCrossEntropy,
     OneVsAllHinge,
     Perceptron,
     SquaredError,
@@ -128,10 +129,8 @@ CASES = {
     "huber, delta 0.75": Case(Huber(delta=0.75), reals, lambda y: y),
     "binary cross-entropy": Case(BinaryCrossEntropy(), bits, lambda y: 1e4 * (2.0 * y - 1)),
     "binary cross-entropy, probabilities": Case(BinaryCrossEntropy(), probabilities, torch.logit),
-    "binary cross-entropy, classes": Case(
-        BinaryCrossEntropy(classes=True), indices, lambda y: 1e4 * (2 * one_hot(y) - 1)
-    ),
-    "binary cross-entropy, classes, rows": Case(BinaryCrossEntropy(classes=True), probability_rows, torch.logit),
+    "one-vs-all cross-entropy": Case(OneVsAllCrossEntropy(), indices, lambda y: 1e4 * (2 * one_hot(y) - 1)),
+    "one-vs-all cross-entropy, rows": Case(OneVsAllCrossEntropy(), probability_rows, torch.logit),
     "logistic": Case(Logistic(), signs, lambda y: 1e4 * y.double()),
     "hinge": Case(Hinge(), signs, lambda y: 1.25 * y.double()),
     "hinge, margin 2.5": Case(Hinge(margin=2.5), signs, lambda y: 2.75 * y.double()),

@@ -32,7 +32,7 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
         raise errors.ShapeError(
             f"{type(loss).__name__} takes scores of shape {wanted}; for one sample the model gives "
             f"{errors.shape(scores)}. For one score a class, take a loss over classes; for one score, another."
-            + (" For several bits a sample: BinaryCrossEntropy(classes=True)." if loss.labels == "bits" else "")
+            + (" For several bits a sample: OneVsAllCrossEntropy()." if loss.labels == "bits" else "")
         )
     shape[axis] = len(part)  # one sample's scores are enough: only shape and dtype are checked
     loss.check(scores.expand(shape), part.targets)

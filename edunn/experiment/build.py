@@ -176,7 +176,7 @@ def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
         if not loss.separate:
             raise ConfigError(
                 f"{name} takes one target a sample; the data has {len(part.classes or ())}, each 0 or 1. "
-                f'Use loss = "multilabel-cross-entropy" or "one-vs-all-hinge".'
+                f'Use loss = "one-vs-all-cross-entropy" or "one-vs-all-hinge".'
             )
         return targets.to(dtype)
     if not part.is_classification:

@@ -60,20 +60,14 @@ class Loss(ArgumentRepr, nn.Module):
         validate : False leaves out the checks; the ones of values would make a GPU wait. The loops check once, before
             the first step.
         """
-        weights = self.leave_out(scores, targets, weights)[1]
-        if validate:
-            self.check(scores, targets)
-            self.check_weights(scores, weights)
+        targets, weights = self.accept(scores, targets, weights, validate)
         values = self.pointwise(scores, targets)
         return values.mean(-1) if weights is None else (values.masked_fill(weights == 0, 0) * shares(weights)).sum(-1)
 
     @torch.no_grad()
     def gradient(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
         """Returns d(mean loss)/d(scores), of the scores' shape, with the factor 1/N, or w_i / Σ w, included."""
-        weights = self.leave_out(scores, targets, weights)[1]
-        if validate:
-            self.check(scores, targets)
-            self.check_weights(scores, weights)
+        targets, weights = self.accept(scores, targets, weights, validate)
         slopes = self.pointwise_gradient(scores, targets)
         if weights is None:
             return slopes / scores.shape[scores.ndim - 1 - self.class_axis]
@@ -138,6 +132,17 @@ class Loss(ArgumentRepr, nn.Module):
         errors.check_same_dtype(scores, targets)
         self.check_domain(targets, scores.shape[-1] if self.class_axis else 1)
 
+    def accept(
+        self, scores: Tensor, targets: Tensor, weights: Tensor | None, validate: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns targets and weights, checked if `validate`, with weight 0 for what the loss leaves out."""
+        if validate:
+            self.check(scores, targets)
+        targets, weights = self.leave_out(scores, targets, weights)
+        if validate:
+            self.check_weights(scores, weights)
+        return targets, weights
+
     def check_weights(self, scores: Tensor, weights: Tensor | None) -> None:
         """Refuses weights that are not one finite number of 0 or more for each sample, or all 0."""
         if weights is not None:
@@ -148,7 +153,7 @@ class Loss(ArgumentRepr, nn.Module):
         return False
 
     def leave_out(self, scores: Tensor, targets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Returns targets and weights, with weight 0 in the scores' dtype for the samples that are left out."""
+        """Returns targets, class 0 where a sample is left out, and weights in the scores' dtype, 0 for those."""
         return targets, weights
 
     def check_domain(self, targets: Tensor, classes: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from .base import Loss, as_rows
+from .base import Loss
 
 TO_SIGNS = "For labels 0 and 1 use 2*targets - 1."
 TO_BITS = "For labels -1 and +1 use (targets + 1) / 2, or the loss Logistic."
@@ -32,61 +32,37 @@ class BinaryCrossEntropy(Loss):
     Takes scores, not probabilities: −log(1 − σ(s)) computed literally is inf from s = 36.75 in float64 (16.7 in
     float32), where this is 36.75.
 
-    Targets: 0 or 1, or a probability in between.
+    Targets: 0 or 1, or a probability in between. For several bits a sample: `OneVsAllCrossEntropy`.
 
-    Parameters
-    ----------
-    classes : the scores have a class axis and ℓ is the sum over it, each class a yes or no of its own. Targets are rows
-        of bits of that length, for samples with several labels or none; or class indices, which count as one-hot rows:
-        one class against the rest.
-
-    torch: `BCEWithLogitsLoss()`, which over classes is the mean: 1/C of this; scikit-learn: `HalfBinomialLoss`,
-    `log_loss` (of probabilities), and `OneVsRestClassifier(LogisticRegression())` over classes; others call it log
+    torch: `BCEWithLogitsLoss()`; scikit-learn: `HalfBinomialLoss`, `log_loss` (of probabilities); others call it log
     loss. See Bishop, Pattern Recognition and Machine Learning, §4.3.2.
     """
 
+    labels = "bits"
     convex = True
     smooth = True
     curvature_bound = 0.25
     pole, pole_order = math.pi, 0
     target_degree = 1
+    unreachable: tuple[float, float] | None = (0.0, 1.0)
     soft_labels = True
 
-    def __init__(self, classes: bool = False) -> None:
-        super().__init__()
-        self.class_axis = self.separate = classes
-        self.labels = "classes" if classes else "bits"
-        self.unreachable = None if classes else (0.0, 1.0)
-
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        if self.class_axis:
-            return self.each(scores, as_rows(scores, targets)).sum(-1)
-        return self.each(scores, targets)
+        # equals softplus(s) − y s with softplus(s) = max(s, 0) + log(1 + e^−|s|): no exponential exceeds 1, and
+        # max(s, 0) − y s is exact for y in {0, 1}. s/2 + |s|/2 is max(s, 0), with autograd's derivative right at 0
+        size = scores.abs()
+        return scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return torch.sigmoid(scores) - (as_rows(scores, targets) if self.class_axis else targets)
+        # equals σ(s) − y, a difference that has no digits left where σ(s) has come close to y = 1
+        return (1 - targets) * torch.sigmoid(scores) - targets * torch.sigmoid(-scores)
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         # σ(s)σ(−s) = σ(s)(1 − σ(s)) without cancellation
-        curvature = torch.sigmoid(scores) * torch.sigmoid(-scores)
-        return torch.diag_embed(curvature) if self.class_axis else curvature
-
-    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-        return torch.sigmoid(scores) * torch.sigmoid(-scores) * direction
-
-    @staticmethod
-    def each(scores: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of each score by itself, of the scores' shape."""
-        # equals softplus(s) − y s with softplus(s) = max(s, 0) + log(1 + e^−|s|): no exponential exceeds 1, and
-        # max(s, 0) − y s is exact for y in {0, 1}. (s + |s|)/2 is max(s, 0), with autograd's derivative right at 0
-        size = scores.abs()
-        return (scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))
+        return torch.sigmoid(scores) * torch.sigmoid(-scores)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
-        if self.class_axis and not self.takes_rows(targets):
-            errors.check_class_indices(targets, classes)
-        else:
-            errors.check_interval(targets, 0.0, 1.0, TO_BITS)
+        errors.check_interval(targets, 0.0, 1.0, TO_BITS)
 
 
 class Logistic(Loss):

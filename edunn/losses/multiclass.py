@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import errors
 from .base import Loss, as_rows, pick
-from .binary import Hinge, check_hinge
+from .binary import BinaryCrossEntropy, Hinge, check_hinge
 
 
 class CrossEntropy(Loss):
@@ -23,8 +23,8 @@ class CrossEntropy(Loss):
     Parameters
     ----------
     label_smoothing : α in [0, 1): q becomes (1 − α) q + α/C
-    ignore_index : samples with this target are left out: their loss and gradient are 0, and the mean is that of the
-        others. It may lie outside the classes. torch's default is −100; here None leaves no sample out
+    ignore_index : samples with this target are left out: their gradient is 0, and the mean is that of the others. It
+        may lie outside the classes. torch's default is −100; here None leaves no sample out
 
     The logarithm is natural (base 10 gives 0.4343 of it). torch: `CrossEntropyLoss(label_smoothing=α,
     ignore_index=…)`; scikit-learn: `HalfMultinomialLoss`, `log_loss` (of probabilities). See Goodfellow, Bengio &
@@ -50,40 +50,26 @@ class CrossEntropy(Loss):
         self.ignore_index = ignore_index
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        if (left := self.left_out(targets)) is not None:
-            return self.surprise(scores, targets.masked_fill(left, 0)).masked_fill(left, 0)
-        return self.surprise(scores, targets)
-
-    def surprise(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Returns H(q, p) of each sample, −log p_y for class indices; every target counts."""
         # log p_j = (s_j − m) − log Σ_k e^{s_k − m} with m the row's largest score: the same value, but no exponential
         # overflows, and a constant added to all scores costs no digits
         log_p = torch.log_softmax(scores, -1)
         if self.label_smoothing == 0 and not self.takes_rows(targets):
             return -pick(log_p, targets)
-        return -(self.distribution(scores, targets) * log_p).sum(-1)
+        q = self.distribution(scores, targets)
+        return -(q * log_p.masked_fill(q == 0, 0)).sum(-1)  # 0 log 0 is 0, its limit
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         # p as e^{log p}: softmax differs in its last bit, and would be the gradient of a slightly different value
-        p = torch.log_softmax(scores, -1).exp()
-        if (left := self.left_out(targets)) is not None:
-            slopes = p - self.distribution(scores, targets.masked_fill(left, 0))
-            return slopes.masked_fill(left.unsqueeze(-1), 0)
-        return p - self.distribution(scores, targets)
+        return torch.log_softmax(scores, -1).exp() - self.distribution(scores, targets)
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
-        p = self.probabilities(scores, targets)
+        p = torch.softmax(scores, -1)
         return torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         # (diag(p) − p pᵀ) v, without the matrix
-        p = self.probabilities(scores, targets)
+        p = torch.softmax(scores, -1)
         return p * (direction - (p * direction).sum(-1, keepdim=True))
-
-    def probabilities(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Returns p = softmax(s); 0 for the samples that are left out, which have no curvature."""
-        left, p = self.left_out(targets), torch.softmax(scores, -1)
-        return p if left is None else p.masked_fill(left.unsqueeze(-1), 0)
 
     def left_out(self, targets: Tensor) -> Tensor | None:
         """Returns where the target is `ignore_index`, (…, samples); None if there is none, or targets are rows."""
@@ -216,6 +202,45 @@ class MulticlassHinge(Loss):
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         errors.check_class_indices(targets, classes)
+
+
+class OneVsAllCrossEntropy(BinaryCrossEntropy):
+    """ℓ(s, y) = Σ_j log(1 + e^{s_j}) − y_j s_j: binary cross-entropy for each class, a yes or no of its own.
+
+    ∂ℓ/∂s_j = σ(s_j) − y_j
+    ∂²ℓ/∂s_j² = σ(s_j)(1 − σ(s_j)), and 0 for two different scores
+
+    Targets: rows of bits 0 and 1, one for each class, for samples with several labels or none (a probability in between
+    will do); or class indices, which count as one-hot rows: one class against the rest.
+
+    torch: `BCEWithLogitsLoss()` and `MultiLabelSoftMarginLoss()`, means over samples and classes: 1/C of this;
+    scikit-learn: `OneVsRestClassifier(LogisticRegression())`. See Bishop, Pattern Recognition and Machine Learning,
+    §4.3.2, and Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, §18.3.3.
+    """
+
+    class_axis = True
+    labels = "classes"
+    separate = True
+    unreachable = None
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return super().pointwise(scores, as_rows(scores, targets)).sum(-1)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return super().pointwise_gradient(scores, as_rows(scores, targets))
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Returns a diagonal matrix: no score bends the loss of another class."""
+        return torch.diag_embed(super().pointwise_curvature(scores, targets))
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        return super().pointwise_curvature(scores, targets) * direction
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        if self.takes_rows(targets):
+            super().check_domain(targets, classes)
+        else:
+            errors.check_class_indices(targets, classes)
 
 
 class OneVsAllHinge(Hinge):

@@ -46,7 +46,7 @@ class LogisticRegression(LinearModel):
     ----------
     predicts : "bits" {0, 1}, for `BinaryCrossEntropy` and squared error, or "signs" {−1, +1}, for `Logistic` and
         `Hinge`
-    outputs : more than one for samples with several labels, a neuron for each; with `BinaryCrossEntropy(classes=True)`
+    outputs : more than one for samples with several labels, a neuron for each; with `OneVsAllCrossEntropy`
     """
 
     def __init__(self, features: int, predicts: str = "bits", outputs: int = 1, **options: object) -> None:

@@ -30,8 +30,8 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "hinge": "svm max-margin",
         "squared-hinge": "hinge2 l2-hinge squared-svm",
         "half-squared-error": "half-mse",
-        "multilabel-cross-entropy": "multilabel multilabel-bce multilabel-soft-margin "
-        "one-vs-rest-cross-entropy one-vs-all-cross-entropy",
+        "one-vs-all-cross-entropy": "one-vs-rest-cross-entropy ova-cross-entropy ovr-cross-entropy multilabel "
+        "multilabel-bce multilabel-cross-entropy multilabel-soft-margin",
         "perceptron": "perceptron-criterion",
         "zero-one": "0-1 misclassification error-rate",
         "cross-entropy": "ce nll negative-log-likelihood categorical-cross-entropy sparse-categorical-cross-entropy "
@@ -168,7 +168,6 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "squared-hinge": ("hinge", {"power": 2}),
         "squared-multiclass-hinge": ("multiclass-hinge", {"power": 2}),
         "half-squared-error": ("squared-error", {"half": True}),
-        "multilabel-cross-entropy": ("binary-cross-entropy", {"classes": True}),
     },
     "penalty": {"l2-half": ("l2", {"half": True})},  # torch's weight_decay: gradient λw
 }
