@@ -116,6 +116,13 @@ class LoadedRun(Record):
         weights = None if samples.sample_weight is None else samples.sample_weight.to(scores)
         return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype), weights))
 
+    @property
+    def rates(self) -> str:
+        """Returns the rates of a run that was resumed with another one, as a sentence; empty for one rate."""
+        rates = self.summary.get("rates") or []
+        changes = [f"{entry['rate']:g} after epoch {entry['after_epoch']}" for entry in rates[1:]]
+        return f"rate {rates[0]['rate']:g}, {', '.join(changes)}" if changes else ""
+
     def __str__(self) -> str:
         s = self.summary
         metric = self.model.metric
@@ -124,7 +131,8 @@ class LoadedRun(Record):
             for part in ("train", "validation", "test")
             if s.get(f"{part}_{metric}") is not None
         ]
-        return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
+        rates = f"; {self.rates}" if self.rates else ""
+        return f"{self.path}: {s['status']} after {s['epochs']} epochs{rates}; {metric}: {', '.join(parts)}"
 
     def __repr__(self) -> str:
         return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"

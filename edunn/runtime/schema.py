@@ -18,6 +18,7 @@ MANIFEST = {
     "command": ([str], None),
     "by": str,
     "seed": int,
+    "rates?": ([{"after_epoch": COUNT, "rate": float}], None),
     "data": {"name": str, "sha256": (str, None), "samples": dict.fromkeys(PARTS, COUNT)},
     "classes": ([str], None),
     "multilabel?": bool,
@@ -35,6 +36,7 @@ SUMMARY = {
     "best_epoch": (COUNT, None),
     "figures": [str],
     "run_dir": str,
+    "rates?": ([{"after_epoch": COUNT, "rate": float}], None),
     **{f"{part}_{metric}?": (float, None) for part in PARTS for metric in METRICS},
 }
 ROW = {"epoch": COUNT, str: (float, None)}  # of the metrics
