@@ -10,10 +10,13 @@ from torch import Tensor
 from . import errors
 
 
-def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequence[int]) -> Tensor:
+def confusion_counts(
+    targets: Tensor, predictions: Tensor, classes: int | Sequence[int], weights: Tensor | None = None
+) -> Tensor:
     """Counts the samples of class i predicted as class j: (classes, classes) int64, true classes by predicted ones.
 
-    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal counts the right predictions, and the sum is N.
+    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal counts the right predictions, and the sum is N. With weights
+    (samples,) each sample counts w: Σ_n w_n [t_n = i][p_n = j], float64; recall, precision and accuracy follow.
 
     Parameters
     ----------
@@ -29,7 +32,8 @@ def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequen
     values = tuple(range(classes)) if isinstance(classes, int) else tuple(classes)
     true, predicted = label_indices(targets, values), label_indices(predictions, values)
     size = len(values)
-    return (size * true + predicted).bincount(minlength=size * size).reshape(size, size)
+    weights = None if weights is None else weights.double()
+    return (size * true + predicted).bincount(weights, minlength=size * size).reshape(size, size)
 
 
 def label_indices(labels: Tensor, values: Sequence[int]) -> Tensor:
@@ -68,12 +72,14 @@ def accuracy(counts: Tensor) -> float:
     return float(counts.diagonal().sum().double() / counts.sum())
 
 
-def label_accuracies(targets: Tensor, predictions: Tensor) -> Tensor:
+def label_accuracies(targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> Tensor:
     """Returns the share of right predictions of each label, (labels,), for bits (samples, labels).
 
-    Their mean is 1 − the Hamming loss, and what `Model.score` gives for several labels.
+    Their mean is 1 − the Hamming loss, and what `Model.score` gives for several labels. With weights (samples,) a
+    share is Σ w [right] / Σ w.
     """
-    return right_bits(targets, predictions).double().mean(0)
+    right = right_bits(targets, predictions).double()
+    return right.mean(0) if weights is None else (weights.double() / weights.double().sum()) @ right
 
 
 def subset_accuracy(targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> float:
@@ -83,7 +89,7 @@ def subset_accuracy(targets: Tensor, predictions: Tensor, weights: Tensor | None
     (samples,) it is Σ w [all right] / Σ w.
     """
     right = right_bits(targets, predictions).all(1).double()
-    return float(right.mean() if weights is None else (right * weights).sum() / weights.sum())
+    return float(right.mean() if weights is None else (right * weights.double()).sum() / weights.double().sum())
 
 
 def right_bits(targets: Tensor, predictions: Tensor) -> Tensor:

@@ -149,11 +149,15 @@ class NearestNeighbours(ArgumentRepr):
         own = None if self.sample_weight is None else self.sample_weight[indices]
         return self.classes[vote(distances, self.labels[indices], vote_weights(distances, self.weights, own))]
 
-    def score(self, queries: Tensor, labels: Tensor) -> Tensor:
-        """Returns the share of right predictions."""
+    def score(self, queries: Tensor, labels: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """Returns the share of right predictions; with weights of the queries, Σ w [right] / Σ w."""
         if labels.shape != queries.shape[:1]:
             raise errors.ShapeError(f"Expected labels of shape ({len(queries)},); got {errors.shape(labels)}.")
-        return (self.predict(queries) == labels).double().mean()
+        right = (self.predict(queries) == labels).double()
+        if sample_weight is None:
+            return right.mean()
+        errors.check_weights(sample_weight, len(queries))
+        return (right * sample_weight).sum() / sample_weight.sum()
 
     def find_nearest(
         self, queries: Tensor, k: int, find: Callable[[Tensor, int], Candidates], extra: tuple[int, ...] = EXTRA

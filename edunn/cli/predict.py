@@ -74,7 +74,8 @@ def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | N
 
     if samples.targets is None or predictions.index is None or predictions.classes is None:
         return None
-    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, len(predictions.classes)).tolist()
+    classes, weights = len(predictions.classes), samples.sample_weight
+    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, classes, weights).tolist()
     return counts
 
 
@@ -94,7 +95,7 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         text.append("confusion (a row for each true class, a column for each prediction):")
         width = max(len(name) for name in predictions.classes)
         text += [
-            f"  {name:>{width}}  " + " ".join(f"{count:>5}" for count in row)
+            f"  {name:>{width}}  " + " ".join(f"{count:>5.6g}" for count in row)
             for name, row in zip(predictions.classes, counts, strict=True)
         ]
     if out:

@@ -16,6 +16,7 @@ from ..runtime.names import find, suggest
 from ..runtime.options import hints_of, options_of, typed
 from . import files
 from .cifar10 import is_cifar10, load_kept, read_cifar10
+from .cifar100 import is_cifar100, read_cifar100
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
 from .multilabel import read_multilabel
@@ -39,6 +40,7 @@ __all__ = [
     "is_shards",
     "load",
     "read_cifar10",
+    "read_cifar100",
     "read_images",
     "read_multilabel",
     "read_npy",
@@ -91,8 +93,8 @@ def load(
     ----------
     progress : called with (images done, images in all) while images are decoded
     options : those of the function behind it: `samples`, `seed`, `noise` of a toy, `target` and `task` of a table
-        (see `read_table`; for a list of targets `read_multilabel`), `size` of images, `targets` of a .npy file (see
-        `read_npy`), `verify` of shards
+        (see `read_table`; for a list of targets `read_multilabel`), `size` of images, `labels` of CIFAR-100
+        ("fine" or "coarse"), `targets` of a .npy file (see `read_npy`), `verify` of shards
     """
     name = fspath(name_or_path)
     if name not in NAMES and not os.path.exists(name):
@@ -109,6 +111,8 @@ def load(
     path = Path(name)
     if "\0" in name:
         raise DataError(f"A path holds no NUL; got {name!r}.")
+    if name and path.exists() and is_cifar100(path):
+        return _call(read_cifar100, name, options, path, progress=progress)
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():

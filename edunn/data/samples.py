@@ -247,7 +247,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training part, perhaps a test part, and where they come from.
+    """A training part, perhaps a test and a validation part, and where they come from.
 
     Parameters
     ----------
@@ -256,6 +256,7 @@ class Dataset:
     test : the part for one look at the end; None where the source has none
     sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
     source : the path, or how the data was made
+    validation : the part for choices, where the source has one; usually it is cut from the training part
     """
 
     name: str
@@ -263,24 +264,39 @@ class Dataset:
     test: Samples | None
     sha256: str | None
     source: str
+    validation: Samples | None = None
 
     def __post_init__(self) -> None:
-        if self.test is None:
-            return
-        if self.test.features.shape[1:] != self.train.features.shape[1:]:
-            raise ShapeError(
-                f"Expected test samples shaped like the training samples, {tuple(self.train.features.shape[1:])}; "
-                f"got {tuple(self.test.features.shape[1:])}."
-            )
-        if self.test.classes != self.train.classes:
-            raise DataError(
-                f"The parts differ in their classes: training has {self.train.classes}, test {self.test.classes}."
-            )
+        for name, part in (("test", self.test), ("validation", self.validation)):
+            if part is None:
+                continue
+            if part.features.shape[1:] != self.train.features.shape[1:]:
+                raise ShapeError(
+                    f"Expected {name} samples shaped like the training samples, {tuple(self.train.features.shape[1:])};"
+                    f" got {tuple(part.features.shape[1:])}."
+                )
+            if part.classes != self.train.classes:
+                raise DataError(
+                    f"The parts differ in their classes: training has {self.train.classes}, {name} {part.classes}."
+                )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
-        """Returns both parts on another device, or in another floating dtype."""
-        test = None if self.test is None else self.test.to(device, dtype)
-        return replace(self, train=self.train.to(device, dtype), test=test)
+        """Returns all parts on another device, or in another floating dtype."""
+        test, held = (None if part is None else part.to(device, dtype) for part in (self.test, self.validation))
+        return replace(self, train=self.train.to(device, dtype), test=test, validation=held)
+
+    def check_storable(self, what: str) -> None:
+        """Raises DataError for a validation part, weights or rows of targets, which `what` cannot keep."""
+        if self.validation is not None:
+            raise DataError(
+                f"{self.name} has a validation part, and {what} keep a training and a test part. "
+                f"Move its images into train/; a config's data.validation cuts a part from there."
+            )
+        for part in (self.train, self.test):
+            if part is not None and part.sample_weight is not None:
+                raise DataError(f"{self.name} has sample weights, which {what} do not keep. Leave them out.")
+            if part is not None and part.targets is not None and part.targets.ndim > 1:
+                raise DataError(f"{self.name} has several targets a sample; {what} keep one. Keep it as a table.")
 
 
 def as_samples(

@@ -62,8 +62,13 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     names.resolve(config.model.kind, [*MODELS, NEIGHBOURS], "model")
 
     dataset = read(config, progress)
-    rest, validation = dataset.train, None
+    rest, validation = dataset.train, dataset.validation
     if config.data.validation:
+        if validation is not None:
+            raise ConfigError(
+                f"{dataset.name} has a validation part already, of {len(validation)} samples. "
+                f"Leave data.validation out."
+            )
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
     rest, validation = weight_classes(config, rest, validation)
     table = config.features

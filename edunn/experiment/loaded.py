@@ -61,13 +61,23 @@ class LoadedRun(Record):
         return self.model.metric == LABELS
 
     def read(self, path: str | Path) -> Samples:
-        """Reads new samples from a file, with the run's columns and classes, and with targets if the file has them."""
+        """Reads new samples from a file, with the run's columns, and targets and weights if it has them."""
         if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
             return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
+        weight = self.config.data.weight
+        try:
+            return self.read_rows(path, weight)
+        except DataError:
+            if weight is None:
+                raise
+            return self.read_rows(path, None)  # new rows need no weights
+
+    def read_rows(self, path: str | Path, weight: str | None) -> Samples:
+        """Reads a table, with the column of the weights or without."""
         if self.is_multilabel:
-            return data.read_multilabel(path, self.classes or (), self.feature_names, targets_required=False)
+            return data.read_multilabel(path, self.classes or (), self.feature_names, weight, targets_required=False)
         return data.read_table(
             path,
             target=self.manifest["target_name"],
@@ -75,6 +85,7 @@ class LoadedRun(Record):
             task="real" if self.classes is None else "classes",
             targets_required=False,
             classes=self.classes,
+            weight=weight,
         )
 
     def read_stored(self, path: str | Path) -> Samples:
