@@ -107,6 +107,20 @@ def check_floating(name: str, tensor: Tensor) -> None:
         )
 
 
+def check_dense(name: str, values: Any) -> None:
+    """Refuses sparse matrices of scipy, torch and pandas, and names the call that makes them dense."""
+    columns = getattr(values, "dtypes", None)
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        remedy = f"{name}.toarray()"
+    elif str(getattr(values, "layout", "torch.strided")) != "torch.strided":
+        remedy = f"{name}.to_dense()"
+    elif columns is not None and any(str(kind).startswith("Sparse") for kind in getattr(columns, "values", ())):
+        remedy = f"{name}.sparse.to_dense()"
+    else:
+        return
+    raise DtypeError(f"The {name} are sparse, and every number is needed here. Convert them with {remedy}.")
+
+
 def check_scores(scores: Tensor, class_axis: bool) -> None:
     """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`class_axis`)."""
     check_floating("scores", scores)

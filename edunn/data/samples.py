@@ -464,6 +464,7 @@ def fingerprint(samples: Samples) -> str:
 
 def check_features(features: Tensor) -> None:
     """Refuses features that are not (samples, features), floating, or uint8 images."""
+    errors.check_dense("features", features)
     if features.ndim == 4 and features.dtype == torch.uint8:
         if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
             raise ShapeError(
@@ -529,6 +530,7 @@ def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, .
 
 def _numbers(name: str, values: Any) -> Tensor:
     """Returns a tensor of float32 or float64, or of uint8 images."""
+    errors.check_dense(name, values)
     if isinstance(values, Tensor):
         tensor = values
     else:

@@ -19,7 +19,7 @@ from ..losses import Loss
 from ..models import LABELS, Model
 from ..results import Record, Table
 from ..runtime import devices, schema
-from ..runtime.rows import chunk_of
+from ..runtime.rows import check_finite, chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .config import Config
@@ -101,6 +101,7 @@ class LoadedRun(Record):
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
         """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist."""
+        check_finite(samples.features)
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import errors
 from ..losses import Loss
-from ..runtime.foreign import collect
+from ..runtime.foreign import collect, to_tensor
 
 ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoader of such pairs"
 
@@ -69,7 +69,7 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
         raise errors.DataError(f"The data are {type(data).__name__}; a surface wants {ACCEPTED}.")
     if targets is None:
         raise errors.DataError("These samples have no targets, and a loss needs them. Give Samples(features, targets).")
-    features, targets = (t if isinstance(t, Tensor) else torch.as_tensor(t) for t in (features, targets))
+    features, targets = to_tensor("features", features), to_tensor("targets", targets)
     if features.ndim == 0 or targets.ndim == 0 or len(features) != len(targets):
         raise errors.ShapeError(
             f"Features {errors.shape(features)} and targets {errors.shape(targets)} do not pair up: the first axis of "

@@ -213,7 +213,7 @@ class ZeroOne(Loss):
 
 def check_hinge(margin: float, power: int) -> None:
     """Refuses a margin or power that no hinge takes."""
-    if not margin >= 0:
-        raise errors.ConfigError(f"A hinge takes a margin of 0 or more; got {margin}.")
+    if not 0 <= margin < math.inf:
+        raise errors.ConfigError(f"A hinge takes a finite margin of 0 or more; got {margin}.")
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")

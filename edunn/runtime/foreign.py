@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import DataError, DtypeError
+from ..errors import DataError, DtypeError, check_dense
 
 
 class Unpacked(NamedTuple):
@@ -72,6 +72,7 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
 
 def to_tensor(name: str, values: Any) -> Tensor:
     """Returns numbers of any container as a tensor; `name` says in an error what they are."""
+    check_dense(name, values)
     if isinstance(values, Tensor):
         return values
     array = np.asarray(values)
@@ -102,6 +103,7 @@ def is_series(thing: Any) -> bool:
 
 def frame_values(frame: Any) -> Any:
     """Returns a frame of numbers as an array; names the columns that are text or lack values."""
+    check_dense("features", frame)
     text = [str(name) for name in frame.columns if not is_numeric(frame[name])]
     if text:
         raise DataError(
