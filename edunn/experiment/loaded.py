@@ -157,7 +157,7 @@ class LoadedRun(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """The predictions of samples: `index` into `classes` and probabilities, or a real `value`; `score` with targets.
+    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known.
 
     Where a sample may have several labels, `bits` (samples, classes) says which.
     """
