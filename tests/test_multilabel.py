@@ -20,6 +20,7 @@ import edunn
 from edunn import Samples, data, experiment, landscape
 from edunn import metrics as ours
 from edunn.cli import main
+from edunn.descent import Descent, train_together, vary
 from edunn.errors import ConfigError, DataError, EdunnError, LabelError, ShapeError
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, Loss, OneVsAllCrossEntropy, OneVsAllHinge, SquaredError
 from edunn.models import LinearRegression, LinearSVM, LogisticRegression, Model, SoftmaxClassifier, TwoLayerNet
@@ -121,6 +122,19 @@ def test_every_step_is_the_same_step(name: str, batch_size: int | None, weighted
         for row, same in zip(history.rows, found[0][1].rows, strict=True):
             assert row == pytest.approx(same, rel=1e-10)
     assert history.metric == "label_accuracy"
+
+
+def test_a_stack_of_runs_is_each_run_alone() -> None:
+    model, loss = LogisticRegression(4, outputs=3, dtype=torch.float64), OneVsAllCrossEntropy()
+    base = Descent(model, loss, samples(), 0.1, 7, epochs=4, penalty=L2(0.01), validation=samples())
+    changes: list[dict[str, Any]] = [{"rate": 0.1}, {"rate": 1.0}, {"strength": 0.3}, {"seed": 5}]
+    together, alone = ([vary(base, **change) for change in changes] for _ in range(2))
+    histories = train_together(together)
+    for run, single, history in zip(together, alone, histories, strict=True):
+        same = single.go("hand")
+        torch.testing.assert_close(run.model.weight, single.model.weight, rtol=1e-11, atol=1e-13)
+        for row, other in zip(history.rows, same.rows, strict=True):
+            assert row == pytest.approx(other, rel=1e-11)
 
 
 def test_labels_are_trained_apart() -> None:
