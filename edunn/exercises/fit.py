@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .exercise import SIZES, STRENGTH, GradientExercise, Sizes
-from .point import Point
+from .exercise import STRENGTH, GradientExercise, Sizes
+from .point import Point, find_sizes
 
+LOOSE = 1e-5  # what an ε in a logarithm may change
 DRAWS = 12  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
@@ -44,7 +45,7 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     terms = split_terms(exercise)
     rows, values = [], []
     for k in range(DRAWS):
-        arguments = exercise.draw(seed + 1000 + k, SIZES[seed % len(SIZES)])
+        arguments = exercise.draw(seed + 1000 + k, find_sizes(point.handin, seed))
         if "strength" in arguments:
             arguments["strength"] = STRENGTH * (0.5 + k / 3)
         rows.append([float(term(arguments)) for term in terms.values()])
@@ -52,8 +53,8 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     table, wanted = torch.tensor(rows, dtype=torch.float64), torch.stack(values)
     if not bool(wanted.isfinite().all()):
         return None
-    solution = torch.linalg.lstsq(table, wanted).solution
-    if not bool((table @ solution - wanted).abs().max() <= 1e-5 * wanted.abs().max()):
+    solution = snap(table, wanted, torch.linalg.lstsq(table, wanted).solution)
+    if not bool((table @ solution - wanted).abs().max() <= LOOSE * wanted.abs().max()):
         return None
     factors = {name: round_factor(float(x)) for name, x in zip(terms, solution, strict=True)}
     if factors["data"] == 0:
@@ -68,6 +69,14 @@ def fit_value(point: Point, seed: int) -> Fit | None:
         add(list(terms)), scale, factors.get("penalty", scale), write_notes(exercise, factors),
         add(penalty) if penalty else None, find_flaw(factors),
     )  # fmt: skip
+
+
+def snap(table: Tensor, wanted: Tensor, solution: Tensor) -> Tensor:
+    """Returns the nearest simple factors where they fit as well: an ε in a logarithm moves what is fitted a little."""
+    simple = torch.tensor([round_factor(float(x), 1e-3) for x in solution], dtype=torch.float64)
+    simple = torch.where(simple.abs() < 1e-3, 0.0, simple)
+    close = bool((table @ simple - wanted).abs().max() <= 10 * LOOSE * wanted.abs().max())
+    return simple if close else solution
 
 
 def fit_output(point: Point, exercise: GradientExercise) -> Fit | None:
@@ -85,10 +94,10 @@ def fit_output(point: Point, exercise: GradientExercise) -> Fit | None:
     return Fit(lambda at: (upstream * reference(**at, **known)).sum(), notes=(says,) if says else ())
 
 
-def round_factor(number: float) -> float:
+def round_factor(number: float, tolerance: float = 1e-6) -> float:
     """Rounds to a small whole number, or one over it, where the digits of the fit allow it."""
     for exact in (0.0, *(float(k) for k in range(1, 51)), *(1 / k for k in range(2, 51))):
-        if abs(abs(number) - exact) < 1e-6 * max(exact, 1.0):
+        if abs(abs(number) - exact) < tolerance * max(exact, 1.0):
             return exact if number > 0 else -exact
     return number
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .handins import Handin
+    from .handin import Handin
 
 
 def main(argv: list[str]) -> int:
