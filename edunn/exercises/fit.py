@@ -12,7 +12,8 @@ from torch import Tensor
 from .exercise import STRENGTH, GradientExercise, Sizes
 from .point import Point, find_sizes
 
-LOOSE = 1e-5  # what an ε in a logarithm may change
+LOOSE = 1e-3  # relative: what an ε in a logarithm may change
+EXACT = 1e-8
 DRAWS = 12  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
@@ -24,7 +25,8 @@ class Fit:
 
     value : that sum, in torch, as a function of the arguments, which autograd can follow; None without an exercise
     penalty : its terms that are no data
-    flaw : (name, sentence) of a mistake in the value itself; empty where it has none
+    flaw : (name, sentence) of a mistake in the value itself; None where it has none
+    loose : whether the values agree only up to an ε in a logarithm, so that the hand-in's own value is the better witness
     """
 
     value: Any
@@ -33,6 +35,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     penalty: Value | None = None
     flaw: tuple[str, str] | None = None
+    loose: bool = False
 
 
 def fit_value(point: Point, seed: int) -> Fit | None:
@@ -54,7 +57,8 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     if not bool(wanted.isfinite().all()):
         return None
     solution = snap(table, wanted, torch.linalg.lstsq(table, wanted).solution)
-    if not bool((table @ solution - wanted).abs().max() <= LOOSE * wanted.abs().max()):
+    misfit = float((table @ solution - wanted).abs().max() / wanted.abs().max().clamp(min=1e-300))
+    if not misfit <= LOOSE:
         return None
     factors = {name: round_factor(float(x)) for name, x in zip(terms, solution, strict=True)}
     if factors["data"] == 0:
@@ -67,7 +71,7 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     scale = factors["data"]
     return Fit(
         add(list(terms)), scale, factors.get("penalty", scale), write_notes(exercise, factors),
-        add(penalty) if penalty else None, find_flaw(factors),
+        add(penalty) if penalty else None, find_flaw(factors), misfit > EXACT,
     )  # fmt: skip
 
 
@@ -75,7 +79,7 @@ def snap(table: Tensor, wanted: Tensor, solution: Tensor) -> Tensor:
     """Returns the nearest simple factors where they fit as well: an ε in a logarithm moves what is fitted a little."""
     simple = torch.tensor([round_factor(float(x), 1e-3) for x in solution], dtype=torch.float64)
     simple = torch.where(simple.abs() < 1e-3, 0.0, simple)
-    close = bool((table @ simple - wanted).abs().max() <= 10 * LOOSE * wanted.abs().max())
+    close = bool((table @ simple - wanted).abs().max() <= LOOSE * wanted.abs().max())
     return simple if close else solution
 
 

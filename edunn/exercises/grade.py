@@ -24,7 +24,14 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
     The trial that fits best is graded.
     """
     if isinstance(handin.exercise, FunctionExercise):
-        return grade_function(handin, handin.exercise, seed)
+        try:
+            return grade_function(handin, handin.exercise, seed)
+        except Unfinished:
+            raise
+        except HandinError:
+            if not handin.torch:
+                raise
+        return grade_function(replace(handin, torch=False), handin.exercise, seed)  # it may compute in numpy
     trials = list(list_trials(handin))
     best, fits, first = trials[0], Fits.NOT, None
     for one in trials:

@@ -22,6 +22,7 @@ class Handin:
     matched : which parameters were matched to which arguments, in words
     layout : the shapes in which it takes the arguments
     functions : the function or class of the file that has the gradient, and the one that has the value
+    explain : names mistakes from (arguments, its gradients, the right ones), by parameter: (name, sentence) of each
     helper : whether what cannot be run is no hand-in at all, but a helper of the file
     others : the same as an answer to other exercises, where none is declared
     """
@@ -40,6 +41,7 @@ class Handin:
     others: tuple[Handin, ...] = ()
     functions: tuple[Any, ...] = ()
     helper: bool = False
+    explain: Callable[..., dict[str, list[tuple[str, str]]]] | None = None
 
     @property
     def task(self) -> str:

@@ -58,6 +58,7 @@ def load(path: str | Path, name: str | None = None) -> list[Handin]:
     # a numeric gradient beside a derived one is its check, and no hand-in of its own
     every += [one for one in find_functions(module, str(path)) if not (every and checks_gradients(one))]
     found = [handin for handin in every if name is None or handin.name == name]
+    found = found or [one for one in every if name in [getattr(part, "__name__", "") for part in one.functions]]
     if not found and every:
         raise Missing(f"{Path(path).name} has no {name!r}. {nearest(str(name), [handin.name for handin in every])}")
     if not found:

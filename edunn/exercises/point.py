@@ -122,9 +122,9 @@ class Point:
                 return True
         return False
 
-    def gradients(self) -> dict[str, Tensor]:
-        """Returns the hand-in's gradients, by name, in the exercise's layout."""
-        copies = self.copy(self.arguments)
+    def gradients(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+        """Returns the hand-in's gradients, by name, in the exercise's layout; at the point, or at other arguments."""
+        copies = self.copy(self.arguments if arguments is None else arguments)
         if self.upstream is not None:
             copies.append(copy_argument(self.handin.layout.turn(self.upstream), self.handin.torch))
         assert self.handin.gradient is not None

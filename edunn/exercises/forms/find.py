@@ -53,8 +53,9 @@ def read_pair(
     def make() -> Iterator[Handin]:
         for one, forward in list_pair_candidates(value, gradient):
             pair = pairs.Pair(value, gradient, one.names, forward)
+            suffix = gradient.__name__.startswith(value.__name__)  # mse and mse_prime are mse
             yield Handin(
-                gradient.__name__, file, one.exercise, as_torch, pair.value, pair.gradient, forward, one.inputs,
+                value.__name__ if suffix else gradient.__name__, file, one.exercise, as_torch, pair.value, pair.gradient, forward, one.inputs,
                 declared=False, matched=describe_match(value, one.names), functions=(gradient, value), helper=True,
             )  # fmt: skip
 
@@ -124,21 +125,21 @@ def read_class(thing: type, file: str, as_torch: bool) -> list[Handin]:
     if extensions.is_extension(thing):
         return [one for one in [read_extension(thing, file)] if one is not None]
     if engines.is_engine(thing):
-        return [read_engine(thing, probe, file) for probe in engines.list_probes(thing)]
+        return [read_engine(thing, file)]
     made = [read_net(thing, file, as_torch), read_instance(thing, file, as_torch)]
     return [one for one in made if one is not None][:1]
 
 
-def read_engine(thing: type, probe: engines.Probe, file: str) -> Handin:
-    engine = engines.Engine(thing, probe)
+def read_engine(thing: type, file: str) -> Handin:
+    engine = engines.Engine(thing)
 
     def draw(seed: int) -> dict[str, Any]:
-        return {name: 0.5 + torch.rand((), dtype=torch.float64, generator=generator(seed, k))
-                for k, name in enumerate("abc")}  # fmt: skip
+        return {name: 0.5 + torch.rand(3, dtype=torch.float64, generator=generator(seed, k))
+                for k, name in enumerate(engine.names)}  # fmt: skip
 
     return Handin(
-        f"{thing.__name__}: {probe.name}", file, None, False, engine.value, engine.gradient, False, draw,
-        declared=False, functions=(thing,),
+        thing.__name__, file, None, False, engine.value, engine.gradient, False, draw, declared=False,
+        functions=(thing,), explain=engine.explain,
     )  # fmt: skip
 
 
@@ -199,11 +200,11 @@ def make_nets(thing: type, methods: tuple[str, ...], file: str, as_torch: bool) 
                 continue
             order = (*places, *names)
             data = lambda seed, draw=draw: {n: v for n, v in draw(seed).items() if n in names}  # noqa: E731
-            made = nets.Net(thing, methods, places, order)
+            drawn = nets.draw_net(thing, places, data)
+            made = nets.Net(thing, methods, places, order, drawn, as_torch)
             yield Handin(
-                thing.__name__, file, None, as_torch, made.value, made.gradient, False,
-                nets.draw_net(thing, places, data), declared=False,
-                functions=(getattr(thing, methods[-1]), getattr(thing, methods[0])),
+                thing.__name__, file, None, as_torch, made.value, made.gradient, False, drawn, declared=False,
+                functions=(getattr(thing, methods[-1]), getattr(thing, methods[0])), explain=made.explain,
             )  # fmt: skip
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from ...runtime.devices import generator
-from ..returned import Returned, name_returned, split_returned
+from ..calls import copy_argument
+from ..returned import Returned, name_gradients, name_returned, split_returned
+from .backprop import Chain, explain, recognise
 from .binding import bind, call_bound, list_all
 from .instances import construct, exists, find_kept_gradients, list_parameters, read, write
 
@@ -26,8 +28,12 @@ SAMPLES = 5
 class Net:
     """A model as a value of its parameters, of features, targets and the strength of a penalty."""
 
-    def __init__(self, thing: type, methods: tuple[str, ...], places: Mapping[str, str], names: tuple[str, ...]) -> None:
+    def __init__(
+        self, thing: type, methods: tuple[str, ...], places: Mapping[str, str], names: tuple[str, ...],
+        draw: Callable[[int], Mapping[str, Any]] | None = None, as_torch: bool = False,
+    ) -> None:  # fmt: skip
         self.thing, self.methods, self.places, self.names = thing, methods, dict(places), names
+        self.draw, self.as_torch = draw, as_torch
 
     def call(self, method: str, instance: Any, known: Mapping[str, Any]) -> Any:
         function = getattr(instance, method)
@@ -66,6 +72,32 @@ class Net:
             shapes = {name: np.shape(known[name]) for name in self.places}
             return find_kept_gradients(instance, self.places, shapes)
         return Returned(returned, name_returned(getattr(self.thing, self.methods[1])))
+
+
+    def explain(self, arguments: Mapping[str, Any], hand: Mapping[str, Any], right: Mapping[str, Any]) -> Names:
+        """Names the slip in the backward pass, where the net is a chain of linear layers whose loss is known."""
+        chain = Chain(arguments)
+        if not chain.usable or self.draw is None:
+            return {}
+        still = {"strength": 0.0} if "strength" in arguments else {}
+        several = ({**self.draw(300 + k), **still} for k in range(12))
+        draws = [at for at in several if at["features"].shape == arguments["features"].shape]
+        values = [float(self.value(*self.give(at))) for at in draws]
+        known = recognise(chain, draws, values)
+        if known is None:
+            return {}
+        shapes = {name: tuple(value.shape) for name, value in arguments.items() if isinstance(value, torch.Tensor)}
+        returned = self.gradient(*self.give({**arguments, **still}))
+        gradients, words = returned if isinstance(returned, Returned) else (returned, ())
+        named = name_gradients(gradients, words, list(self.places), shapes)
+        data = {name: torch.as_tensor(np.asarray(value)).reshape(shapes[name]) for name, value in named.items()}
+        return explain(chain, arguments, known, data)
+
+    def give(self, arguments: Mapping[str, Any]) -> list[Any]:
+        return [copy_argument(arguments[name], self.as_torch) for name in self.names]
+
+
+Names = dict[str, list[tuple[str, str]]]
 
 
 def find_methods(thing: type) -> list[tuple[str, ...]]:
