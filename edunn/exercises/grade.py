@@ -89,6 +89,8 @@ def list_trials(handin: Handin) -> Iterator[Handin]:
     """Yields the hand-in as it may be meant, the likeliest first: exercise, layout, tensors or arrays."""
     for one in (handin, *handin.others):
         layouts = list_layouts(one.exercise) if isinstance(one.exercise, GradientExercise) else [one.layout]
+        if one.declared and isinstance(one.exercise, GradientExercise) and one.exercise.kind == "loss":
+            layouts = layouts[:2] if one.exercise.loss.class_axis else layouts[:1]
         for layout in layouts:
             yield replace(one, layout=layout)
             if one.torch:  # a file that imports torch may still compute in numpy
