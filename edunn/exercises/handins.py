@@ -24,9 +24,7 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import inspect
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -38,8 +36,9 @@ import torch
 
 from ..errors import ConfigError, nearest
 from . import signature
-from .calls import HandinError, Missing, Unfinished, call
+from .calls import HandinError, Missing, NothingFound, Unfinished
 from .exercise import Exercise, FunctionExercise, GradientExercise
+from .files.executing import ExecutedModule, execute
 from .guess import guess_exercises
 from .layout import PLAIN, Layout
 from .signature import describe_match, list_parameters, match
@@ -84,14 +83,21 @@ class Handin:
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
     """Runs the file and returns what it hands in: NAME, or all that have one of the forms."""
     module = execute(Path(path))
-    every = find_gradients(module, str(path))
+    return select(module, str(path), name)
+
+
+def select(module: ExecutedModule, path: str, name: str | None = None) -> list[Handin]:
+    """Returns what a module hands in: NAME, or all that have one of the forms."""
+    every = find_gradients(module, path)
     # a numeric gradient beside a derived one is its check, and no hand-in of its own
-    every += [one for one in find_functions(module, str(path)) if not (every and checks_gradients(one))]
+    every += [one for one in find_functions(module, path) if not (every and checks_gradients(one))]
     found = [handin for handin in every if name is None or handin.name == name]
     if not found and every:
         raise Missing(f"{Path(path).name} has no {name!r}. {nearest(str(name), [handin.name for handin in every])}")
+    if not found and module.error is not None:
+        raise module.error
     if not found:
-        raise HandinError(
+        raise NothingFound(
             f"Expected a class with value and gradient (or forward and backward, or answer), or functions NAME and "
             f"NAME_gradient, in {Path(path).name}; found none. Start from edunn exercise {next(iter(EXERCISES))}; "
             f"edunn exercise --list names them all."
@@ -101,22 +107,6 @@ def load(path: str | Path, name: str | None = None) -> list[Handin]:
 
 def checks_gradients(handin: Handin) -> bool:
     return handin.exercise is not None and "function" in handin.exercise.arguments
-
-
-def execute(path: Path) -> ModuleType:
-    """Runs the file as a module. Its folder is importable meanwhile."""
-    if not path.is_file():
-        raise HandinError(f"There is no Python file {path}.")
-    spec = importlib.util.spec_from_file_location(f"handin_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        call(path.name, spec.loader.exec_module, module)
-    finally:
-        sys.path.pop(0)
-    return module
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
