@@ -212,7 +212,7 @@ def test_a_plane_moves_model_data_and_directions_together(run_folder, monkeypatc
 
     def plane(model, loss, data, first, second, a, b, **options):
         seen["model"] = list(model.parameters())
-        seen["data"] = list(data)
+        seen["data"] = [data.features, data.targets]
         seen["directions"] = [*first.values(), *second.values()]
 
     monkeypatch.setattr(surfaces, "prepare_on", prepare_on)
