@@ -44,9 +44,9 @@ def describe_value(value: Any) -> Any:
     if isinstance(value, Exercise):
         own = find_exercise(value.name)
         given = {field.name: getattr(value, field.name) for field in fields(value)}
-        plain = {name: one for name, one in given.items() if isinstance(one, str | tuple)}
-        changed = {name: one for name, one in plain.items() if one is not getattr(own, name)}
-        return {"exercise": value.name, "changed": changed}
+        changed = {name: one for name, one in given.items() if one is not getattr(own, name)}
+        plain = {name: one for name, one in changed.items() if isinstance(one, str | tuple)}
+        return {"exercise": value.name, "changed": plain, "asked": [name for name in changed if name not in plain]}
     if is_dataclass(value) and not isinstance(value, type):
         kind = f"{type(value).__module__}:{type(value).__name__}"
         return {"record": kind, "fields": {one.name: describe_value(getattr(value, one.name)) for one in fields(value)}}
@@ -88,7 +88,8 @@ def rebuild(described: Mapping[str, Any], number: int, ask: Ask) -> Handin:
 
 def rebuild_value(value: Mapping[str, Any], number: int, name: str, ask: Ask) -> Any:
     if "exercise" in value:
-        return replace(find_exercise(value["exercise"]), **value["changed"])
+        asked: dict[str, Any] = {key: RemoteFunction(number, f"exercise.{key}", ask) for key in value["asked"]}
+        return replace(find_exercise(value["exercise"]), **value["changed"], **asked)
     if "record" in value:
         inner = {key: rebuild_value(one, number, key, ask) for key, one in value["fields"].items()}
         return find_record(value["record"])(**inner)
