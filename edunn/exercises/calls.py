@@ -18,6 +18,10 @@ class HandinError(EdunnError):
     """A hand-in cannot be run: it raises, or has none of the forms of a hand-in."""
 
 
+class NothingFound(HandinError):
+    """The file holds nothing of the forms of a hand-in."""
+
+
 class Missing(HandinError):
     """The file holds no hand-in of that name."""
 

@@ -204,7 +204,7 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
         return WrongGradient(
             "other", row.parameter, hand, row.right, samples, arguments, upstream=point.upstream, function=function
         )
-    if exercise.name == "dropout" and "keep" not in arguments:
+    if exercise.name == "dropout-of-its-own":
         kept = point.value(point.arguments).double() / arguments["features"]
         arguments["keep"] = 1 / float(kept[kept != 0].median())
     if exercise.name == "batch-norm":
@@ -224,7 +224,7 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
     return WrongGradient(
         exercise.kind, row.parameter, hand, row.right, samples, arguments, loss=exercise.loss,
         activation=exercise.activation, penalty=exercise.penalty,
-        layer=exercise.name if exercise.kind == "layer" else "", upstream=upstream, penalised=penalised, chain=chain,
+        layer=exercise.name.removesuffix("-of-its-own") if exercise.kind == "layer" else "", upstream=upstream, penalised=penalised, chain=chain,
         function=function, scale=fit.scale, penalty_scale=fit.penalty_scale,
     )  # fmt: skip
 

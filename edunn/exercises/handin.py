@@ -21,7 +21,8 @@ class Handin:
     declared : whether the file says which exercise it is, by name or task
     matched : which parameters were matched to which arguments, in words
     layout : the shapes in which it takes the arguments
-    functions : the function or class of the file that has the gradient, and the one that has the value
+    functions : the names of the function or class that has the gradient, and of the one that has the value
+    lines : where in the file a term of the gradient stands: ("penalty", 12), ("mean", 9), …
     explain : names mistakes from (arguments, its gradients, the right ones), by parameter: (name, sentence) of each
     helper : whether what cannot be run is no hand-in at all, but a helper of the file
     others : the same as an answer to other exercises, where none is declared
@@ -39,7 +40,8 @@ class Handin:
     matched: str = ""
     layout: Layout = PLAIN
     others: tuple[Handin, ...] = ()
-    functions: tuple[Any, ...] = ()
+    functions: tuple[str, ...] = ()
+    lines: tuple[tuple[str, int], ...] = ()
     helper: bool = False
     explain: Callable[..., dict[str, list[tuple[str, str]]]] | None = None
 

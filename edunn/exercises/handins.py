@@ -24,9 +24,7 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import inspect
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,11 +36,13 @@ import torch
 
 from ..errors import ConfigError, nearest
 from . import signature
-from .calls import HandinError, Missing, call
+from .calls import HandinError, Missing, NothingFound
 from .candidates import Candidate, find_candidates
 from .exercise import Exercise, FunctionExercise, GradientExercise
+from .files.executing import ExecutedModule, execute
 from .forms import find_forms
 from .handin import Handin
+from .lines import find_lines
 from .returned import name_returned, split_returned
 from .signature import describe_match, list_parameters, match
 from .table import EXERCISES, named
@@ -54,15 +54,22 @@ GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
     """Runs the file and returns what it hands in: NAME, or all that have one of the forms."""
     module = execute(Path(path))
-    every = find_gradients(module, str(path))
+    return select(module, str(path), name)
+
+
+def select(module: ExecutedModule, path: str, name: str | None = None) -> list[Handin]:
+    """Returns what a module hands in: NAME, or all that have one of the forms."""
+    every = find_gradients(module, path)
     # a numeric gradient beside a derived one is its check, and no hand-in of its own
-    every += [one for one in find_functions(module, str(path)) if not (every and checks_gradients(one))]
+    every += [one for one in find_functions(module, path) if not (every and checks_gradients(one))]
     found = [handin for handin in every if name is None or handin.name == name]
-    found = found or [one for one in every if name in [getattr(part, "__name__", "") for part in one.functions]]
+    found = found or [one for one in every if name in one.functions]
     if not found and every:
         raise Missing(f"{Path(path).name} has no {name!r}. {nearest(str(name), [handin.name for handin in every])}")
+    if not found and module.error is not None:
+        raise module.error
     if not found:
-        raise HandinError(
+        raise NothingFound(
             f"Expected a class with value and gradient (or forward and backward, or answer), or functions NAME and "
             f"NAME_gradient, in {Path(path).name}; found none. Start from edunn exercise {next(iter(EXERCISES))}; "
             f"edunn exercise --list names them all."
@@ -72,22 +79,6 @@ def load(path: str | Path, name: str | None = None) -> list[Handin]:
 
 def checks_gradients(handin: Handin) -> bool:
     return handin.exercise is not None and "function" in handin.exercise.arguments
-
-
-def execute(path: Path) -> ModuleType:
-    """Runs the file as a module. Its folder is importable meanwhile."""
-    if not path.is_file():
-        raise HandinError(f"There is no Python file {path}.")
-    spec = importlib.util.spec_from_file_location(f"handin_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        call(path.name, spec.loader.exec_module, module)
-    finally:
-        sys.path.pop(0)
-    return module
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
@@ -226,7 +217,7 @@ def read_class(
         candidates, exercise, name, file, torch_arrays, inputs, forward=output,
         value=lambda names: lambda *given: reorder(getattr(thing(), first), names)(*given),
         gradient=lambda names: after_value(thing, first, second, names, output, upstream),
-        says=lambda names: describe_match(getattr(thing(), first), names),
+        says=lambda names: describe_match(getattr(thing(), first), names), lines=find_lines(getattr(thing, second)),
     )  # fmt: skip
 
 
@@ -237,7 +228,8 @@ def read_pair(
     return make(
         list_candidates(function, exercise, inputs), exercise, name, file, torch_arrays, inputs,
         value=lambda names: reorder(function, names), gradient=lambda names: reorder(gradient, names),
-        says=lambda names: describe_match(function, names), functions=(gradient, function),
+        says=lambda names: describe_match(function, names), functions=(gradient.__name__, function.__name__),
+        lines=find_lines(gradient),
     )  # fmt: skip
 
 
@@ -256,13 +248,14 @@ def read_joint(
         candidates, exercise, name, file, torch_arrays, inputs,
         value=lambda names: pick(reorder(function, names), function, 0),
         gradient=lambda names: pick(reorder(function, names), function, 1),
-        says=lambda names: describe_match(function, names), functions=(function,),
+        says=lambda names: describe_match(function, names), functions=(function.__name__,), lines=find_lines(function),
     )  # fmt: skip
 
 
 def make(
     candidates: list[Candidate], declared: Exercise | None, name: str, file: str, torch_arrays: bool,
-    inputs: Any, *, value: Any, gradient: Any, says: Any, forward: bool = False, functions: tuple[Any, ...] = (),
+    inputs: Any, *, value: Any, gradient: Any, says: Any, forward: bool = False, functions: tuple[str, ...] = (),
+    lines: tuple[tuple[str, int], ...] = (),
 ) -> list[Handin]:  # fmt: skip
     """Returns the hand-in as a solution of its first exercise, with the others that it may solve beside it."""
     several = []
@@ -273,7 +266,7 @@ def make(
             Handin(
                 name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
                 inputs if inputs is not None else one.inputs, declared=declared is not None, matched=said,
-                functions=functions,
+                functions=functions, lines=lines,
             )
         )  # fmt: skip
     return [replace(several[0], others=tuple(several[1:]))] if several else []

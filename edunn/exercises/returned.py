@@ -9,7 +9,8 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -61,7 +62,8 @@ def read_name(node: ast.expr) -> str:
     return ""
 
 
-class Returned(NamedTuple):
+@dataclass(frozen=True)
+class Returned:
     """Gradients as a function returned them, with the names that stand in its return statement."""
 
     gradients: Any

@@ -82,6 +82,12 @@ def find_gradient(key: str, arguments: Sequence[str]) -> str | None:
     return next(iter(same), None) or next((name for name in found if name is not None), None)
 
 
+def is_gradient_word(word: str) -> bool:
+    """Whether a name says that it is a gradient: dW, grad, weights_gradient."""
+    lower = word.lower().strip("_")
+    return "grad" in lower or (lower.startswith("d") and lower not in ("data", "delta", "d", "dim", "dims", "dtype"))
+
+
 def list_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     """Returns the parameters that an argument can go to; None where there are *arguments."""
     found = list(inspect.signature(function).parameters.values())

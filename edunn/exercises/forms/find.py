@@ -13,6 +13,7 @@ from ...runtime.devices import generator
 from ..candidates import ACTIVATIONS, Candidate, add_generic, find_candidates, list_losses
 from ..exercise import GradientExercise
 from ..handin import Handin
+from ..lines import find_lines
 from ..signature import assign, describe_match
 from ..table import EXERCISES
 from ..table.foreign import DROPOUT
@@ -56,7 +57,8 @@ def read_pair(
             suffix = gradient.__name__.startswith(value.__name__)  # mse and mse_prime are mse
             yield Handin(
                 value.__name__ if suffix else gradient.__name__, file, one.exercise, as_torch, pair.value, pair.gradient, forward, one.inputs,
-                declared=False, matched=describe_match(value, one.names), functions=(gradient, value), helper=True,
+                declared=False, matched=describe_match(value, one.names), functions=(gradient.__name__, value.__name__), helper=True,
+                lines=find_lines(gradient),
             )  # fmt: skip
 
     return collect(make())
@@ -139,7 +141,7 @@ def read_engine(thing: type, file: str) -> Handin:
 
     return Handin(
         thing.__name__, file, None, False, engine.value, engine.gradient, False, draw, declared=False,
-        functions=(thing,), explain=engine.explain,
+        functions=(thing.__name__,), explain=engine.explain,
     )  # fmt: skip
 
 
@@ -151,7 +153,7 @@ def read_extension(thing: type, file: str) -> Handin | None:
             made = extensions.Extension(thing, one.names)
             yield Handin(
                 thing.__name__, file, one.exercise, True, made.value, made.gradient, forward, one.inputs,
-                declared=False, functions=(thing,),
+                declared=False, functions=(thing.__name__,), lines=find_lines(thing.backward),
             )  # fmt: skip
 
     return collect(make())
@@ -204,7 +206,7 @@ def make_nets(thing: type, methods: tuple[str, ...], file: str, as_torch: bool) 
             made = nets.Net(thing, methods, places, order, drawn, as_torch)
             yield Handin(
                 thing.__name__, file, None, as_torch, made.value, made.gradient, False, drawn, declared=False,
-                functions=(getattr(thing, methods[-1]), getattr(thing, methods[0])), explain=made.explain,
+                functions=(thing.__name__,), lines=find_lines(getattr(thing, methods[-1])), explain=made.explain,
             )  # fmt: skip
 
 
@@ -245,11 +247,11 @@ def list_instances(thing: type, methods: tuple[str, str], file: str, as_torch: b
         made = instances.Instance(thing, methods, one.names, places, forward, from_arguments)
         return Handin(
             thing.__name__, file, one.exercise, as_torch, made.value, made.gradient, forward, one.inputs,
-            declared=False, functions=(getattr(thing, methods[1]), method),
+            declared=False, functions=(thing.__name__,), lines=find_lines(getattr(thing, methods[1])),
         )  # fmt: skip
 
-    losses = match_roles(words, ("scores", "targets"))
-    if losses is not None and len(losses) == 2:
+    both = match_roles([one.name for one in own if one.default is one.empty], ("scores", "targets"))
+    if both is not None and len(both) == 2:
         for one in add_generic(list_losses()):
             yield make(one, {}, False)
         return

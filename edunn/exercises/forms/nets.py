@@ -88,8 +88,8 @@ class Net:
             return {}
         shapes = {name: tuple(value.shape) for name, value in arguments.items() if isinstance(value, torch.Tensor)}
         returned = self.gradient(*self.give({**arguments, **still}))
-        gradients, words = returned if isinstance(returned, Returned) else (returned, ())
-        named = name_gradients(gradients, words, list(self.places), shapes)
+        found = returned if isinstance(returned, Returned) else Returned(returned, ())
+        named = name_gradients(found.gradients, found.words, list(self.places), shapes)
         data = {name: torch.as_tensor(np.asarray(value)).reshape(shapes[name]) for name, value in named.items()}
         return explain(chain, arguments, known, data)
 

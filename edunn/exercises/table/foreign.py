@@ -90,7 +90,7 @@ def apply_own_mask(output: Tensor, features: Tensor) -> Tensor:
 
 
 DROPOUT = replace(
-    DROPOUT_OF_EXERCISES, arguments=("features",), cut=(),
+    DROPOUT_OF_EXERCISES, name="dropout-of-its-own", arguments=("features",), cut=(),
     reference=lambda features: torch.full_like(features, float("nan")),
     conventions=(("the mask is the hand-in's own", lambda features, output: apply_own_mask(output, features)),),
 )  # fmt: skip
@@ -110,5 +110,6 @@ FOREIGN: dict[str, GradientExercise] = {
                           "svm-margin", losses.Hinge()),
         declare_objective("softmax-on-squares", "L = 1/N Σ_i Σ_j (s_ij − 1(j = y_i))² + λ Σ W²",
                           "linear-regression", losses.SquaredError(classes=True)),
+        DROPOUT,
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -154,7 +155,7 @@ def worst_entries(hand: Tensor, right: Tensor, count: int = 3) -> tuple[tuple[tu
     difference = (hand - right).abs().nan_to_num(float("inf")).reshape(-1)
     places = difference.topk(min(count, difference.numel())).indices.tolist()
     return tuple(
-        (tuple(int(k) for k in torch.unravel_index(torch.tensor(i), hand.shape)), float(hand.reshape(-1)[i]),
+        (tuple(int(k) for k in np.unravel_index(i, tuple(hand.shape))), float(hand.reshape(-1)[i]),
          float(right.reshape(-1)[i]))
         for i in places
         if difference[i] > 0
