@@ -14,7 +14,7 @@ from .point import Point, find_sizes
 
 LOOSE = 1e-3  # relative: what an ε in a logarithm may change
 EXACT = 1e-8
-DRAWS = 12  # more than there are terms: what a sum of the terms gives at all of them is that sum
+DRAWS = 16  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
 
@@ -119,6 +119,12 @@ def split_terms(exercise: GradientExercise) -> dict[str, Value]:
     if exercise.kind == "objective" and "strength" in exercise.arguments:
         terms["penalty"] = penalty
         terms["bare"] = lambda at: penalty({**at, "strength": 1.0})
+        # a column of ones, first or last, whose weight is the bias; and all entries of W Wᵀ, written for Σ w²
+        terms["first"] = lambda at: at["strength"] * (at["weight"][..., 0] ** 2).sum()
+        terms["last"] = lambda at: at["strength"] * (at["weight"][..., -1] ** 2).sum()
+        if exercise.loss is not None and exercise.loss.class_axis:
+            terms["rows"] = lambda at: at["strength"] * (at["weight"].sum(0) ** 2).sum()
+            terms["columns"] = lambda at: at["strength"] * (at["weight"].sum(1) ** 2).sum()
         if "bias" in exercise.arguments:
             terms["bias"] = lambda at: at["strength"] * (at["bias"] ** 2).sum()
     return terms | {"constant": lambda _: torch.tensor(1.0, dtype=torch.float64)}
@@ -139,6 +145,9 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
         notes.append(f"the penalty is {penalty:.6g} times the task's; the gradient is compared with its own value")
     if factors.get("bias"):
         notes.append("the value's penalty takes in the bias")
+    if factors.get("first") or factors.get("last"):
+        where = "first" if factors.get("first") else "last"
+        notes.append(f"the value's penalty leaves out the {where} weight: the bias, in a column of ones")
     if abs(factors["constant"]) > 1e-6:
         notes.append(f"the value is the task's plus {factors['constant']:.6g}, which changes no gradient")
     return tuple(notes)

@@ -240,7 +240,8 @@ def read_joint(
     if not returns_several(function):
         return []  # a helper
     if inputs is not None and exercise is None:
-        candidates = [Candidate(None, (), inputs)]
+        known = [one for one in list_candidates(function, None, None) if one.exercise is not None]
+        candidates = [Candidate(None, (), inputs), *(one for one in known if match(function, one.names))]
     else:
         candidates = list_candidates(function, exercise, inputs)
         candidates = [one for one in candidates if one.names and match(function, one.names)]
@@ -265,7 +266,8 @@ def make(
         several.append(
             Handin(
                 name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
-                inputs if inputs is not None else one.inputs, declared=declared is not None, matched=said,
+                one.inputs if one.inputs is not None or one.exercise is not None else inputs,
+                own_inputs=inputs is not None and not several, declared=declared is not None, matched=said,
                 functions=functions, lines=lines,
             )
         )  # fmt: skip

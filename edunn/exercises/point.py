@@ -122,6 +122,23 @@ class Point:
                 return True
         return False
 
+    def is_coarse(self, first: Tensor) -> bool:
+        """Whether arguments that move by 1e-10 leave the value as it is, while those that move by 1e-4 do not.
+
+        A hand-in computes in float32 then, whatever the dtype of what it returns.
+        """
+
+        def move(step: float) -> Tensor:
+            source = generator(self.seed, 300)
+            moved = {
+                name: value * (1 + step * torch.randn(value.shape, dtype=value.dtype, generator=source))
+                for name, value in self.arguments.items()
+                if name in self.wanted and is_real(value)
+            }
+            return self.value({**self.arguments, **moved})
+
+        return torch.equal(first, move(1e-10)) and not torch.equal(first, move(1e-4))
+
     def gradients(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
         """Returns the hand-in's gradients, by name, in the exercise's layout; at the point, or at other arguments."""
         copies = self.copy(self.arguments if arguments is None else arguments)

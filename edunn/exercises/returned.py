@@ -9,8 +9,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -62,8 +61,7 @@ def read_name(node: ast.expr) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(NamedTuple):
     """Gradients as a function returned them, with the names that stand in its return statement."""
 
     gradients: Any

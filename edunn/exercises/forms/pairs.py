@@ -29,15 +29,13 @@ def find_pairs(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[Callab
     values = {name: function for name, function in functions.items() if not is_backward(name)}
     found = []
     for name, gradient in functions.items():
-        if not is_backward(name):
+        plain = [other for other in functions if name.lower() in (f"d{other}".lower(), f"d_{other}".lower())]
+        if not is_backward(name) and not plain:
             continue
-        same = [other for other in values if stems[other] == stems[name] and is_value_of(values[other], gradient)]
-        same = same or [
-            other for other in values
-            if name.lower() in (f"d{other}".lower(), f"d_{other}".lower()) and is_value_of(values[other], gradient)
-        ]  # fmt: skip
+        same = [other for other in values if other != name and stems[other] == stems[name] and is_value_of(values[other], gradient)]
+        same = same or [other for other in plain if is_value_of(functions[other], gradient)]
         if same:
-            found.append((values[same[0]], gradient))
+            found.append((functions[same[0]], gradient))
     return found
 
 
