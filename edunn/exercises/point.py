@@ -133,7 +133,7 @@ class Point:
             moved = {
                 name: value * (1 + step * torch.randn(value.shape, dtype=value.dtype, generator=source))
                 for name, value in self.arguments.items()
-                if name in self.wanted and is_real(value)
+                if name in self.wanted and is_real(value) and value.ndim  # a λ of python is a float64
             }
             return self.value({**self.arguments, **moved})
 
