@@ -14,7 +14,7 @@ from .point import Point, find_sizes
 
 LOOSE = 1e-3  # relative: what an ε in a logarithm may change
 EXACT = 1e-8
-DRAWS = 16  # more than there are terms: what a sum of the terms gives at all of them is that sum
+DRAWS = 18  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
 
@@ -125,6 +125,8 @@ def split_terms(exercise: GradientExercise) -> dict[str, Value]:
         if exercise.loss is not None and exercise.loss.class_axis:
             terms["rows"] = lambda at: at["strength"] * (at["weight"].sum(0) ** 2).sum()
             terms["columns"] = lambda at: at["strength"] * (at["weight"].sum(1) ** 2).sum()
+        terms["sum"] = lambda at: at["strength"] * at["weight"].sum()  # no square: a slip in the value
+        terms["sizes"] = lambda at: at["strength"] * at["weight"].abs().sum()
         if "bias" in exercise.arguments:
             terms["bias"] = lambda at: at["strength"] * (at["bias"] ** 2).sum()
     return terms | {"constant": lambda _: torch.tensor(1.0, dtype=torch.float64)}
@@ -145,6 +147,10 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
         notes.append(f"the penalty is {penalty:.6g} times the task's; the gradient is compared with its own value")
     if factors.get("bias"):
         notes.append("the value's penalty takes in the bias")
+    if factors.get("sum") or factors.get("sizes"):
+        notes.append("the value's penalty is Σ w, not Σ w²" if factors.get("sum") else "the value's penalty is Σ |w|")
+    if factors.get("rows") or factors.get("columns"):
+        notes.append("the value's penalty sums all entries of W Wᵀ, not the squares of W")
     if factors.get("first") or factors.get("last"):
         where = "first" if factors.get("first") else "last"
         notes.append(f"the value's penalty leaves out the {where} weight: the bias, in a column of ones")
@@ -173,6 +179,7 @@ def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
         lambda z: 1 / z.classes, lambda z: 1 / (z.classes - 1), lambda z: 1 / z.features,
         lambda z: 1 / (z.classes * z.features), lambda z: z.samples, lambda z: z.samples / z.classes,
         lambda z: z.samples / (z.classes - 1), lambda z: 1 / z.samples, lambda z: z.samples / (z.samples - 1),
+        lambda z: z.samples**2,
     )  # fmt: skip
     for shape in shapes:
         ratios = [scale / shape(sizes) for sizes, scale in scales]

@@ -267,7 +267,7 @@ def make(
             Handin(
                 name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
                 one.inputs if one.inputs is not None or one.exercise is not None else inputs,
-                own_inputs=inputs is not None and not several, declared=declared is not None, matched=said,
+                own_inputs=inputs is not None and not several, like=one.like, declared=declared is not None, matched=said,
                 functions=functions, lines=lines,
             )
         )  # fmt: skip

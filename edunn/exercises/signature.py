@@ -118,8 +118,9 @@ def match(function: Callable[..., Any], arguments: Sequence[str]) -> dict[str, s
         return None
     said = read_map(function)
     found = {one.name: said[one.name] for one in parameters if said.get(one.name) in arguments}
-    words = [one.name for one in parameters if one.name not in found]
-    found |= assign(words, [name for name in arguments if name not in found.values()])
+    for required in (True, False):  # (X, W, y, lam, reg=0): what must be given goes first
+        words = [one.name for one in parameters if one.name not in found and (one.default is one.empty) == required]
+        found |= assign(words, [name for name in arguments if name not in found.values()])
     rest = [one for one in parameters if one.name not in found]
     left = [name for name in arguments if name not in found.values()]
     if len(rest) != len(left):

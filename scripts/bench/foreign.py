@@ -86,7 +86,8 @@ def grade(folder: Path, file: str, name: str, text: str) -> Any:
         return "unfinished", (), str(error)
     except (HandinError, ValueError) as error:
         return "error", (), str(error)
-    return found.status, tuple(one.names for one in found.mistakes), found.message
+    names = tuple(one.names for one in found.mistakes if one.names[:1] != ("follows from an operation",))
+    return found.status, names, found.message
 
 
 def list_hand_ins() -> list[tuple[Case, str, str | None]]:
@@ -113,7 +114,7 @@ def adapt(case: Case, new: str) -> Case:
     if new == "def mse(y_pred, y_true)":
         return case
     if "upstream):" in new:
-        given = lambda: (leaf(6, seed=3), data(6, seed=9))  # noqa: E731
+        given = lambda: (leaf(12, seed=3), data(12, seed=9))  # noqa: E731
         made = loss_class(case.name, "forward", "backward", given, 0, False)
         return case._replace(run=lambda module: made(with_upstream(module, case.name)))
     assert scores

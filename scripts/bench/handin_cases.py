@@ -14,7 +14,7 @@ from numpy_on_torch import Array, tensor
 from torch import Tensor
 
 Truth = tuple[Tensor, list[tuple[Tensor, Any]]]
-N, D, C = 6, 4, 3
+N, D, C = 12, 4, 3
 
 
 class Case(NamedTuple):

@@ -121,7 +121,9 @@ def name_pairs(wrong: WrongGradient, split: Terms) -> list[tuple[Factor, ...]]:
 def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
     """Returns whether this mistake gives the hand-derived gradient, and not the right one."""
     candidate = compute_gradient(mistake, wrong)
-    return candidate is not None and is_close(candidate, wrong.hand) and not is_close(candidate, wrong.right)
+    if candidate is None or candidate.shape != wrong.hand.shape:
+        return False
+    return relative_error(candidate, wrong.hand) <= wrong.tolerance < relative_error(candidate, wrong.right)
 
 
 def compute_gradient(mistake: Mistake, wrong: WrongGradient) -> Tensor | None:
