@@ -5,8 +5,8 @@
   edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files; notebooks too
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
-A function without a gradient (an update rule, a histogram, a vote) is compared with the package's own, case by case.
-`edunn exercise NAME --out FILE.py` writes a file to fill in.
+A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
+own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
 The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed, with your rights:
 grade strangers' files in a container.

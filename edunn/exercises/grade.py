@@ -101,7 +101,7 @@ def try_out(handin: Handin, seed: int) -> Fits:
 
 
 def list_trials(handin: Handin) -> Iterator[Handin]:
-    """Yields the hand-in as it may be meant, the likeliest first: exercise, layout, tensors or arrays."""
+    """Yields the possible readings of a hand-in, the most likely first: exercise, layout, tensors or arrays."""
     for one in (handin, *handin.others):
         like = one.exercise or (find_exercise(one.like) if one.like else None)
         layouts = list_layouts(like) if isinstance(like, GradientExercise) else [one.layout]
