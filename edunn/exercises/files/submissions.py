@@ -203,7 +203,7 @@ def clean(name: str) -> list[str]:
 
 
 def is_skipped(name: str) -> bool:
-    return any(part in SKIPPED or part.startswith(".") for part in re.split(r"[/\\]", name))
+    return any(part in SKIPPED or part.startswith(".") for part in clean(name))
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
