@@ -61,7 +61,7 @@ def copy_argument(value: Any, as_torch: bool) -> Any:
     if not isinstance(value, Tensor):
         return value
     copied = value.detach().clone()
-    return copied if as_torch else copied.numpy()
+    return copied if as_torch else copied.numpy()[()]  # no dimension: a number, as floats are
 
 
 def to_tensor(value: Any, what: str) -> Tensor:

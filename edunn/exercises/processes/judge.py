@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..calls import HandinError, Missing, NothingFound, Unfinished
 from ..grade import grade
-from ..handins import Handin
+from ..handin import Handin
 from ..report import Grade
 from .options import Options
 from .remote import rebuild_all

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..adapters import load_adapted
 from ..calls import HandinError, Missing, NothingFound, Unfinished, call
 from ..files.executing import locate
-from ..handins import Handin
+from ..handin import Handin
 from ..point import Point
 from ..sources import find_sources
 from .patches import Snapshot

@@ -11,9 +11,18 @@ from .mistake import Mistake, Transform, is_a, when
 from .wrong_gradient import WrongGradient
 
 
-def scale_data(factor: Callable[[WrongGradient], float]) -> Transform:
-    """Returns the data term's share times a factor."""
-    return lambda wrong: factor(wrong) * wrong.data if factor(wrong) != 1 else None
+def scale_data(factor: Callable[[WrongGradient], float], mean: bool = True) -> Transform:
+    """Returns the data term's share times a factor.
+
+    mean : whether it is a slip in a mean over samples, which losses and objectives have, and layers have not
+    """
+
+    def transform(wrong: WrongGradient) -> Tensor | None:
+        if mean and wrong.kind in ("layer", "activation"):
+            return None
+        return factor(wrong) * wrong.data if factor(wrong) != 1 else None
+
+    return transform
 
 
 def drop_samples(wrong: WrongGradient, rows: slice, divisor: int) -> Tensor | None:
@@ -134,9 +143,9 @@ MISTAKES: tuple[Mistake, ...] = (
             scale_data(lambda g: g.samples)),
     Mistake("1/N twice", "1/N is there twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
     Mistake("factor 2 missing", "a factor 2 is missing (or a ½ too many)", "d r²/dr = 2 r", "data",
-            scale_data(lambda g: 0.5)),
+            scale_data(lambda g: 0.5, mean=False)),
     Mistake("factor 2 too many", "a factor 2 too many (or a ½ missing)", "d ½ r²/dr = r", "data",
-            scale_data(lambda g: 2.0)),
+            scale_data(lambda g: 2.0, mean=False)),
     Mistake("sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
             when(lambda g: g.penalised is not None and bool(g.penalised.any()), lambda g: -g.data)),
     Mistake("mean over classes", "divided by the number of classes: the sum over classes is no mean",
