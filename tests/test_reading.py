@@ -110,14 +110,20 @@ def test_notebooks_of_format_3(tmp_path: Path) -> None:
 # ---- what is not here ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from cs231n.layers import *", "from past.builtins import xrange",
-        "from google.colab import drive\ndrive.mount('/x')", "import tensorflow_of_no_kind as tf", "from numba import njit", "from . import nothing_here",
-        "from .layers import *", "import matplotlib.pyplot as plt\nplt.show()", "rows = list(xrange(3))",
-    ],
-)  # fmt: skip
+LINES = """
+from cs231n.layers import *
+from past.builtins import xrange
+from google.colab import drive; drive.mount('/x')
+import tensorflow_of_no_kind as tf
+from numba import njit
+from . import nothing_here
+from .layers import *
+import matplotlib.pyplot as plt; plt.show()
+rows = list(xrange(3))
+"""
+
+
+@pytest.mark.parametrize("line", LINES.strip().splitlines())
 def test_files_that_import_what_is_not_here_are_graded(line: str, tmp_path: Path) -> None:
     assert statuses(write(tmp_path, "hw.py", f"{line}\n{RIGHT}")) == {"CrossEntropy": "right"}
 
