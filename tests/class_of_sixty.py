@@ -20,6 +20,15 @@ class CrossEntropy:
         p[np.arange(len(targets)), targets] -= 1
         return p / len(targets)
 """
+HINGE = """import numpy as np
+
+class Hinge:
+    def value(self, scores, targets):
+        return np.maximum(0, 1 - targets * scores).mean()
+
+    def gradient(self, scores, targets):
+        return -targets * (targets * scores < 1) / len(scores)
+"""
 WRONG = RIGHT.replace("return p / len(targets)", "return p")
 DURING = "        e = np.exp(scores - scores"  # a line inside the gradient
 
@@ -57,7 +66,7 @@ FILES: dict[str, tuple[str | bytes, set[str]]] = {
     "tabs.py": (RIGHT.replace("    ", "\t"), {"right"}),
     "tabs_and_spaces.py": (RIGHT.replace("        e = ", "\te = "), {"error"}),
     "prints.py": (inside("print('scores', scores.shape)") + "\nprint('done: 100 %')\n", {"right"}),
-    "syntax.py": (RIGHT.replace("def gradient(self, scores, targets):", "def gradient(self, scores, targets)"), {"error"}),
+    "syntax.py": (RIGHT.replace("gradient(self, scores, targets):", "gradient(self, scores, targets)"), {"error"}),
     "python_2.py": (RIGHT + "\nprint 'loss'\n", {"error"}),
     "exits.py": (RIGHT + "\nimport os\nos._exit(0)\n", {"error"}),
     "exits_politely.py": (RIGHT + "\nimport sys\nsys.exit()\n", {"error"}),
@@ -67,7 +76,8 @@ FILES: dict[str, tuple[str | bytes, set[str]]] = {
     "empty.py": ("", {"error"}),
     "binary.py": (bytes(range(256)), {"error"}),
     "wrong.py": (WRONG, {"wrong"}),
-    "book.ipynb": (notebook("%matplotlib inline\nimport numpy as np\n!ls", RIGHT, "X = np.load('train.npy')"), {"right"}),
+    "book.ipynb": (
+        notebook("%matplotlib inline\nimport numpy as np\n!ls", RIGHT, "X = np.load('train.npy')"), {"right"}),
     "broken_book.ipynb": ("{", {"error"}),
     "book_with_marks.ipynb": (
         notebook("import numpy as np", RIGHT.replace("CrossEntropy", "Old"), "# edunn: cross-entropy\n" +

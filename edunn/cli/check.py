@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
     parser.add_argument("--expect", metavar="TASK[=POINTS],…", help="the tasks that were set; what is missing is wrong")
     parser.add_argument("--students", metavar="FILE", help="the class list: one name a line, or a table with a header")
+    parser.add_argument("--student", metavar="NAME", help="take all that is found as this student's")
     parser.add_argument("--csv", metavar="FILE", help="write the table student × task, for a spreadsheet")
     parser.add_argument(
         "--allow", metavar="SOURCE,…",
@@ -133,7 +134,7 @@ def check_config(args: argparse.Namespace) -> int:
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     """Grades a file (`name` is "" or a name in it), or a class (`name` is None)."""
     from ..errors import ConfigError
-    from ..exercises import marks, processes
+    from ..exercises import courses, marks, processes
     from ..exercises.classes import grade_alone, grade_class
     from ..exercises.report import describe
 
@@ -142,11 +143,13 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
 
     allowed = None if args.allow is None else marks.read_allowed(args.allow)
     listed = None if args.students is None else marks.read_class(args.students)
-    options = processes.Options(
-        args.seed or 0, args.time_limit, args.memory_limit, find_adapter(args.adapter), args.course or ""
-    )
+    course = "" if args.course is None else courses.check_course(args.course)
+    options = processes.Options(args.seed or 0, args.time_limit, args.memory_limit, find_adapter(args.adapter), course)
     with processes.end_all_on_signal():
-        graded = grade_class(path, options, args.jobs, report) if name is None else grade_alone(path, name, options)
+        if name is None:
+            graded = grade_class(path, options, args.jobs, report, args.student)
+        else:
+            graded = grade_alone(path, name, options, args.student)
     if name and graded.grades[0]["status"] == "missing":
         raise ConfigError(graded.grades[0]["message"])
     grades = [marks.judge_sources(one, allowed) for one in graded.grades]

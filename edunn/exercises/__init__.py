@@ -10,7 +10,7 @@ One exercise is one entry of `table`; `named` finds it.
 
 from .blanks import write_blank
 from .calls import HandinError, Missing, Unfinished
-from .classes import grade_class, grade_folder
+from .classes import grade_class, grade_folder, require_right
 from .exercise import Exercise, FunctionExercise, GradientExercise
 from .grade import grade
 from .handins import Handin, load
@@ -35,5 +35,6 @@ __all__ = [
     "grade_folder",
     "load",
     "named",
+    "require_right",
     "write_blank",
 ]

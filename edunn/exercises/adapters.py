@@ -26,6 +26,7 @@ from types import ModuleType
 from typing import Any
 
 from .calls import HandinError
+from .courses import apply_course
 from .files.executing import ExecutedModule, execute
 from .handins import Handin, select
 
@@ -44,7 +45,8 @@ def load_adapted(path: Path, name: str | None = None, adapter: str = "", course:
     """Runs a hand-in, and the adapter of its course if there is one, and returns what is handed in."""
     module = execute(path)
     if not adapter:
-        return Loaded(module, select(module, str(path), name))
+        found = select(module, str(path), name)
+        return Loaded(module, apply_course(found, course) if course else found)
     found = adapt(module, Path(adapter), name)
     if not found:
         raise module.error or HandinError(f"{path.name} has nothing that {Path(adapter).name} calls.")

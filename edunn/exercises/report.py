@@ -13,6 +13,9 @@ from ..gradcheck.diagnosis import Diagnosis
 from .exercise import Arguments, FunctionExercise
 
 
+PRINTED_LINES, PRINTED_WIDTH = 3, 100  # of what a hand-in prints, in a report for a reader
+
+
 @dataclass(frozen=True)
 class Case:
     """One case of a function exercise: the hand-in's answer and the package's.
@@ -72,14 +75,24 @@ class Grade:
 
 def describe(grade: dict[str, Any]) -> str:
     """Writes a grade, as a dictionary, for a reader."""
-    title = Path(grade["file"]).name + (f", {grade['name']}" if grade["name"] else "")
+    file, student = Path(grade["file"]), grade.get("student", "")
+    whose = f"{student}: " if student and student not in file.stem else ""
+    title = whose + file.name + (f", {grade['name']}" if grade["name"] else "")
     task = f" ({grade['task']})" if grade["task"] else ""
     lines = [f"{title}{task}: {grade['status']}", *(describe_row(row) for row in grade["rows"])]
     for mistake in grade["mistakes"]:
         lines += describe_mistake(mistake)
     if not grade["mistakes"] and not grade["passed"]:
         lines.append(f"  {grade['message']}")
-    return "\n".join([*lines, *(f"  note: {text}" for text in grade["notes"])])
+    lines += [f"  note: {text}" for text in grade["notes"]]
+    return "\n".join([*lines, *describe_printed(grade.get("printed", ""))])
+
+
+def describe_printed(text: str) -> list[str]:
+    """Returns the beginning of what a hand-in has printed."""
+    lines = text.strip().splitlines()
+    more = [f"  … and {len(lines) - PRINTED_LINES} more lines"] if len(lines) > PRINTED_LINES else []
+    return [f"  printed: {line[:PRINTED_WIDTH]}" for line in lines[:PRINTED_LINES]] + more
 
 
 def describe_row(row: dict[str, Any]) -> str:

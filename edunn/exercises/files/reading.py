@@ -105,13 +105,14 @@ def read_notebook(path: Path, text: str, notes: tuple[str, ...]) -> Source:
 
 
 def list_cells(path: Path, text: str) -> list[str]:
-    """Returns the code of each code cell, of notebook formats 3 and 4."""
+    """Returns the code of each code cell, of notebook formats 3 and 4, without the cells that nbgrader tests with."""
     try:
         book: Any = json.loads(text)
         cells = book["cells"] if "cells" in book else [c for sheet in book["worksheets"] for c in sheet["cells"]]
         found = []
         for cell in cells:
-            if cell.get("cell_type") == "code":
+            marked = cell.get("metadata", {}).get("nbgrader", {})
+            if cell.get("cell_type") == "code" and (marked.get("solution") or not marked.get("grade")):  # no test cells
                 code = cell.get("source", cell.get("input", ""))
                 found.append(unify_ends(code if isinstance(code, str) else "".join(code)))
         return found

@@ -73,8 +73,8 @@ class Budget:
 
 
 @contextlib.contextmanager
-def find_submissions(target: str | Path) -> Iterator[list[Submission]]:
-    """Yields what was handed in, by student. Zip files are unpacked for as long as the context lasts."""
+def find_submissions(target: str | Path, student: str | None = None) -> Iterator[list[Submission]]:
+    """Yields what was handed in, by student, or as all of one student's. Zip files are unpacked meanwhile."""
     path = Path(target)
     with tempfile.TemporaryDirectory(prefix="edunn-class-", ignore_cleanup_errors=True) as scratch:
         budget = Budget()
@@ -87,7 +87,10 @@ def find_submissions(target: str | Path) -> Iterator[list[Submission]]:
                 raise DataError(f"{path} cannot be unpacked: {problem}. Unpack it and give the folder.")
         else:
             raise DataError(f"{path} is neither a folder nor a zip file.")
-        found = list_class(folder, Path(scratch), budget, str(path))
+        if student is None:
+            found = list_class(folder, Path(scratch), budget, str(path))
+        else:
+            found = list_student(folder, student, Path(scratch), budget, str(path))
         if not any(one.path is not None for one in found):
             raise DataError(
                 f"{path} has no Python files and no notebooks. edunn exercise NAME --out FILE.py writes one."
@@ -203,7 +206,7 @@ def clean(name: str) -> list[str]:
 
 
 def is_skipped(name: str) -> bool:
-    return any(part in SKIPPED or part.startswith(".") for part in re.split(r"[/\\]", name))
+    return any(part in SKIPPED or part.startswith(".") for part in clean(name))
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

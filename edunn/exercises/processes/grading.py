@@ -26,6 +26,7 @@ PLAIN = Options()
 
 # loaded once, before the forks, where a file of those to grade imports one: half a second that no file pays for
 PRELOADED = ("matplotlib.pyplot", "pandas", "scipy", "scipy.special", "sklearn", "seaborn", "PIL.Image")
+INSIDE = "EDUNN_HAND_IN"  # set where a hand-in runs
 LOOKED_AT = 2**20  # bytes of a file in which imports are looked for
 
 Grades = list[dict[str, Any]]
@@ -56,6 +57,8 @@ def grade_files(
     name: str = "",
 ) -> list[Graded]:
     """Grades files, `jobs` at a time; returns the grades of each in their order."""
+    if INSIDE in os.environ:
+        raise DataError("A hand-in is being graded: it cannot grade another.")
     for file in files:
         if not file.is_file():
             raise DataError(f"There is no Python file {file}.")
@@ -109,7 +112,7 @@ def write_environment(home: str) -> dict[str, str]:
     return kept | one | {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg", "MPLCONFIGDIR": home, "HOME": home,
-        "TMPDIR": home, "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
+        "TMPDIR": home, "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8", INSIDE: "1",
     }  # fmt: skip
 
 

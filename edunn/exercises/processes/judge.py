@@ -169,6 +169,7 @@ class Examination:
         started, before = time.monotonic(), self.watch.measure_cpu()
         result = self.attempt(handin.name, lambda: grade(handin, self.options.seed), handin.task)
         given = self.complete(result, at) if isinstance(result, Grade) else result
+        given["empty"] |= handin.helper and given["status"] == "error" and self.process is not None
         given["cpu_seconds"] = round(max(self.watch.measure_cpu() - before, 0.0), 3)
         given["wall_seconds"] = round(time.monotonic() - started, 3)
         return given

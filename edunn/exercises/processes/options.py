@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ class Options:
     memory_limit : MiB on top of Python and torch
     adapter : a file that says how the course's own functions are called; "" where there is none
     course : the name of a course whose adapter comes with the package; "" to find it by the functions' names
-    allow : the kinds of sources that a derivation may use; None allows all, with a note
     """
 
     seed: int = 0
@@ -27,12 +25,6 @@ class Options:
     memory_limit: int = MEMORY_LIMIT
     adapter: str = ""
     course: str = ""
-    allow: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Options:
-        allow = given["allow"]
-        return cls(**{**given, "allow": None if allow is None else tuple(allow)})

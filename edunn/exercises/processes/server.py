@@ -99,7 +99,7 @@ def run_judge(request: dict[str, Any], result: int) -> None:
     end_with_parent()
     adopt_orphans()
     try:
-        found = examine(Path(request["file"]), request["name"], Options.from_dict(request["options"]), Forked)
+        found = examine(Path(request["file"]), request["name"], Options(**request["options"]), Forked)
         text = json.dumps(strict(found._asdict()), allow_nan=False)
         with os.fdopen(result, "wb") as stream:
             stream.write(text.encode())
