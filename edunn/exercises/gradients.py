@@ -86,7 +86,10 @@ def grade_gradient(handin: Handin, seed: int) -> Grade:
         parts = [*(str(one) for one in mistakes), *(row.note for row in rows if row.hand is None)]
         status, message = "wrong", "; ".join(parts)
     notes = list(dict.fromkeys(notes))
-    return Grade(handin.file, handin.name, handin.task, status, message, tuple(rows), tuple(mistakes), tuple(notes))
+    return Grade(
+        handin.file, handin.name, handin.task, status, message, tuple(rows), tuple(mistakes), tuple(notes),
+        handin.lines, *describe_exercise(handin),
+    )  # fmt: skip
 
 
 def is_mean_in_layer(handin: Handin, rows: list[Row], mistakes: list[Diagnosis]) -> bool:
@@ -100,7 +103,15 @@ def is_mean_in_layer(handin: Handin, rows: list[Row], mistakes: list[Diagnosis])
 def fail_value(handin: Handin, name: str, says: str, notes: list[str]) -> Grade:
     """Returns the grade of a hand-in whose value itself is wrong, whatever its gradient is."""
     mistake = Diagnosis("value", "value", (name,), (says,), ())
-    return Grade(handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)))
+    return Grade(
+        handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)),
+        handin.lines, *describe_exercise(handin),
+    )  # fmt: skip
+
+
+def describe_exercise(handin: Handin) -> tuple[str, str]:
+    """Returns the formula and the lesson of what is handed in; empty where it is not known."""
+    return (handin.exercise.formula, handin.exercise.lesson) if handin.exercise is not None else ("", "")
 
 
 def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
@@ -119,7 +130,10 @@ def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
     single = first.dtype == torch.float32 or any(g.dtype == torch.float32 for g in found.values())
     single = single or (not point.handin.declared and point.is_coarse(first))
     if single:
-        point.notes.append("computed in float32, which holds seven digits: the tolerance is 2e-05 (float64 shows more)")
+        tolerance = SINGLE if fit.value is not None else COARSE
+        point.notes.append(
+            f"computed in float32, which holds seven digits: the tolerance is {tolerance:g} (float64 shows more)"
+        )
     if single and fit.value is None:
         return "", fit, [check_single(point, name, found[name]) for name in point.wanted if name in found]
     tolerance = SINGLE if single else TOLERANCE
@@ -171,7 +185,7 @@ def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -
     def value(moved: dict[str, Tensor]) -> Tensor:
         return point.scalar({**point.arguments, **moved})
 
-    witness = None if fit.value is None or fit.loose else (lambda moved: fit.value({**point.arguments, **moved}))
+    witness = None if fit.value is None or (fit.loose and not single) else (lambda moved: fit.value({**point.arguments, **moved}))
     # differences of a float32 value show three digits; the exercise's own value, fitted to it, shows all of them
     exact = witness if single and witness is not None else None
     points = {name: point.arguments[name] for name in wanted}
