@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"edunn check only grades. To write a blank, use edunn exercise {words}")
     if args.target is None:
         return check_package(args)
-    path, _, name = args.target.partition(".py:")
-    if name:
-        return check_handins(args, f"{path}.py", name)
+    path, _, name = args.target.rpartition(":")
+    if name and path.lower().endswith((".py", ".ipynb")):
+        return check_handins(args, path, name)
     if Path(args.target).is_dir() or args.target.lower().endswith(".zip"):
         return check_handins(args, args.target, None)
     if args.target.lower().endswith((".py", ".ipynb")):
