@@ -119,3 +119,22 @@ def test_the_network_is_away_or_it_is_said(graded: dict[str, dict[str, Any]]) ->
 def test_the_memory_of_the_judge_is_closed(graded: dict[str, dict[str, Any]]) -> None:
     one = graded["judges_memory"]
     assert "refused" in one["printed"] or one["limits"]
+
+
+HONEST = {
+    "torch.func": "import torch\ntorch.func.grad(lambda x: (x**2).sum())(torch.ones(2))\n",
+    "vmap": "import torch\ntorch.vmap(torch.sin)(torch.ones(3, 2))\n",
+    "settings": "import numpy as np, torch, random\nnp.seterr(all='raise')\nnp.set_printoptions(precision=3)\n"
+                "torch.set_default_dtype(torch.float64)\nrandom.seed(0)\nnp.float = float\n",
+    "libraries": "import scipy.special, sklearn.linear_model, pandas, matplotlib.pyplot, torch.nn, torch.optim\n",
+    "edunn": "import edunn\nedunn.data.digits()\nedunn.models.SoftmaxClassifier(3, 2)\nimport edunn.landscape\n",
+    "compile": "import torch\nimport torch._dynamo\n",
+}  # fmt: skip
+
+
+def test_what_honest_files_do_is_no_patch(tmp_path: Path) -> None:
+    for name, code in HONEST.items():
+        (tmp_path / f"{name}.py").write_text(code + RIGHT)
+    files = sorted(tmp_path.glob("*.py"))
+    found = {file.stem: one.grades[0] for file, one in zip(files, grade_files(files, jobs=2), strict=True)}
+    assert {name: (one["status"], one["message"]) for name, one in found.items() if one["status"] != "right"} == {}
