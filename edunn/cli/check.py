@@ -5,8 +5,8 @@
   edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files; notebooks too
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
-A function without a gradient (an update rule, a histogram, a vote) is compared with the package's own, case by case.
-`edunn exercise NAME --out FILE.py` writes a file to fill in.
+A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
+own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
 The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed, with your rights:
 grade strangers' files in a container.
@@ -45,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--with", dest="adapter", metavar="ADAPTER.py", help="how the course's own functions are called"
     )
     parser.add_argument("--course", help="a known course whose functions are handed in (default: found out)")
+    parser.add_argument("--explain", action="store_true", help="derive the term that is wrong, line by line")
     parser.add_argument("--steps", type=int, default=200, help="steps of CONFIG.toml to compare (default: 200)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
@@ -171,7 +172,7 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
         note(args, f"wrote {args.csv}")
     for limit in graded.limits:
         note(args, limit)
-    text = "\n\n".join(describe(one) for one in grades)
+    text = "\n\n".join(describe(one, args.explain) for one in grades)
     if len(table.rows) > 1 or expected or listed:
         text += f"\n\n{table}"
     finish(args, result, text)

@@ -35,11 +35,15 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky-relu", "softmax")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing that a function may be: an exercise, or (None) a function of arguments that `inputs` draws."""
+    """One thing that a function may be: an exercise, or (None) a function of arguments that `inputs` draws.
+
+    like : the exercise whose layouts its arguments may have
+    """
 
     exercise: Exercise | None
     names: tuple[str, ...]
     inputs: Draw | None = None
+    like: str = ""
 
 
 def list_losses() -> list[Exercise]:
@@ -69,7 +73,7 @@ def add_generic(exercises: Sequence[Exercise]) -> list[Candidate]:
         assert isinstance(one, GradientExercise)
         shape = one.loss.labels + str(one.loss.class_axis) if one.loss is not None else one.kind
         kinds.setdefault(shape, one)
-    return found + [Candidate(None, one.arguments, one.draw) for one in kinds.values()]
+    return found + [Candidate(None, one.arguments, one.draw, one.name) for one in kinds.values()]
 
 
 def find_candidates(words: Sequence[str], optional: Sequence[str] = ()) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""Fits a hand-in's value to its exercise's: a factor and a constant are no mistake, another function is one."""
+"""Compares a hand-in's value with its exercise's: another factor or constant is accepted, another function is not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .point import Point, find_sizes
 
 LOOSE = 1e-3  # relative: what an ε in a logarithm may change
 EXACT = 1e-8
-DRAWS = 16  # more than there are terms: what a sum of the terms gives at all of them is that sum
+DRAWS = 18  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
 
@@ -107,7 +107,7 @@ def round_factor(number: float, tolerance: float = 1e-6) -> float:
 
 
 def split_terms(exercise: GradientExercise) -> dict[str, Value]:
-    """Returns the terms that a hand-in may scale apart: the data, the penalty, and forms of the penalty met in use."""
+    """Returns the terms that a hand-in may scale separately: the data term, the penalty, and common forms of it."""
 
     def data(arguments: Mapping[str, Any]) -> Tensor:
         return exercise.reference(**({**arguments, "strength": 0.0} if exercise.kind == "objective" else arguments))
@@ -125,13 +125,15 @@ def split_terms(exercise: GradientExercise) -> dict[str, Value]:
         if exercise.loss is not None and exercise.loss.class_axis:
             terms["rows"] = lambda at: at["strength"] * (at["weight"].sum(0) ** 2).sum()
             terms["columns"] = lambda at: at["strength"] * (at["weight"].sum(1) ** 2).sum()
+        terms["sum"] = lambda at: at["strength"] * at["weight"].sum()  # no square: a slip in the value
+        terms["sizes"] = lambda at: at["strength"] * at["weight"].abs().sum()
         if "bias" in exercise.arguments:
             terms["bias"] = lambda at: at["strength"] * (at["bias"] ** 2).sum()
     return terms | {"constant": lambda _: torch.tensor(1.0, dtype=torch.float64)}
 
 
 def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tuple[str, ...]:
-    """Says in what the value differs from the exercise's."""
+    """Returns sentences on how the value differs from the exercise's."""
     notes = []
     if abs(factors["data"] - 1) > 1e-6:
         factor = f"{factors['data']:.6g}"
@@ -145,6 +147,10 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
         notes.append(f"the penalty is {penalty:.6g} times the task's; the gradient is compared with its own value")
     if factors.get("bias"):
         notes.append("the value's penalty takes in the bias")
+    if factors.get("sum") or factors.get("sizes"):
+        notes.append("the value's penalty is Σ w, not Σ w²" if factors.get("sum") else "the value's penalty is Σ |w|")
+    if factors.get("rows") or factors.get("columns"):
+        notes.append("the value's penalty sums all entries of W Wᵀ, not the squares of W")
     if factors.get("first") or factors.get("last"):
         where = "first" if factors.get("first") else "last"
         notes.append(f"the value's penalty leaves out the {where} weight: the bias, in a column of ones")
@@ -154,7 +160,7 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
 
 
 def find_flaw(factors: Mapping[str, float]) -> tuple[str, str] | None:
-    """Names a mistake in the value that no gradient of its own can excuse."""
+    """Returns the name of a mistake in the value itself, which stays one even if the gradient matches it."""
     if factors["data"] < 0:
         return "value negated", "the value has the opposite sign: descent would raise the loss"
     if factors.get("penalty", 0.0) < 0 or factors.get("bare", 0.0) < 0:
@@ -163,7 +169,7 @@ def find_flaw(factors: Mapping[str, float]) -> tuple[str, str] | None:
 
 
 def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
-    """Whether the factor of the value changes with the sizes as no sum or mean does: a count is written as a number.
+    """Returns whether the value has a count written as a number, so that its factor changes with the sizes.
 
     A sum in place of a mean has the factor N, a mean over classes 1/C; `/ 7` in place of `/ len(y)` has N/7.
     """
@@ -173,6 +179,7 @@ def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
         lambda z: 1 / z.classes, lambda z: 1 / (z.classes - 1), lambda z: 1 / z.features,
         lambda z: 1 / (z.classes * z.features), lambda z: z.samples, lambda z: z.samples / z.classes,
         lambda z: z.samples / (z.classes - 1), lambda z: 1 / z.samples, lambda z: z.samples / (z.samples - 1),
+        lambda z: z.samples**2,
     )  # fmt: skip
     for shape in shapes:
         ratios = [scale / shape(sizes) for sizes, scale in scales]

@@ -16,6 +16,7 @@ from .handin import Handin
 from .layout import list_layouts
 from .point import Point
 from .report import Grade
+from .table.foreign import find_exercise
 
 
 def grade(handin: Handin, seed: int = 0) -> Grade:
@@ -100,9 +101,12 @@ def try_out(handin: Handin, seed: int) -> Fits:
 
 
 def list_trials(handin: Handin) -> Iterator[Handin]:
-    """Yields the hand-in as it may be meant, the likeliest first: exercise, layout, tensors or arrays."""
+    """Yields the possible readings of a hand-in, the most likely first: exercise, layout, tensors or arrays."""
     for one in (handin, *handin.others):
-        layouts = list_layouts(one.exercise) if isinstance(one.exercise, GradientExercise) else [one.layout]
+        like = one.exercise or (find_exercise(one.like) if one.like else None)
+        layouts = list_layouts(like) if isinstance(like, GradientExercise) else [one.layout]
+        if one.exercise is None:
+            layouts = [layout for layout in layouts if not layout.sizes]
         if one.declared and isinstance(one.exercise, GradientExercise) and one.exercise.kind == "loss":
             layouts = layouts[:2] if one.exercise.loss.class_axis else layouts[:1]
         for layout in layouts:

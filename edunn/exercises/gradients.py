@@ -1,7 +1,8 @@
 """Grades a gradient: against the hand-in's own value, with the name of the mistake where it is wrong.
 
-A hand-in answers for its own value: one that sums where the package takes the mean, with a gradient to match, is right.
-Its value must be the exercise's up to a factor and a constant, though: otherwise it solves another exercise.
+The gradient must be that of the hand-in's own value: one that sums where the package takes the mean is right if its
+gradient does so too. The value must equal the exercise's up to a factor and a constant; else it solves another
+exercise.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .sources import find_sources
 from .terms import split
 
 GOOD = 1e-7  # relative, in float64: what courses call good
-TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
+TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is not a mistake in the gradient
 DRAWS = 3  # random points: at one alone, a mistake may happen not to show
 SINGLE = 2e-5  # the tolerance where a hand-in computes in float32, which holds seven digits
 WIDE = (5e-2, 1e-2, 2e-3)  # steps where the value is computed in float32
@@ -85,7 +86,10 @@ def grade_gradient(handin: Handin, seed: int) -> Grade:
         parts = [*(str(one) for one in mistakes), *(row.note for row in rows if row.hand is None)]
         status, message = "wrong", "; ".join(parts)
     notes = list(dict.fromkeys(notes))
-    return Grade(handin.file, handin.name, handin.task, status, message, tuple(rows), tuple(mistakes), tuple(notes))
+    return Grade(
+        handin.file, handin.name, handin.task, status, message, tuple(rows), tuple(mistakes), tuple(notes),
+        handin.lines, *describe_exercise(handin),
+    )  # fmt: skip
 
 
 def is_mean_in_layer(handin: Handin, rows: list[Row], mistakes: list[Diagnosis]) -> bool:
@@ -97,9 +101,17 @@ def is_mean_in_layer(handin: Handin, rows: list[Row], mistakes: list[Diagnosis])
 
 
 def fail_value(handin: Handin, name: str, says: str, notes: list[str]) -> Grade:
-    """The grade of a hand-in whose value itself is wrong, whatever its gradient is."""
+    """Returns the grade of a hand-in whose value itself is wrong, whatever its gradient is."""
     mistake = Diagnosis("value", "value", (name,), (says,), ())
-    return Grade(handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)))
+    return Grade(
+        handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)),
+        handin.lines, *describe_exercise(handin),
+    )  # fmt: skip
+
+
+def describe_exercise(handin: Handin) -> tuple[str, str]:
+    """Returns the formula and the lesson of what is handed in; empty where it is not known."""
+    return (handin.exercise.formula, handin.exercise.lesson) if handin.exercise is not None else ("", "")
 
 
 def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
@@ -116,9 +128,12 @@ def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
         return f"the value is not that of the task: {exercise.formula if exercise else ''}", Fit(None), []
     point.notes += fit.notes
     single = first.dtype == torch.float32 or any(g.dtype == torch.float32 for g in found.values())
-    single = single or (fit.value is None and point.is_coarse(first))
+    single = single or (not point.handin.declared and point.is_coarse(first))
     if single:
-        point.notes.append("computed in float32, which holds seven digits: the tolerance is 2e-05 (float64 shows more)")
+        tolerance = SINGLE if fit.value is not None else COARSE
+        point.notes.append(
+            f"computed in float32, which holds seven digits: the tolerance is {tolerance:g} (float64 shows more)"
+        )
     if single and fit.value is None:
         return "", fit, [check_single(point, name, found[name]) for name in point.wanted if name in found]
     tolerance = SINGLE if single else TOLERANCE
@@ -170,7 +185,7 @@ def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -
     def value(moved: dict[str, Tensor]) -> Tensor:
         return point.scalar({**point.arguments, **moved})
 
-    witness = None if fit.value is None or fit.loose else (lambda moved: fit.value({**point.arguments, **moved}))
+    witness = None if fit.value is None or (fit.loose and not single) else (lambda moved: fit.value({**point.arguments, **moved}))
     # differences of a float32 value show three digits; the exercise's own value, fitted to it, shows all of them
     exact = witness if single and witness is not None else None
     points = {name: point.arguments[name] for name in wanted}
@@ -205,12 +220,13 @@ def keep_common(found: list[list[Diagnosis]]) -> list[Diagnosis]:
     for one in first:
         same = [other for group in others for other in group if other.parameter == one.parameter]
         keep = [i for i, name in enumerate(one.names) if all(name in other.names for other in same)]
+        keep = [i for i in keep if one.names[i] != "wrong factor"] or keep
         kept.append(replace(one, names=tuple(one.names[i] for i in keep), lines=tuple(one.lines[i] for i in keep)))
     return kept
 
 
 def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
-    """Returns a wrong gradient with everything that it can be computed from."""
+    """Returns a wrong gradient together with all data from which the diagnosis can recompute it."""
     exercise, arguments = point.handin.exercise, dict(point.arguments)
     assert row.hand is not None
     assert row.right is not None
@@ -228,7 +244,7 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
     if exercise.name == "dropout-of-its-own":
         kept = point.value(point.arguments).double() / arguments["features"]
         arguments["keep"] = 1 / float(kept[kept != 0].median())
-    if exercise.name == "batch-norm":
+    if exercise.name in ("batch-norm", "layer-norm"):
         arguments["epsilon"] = EPSILON
     upstream, penalised, chain = point.upstream, None, None
     if exercise.kind == "objective":
@@ -247,6 +263,7 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
         activation=exercise.activation, penalty=exercise.penalty,
         layer=exercise.name.removesuffix("-of-its-own") if exercise.kind == "layer" else "", upstream=upstream, penalised=penalised, chain=chain,
         function=function, scale=fit.scale, penalty_scale=fit.penalty_scale,
+        tolerance=SINGLE if row.hand.dtype == torch.float32 or "float32" in " ".join(point.notes) else 1e-6,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Handin:
     functions : the names of the function or class that has the gradient, and of the one that has the value
     lines : where in the file a term of the gradient stands: ("penalty", 12), ("mean", 9), …
     explain : names mistakes from (arguments, its gradients, the right ones), by parameter: (name, sentence) of each
+    like : without an exercise, the one whose layouts its arguments may have
     own_inputs : whether the file draws its arguments itself; the others are then looked at for a name alone
     helper : whether what cannot be run is no hand-in at all, but a helper of the file
     others : the same as an answer to other exercises, where none is declared
@@ -45,6 +46,7 @@ class Handin:
     lines: tuple[tuple[str, int], ...] = ()
     helper: bool = False
     own_inputs: bool = False
+    like: str = ""
     explain: Callable[..., dict[str, list[tuple[str, str]]]] | None = None
 
     @property

@@ -52,7 +52,7 @@ GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
-    """Runs the file and returns what it hands in: NAME, or all that have one of the forms."""
+    """Runs the file and returns its hand-ins: the one called NAME, or all."""
     module = execute(Path(path))
     return select(module, str(path), name)
 
@@ -82,7 +82,7 @@ def checks_gradients(handin: Handin) -> bool:
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
-    """Lists what the file itself defines, with its exercise; a leading _ marks a helper."""
+    """Lists the functions and classes that the file itself defines, with their exercise; a leading _ marks a helper."""
     for name, thing in vars(module).items():
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__:
             yield name, thing, find_exercise(thing, module, name)
@@ -100,7 +100,7 @@ def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
         if said is not None:
             return named(str(said))
         found = EXERCISES.get(spell(name))
-        # a function softmax(W, X, y, reg) is no activation, whatever its name says
+        # a function softmax(W, X, y, reg) is not an activation, although its name says so
         other = isinstance(found, GradientExercise) and inspect.isfunction(thing) and not match(thing, found.arguments)
         return None if other else found
     except ConfigError as error:
@@ -113,7 +113,7 @@ def spell(name: str) -> str:
 
 
 def uses_torch(module: ModuleType) -> bool:
-    """Whether the file imports torch, or anything out of it, in whatever way."""
+    """Returns whether the file imports torch, or a part of it."""
     for value in vars(module).values():
         owner = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
         if value is torch or (isinstance(owner, str) and owner.split(".")[0] == "torch"):
@@ -124,8 +124,8 @@ def uses_torch(module: ModuleType) -> bool:
 def find_functions(module: ModuleType, file: str) -> list[Handin]:
     """Finds the functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
 
-    Under TASK several functions may stand; the one that is named as the exercise counts, else the last that takes as
-    many arguments, for helpers come first.
+    A file with TASK may have several functions; the one with the exercise's name counts, else the last with as many
+    arguments, because helpers come first.
     """
     classes, by_name, others = [], [], []
     for name, thing, exercise in list_own(module):
@@ -144,7 +144,7 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
 
 
 def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
-    """Returns `answer`, called on a new instance each time."""
+    """Returns a function that calls `answer` on a new instance of the student's class each time."""
     return lambda *given: reorder(thing().answer, exercise.arguments)(*given)
 
 
@@ -267,7 +267,7 @@ def make(
             Handin(
                 name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
                 one.inputs if one.inputs is not None or one.exercise is not None else inputs,
-                own_inputs=inputs is not None and not several, declared=declared is not None, matched=said,
+                own_inputs=inputs is not None and not several, like=one.like, declared=declared is not None, matched=said,
                 functions=functions, lines=lines,
             )
         )  # fmt: skip
@@ -299,7 +299,7 @@ def count_arguments(function: Callable[..., Any]) -> int:
 
 
 def count_required(method: Callable[..., Any]) -> int:
-    """How many arguments a method of a class has to be given, beside self."""
+    """Returns the number of required arguments of a method, without self."""
     found = list(inspect.signature(method).parameters.values())
     return sum(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in found[1:])
 
@@ -309,8 +309,8 @@ def after_value(
 ) -> Callable[..., Any]:
     """Returns the second method, called after the first on a new instance each time.
 
-    So no call depends on what an earlier one left behind, and the second finds what the first keeps for it. A loss's
-    backward may ask for an upstream: it is 1.
+    So no call depends on an earlier one, and the second can use what the first stores on the instance. If the backward
+    of a loss takes an upstream, it is 1.
     """
 
     def run(*given: Any) -> Any:

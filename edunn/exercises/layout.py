@@ -12,7 +12,7 @@ from .exercise import GradientExercise
 
 @dataclass(frozen=True)
 class Layout:
-    """How a hand-in lays out its arguments.
+    """The layout of a hand-in's arguments: which axis is which.
 
     weight : "rows" (C, D) or (D,), as in the exercise; "columns" (D, C) or (D, 1); "row" (1, D); "number" ()
     columns : whether the samples are columns: features (D, N), scores (C, N)
@@ -70,7 +70,7 @@ class Layout:
         return "one feature" if self.features == "flat" else ""
 
     def describe(self) -> str:
-        """Says what differs from the exercise's shapes; "" where nothing does."""
+        """Returns a sentence on what differs from the exercise's shapes; "" where nothing does."""
         said = []
         if self.weight != "rows":
             shapes = {"columns": "the weight's columns are the outputs", "row": "the weight is a row"}

@@ -104,12 +104,12 @@ class Point:
         return self.handin.layout.turn(returned) if self.handin.forward else returned.reshape(())
 
     def scalar(self, arguments: Mapping[str, Any]) -> Tensor:
-        """Returns what is differentiated: the value, or Σ upstream · output."""
+        """Returns the scalar whose gradient is checked: the value, or Σ upstream · output."""
         found = self.value(arguments).double()
         return found if self.upstream is None else (self.upstream * found).sum()
 
     def moves(self) -> bool:
-        """Whether the value changes when the arguments that have a gradient do."""
+        """Returns whether the value changes when the arguments with a gradient change."""
         first = self.value(self.arguments)
         for k in range(3):
             source = generator(self.seed, 200 + k)
@@ -133,7 +133,7 @@ class Point:
             moved = {
                 name: value * (1 + step * torch.randn(value.shape, dtype=value.dtype, generator=source))
                 for name, value in self.arguments.items()
-                if name in self.wanted and is_real(value)
+                if name in self.wanted and is_real(value) and value.ndim  # a λ of python is a float64
             }
             return self.value({**self.arguments, **moved})
 

@@ -74,7 +74,7 @@ def assign(words: Iterable[str], arguments: Sequence[str]) -> dict[str, str]:
 
 
 def find_gradient(key: str, arguments: Sequence[str]) -> str | None:
-    """Returns the argument that a gradient belongs to: dW, grad_w, W_grad and weight are all the weight's."""
+    """Returns the argument that a gradient belongs to: dW, grad_w, W_grad and weight all mean that of the weight."""
     words = [key, *(key[len(p) :] for p in PREFIXES if key.lower().startswith(p))]
     words += [key[: -len(s)] for s in SUFFIXES if key.lower().endswith(s)]
     same = [name for word in words for name in arguments if word == name]  # W is not w where there are both
@@ -89,7 +89,7 @@ def is_gradient_word(word: str) -> bool:
 
 
 def list_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Returns the parameters that an argument can go to; None where there are *arguments."""
+    """Returns the parameters that can receive an argument; None if the function takes *arguments."""
     found = list(inspect.signature(function).parameters.values())
     if any(one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY) for one in found) and len(found) < 2:
         return None
@@ -118,8 +118,9 @@ def match(function: Callable[..., Any], arguments: Sequence[str]) -> dict[str, s
         return None
     said = read_map(function)
     found = {one.name: said[one.name] for one in parameters if said.get(one.name) in arguments}
-    words = [one.name for one in parameters if one.name not in found]
-    found |= assign(words, [name for name in arguments if name not in found.values()])
+    for required in (True, False):  # (X, W, y, lam, reg=0): what must be given goes first
+        words = [one.name for one in parameters if one.name not in found and (one.default is one.empty) == required]
+        found |= assign(words, [name for name in arguments if name not in found.values()])
     rest = [one for one in parameters if one.name not in found]
     left = [name for name in arguments if name not in found.values()]
     if len(rest) != len(left):

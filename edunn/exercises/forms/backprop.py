@@ -217,6 +217,8 @@ def explain(
     for title, says, formula, delta, options in trials:
         given = chain.backward(arguments, activation, factor * delta, options)
         moved = [one for one in given if relative_error(given[one], right[one]) > CLOSE]
+        if "bias" in options:  # each bias by itself: it touches no other gradient
+            moved = [one for one in moved if relative_error(given[one], hand[one].double()) <= CLOSE]
         if moved and all(relative_error(given[one], hand[one].double()) <= CLOSE for one in moved if one in hand):
             for one in moved:
                 found.setdefault(one, []).append((title, f"{says} [{formula}]"))

@@ -36,7 +36,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("a.tanh()", ("tanh",), lambda a, b, c: a.tanh()),
     Probe("a.relu()", ("relu",), lambda a, b, c: a.relu()),
     Probe("a.sigmoid()", ("sigmoid",), lambda a, b, c: a.sigmoid()),
-    Probe("2 * a", ("__rmul__",), lambda a, b, c: 2 * a),
+    Probe("2 * a", ("__rmul__", "__mul__"), lambda a, b, c: 2 * a),
     Probe("a + a", ("__add__",), lambda a, b, c: a + a),
     Probe("a * b + a * c", ("__add__", "__mul__"), lambda a, b, c: a * b + a * c),
     Probe("d = a + b; e = d * c; e * d", ("__add__", "__mul__"), lambda a, b, c: use_twice(a + b, c)),

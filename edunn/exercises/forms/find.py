@@ -16,7 +16,7 @@ from ..handin import Handin
 from ..lines import find_lines
 from ..signature import assign, describe_match
 from ..table import EXERCISES
-from ..table.foreign import DROPOUT
+from ..table.foreign import DROPOUT, FOREIGN
 from . import engines, extensions, instances, nets, pairs
 from .binding import OPTIONS, is_rate, list_all, list_required
 from .settings import draw_shapes, find_shapes
@@ -57,7 +57,7 @@ def read_pair(
             suffix = gradient.__name__.startswith(value.__name__)  # mse and mse_prime are mse
             yield Handin(
                 value.__name__ if suffix else gradient.__name__, file, one.exercise, as_torch, pair.value, pair.gradient, forward, one.inputs,
-                declared=False, matched=describe_match(value, one.names), functions=(gradient.__name__, value.__name__), helper=True,
+                declared=False, like=one.like, matched=describe_match(value, one.names), functions=(gradient.__name__, value.__name__), helper=True,
                 lines=find_lines(gradient),
             )  # fmt: skip
 
@@ -100,7 +100,7 @@ def match_roles(words: Sequence[str], roles: Sequence[str]) -> tuple[str, ...] |
 def list_layers(words: Sequence[str], name: str) -> list[GradientExercise]:
     """Returns the layers of the package that take arguments with these names."""
     found = []
-    for exercise in (EXERCISES["linear"], EXERCISES["batch-norm"]):
+    for exercise in (EXERCISES["linear"], EXERCISES["batch-norm"], FOREIGN["layer-norm"]):
         assert isinstance(exercise, GradientExercise)
         matched = match_roles(words, exercise.arguments)
         if matched is not None and set(matched) == set(exercise.arguments):
@@ -246,7 +246,7 @@ def list_instances(thing: type, methods: tuple[str, str], file: str, as_torch: b
     def make(one: Candidate, places: Mapping[str, str], forward: bool, from_arguments: bool = False) -> Handin:
         made = instances.Instance(thing, methods, one.names, places, forward, from_arguments)
         return Handin(
-            thing.__name__, file, one.exercise, as_torch, made.value, made.gradient, forward, one.inputs,
+            thing.__name__, file, one.exercise, as_torch, made.value, made.gradient, forward, one.inputs, like=one.like,
             declared=False, functions=(thing.__name__,), lines=find_lines(getattr(thing, methods[1])),
         )  # fmt: skip
 

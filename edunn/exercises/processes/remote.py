@@ -17,8 +17,7 @@ from torch import Tensor
 from ..calls import HandinError
 from ..exercise import Exercise, GradientExercise
 from ..handin import Handin
-from ..table import EXERCISES
-from ..table.foreign import FOREIGN
+from ..table.foreign import find_exercise
 from .wire import WireError, find_record
 
 Ask = Callable[[str, Mapping[str, Any]], Any]
@@ -53,10 +52,6 @@ def describe_value(value: Any) -> Any:
         kind = f"{type(value).__module__}:{type(value).__name__}"
         return {"record": kind, "fields": {one.name: describe_value(getattr(value, one.name)) for one in fields(value)}}
     return {"function": True} if callable(value) else {"plain": value}
-
-
-def find_exercise(name: str) -> Exercise:
-    return EXERCISES[name] if name in EXERCISES else FOREIGN[name]
 
 
 def seed_generators(seed: int) -> None:

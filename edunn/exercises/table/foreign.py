@@ -7,13 +7,15 @@ a layer of its own.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ... import losses
-from ..exercise import GradientExercise
+from ..exercise import Exercise, GradientExercise
+from . import EXERCISES
 from .gradients import EXERCISES as OWN
 from .gradients import cut_loss, cut_objective
 
@@ -95,6 +97,17 @@ DROPOUT = replace(
     conventions=(("the mask is the hand-in's own", lambda features, output: apply_own_mask(output, features)),),
 )  # fmt: skip
 
+def apply_layer_norm(features: Tensor, scale: Tensor, shift: Tensor, epsilon: float = 1e-5, **_: Tensor) -> Tensor:
+    centred = features - features.mean(-1, keepdim=True)
+    return scale * centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + epsilon) + shift
+
+
+LAYER_NORM = replace(
+    next(one for one in OWN if one.name == "batch-norm"), name="layer-norm", reference=apply_layer_norm, cut=(),
+    formula="y = γ (x − μ)/√(σ² + ε) + β; μ, σ² the mean and variance of each row",
+    conventions=tuple((f"ε is {epsilon:g}", partial(apply_layer_norm, epsilon=epsilon)) for epsilon in (1e-3, 1e-8, 0.0)),
+)  # fmt: skip
+
 FOREIGN: dict[str, GradientExercise] = {
     one.name: one
     for one in (
@@ -110,6 +123,11 @@ FOREIGN: dict[str, GradientExercise] = {
                           "svm-margin", losses.Hinge()),
         declare_objective("softmax-on-squares", "L = 1/N Σ_i Σ_j (s_ij − 1(j = y_i))² + λ Σ W²",
                           "linear-regression", losses.SquaredError(classes=True)),
-        DROPOUT,
+        DROPOUT, LAYER_NORM,
     )
 }  # fmt: skip
+
+
+def find_exercise(name: str) -> Exercise:
+    """Returns the exercise of this name, of the package or of these."""
+    return FOREIGN[name] if name in FOREIGN else EXERCISES[name]

@@ -125,7 +125,10 @@ def find_factor(hand: Tensor, right: Tensor) -> float | None:
 
 
 def name_factor(k: float, factors: list[Factor], several: bool = True) -> list[tuple[Factor, ...]]:
-    """Returns the slips that multiply by k: single ones, else the pair where it is the only one, else none."""
+    """Returns the slips that multiply by k: single ones, else the pair where it is the only one, else none.
+
+    A pair may be chance: at other sizes it is another, or none.
+    """
     single = [(one,) for one in factors if is_number(one.number, k)]
     if single or not several:
         return list(single)
@@ -135,6 +138,7 @@ def name_factor(k: float, factors: list[Factor], several: bool = True) -> list[t
 def list_pairs(k: float, factors: list[Factor]) -> Iterator[tuple[Factor, ...]]:
     for first, second in combinations(factors, 2):
         plain = 0.0 not in (first.number, second.number) and first.name != second.name
+        plain = plain and "1 / 2 * m" not in (first.name, second.name)
         if plain and is_number(first.number * second.number, k):
             yield first, second
 

@@ -72,10 +72,34 @@ def name_data(terms: Terms) -> list[Slips] | None:
         return [(Factor("zero", "the gradient is left at zero", "∂L/∂θ", 0.0),)] if whole else [
             (Factor("data term forgotten", "the data term is forgotten", "∂data/∂w + λ ∂R/∂w", 0.0),)
         ]  # fmt: skip
+    if name_constant(hand - right) and terms.hand_penalty is not None:
+        return [(ENTRY,)]
     k = find_factor(hand, right)
     if k is None:
         return None
-    return name_factor(k, list_data_factors(terms.sizes, terms.averaged)) or [(wrong_factor(k, "gradient"),)]
+    return name_number(k, list_data_factors(terms.sizes, terms.averaged), "gradient")
+
+
+def name_number(k: float, factors: list[Factor], term: str) -> list[Slips]:
+    """Returns what multiplies a term by k; a pair of slips may be chance, so that the number itself stands behind it."""
+    found = name_factor(k, factors)
+    return found if found and len(found[0]) == 1 else [*found, (wrong_factor(k, term),)]
+
+
+ENTRY = Factor("penalty's bias entry set", "the penalty's entry of the bias is set to a constant; it is 0", "∂R/∂b = 0",
+               1.0)  # fmt: skip
+
+
+def name_constant(rest: Tensor) -> bool:
+    """Whether what is too much is one number in the first or last row or column, and nothing elsewhere."""
+    for turned in (rest, rest.mT if rest.ndim == 2 else rest):
+        for at in (0, -1) if turned.ndim and len(turned) > 1 else ():
+            others = torch.cat([turned[:at], turned[at + 1 :]]) if at == 0 else turned[:-1]
+            entry = turned[at]
+            flat = float((entry - entry.mean()).abs().max()) <= SAME * float(entry.abs().max())
+            if flat and bool(entry.any()) and is_zero(others, entry):
+                return True
+    return False
 
 
 def name_bare(terms: Terms) -> Slips | None:
@@ -105,7 +129,7 @@ def name_penalty(terms: Terms) -> list[Slips] | None:
                         "data + λ R(w)", 0.0),)]  # fmt: skip
     k = 0.0 if is_zero(hand, right) else find_factor(hand, right)
     if k is not None:
-        return name_factor(k, list_penalty_factors(terms.sizes)) or [(wrong_factor(k, "penalty's gradient"),)]
+        return name_number(k, list_penalty_factors(terms.sizes), "penalty's gradient")
     return name_bias_column(terms, hand, right) or name_other_penalty(terms, hand, right)
 
 
@@ -147,6 +171,9 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
             if find_factor(right, w.sum(axis, keepdim=True).expand_as(w)) is not None:
                 return [(Factor("Σ W Wᵀ in the value", "the value's penalty is the sum of all entries of W Wᵀ, products "
                                 "of different weights too", "Σ w² = sum of W * W", 1.0),)]  # fmt: skip
+    if find_factor(hand, w) is not None and find_factor(right, torch.ones_like(w)) is not None:
+        return [(Factor("square forgotten in the value", "the value's penalty is the sum of w, not of w²", "λ Σ w²",
+                        1.0),)]  # fmt: skip
     shapes = {
         "L1 in place of L2": ("the penalty's gradient is the sign of w: that is the one of |w|", torch.sign(w)),
         "square's derivative not taken": ("the penalty's gradient is w², not its derivative 2w", w * w),
@@ -154,11 +181,9 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
         "L2 in place of L1": ("the penalty's gradient is w, the one of w²", w),
     }
     for name, (says, other) in shapes.items():
-        if find_factor(hand, other) is not None:
+        is_l1 = find_factor(right, torch.sign(w)) is not None
+        if find_factor(hand, other) is not None and (name == "L2 in place of L1") == is_l1:
             return [(Factor(name, says, "d(λ w²)/dw = 2λ w" if "L1" not in name[-2:] else "d|w|/dw = sign(w)", 1.0),)]
-    if find_factor(hand, w) is not None and find_factor(right, torch.ones_like(w)) is not None:
-        return [(Factor("square forgotten in the value", "the value's penalty is the sum of w, not of w²", "λ Σ w²",
-                        1.0),)]  # fmt: skip
     if find_factor(right, w) is not None and find_factor(hand, w.sum() * torch.ones_like(w)) is not None:
         return [(Factor("penalty summed", "the penalty's gradient is summed over the weights", "2λ w_j for each j", 1.0),)]
     return None

@@ -1,4 +1,4 @@
-"""Mistakes that any gradient can hold: signs, factors, samples, axes, and what concerns the penalty."""
+"""Mistakes that can occur in any gradient: in signs, factors, samples, axes and the penalty."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .factors import Sizes, find_factor, is_number, list_data_factors
 from .mistake import Mistake, Transform, is_a, when
 from .wrong_gradient import WrongGradient
 
@@ -26,7 +27,7 @@ def scale_data(factor: Callable[[WrongGradient], float], mean: bool = True) -> T
 
 
 def drop_samples(wrong: WrongGradient, rows: slice, divisor: int) -> Tensor | None:
-    """Returns ∂L/∂scores with some samples left out, and the sum divided by `divisor`."""
+    """Returns ∂L/∂scores of a mean that sums only some samples (`rows`) and divides by `divisor`."""
     if wrong.upstream is None or wrong.kind not in ("loss", "objective") or wrong.samples < 2:
         return None
     left = torch.zeros_like(wrong.upstream)
@@ -56,22 +57,27 @@ def scale_penalty(wrong: WrongGradient, factor: float) -> Tensor | None:
 
 
 def apply_penalty(wrong: WrongGradient, in_value: bool) -> Tensor | None:
-    """Returns the penalty's right gradient where the value itself has no penalty, or none that λ scales."""
+    """Returns the right gradient of the penalty, where the value leaves out the penalty or its strength λ."""
     if wrong.kind != "objective" or wrong.parameter != "weight" or wrong.penalty_scale or wrong.penalised is None:
         return None
-    return wrong.penalty.gradient(wrong.points["weight"]) if bool(wrong.penalised.any()) == in_value else None
+    weight = wrong.points["weight"]
+    if in_value and find_factor(wrong.penalised, weight) is None:
+        return None
+    return wrong.penalty.gradient(weight) if bool(wrong.penalised.any()) == in_value else None
 
 
 def count_as_number(wrong: WrongGradient) -> Tensor | None:
-    """Returns the data term's share divided by a number of samples other than these."""
+    """Returns the gradient of the data term divided by a wrong number of samples, written as a number."""
     if wrong.hand.shape != wrong.right.shape or wrong.kind not in ("loss", "objective"):
         return None
     data = wrong.data
     share = wrong.hand if wrong.penalised is None else wrong.hand - wrong.penalised
     ratio = float((share * data).sum() / (data * data).sum().clamp(min=1e-300))
     divisor = wrong.samples / ratio if ratio else 0.0
-    whole = divisor == divisor and abs(divisor - round(divisor)) < 1e-6 and round(divisor) in range(2, 1000)
-    return ratio * data if whole and round(divisor) != wrong.samples else None
+    whole = divisor == divisor and abs(divisor - round(divisor)) < 1e-6 and round(divisor) in range(3, 1000)
+    sizes = Sizes(wrong.samples, wrong.classes, wrong.features)
+    named = any(is_number(one.number, ratio) for one in list_data_factors(sizes))
+    return ratio * data if whole and not named and round(divisor) != wrong.samples else None
 
 
 def get_strength(wrong: WrongGradient) -> float:
@@ -91,7 +97,7 @@ def has_penalty(wrong: WrongGradient) -> bool:
 def change_penalty(
     condition: Callable[[WrongGradient], bool], gives: Callable[[WrongGradient, Tensor, float], Tensor]
 ) -> Transform:
-    """Returns another gradient of a penalty on the weight w with strength λ."""
+    """Returns a mistake that replaces the gradient of a penalty on the weight w with strength λ."""
     return when(
         lambda wrong: has_penalty(wrong) and condition(wrong),
         lambda wrong: wrong.penalty_scale * gives(wrong, wrong.points["weight"], get_strength(wrong)),
@@ -104,7 +110,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("sign", "the sign is wrong", "∂L/∂θ: the slope uphill; descent subtracts it", "whole", lambda g: -g.right),
     Mistake("penalty forgotten", "the penalty is forgotten", "∂(data + λR)/∂w = ∂data/∂w + λ ∂R/∂w", "penalty",
             lambda g: scale_penalty(g, 0.0)),
-    Mistake("penalty on the bias", "the penalty reaches the bias too", "R(W): weights alone, a bias only shifts",
+    Mistake("penalty on the bias", "the bias is penalised too", "R(W): only weights, because a bias only shifts",
             "penalty", penalise_bias),
     Mistake("strength forgotten in the value", "the value's penalty is not scaled by its strength λ; the gradient's is",
             "data + λ R(w)", "penalty", lambda g: apply_penalty(g, True)),
@@ -139,16 +145,19 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("elastic net: factor 2 missing", "the factor 2 of w² is missing", "λ(2β w + sign(w))", "penalty",
             change_penalty(is_a("ElasticNet"), lambda g, w, k: k * (g.penalty.beta * w + torch.sign(w)))),
     # factors of the data term: losses and objectives alone have an N in them
+    Mistake("1/N forgotten in the value", "the value sums where the gradient takes the mean: the value's 1/N is forgotten",
+            "L = 1/N Σ_i ℓ_i", "data", when(lambda g: abs(g.scale - g.samples) < 1e-6 * g.samples, scale_data(
+                lambda g: 1 / g.samples))),
     Mistake("1/N forgotten", "1/N is forgotten: the gradient of a mean, summed", "L = 1/N Σ_i ℓ_i", "data",
             scale_data(lambda g: g.samples)),
-    Mistake("1/N twice", "1/N is there twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
+    Mistake("1/N twice", "divided by N twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
     Mistake("factor 2 missing", "a factor 2 is missing (or a ½ too many)", "d r²/dr = 2 r", "data",
             scale_data(lambda g: 0.5, mean=False)),
     Mistake("factor 2 too many", "a factor 2 too many (or a ½ missing)", "d ½ r²/dr = r", "data",
             scale_data(lambda g: 2.0, mean=False)),
     Mistake("sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
             when(lambda g: g.penalised is not None and bool(g.penalised.any()), lambda g: -g.data)),
-    Mistake("mean over classes", "divided by the number of classes: the sum over classes is no mean",
+    Mistake("mean over classes", "divided by the number of classes: the loss is a sum over classes, not a mean",
             "Σ_j, not 1/C Σ_j", "data", scale_data(lambda g: 1 / g.classes)),
     Mistake("sum over classes", "multiplied by the number of classes: the value is a mean over them",
             "1/C Σ_j", "data", scale_data(lambda g: float(g.classes))),
