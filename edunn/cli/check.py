@@ -1,15 +1,16 @@
 """Check hand-derived gradients against autograd and finite differences, and name the mistake.
 
-  edunn check                      every activation, loss, penalty, layer and model of this package, in float64
-  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
-  edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files; notebooks too
+  edunn check                      every gradient of this package, in float64
+  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and
+                                   backward), or functions; notebooks too
+  edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
 A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
 own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
-The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed, with your rights:
-grade strangers' files in a container.
+The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed,
+with your rights: grade strangers' files in a container.
 Exit 0: all right; 1: something is wrong; 2: the input is wrong.
 """
 
