@@ -26,7 +26,7 @@ class Fit:
     value : that sum, in torch, as a function of the arguments, which autograd can follow; None without an exercise
     penalty : its terms that are no data
     flaw : (name, sentence) of a mistake in the value itself; None where it has none
-    loose : whether the values agree only up to an ε in a logarithm, so that the hand-in's own value is the better witness
+    loose : whether the values agree only up to an ε in a logarithm: the hand-in's own value is the better witness
     """
 
     value: Any

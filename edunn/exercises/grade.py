@@ -38,16 +38,16 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
     best, fits, first = trials[0], Fits.NOT, None
     for one in trials:
         try:
-            found = try_out(one, seed)
+            fit = try_out(one, seed)
         except Unfinished:
             raise
         except HandinError as error:
             if first is None:
                 first = error
             continue
-        if found > fits:
-            best, fits = one, found
-        if found is Fits.WELL:
+        if fit > fits:
+            best, fits = one, fit
+        if fit is Fits.WELL:
             break
     if fits is Fits.NOT and first is not None:
         raise first from None

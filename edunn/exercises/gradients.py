@@ -75,14 +75,14 @@ def grade_gradient(handin: Handin, seed: int) -> Grade:
     if isinstance(handin.exercise, GradientExercise) and depends_on_count(scales):
         return fail_value(handin, *COUNT, notes)
     status, message, mistakes = "right", "the gradient is right", []
-    wrong = not all(row.passed for row in rows)
-    if wrong:
+    failed = not all(row.passed for row in rows)
+    if failed:
         mistakes = put_shared_first(keep_common(found))
-    if wrong and is_mean_in_layer(handin, rows, mistakes):
-        wrong, mistakes = False, []
+    if failed and is_mean_in_layer(handin, rows, mistakes):
+        failed, mistakes = False, []
         rows = [replace(row, passed=True) for row in rows]
         notes.append("the layer takes the mean over its samples: the upstream is a sample's own, without 1/N")
-    if wrong:
+    if failed:
         parts = [*(str(one) for one in mistakes), *(row.note for row in rows if row.hand is None)]
         status, message = "wrong", "; ".join(parts)
     notes = list(dict.fromkeys(notes))
@@ -93,7 +93,7 @@ def grade_gradient(handin: Handin, seed: int) -> Grade:
 
 
 def is_mean_in_layer(handin: Handin, rows: list[Row], mistakes: list[Diagnosis]) -> bool:
-    """Whether a layer divides all its parameters' gradients by N, and no other: a course's convention, and no mistake."""
+    """Whether a layer divides all its parameters' gradients by N, and no other: a convention of courses."""
     if handin.declared or not handin.forward or any(one.names[:1] != ("averaged in a layer",) for one in mistakes):
         return False
     wrong = {row.parameter for row in rows if not row.passed}
@@ -176,7 +176,7 @@ def accept_epsilon(point: Point, row: Row, fit: Fit) -> Row:
 
 def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -> Claim:
     """Returns the hand-in in the form that `gradcheck` checks."""
-    wanted = [name for name in point.wanted if point.handin.declared and point.handin.exercise or name in found]
+    wanted = [name for name in point.wanted if (point.handin.declared and point.handin.exercise) or name in found]
     wanted += [name for name in found if name not in wanted]
     data = () if point.handin.declared else ("features", "targets", "strength")
     if left := [name for name in point.wanted if name not in (*wanted, *data)]:
@@ -185,7 +185,11 @@ def make_claim(point: Point, found: dict[str, Tensor], fit: Fit, single: bool) -
     def value(moved: dict[str, Tensor]) -> Tensor:
         return point.scalar({**point.arguments, **moved})
 
-    witness = None if fit.value is None or (fit.loose and not single) else (lambda moved: fit.value({**point.arguments, **moved}))
+    witness = (
+        None
+        if fit.value is None or (fit.loose and not single)
+        else (lambda moved: fit.value({**point.arguments, **moved}))
+    )
     # differences of a float32 value show three digits; the exercise's own value, fitted to it, shows all of them
     exact = witness if single and witness is not None else None
     points = {name: point.arguments[name] for name in wanted}
@@ -207,7 +211,8 @@ def name_all(point: Point, rows: list[Row], fit: Fit) -> list[Diagnosis]:
             assert row.hand is not None
             assert row.right is not None
             worst = worst_entries(row.hand.double(), row.right)
-            found.append(Diagnosis(row.parameter, "", *map(tuple, zip(*names, strict=True)), worst))
+            titles, lines = tuple(one for one, _ in names), tuple(says for _, says in names)
+            found.append(Diagnosis(row.parameter, "", titles, lines, worst))
         else:
             found.append(diagnose(collect(point, row, fit), split=split(point, row, fit)))
     return found
@@ -261,7 +266,8 @@ def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
     return WrongGradient(
         exercise.kind, row.parameter, hand, row.right, samples, arguments, loss=exercise.loss,
         activation=exercise.activation, penalty=exercise.penalty,
-        layer=exercise.name.removesuffix("-of-its-own") if exercise.kind == "layer" else "", upstream=upstream, penalised=penalised, chain=chain,
+        layer=exercise.name.removesuffix("-of-its-own") if exercise.kind == "layer" else "",
+        upstream=upstream, penalised=penalised, chain=chain,
         function=function, scale=fit.scale, penalty_scale=fit.penalty_scale,
         tolerance=SINGLE if row.hand.dtype == torch.float32 or "float32" in " ".join(point.notes) else 1e-6,
     )  # fmt: skip

@@ -259,7 +259,7 @@ def make(
     lines: tuple[tuple[str, int], ...] = (),
 ) -> list[Handin]:  # fmt: skip
     """Returns the hand-in as a solution of its first exercise, with the others that it may solve beside it."""
-    several = []
+    several: list[Handin] = []
     for one in candidates:
         names = one.names or None
         said = says(names) if names else ""
@@ -267,7 +267,8 @@ def make(
             Handin(
                 name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
                 one.inputs if one.inputs is not None or one.exercise is not None else inputs,
-                own_inputs=inputs is not None and not several, like=one.like, declared=declared is not None, matched=said,
+                own_inputs=inputs is not None and not several, like=one.like, declared=declared is not None,
+                matched=said,
                 functions=functions, lines=lines,
             )
         )  # fmt: skip

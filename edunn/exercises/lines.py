@@ -41,9 +41,11 @@ def note_terms(
     targets = [] if isinstance(node, ast.Return) else node.targets if isinstance(node, ast.Assign) else [node.target]
     names = {read_target(one) for target in targets for one in split_target(target)}
     gradient = {name for name in names if is_gradient_word(name)} or (names & returned and not is_value(names))
-    if isinstance(node, ast.Return):
-        gradient = any(not isinstance(one, ast.Name) for one in ast.walk(node.value)) and len(list_names(node.value)) > 0
     assert node.value is not None
+    if isinstance(node, ast.Return):
+        gradient = (
+            any(not isinstance(one, ast.Name) for one in ast.walk(node.value)) and len(list_names(node.value)) > 0
+        )
     words = list_names(node.value)
     last = node.lineno
     if gradient and words & strengths:
@@ -75,7 +77,7 @@ def read_target(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript):
         outer = read_target(node.value)
         if outer.lower().startswith("grad") and isinstance(node.slice, ast.Constant):
-            return f"d{node.slice.value}"
+            return f"d{node.slice.value!s}"
         return outer
     return read_name(node)
 

@@ -13,7 +13,6 @@ from ..gradcheck.diagnosis import Diagnosis
 from ..gradcheck.diagnosis.derivations import derive
 from .exercise import Arguments, FunctionExercise
 
-
 PRINTED_LINES, PRINTED_WIDTH = 3, 100  # of what a hand-in prints, in a report for a reader
 
 

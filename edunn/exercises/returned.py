@@ -30,13 +30,14 @@ def list_returned(function: Callable[..., Any]) -> list[ast.expr]:
     """Returns what stands behind each return of the function itself, not of functions inside it."""
     tree = parse_function(function)
     found: list[ast.expr] = []
-    waiting = list(tree.body[0].body) if isinstance(tree, ast.Module) and hasattr(tree.body[0], "body") else []
+    own = tree.body[0] if isinstance(tree, ast.Module) else None
+    waiting: list[ast.AST] = list(getattr(own, "body", []))
     while waiting:
         node = waiting.pop(0)
         if isinstance(node, ast.Return) and node.value is not None:
             found.append(node.value)
         if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
-            waiting = [one for one in ast.iter_child_nodes(node)] + waiting
+            waiting = [*ast.iter_child_nodes(node), *waiting]
     return found
 
 

@@ -35,7 +35,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "upstream": (
         "dout", "grad", "grad_output", "grad_out", "upstream_grad", "delta", "dy", "dz", "da", "dvalues", "d_values",
-        "g", "output_gradient", "grads", "gradient", "d_out", "dl_dout", "error", "dl_dy", "output_error", "gradwrtoutput",
+        "g", "output_gradient", "grads", "gradient", "d_out", "dl_dout", "error", "dl_dy", "output_error",
+        "gradwrtoutput",
         "upstream_gradient", "out_grad", "grad_outputs", "d_output", "dldy", "dnext", "accum_grad", "d_l_d_out", "err",
     ),
     "scale": ("gamma", "g"),

@@ -103,7 +103,7 @@ def list_hand_ins() -> list[tuple[Case, str, str | None]]:
 
 def adapt(case: Case, new: str) -> Case:
     """Returns the case, called as an edit of its signature wants it."""
-    from handin_cases import joint, loss_class, leaf, data, pair, scores, logistic  # noqa: PLC0415
+    from handin_cases import data, joint, leaf, logistic, loss_class, pair, scores
 
     if new == "return dW, loss\n":
         return case._replace(run=joint(case.name, "w", "x", "y", "reg", first=1))
@@ -154,7 +154,9 @@ def measure(quiet: bool, only: str = "") -> dict[str, Any]:
                 counts["named"] += named or (expected is None and not any(first))
                 counts["misnamed"] += any(first) and not named
             if (status == "right") != right or (not right and expected and not named):
-                remarks.append(f"{case.file}, {case.name}: {expected!r}; {status} {[n[:2] for n in names]} {message[:150]}")
+                remarks.append(
+                    f"{case.file}, {case.name}: {expected!r}; {status} {[n[:2] for n in names]} {message[:150]}"
+                )
             if not quiet and counts["hand_ins"] % 20 == 0:
                 print(f"{counts['hand_ins']} hand-ins, {len(remarks)} remarks", file=sys.stderr)
     wrong = counts["hand_ins"] - counts["right"]

@@ -363,7 +363,8 @@ CASES: tuple[Case, ...] = (
          pair("g", "grad_g", "x y", lambda: {"x": leaf(N, seed=1), "y": leaf(N, seed=2)}, "x y")),
     Case("notebook_logistic", "calculate_gradient", "notebooks",
          pair("calculate_loss", "calculate_gradient", "y X w", logistic, "w")),
-    Case("notebook_ridge", "ridge_gradient", "notebooks", pair("ridge_loss", "ridge_gradient", "w X y lam", ridge, "w")),
+    Case("notebook_ridge", "ridge_gradient", "notebooks",
+         pair("ridge_loss", "ridge_gradient", "w X y lam", ridge, "w")),
     Case("notebook_ridge", "svm_gradient", "notebooks",
          pair("svm_objective", "svm_gradient", "w b X y lam", svm, "w b")),
     Case("scratch_classes", "SquareLoss", "classes with gradient", loss_class(

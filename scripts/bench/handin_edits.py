@@ -19,8 +19,8 @@ EDITS: tuple[Edit, ...] = (
     ("course_layers", "dropout_backward", "(np.random.rand(*x.shape) < p) / p", "(np.random.rand(*x.shape) < p)", ""),
     ("andrew_pairs", "compute_gradient_logistic", "return dj_db / m, dj_dw / m", "return dj_dw / m, dj_db / m", ""),
     ("fish_book", "SoftmaxWithLoss", "np.log(self.y))", "np.log(self.y + 1e-7))", ""),
-    ("keras_book", "Loss_MSE", "def backward(self):\n        return -2", "def backward(self, upstream):\n        return -2 * upstream",
-     ""),
+    ("keras_book", "Loss_MSE", "def backward(self):\n        return -2",
+     "def backward(self, upstream):\n        return -2 * upstream", ""),
     ("primes", "mse", "def mse(y_true, y_pred)", "def mse(y_pred, y_true)", ""),
     # CS231n's functions
     ("course_softmax", NAIVE, "dW += 2 * reg * W", "dW += reg * W", "L2 factor 2 missing"),
@@ -163,7 +163,8 @@ EDITS: tuple[Edit, ...] = (
     ("scratch_classes", "Sigmoid", "self.__call__(x) * (1 - self.__call__(x))", "1 - self.__call__(x)",
      "sigmoid: half of the derivative"),
     # engines
-    ("engine", "Value", "            self.grad += other.data * out.grad\n            other.grad += self.data * out.grad",
+    ("engine", "Value",
+     "            self.grad += other.data * out.grad\n            other.grad += self.data * out.grad",
      "            self.grad = other.data * out.grad\n            other.grad = self.data * out.grad",
      "gradient overwritten"),
     ("engine", "Value", "self.grad += other.data * out.grad\n            other.grad += self.data * out.grad",

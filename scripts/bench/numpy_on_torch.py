@@ -187,7 +187,8 @@ def make_numpy() -> types.ModuleType:
     """Returns a module with the names of numpy that hand-ins use."""
     np = types.ModuleType("numpy")
     names: dict[str, Any] = {
-        name: elementwise(getattr(torch, name)) for name in ("exp", "log", "sqrt", "abs", "tanh", "sign", "square", "log1p")
+        name: elementwise(getattr(torch, name))
+        for name in ("exp", "log", "sqrt", "abs", "tanh", "sign", "square", "log1p")
     }
     names |= {name: method(name) for name in ("sum", "mean", "var", "max", "min", "reshape", "transpose", "ravel")}
     names |= {

@@ -7,7 +7,7 @@ h_0 = x, z_k = h_{k−1} W_k + b_k, h_k = f(z_k), and a loss of the last z. Back
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,12 +165,13 @@ class Chain:
 
 
 SLIPS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
-    ("activation's derivative forgotten", "f' of the hidden layer is forgotten: what arrives is passed on as it is",
+    ("activation's derivative forgotten", "f' of the hidden layer is forgotten: the upstream is passed on unchanged",
      "δ_{k−1} = (δ_k W_kᵀ) ∘ f'(z)", {"slope": torch.ones_like}),
     ("mask of the wrong array", "the mask is taken of what arrives, not of the score", "1(z > 0), not 1(u > 0)",
      {"slope": lambda z, u: u * (u > 0), "both": True}),
     ("mask inverted", "the mask is the wrong way round", "1(z > 0)", {"slope": lambda z: (z <= 0).double()}),
-    ("averaged in a layer", "the bias gradient is averaged once more", "∂L/∂b = Σ_i δ_i", {"bias": lambda d: d.mean(0)}),
+    ("averaged in a layer", "the bias gradient is averaged once more", "∂L/∂b = Σ_i δ_i",
+     {"bias": lambda d: d.mean(0)}),
     ("bias summed over everything", "the bias gradient is summed over samples and outputs", "∂L/∂b = Σ_i δ_i",
      {"bias": lambda d: d.sum().expand(d.shape[1])}),
 )  # fmt: skip
@@ -181,16 +182,21 @@ def list_slips(activation: str) -> Iterator[tuple[str, str, str, dict[str, Any]]
     yield from SLIPS
     if activation in ("sigmoid", "tanh"):
         of_score = (lambda z: z * (1 - z)) if activation == "sigmoid" else (lambda z: 1 - z * z)
-        yield ("derivative of the score", "the formula for the output is used on the score", "f'(z)", {"slope": of_score})
+        yield (
+            "derivative of the score",
+            "the formula for the output is used on the score",
+            "f'(z)",
+            {"slope": of_score},
+        )
         yield ("derivative of the output", "f' is taken of the output in place of the score", "f'(z), not f'(f(z))",
                {"slope": lambda z: slope(f(z))})  # fmt: skip
         yield ("activation's derivative twice", "f' of the hidden layer is applied twice", "f'(z)",
                {"slope": lambda z: slope(z) ** 2})  # fmt: skip
-        yield ("value in place of the derivative", "f(z) stands where f'(z) should", "f'(z)", {"slope": f})
+        yield ("value in place of the derivative", "f(z) is used in place of f'(z)", "f'(z)", {"slope": f})
 
 
-def recognise(chain: Chain, draws: list[Mapping[str, Any]], values: list[float]) -> tuple[str, str, float] | None:
-    """Returns (activation, loss, factor) of the net whose values, at λ = 0, are factor · Σ_i ℓ_i; None where none are."""
+def recognise(chain: Chain, draws: Sequence[Mapping[str, Any]], values: list[float]) -> tuple[str, str, float] | None:
+    """Returns (activation, loss, factor) of the net whose values at λ = 0 are factor · Σ_i ℓ_i; None where none are."""
     wanted = torch.tensor(values, dtype=torch.float64)
     for activation in ACTIVATIONS:
         for name, loss in LOSSES.items():

@@ -118,7 +118,9 @@ class Engine:
             for name, says, options in HABITS:
                 if not slips and is_close(hand[probe.name], simulate(probe, numbers, options)):
                     slips.append((name, says))
-            broken = [one for one in found if one in OPERATIONS and OPERATIONS[one] in probe.needs and one != probe.name]
+            broken = [
+                one for one in found if one in OPERATIONS and OPERATIONS[one] in probe.needs and one != probe.name
+            ]
             if not slips and broken:
                 slips.append(("follows from an operation", f"follows from {broken[0]}, which is wrong by itself"))
             found[probe.name] = slips
@@ -147,22 +149,24 @@ SLIPS: dict[str, tuple[Slip, ...]] = {
     "-a": (Slip("sign", "the sign is wrong", "∂(−a)/∂a = −1", lambda a, b, c: (1, 0, 0)),),
     "a / b": (
         Slip("sign", "the divisor's sign is wrong", "∂(a/b)/∂b = −a/b²", lambda a, b, c: (1 / b, a / b**2, 0)),
-        Slip("square forgotten", "b stands where b² should", "∂(a/b)/∂b = −a/b²", lambda a, b, c: (1 / b, -a / b, 0)),
+        Slip("square forgotten", "b is used in place of b²", "∂(a/b)/∂b = −a/b²", lambda a, b, c: (1 / b, -a / b, 0)),
     ),
     "a ** 3": (
-        Slip("exponent not lowered", "the power is not lowered by 1", "d aⁿ = n aⁿ⁻¹", lambda a, b, c: (3 * a**3, 0, 0)),
+        Slip("exponent not lowered", "the power is not lowered by 1", "d aⁿ = n aⁿ⁻¹",
+             lambda a, b, c: (3 * a**3, 0, 0)),
         Slip("exponent forgotten", "the n in front is forgotten", "d aⁿ = n aⁿ⁻¹", lambda a, b, c: (a**2, 0, 0)),
     ),
     "a.exp()": (
-        Slip("value in place of the derivative", "a stands where eᵃ should", "d eᵃ = eᵃ", lambda a, b, c: (a, 0, 0)),
+        Slip("value in place of the derivative", "a is used in place of eᵃ", "d eᵃ = eᵃ", lambda a, b, c: (a, 0, 0)),
         Slip("derivative forgotten", "eᵃ is forgotten", "d eᵃ = eᵃ", lambda a, b, c: (1, 0, 0)),
     ),
-    "a.log()": (Slip("value in place of the derivative", "log a stands where 1/a should", "d log a = 1/a",
+    "a.log()": (Slip("value in place of the derivative", "log a is used in place of 1/a", "d log a = 1/a",
                      lambda a, b, c: (math.log(a), 0, 0)),),
     "a.tanh()": (
-        Slip("square forgotten", "tanh stands where tanh² should", "1 − tanh²", lambda a, b, c: (1 - math.tanh(a), 0, 0)),
-        Slip("derivative of the score", "a² stands where tanh² should", "1 − tanh²", lambda a, b, c: (1 - a * a, 0, 0)),
-        Slip("value in place of the derivative", "tanh stands where 1 − tanh² should", "1 − tanh²",
+        Slip("square forgotten", "tanh is used in place of tanh²", "1 − tanh²",
+             lambda a, b, c: (1 - math.tanh(a), 0, 0)),
+        Slip("derivative of the score", "a² is used in place of tanh²", "1 − tanh²", lambda a, b, c: (1 - a * a, 0, 0)),
+        Slip("value in place of the derivative", "tanh is used in place of 1 − tanh²", "1 − tanh²",
              lambda a, b, c: (math.tanh(a), 0, 0)),
     ),
     "a.sigmoid()": (
@@ -221,7 +225,8 @@ class Number:
             parent.recurse()
 
     def list_breadth_first(self, once: bool) -> list[Number]:
-        found, waiting = [], [self]
+        found: list[Number] = []
+        waiting: list[Number] = [self]
         while waiting:
             node = waiting.pop(0)
             if once and any(node is one for one in found):

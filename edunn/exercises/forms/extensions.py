@@ -12,7 +12,9 @@ from .binding import OPTIONS
 
 
 def is_extension(thing: Any) -> bool:
-    return inspect.isclass(thing) and issubclass(thing, torch.autograd.Function) and thing is not torch.autograd.Function
+    return (
+        inspect.isclass(thing) and issubclass(thing, torch.autograd.Function) and thing is not torch.autograd.Function
+    )
 
 
 def list_words(thing: type) -> list[inspect.Parameter]:

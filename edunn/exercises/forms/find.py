@@ -48,25 +48,22 @@ def collect(made: Iterator[Handin]) -> Handin | None:
 # ---- functions ------------------------------------------------------------------------------------------------------
 
 
-def read_pair(
-    value: Callable[..., Any], gradient: Callable[..., Any], file: str, as_torch: bool
-) -> Handin | None:
+def read_pair(value: Callable[..., Any], gradient: Callable[..., Any], file: str, as_torch: bool) -> Handin | None:
     def make() -> Iterator[Handin]:
         for one, forward in list_pair_candidates(value, gradient):
             pair = pairs.Pair(value, gradient, one.names, forward)
             suffix = gradient.__name__.startswith(value.__name__)  # mse and mse_prime are mse
             yield Handin(
-                value.__name__ if suffix else gradient.__name__, file, one.exercise, as_torch, pair.value, pair.gradient, forward, one.inputs,
-                declared=False, like=one.like, matched=describe_match(value, one.names), functions=(gradient.__name__, value.__name__), helper=True,
+                value.__name__ if suffix else gradient.__name__, file, one.exercise, as_torch, pair.value,
+                pair.gradient, forward, one.inputs, declared=False, like=one.like,
+                matched=describe_match(value, one.names), functions=(gradient.__name__, value.__name__), helper=True,
                 lines=find_lines(gradient),
             )  # fmt: skip
 
     return collect(make())
 
 
-def list_pair_candidates(
-    value: Callable[..., Any], gradient: Callable[..., Any]
-) -> Iterator[tuple[Candidate, bool]]:
+def list_pair_candidates(value: Callable[..., Any], gradient: Callable[..., Any]) -> Iterator[tuple[Candidate, bool]]:
     """Yields what a pair may be, and whether it is a layer's, with an upstream."""
     words = [one.name for one in list_required(value) if one.name not in OPTIONS and not is_rate(one.name)]
     optional = [one.name for one in list_all(value) if one.default is not one.empty]
@@ -88,8 +85,9 @@ def list_pair_candidates(
     for one in find_candidates(words, optional):
         yield one, False
     if not layer and words:
-        for shape in ((), (4,), (3, 4)):  # a function of numbers, or of vectors, that courses descend on
-            yield Candidate(None, tuple(words), draw_normal(dict.fromkeys(words, shape))), False
+        shapes_of_all: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))
+        for one_shape in shapes_of_all:  # a function of numbers, or of vectors, that courses descend on
+            yield Candidate(None, tuple(words), draw_normal(dict.fromkeys(words, one_shape))), False
 
 
 def match_roles(words: Sequence[str], roles: Sequence[str]) -> tuple[str, ...] | None:
@@ -153,7 +151,7 @@ def read_extension(thing: type, file: str) -> Handin | None:
             made = extensions.Extension(thing, one.names)
             yield Handin(
                 thing.__name__, file, one.exercise, True, made.value, made.gradient, forward, one.inputs,
-                declared=False, functions=(thing.__name__,), lines=find_lines(thing.backward),
+                declared=False, functions=(thing.__name__,), lines=find_lines(thing.backward),  # type: ignore[attr-defined]
             )  # fmt: skip
 
     return collect(make())
@@ -241,7 +239,6 @@ def read_instance(thing: type, file: str, as_torch: bool) -> Handin | None:
 def list_instances(thing: type, methods: tuple[str, str], file: str, as_torch: bool) -> Iterator[Handin]:
     method = getattr(thing, methods[0])
     own = [one for one in list_all(method) if one.name != "self"]
-    words = [one.name for one in own if one.default is one.empty and one.name not in OPTIONS and not is_rate(one.name)]
 
     def make(one: Candidate, places: Mapping[str, str], forward: bool, from_arguments: bool = False) -> Handin:
         made = instances.Instance(thing, methods, one.names, places, forward, from_arguments)
@@ -255,7 +252,7 @@ def list_instances(thing: type, methods: tuple[str, str], file: str, as_torch: b
         for one in add_generic(list_losses()):
             yield make(one, {}, False)
         return
-    taken = {word.lower() for word in (one.name for one in list_all(thing.__init__)[1:])} if thing.__init__ is not object.__init__ else set()
+    taken = {one.name.lower() for one in instances.list_arguments(thing)} if instances.takes_arguments(thing) else set()
     if match_roles(sorted(taken), ("weight", "bias")) or match_roles(sorted(taken), ("scale", "shift")):
         yield from make_from_arguments(thing, make)
         return
@@ -300,7 +297,7 @@ def make_from_arguments(thing: type, make: Callable[..., Handin]) -> Iterator[Ha
     for name in ("linear", "batch-norm"):
         exercise = EXERCISES[name]
         assert isinstance(exercise, GradientExercise)
-        words = [one.name for one in list_all(thing.__init__)[1:] if one.default is one.empty]
+        words = [one.name for one in instances.list_arguments(thing) if one.default is one.empty]
         roles = match_roles(words, exercise.arguments)
         if roles is None:
             continue

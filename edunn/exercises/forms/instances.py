@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ..calls import Unfinished
+from ..returned import name_gradients, name_returned
 from ..signature import find_argument, find_gradient
 from .binding import OPTIONS, RATE, bind, call_bound, is_rate, is_upstream, list_all, list_required
-from ..returned import Returned, name_gradients, name_returned
 from .pairs import join, one_name, split_output
 
 FORWARD = ("forward", "forward_pass", "forward_propagation", "feedforward", "forward_prop", "feed_forward", "fprop",
@@ -55,12 +56,21 @@ def find_methods(thing: type) -> tuple[str, str] | None:
     return (first, second) if first and second else None
 
 
+def list_arguments(thing: type) -> list[inspect.Parameter]:
+    """Returns the parameters of a class's constructor, without self."""
+    return list_all(vars(next(one for one in thing.__mro__ if "__init__" in vars(one)))["__init__"])[1:]
+
+
+def takes_arguments(thing: type) -> bool:
+    return any("__init__" in vars(one) for one in thing.__mro__ if one is not object)
+
+
 def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
     """Returns an object of the class: sizes by the names of the constructor's parameters, options by theirs."""
-    if thing.__init__ is object.__init__:
+    if not takes_arguments(thing):
         return thing()
     literal: dict[str, Any] = {}
-    for one in list_all(thing.__init__)[1:]:
+    for one in list_arguments(thing):
         word = one.name.lower()
         if given and (name := find_argument(one.name, list(given))) is not None and one.default is one.empty:
             literal[one.name] = given[name]
@@ -148,7 +158,9 @@ class Instance:
     def start(self, given: tuple[Any, ...]) -> tuple[Any, dict[str, Any], Any]:
         """Returns (the object, the arguments of its forward, what forward gave)."""
         known = dict(zip(self.names, given, strict=True))
-        instance = construct(self.thing, {n: v for n, v in known.items() if is_array_like(v)} if self.from_arguments else None)
+        instance = construct(
+            self.thing, {n: v for n, v in known.items() if is_array_like(v)} if self.from_arguments else None
+        )
         arguments = {name: value for name, value in known.items() if name not in self.places}
         if self.from_arguments:
             arguments = {n: v for n, v in known.items() if n in FORWARD_NAMES}
@@ -185,7 +197,9 @@ class Instance:
         if self.forward:
             takes = [one for one in list_all(method) if is_upstream(one.name)]
             if not takes and len(required) == 0 and any(one.name in literal for one in list_all(method)):
-                slope = call_bound(method, {k: v for k, v in literal.items() if k in {p.name for p in list_all(method)}})
+                slope = call_bound(
+                    method, {k: v for k, v in literal.items() if k in {p.name for p in list_all(method)}}
+                )
                 if slope is None:
                     raise Unfinished("The gradient is None. Is there a return?")
                 return upstream * slope  # a derivative f'(z), which takes no upstream
@@ -262,7 +276,9 @@ def is_array_like(value: Any) -> bool:
 
 
 def is_real(value: Any) -> bool:
-    return value.is_floating_point() if isinstance(value, Tensor) else np.issubdtype(np.asarray(value).dtype, np.floating)
+    return (
+        value.is_floating_point() if isinstance(value, Tensor) else np.issubdtype(np.asarray(value).dtype, np.floating)
+    )
 
 
 def exists(instance: Any, place: str) -> bool:

@@ -73,7 +73,6 @@ class Net:
             return find_kept_gradients(instance, self.places, shapes)
         return Returned(returned, name_returned(getattr(self.thing, self.methods[1])))
 
-
     def explain(self, arguments: Mapping[str, Any], hand: Mapping[str, Any], right: Mapping[str, Any]) -> Names:
         """Names the slip in the backward pass, where the net is a chain of linear layers whose loss is known."""
         chain = Chain(arguments)
@@ -102,8 +101,8 @@ Names = dict[str, list[tuple[str, str]]]
 
 def find_methods(thing: type) -> list[tuple[str, ...]]:
     own = {name for parent in thing.__mro__ if parent is not object for name in vars(parent)}
-    single = [(name,) for name in METHODS if name in own]
-    return [pair for pair in PAIRS if set(pair) <= own] + single
+    pairs: list[tuple[str, ...]] = [pair for pair in PAIRS if set(pair) <= own]
+    return pairs + [(name,) for name in METHODS if name in own]
 
 
 def find_places(thing: type, methods: tuple[str, ...], trial: Mapping[str, Any]) -> dict[str, str]:
@@ -114,7 +113,9 @@ def find_places(thing: type, methods: tuple[str, ...], trial: Mapping[str, Any])
     net = Net(thing, methods, {}, tuple(trial))
     source = np.random.default_rng(0)
     for place in names:  # zeros would hide what a weight behind them does
-        write(instance, place, np.asarray(read(instance, place)) * 0 + source.normal(size=np.shape(read(instance, place))))
+        write(
+            instance, place, np.asarray(read(instance, place)) * 0 + source.normal(size=np.shape(read(instance, place)))
+        )
 
     def value(one: Any) -> Any:
         result = net.call(methods[0], one, trial)

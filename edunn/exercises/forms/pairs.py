@@ -15,12 +15,28 @@ from ..calls import HandinError, Unfinished
 from ..returned import Returned, list_returned, name_returned, read_name
 from .binding import bind, call_bound, is_cache, is_upstream, list_required
 
-BACKWARD = re.compile(r"gradients?|grads?|derivatives?|derivate|deriv|prime|backward|backprop|bprop|jacobian|back$|der$")
+BACKWARD = re.compile(
+    r"gradients?|grads?|derivatives?|derivate|deriv|prime|backward|backprop|bprop|jacobian|back$|der$"
+)
 VALUE = re.compile(r"costfunction|cost|loss|forward|forwardprop|fprop|value|errorfunction|objective")
 FILLER = re.compile(r"compute|calculate|calc|function|func|get|eval|the|fn$")
 NO_GRADIENT = re.compile(r"descent|numeric|check|test|plot|approx|clip|update|train|fit|optim|ascent|step|zero|verify")
 # what a derivative that takes the activation's output, not its score, calls its argument
-OUTPUTS = ("a", "s", "out", "output", "y", "sig", "sigmoid_output", "activated", "activation", "y_hat", "yhat", "sx", "fx")
+OUTPUTS = (
+    "a",
+    "s",
+    "out",
+    "output",
+    "y",
+    "sig",
+    "sigmoid_output",
+    "activated",
+    "activation",
+    "y_hat",
+    "yhat",
+    "sx",
+    "fx",
+)
 
 
 def find_pairs(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[Callable[..., Any], Callable[..., Any]]]:
@@ -32,7 +48,11 @@ def find_pairs(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[Callab
         plain = [other for other in functions if name.lower() in (f"d{other}".lower(), f"d_{other}".lower())]
         if not is_backward(name) and not plain:
             continue
-        same = [other for other in values if other != name and stems[other] == stems[name] and is_value_of(values[other], gradient)]
+        same = [
+            other
+            for other in values
+            if other != name and stems[other] == stems[name] and is_value_of(values[other], gradient)
+        ]
         same = same or [other for other in plain if is_value_of(functions[other], gradient)]
         if same:
             found.append((functions[same[0]], gradient))
@@ -43,7 +63,9 @@ def is_backward(name: str) -> bool:
     plain = name.replace("_", "").lower()
     if NO_GRADIENT.search(plain):
         return False
-    return bool(BACKWARD.search(plain)) or bool(re.match(r"d_?(sigmoid|relu|tanh|softmax|leaky|mse|loss|cost)", name.lower()))
+    return bool(BACKWARD.search(plain)) or bool(
+        re.match(r"d_?(sigmoid|relu|tanh|softmax|leaky|mse|loss|cost)", name.lower())
+    )
 
 
 def find_stem(name: str) -> str:

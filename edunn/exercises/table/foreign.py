@@ -97,6 +97,7 @@ DROPOUT = replace(
     conventions=(("the mask is the hand-in's own", lambda features, output: apply_own_mask(output, features)),),
 )  # fmt: skip
 
+
 def apply_layer_norm(features: Tensor, scale: Tensor, shift: Tensor, epsilon: float = 1e-5, **_: Tensor) -> Tensor:
     centred = features - features.mean(-1, keepdim=True)
     return scale * centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + epsilon) + shift
@@ -105,7 +106,7 @@ def apply_layer_norm(features: Tensor, scale: Tensor, shift: Tensor, epsilon: fl
 LAYER_NORM = replace(
     next(one for one in OWN if one.name == "batch-norm"), name="layer-norm", reference=apply_layer_norm, cut=(),
     formula="y = γ (x − μ)/√(σ² + ε) + β; μ, σ² the mean and variance of each row",
-    conventions=tuple((f"ε is {epsilon:g}", partial(apply_layer_norm, epsilon=epsilon)) for epsilon in (1e-3, 1e-8, 0.0)),
+    conventions=tuple((f"ε is {epsilon:g}", partial(apply_layer_norm, epsilon=epsilon)) for epsilon in (1e-3, 1e-8, 0)),
 )  # fmt: skip
 
 FOREIGN: dict[str, GradientExercise] = {

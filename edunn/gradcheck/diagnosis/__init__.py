@@ -16,7 +16,7 @@ from torch import Tensor
 from ...differences import relative_error
 from ..certificate import Certificate, Row
 from . import layers, losses, numeric, terms
-from .factors import Factor, find_factor, list_data_factors, list_penalty_factors, name_factor
+from .factors import Factor, find_factor, list_data_factors, name_factor
 from .mistake import Mistake
 from .split import Terms, name_penalty, name_terms
 from .wrong_gradient import WrongGradient
@@ -91,7 +91,7 @@ def combine(alternatives: list[tuple[Factor, ...]]) -> dict[str, str]:
 
 
 def name_pairs(wrong: WrongGradient, split: Terms) -> list[tuple[Factor, ...]]:
-    """Returns the two slips, where just one pair gives the gradient: one in the loss, and a factor or one of the penalty.
+    """Returns two slips, where just one pair gives the gradient: one in the loss, and a factor or the penalty's.
 
     A mistake in ∂L/∂scores is taken from the table, the rest of the chain being right.
     """
@@ -122,7 +122,9 @@ def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
     candidate = compute_gradient(mistake, wrong)
     if candidate is None or candidate.shape != wrong.hand.shape:
         return False
-    return relative_error(candidate, wrong.hand) <= wrong.tolerance < relative_error(candidate, wrong.right)
+    if candidate.shape == wrong.right.shape and relative_error(candidate, wrong.right) <= wrong.tolerance:
+        return False
+    return relative_error(candidate, wrong.hand) <= wrong.tolerance
 
 
 def compute_gradient(mistake: Mistake, wrong: WrongGradient) -> Tensor | None:

@@ -32,7 +32,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The numbers that factors are made of: N samples, C classes, D features, λ, and the value's own scale over a mean."""
+    """The numbers in factors: N samples, C classes, D features, λ, and the value's own scale over a mean."""
 
     samples: int = 1
     classes: int = 1

@@ -81,12 +81,12 @@ def name_data(terms: Terms) -> list[Slips] | None:
 
 
 def name_number(k: float, factors: list[Factor], term: str) -> list[Slips]:
-    """Returns what multiplies a term by k; a pair of slips may be chance, so that the number itself stands behind it."""
+    """Returns what multiplies a term by k; a pair may be chance, so the number itself is behind it."""
     found = name_factor(k, factors)
     return found if found and len(found[0]) == 1 else [*found, (wrong_factor(k, term),)]
 
 
-ENTRY = Factor("penalty's bias entry set", "the penalty's entry of the bias is set to a constant; it is 0", "∂R/∂b = 0",
+ENTRY = Factor("penalty's bias entry set", "the penalty's entry of the bias is set to a constant, not 0", "∂R/∂b = 0",
                1.0)  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def name_bias_column(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips] |
                 return [(Factor("penalty on the bias", "the penalty reaches the bias, the weight of the column of ones",
                                 "Σ_j over the weights, not the bias", 1.0), *rest)]  # fmt: skip
             if is_zero(two[at], two[kept]):
-                return [(Factor("penalty's bias entry set", "the penalty's entry of the bias is set to a constant; it is 0",
+                return [(Factor("penalty's bias entry set", "the penalty's entry of the bias is a constant, not 0",
                                 "∂R/∂b = 0", 1.0), *rest)]  # fmt: skip
             if is_zero(one[at], one[kept]):
                 return [(Factor("bias left out of the penalty", "the gradient leaves the bias out of the penalty; the "
@@ -169,7 +169,7 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
     if w.ndim == 2 and find_factor(hand, w) is not None:
         for axis in (0, 1):
             if find_factor(right, w.sum(axis, keepdim=True).expand_as(w)) is not None:
-                return [(Factor("Σ W Wᵀ in the value", "the value's penalty is the sum of all entries of W Wᵀ, products "
+                return [(Factor("Σ W Wᵀ in the value", "the value's penalty sums all entries of W Wᵀ, products "
                                 "of different weights too", "Σ w² = sum of W * W", 1.0),)]  # fmt: skip
     if find_factor(hand, w) is not None and find_factor(right, torch.ones_like(w)) is not None:
         return [(Factor("square forgotten in the value", "the value's penalty is the sum of w, not of w²", "λ Σ w²",
@@ -185,7 +185,9 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
         if find_factor(hand, other) is not None and (name == "L2 in place of L1") == is_l1:
             return [(Factor(name, says, "d(λ w²)/dw = 2λ w" if "L1" not in name[-2:] else "d|w|/dw = sign(w)", 1.0),)]
     if find_factor(right, w) is not None and find_factor(hand, w.sum() * torch.ones_like(w)) is not None:
-        return [(Factor("penalty summed", "the penalty's gradient is summed over the weights", "2λ w_j for each j", 1.0),)]
+        return [
+            (Factor("penalty summed", "the penalty's gradient is summed over the weights", "2λ w_j for each j", 1.0),)
+        ]
     return None
 
 

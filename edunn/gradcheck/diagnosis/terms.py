@@ -145,7 +145,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("elastic net: factor 2 missing", "the factor 2 of w² is missing", "λ(2β w + sign(w))", "penalty",
             change_penalty(is_a("ElasticNet"), lambda g, w, k: k * (g.penalty.beta * w + torch.sign(w)))),
     # factors of the data term: losses and objectives alone have an N in them
-    Mistake("1/N forgotten in the value", "the value sums where the gradient takes the mean: the value's 1/N is forgotten",
+    Mistake("1/N forgotten in the value", "the value is a sum and the gradient a mean: the value's 1/N is forgotten",
             "L = 1/N Σ_i ℓ_i", "data", when(lambda g: abs(g.scale - g.samples) < 1e-6 * g.samples, scale_data(
                 lambda g: 1 / g.samples))),
     Mistake("1/N forgotten", "1/N is forgotten: the gradient of a mean, summed", "L = 1/N Σ_i ℓ_i", "data",
