@@ -200,7 +200,7 @@ class Examination:
         except MemoryError:
             return fail("memory", TOO_MUCH)
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            # numbers from elsewhere, in shapes that nobody thought of, may break any comparison
+            # numbers from elsewhere, in unexpected shapes, may break any comparison
             return fail("error", f"what it returns cannot be compared: {type(error).__name__}: {error}")
 
     def complete(self, given: Grade, at: int = 0) -> dict[str, Any]:
