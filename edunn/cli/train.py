@@ -49,12 +49,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fast", "hand", "autograd"),
         help="how to take the steps: fast (default) and hand use our gradients, autograd torch's",
     )
+    parser.add_argument(
+        "--find-rate",
+        action="store_true",
+        help="train nothing: take steps at a growing rate, draw the loss against it, and suggest a rate",
+    )
     add_table_options(parser)
     add_common(parser, "a folder for the run (default: runs/<name>-<time>)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains a run, or continues one, and prints its result. Returns 1 if it diverged, else 0."""
+    if args.find_rate:
+        return find_rate(args)
     finished = start_or_resume(args)
     summary = finished.summary
     emit(args, summary, report(finished))
@@ -73,10 +80,7 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
 
     processes = ranks()
     options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text), "ranks": processes}
-    overrides = [
-        *args.set,
-        *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
-    ]
+    overrides = overrides_of(args)
     if args.resume and args.by == "autograd":
         raise ConfigError("A run by autograd keeps no checkpoint to resume. Leave out --by, or --resume.")
     if isinstance(args.resume, str):
@@ -85,8 +89,6 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
                 "--resume DIR takes neither CONFIG nor --out. Write --resume DIR, or CONFIG --out DIR --resume."
             )
         return experiment.resume(args.resume, overrides=overrides, by=args.by, **options)
-    if args.config is None:
-        raise ConfigError("Name a config file, or --resume DIR. digits_softmax is one to start from.")
     config = read_config(args, overrides)
     if args.resume:
         if not args.out:
@@ -96,16 +98,47 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
     return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
 
 
+def overrides_of(args: argparse.Namespace) -> list[str]:
+    """Returns the options of the config that the command line changes."""
+    given = {key: getattr(args, key) for key in ("device", "dtype", "seed")}
+    return [*args.set, *(f"run.{key}={value}" for key, value in given.items() if value is not None)]
+
+
+def config_of(args: argparse.Namespace) -> str:
+    """Returns the config's path. Raises ConfigError if there is none."""
+    if args.config is None:
+        raise ConfigError("Name a config file, or --resume DIR. digits_softmax is one to start from.")
+    return str(args.config)
+
+
+def find_rate(args: argparse.Namespace) -> int:
+    """Finds a rate for a config's run, and prints it. Returns 1 if no rate lowers the loss, else 0."""
+    from .. import experiment
+    from ..runtime.processes import ranks
+
+    if args.resume:
+        raise ConfigError("--find-rate starts from the config's own weights. Leave out --resume.")
+    config = read_config(args, overrides_of(args))
+    found, summary = ranks().lead(
+        lambda: experiment.find_rate_of(config, args.out, by=args.by or "fast", note=lambda text: note(args, text))
+    )
+    lines = [found.summary(), f"written to  {summary['run_dir']}"]
+    if found.suggestion is not None:
+        lines.append(f"train       edunn train {args.config} --set train.rate={found.suggestion:.3g}")
+    emit(args, summary, "\n".join(lines))
+    return 0 if found.suggestion is not None else 1
+
+
 def read_config(args: argparse.Namespace, overrides: list[str]) -> Config:
     """Returns the config of a file or a name, or the one that is chosen for a table."""
     from .. import data
     from ..data.table_options import literal
     from ..experiment import config as configs
 
-    options = table_options(args)
-    if Path(args.config).suffix.lower() in data.TABLES:
-        data.files.check_exists(args.config, "a table")
-    path = Path(args.config)
+    name, options = config_of(args), table_options(args)
+    if Path(name).suffix.lower() in data.TABLES:
+        data.files.check_exists(name, "a table")
+    path = Path(name)
     other = path.suffix.lower() in (".npy", ".zip") or (path.is_dir() and not (path / "config.toml").exists())
     if path.suffix.lower() != ".toml" and (data.is_table(path) or (path.exists() and other)):
         from ..experiment.starter import starter
@@ -118,7 +151,7 @@ def read_config(args: argparse.Namespace, overrides: list[str]) -> Config:
         tables.setdefault("run", {})["name"] = path.name.split(".")[0] or "table"
         return configs.parse(tables, overrides)
     given = [f"data.{key}={literal(value, 'true', 'false')}" for key, value in options.items()]
-    return configs.load(args.config, [*given, *overrides])
+    return configs.load(name, [*given, *overrides])
 
 
 def report(finished: LoadedRun) -> str:
@@ -133,6 +166,8 @@ def report(finished: LoadedRun) -> str:
     parameters = dict(finished.model.named_parameters())
     if metric == "r2" and sum(parameter.numel() for parameter in parameters.values()) <= 9:
         lines += [f"  {name:<11} {parameter.squeeze().tolist()}" for name, parameter in parameters.items()]
+    if finished.rates:
+        lines.append(f"  rates       {finished.rates}")
     lines.append(f"  run         {summary['run_dir']}")
     lines.append(f"  config      {Path(summary['run_dir']) / 'config.toml'}")
     lines.append(f"  pictures    {len(summary['figures'])} in {Path(summary['run_dir']) / 'figures'}")

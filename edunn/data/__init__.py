@@ -16,8 +16,10 @@ from ..runtime.names import find, suggest
 from ..runtime.options import hints_of, options_of, typed
 from . import files
 from .cifar10 import is_cifar10, load_kept, read_cifar10
+from .cifar100 import is_cifar100, read_cifar100
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
+from .multilabel import read_multilabel
 from .npy import read_npy
 from .read_tables import load_table, read_csv, read_later_table, read_table
 from .samples import Dataset, Samples, as_samples, fingerprint, split
@@ -42,9 +44,11 @@ __all__ = [
     "is_table",
     "load",
     "read_cifar10",
+    "read_cifar100",
     "read_csv",
     "read_images",
     "read_later_table",
+    "read_multilabel",
     "read_npy",
     "read_shards",
     "read_table",
@@ -95,7 +99,8 @@ def load(
     ----------
     progress : called with (images done, images in all) while images are decoded
     options : those of the function behind it: `samples`, `seed`, `noise` of a toy, `target` and `task` of a table
-        (see `read_table`), `size` of images, `targets` of a .npy file (see `read_npy`), `verify` of shards
+        (see `read_table`; for a list of targets `read_multilabel`), `size` of images, `labels` of CIFAR-100
+        ("fine" or "coarse"), `targets` of a .npy file (see `read_npy`), `verify` of shards
     """
     name = fspath(name_or_path)
     if name not in NAMES and not os.path.exists(name):
@@ -112,6 +117,8 @@ def load(
     path = Path(name)
     if "\0" in name:
         raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
+    if name and path.exists() and is_cifar100(path):
+        return _call(read_cifar100, name, options, path, progress=progress)
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() == ".npy" and not path.is_dir():
@@ -121,6 +128,8 @@ def load(
     if (name and path.is_dir()) or path.suffix.lower() == ".zip":
         return _call(read_images, name, options, path, progress=progress)
     if path.exists() or path.suffix.lower() in TABLES:
+        if isinstance(options.get("target"), list | tuple):
+            return Dataset(path.stem, _call(read_multilabel, name, options, path), None, files.sha256(path), name)
         return _call(load_table, name, options, path)
     if path.suffix or len(path.parts) > 1 or path.exists():
         files.check_exists(path, "data")
@@ -132,7 +141,7 @@ def is_table(path: str | PathLike[str]) -> bool:
     path = Path(path)
     if not path.is_file() or path.suffix.lower() in (".npy", ".zip"):
         return False
-    return not is_cifar10(path) and not is_shards(path)
+    return not is_cifar10(path) and not is_cifar100(path) and not is_shards(path)
 
 
 def has_cells(path: str | PathLike[str]) -> bool:

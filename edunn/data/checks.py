@@ -11,6 +11,7 @@ from ..errors import DtypeError, ShapeError
 
 def check_features(features: Tensor) -> None:
     """Refuses features that are not (samples, features), floating, or uint8 images."""
+    errors.check_dense("features", features)
     if features.ndim == 4 and features.dtype == torch.uint8:
         if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
             raise ShapeError(
@@ -36,14 +37,16 @@ def check_features(features: Tensor) -> None:
 
 
 def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
+    """Refuses targets that are not (samples,), int64 or floating, or floating rows, on the features' device."""
     samples = features.shape[0]
-    if targets.ndim != 1:
+    rows = targets.ndim == 2 and targets.shape[1] > 1 and targets.dtype.is_floating_point
+    if targets.ndim != 1 and not rows:
         hint = ""
         if targets.ndim == 2 and targets.shape[1] == 1:
             hint = " Did you mean targets.squeeze(1)?"
         elif targets.ndim == 2:
-            hint = " For one-hot rows take targets.argmax(1)."
+            hint = " Rows of bits, one for each label, are floats: targets.float(). For one-hot rows of classes take "
+            hint += "targets.argmax(1)."
         raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
     if targets.shape[0] != samples:
         raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")

@@ -95,7 +95,7 @@ def load_table(path: str | PathLike[str], target: str | None = None, **options: 
     if path.suffix.lower() == ".npz" and "part" not in others and has_test_part(path):
         more = {**others, "part": "test", "classes": found.classes}
         test = to_samples(tables.read(path, tables.make_options({"target": target, **known}), **more))
-    return Dataset(path.stem, to_samples(found), test, files.sha256(path), str(path), found.encoding)
+    return Dataset(path.stem, to_samples(found), test, files.sha256(path), str(path), encoding=found.encoding)
 
 
 def read_later_table(
@@ -105,14 +105,19 @@ def read_later_table(
     classes: Sequence[str] | None,
     task: str,
     options: Mapping[str, Any],
+    weight: str | None = None,
 ) -> Samples:
     """Reads a file or DataFrame as the table that a model was trained on, with targets if it has them.
 
     options : those of the first table; those that say how it is written are used again
+    weight : the column of the samples' weights, if there is one
     """
     reading = tables.make_options(dict(options)).reading
-    given = tables.make_options({**reading, "target": target, "task": task})
-    return to_samples(tables.read(source, given, targets_required=False, classes=classes, encoding=encoding))
+    given = {**reading, "target": target, "task": task}
+    if weight is not None and weight in tables.open_table(source, tables.make_options(given)).columns:
+        given["weight"] = weight
+    made = tables.make_options(given)
+    return to_samples(tables.read(source, made, targets_required=False, classes=classes, encoding=encoding))
 
 
 def to_samples(found: Reading) -> Samples:
