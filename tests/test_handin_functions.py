@@ -463,7 +463,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["check", str(path), "--json", "--quiet"]) == 1
     (told,) = json.loads(capsys.readouterr().out)["handins"]
     keys = ["file", "name", "task", "status", "passed", "message", "mistakes", "rows", "notes"]
-    assert list(told) == keys
+    assert list(told)[: len(keys)] == keys
     assert told["mistakes"][0]["mistakes"][0]["name"] == "t stays 1"
     assert {row["parameter"]: row["passed"] for row in told["rows"]}["one step"] is True
     assert cli.main(["check", str(path)]) == 1
