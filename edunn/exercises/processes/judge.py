@@ -32,9 +32,10 @@ TOO_MUCH = "more memory was asked for than the limit allows"
 
 
 class Process(Protocol):
-    """A process in which a hand-in runs."""
+    """A process in which a hand-in runs; `adopts`: whether its orphans become this process's children."""
 
     pid: int
+    adopts: bool
 
     @property
     def stream(self) -> Stream:
@@ -89,7 +90,7 @@ class Examination:
         """Starts the process and loads the file in it."""
         self.starts += 1
         self.process = self.start(str(self.home), str(self.printed), self.options)
-        self.watch = Watch(self.process.pid, self.options.time_limit)
+        self.watch = Watch(self.process.pid, self.options.time_limit, self.process.adopts)
         adapted = {"adapter": self.options.adapter, "course": self.options.course}
         loaded = self.ask("load", {"path": str(self.path), "name": self.name, **adapted})
         try:

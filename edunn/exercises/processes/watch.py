@@ -33,8 +33,8 @@ class Watch:
     does not show a process's CPU time, wall time is counted.
     """
 
-    def __init__(self, pid: int, limit: float) -> None:
-        self.pid, self.limit = pid, limit
+    def __init__(self, pid: int, limit: float, orphans: bool = False) -> None:
+        self.pid, self.limit, self.orphans = pid, limit, orphans
         self.verdict: Ended | None = None
         self.asleep = self.awaited = self.cpu = 0.0
         self.waiting = threading.Event()
@@ -72,7 +72,7 @@ class Watch:
                 self.asleep += passed * seen[1]
             self.verdict = self.judge(seen is not None, looks)
             if self.verdict is not None:
-                end_session(self.pid)
+                end_session(self.pid, self.orphans)
                 with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
                     os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
                 return
@@ -86,7 +86,7 @@ class Watch:
             return Ended("timeout", f"no result after {self.limit:g} s of waiting: does it sleep, or ask? {hint}")
         if self.awaited > self.limit * (SLACK if measured else 2):
             return Ended("timeout", f"no result after {self.awaited:.0f} s {hint}")
-        if looks % 2 == 0 and len(list_session(self.pid)) > MOST_PROCESSES:
+        if looks % 2 == 0 and len(list_session(self.pid, self.orphans)) > MOST_PROCESSES:
             return Ended("error", f"it has started more than {MOST_PROCESSES} processes: a fork bomb?")
         return None
 
