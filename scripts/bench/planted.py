@@ -171,6 +171,38 @@ PLANTED: tuple[Edit, ...] = (
             e = np.zeros_like(scores); e[i] = h
             g[i] = (self.value(scores + e, targets) - self.value(scores - e, targets)) / (2 * h)
         return g""", "numeric step too small"),
+    # in the value
+    ("squared-error", "np.mean((scores", "np.sum((scores", "1/N forgotten in the value"),
+    ("softmax-classifier", " + strength * np.sum(weight**2)", " + np.sum(weight**2)", "strength forgotten in the value"),
+    ("multiclass-svm", " + strength * np.sum(weight**2)", "", "penalty forgotten in the value"),
+    ("softmax-classifier", "np.sum(weight**2)", "np.sum(weight.T @ weight)", "Σ W Wᵀ in the value"),
+    ("linear-regression", "np.sum(weight**2)", "np.sum(weight)", "square forgotten in the value"),
+    # penalties of another function
+    ("softmax-classifier", "2 * strength * weight", "2 * strength * np.sign(weight)", "L1 in place of L2"),
+    ("linear-regression", "2 * strength * weight", "strength * weight**2", "square's derivative not taken"),
+    ("multiclass-svm", "2 * strength * weight", "2 * strength * np.ones_like(weight)", "w forgotten in the penalty"),
+    ("linear-regression", "2 * strength * weight", "2 * strength * weight.sum()", "penalty summed"),
+    ("logistic-regression", "2 * strength * weight", "np.append([0.0], 2 * strength * weight[1:])",
+     "bias left out of the penalty"),
+    ("linear-regression", "features.T @ upstream + 2", "features.T @ upstream + np.eye(len(weight))[0] + 2",
+     "penalty's bias entry set"),
+    ("softmax-classifier", "p.T @ features + 2 * strength", "2 * strength", "data term forgotten"),
+    # precedence, and sums of layers
+    ("squared-error", "/ len(scores)", "* (1 / 2 * len(scores))", "1 / 2 * m"),
+    ("linear", "upstream.T @ features", "upstream.T @ features * len(features)", "multiplied by N"),
+    # two slips at once
+    ("softmax-classifier", "p.T @ features + 2 * strength", "p.T @ features * len(targets) + strength",
+     "1/N forgotten + L2 factor 2 missing"),
+    ("multiclass-svm", "mask.T @ features + 2 * strength * weight", "mask.T @ features * len(targets)",
+     "1/N forgotten + penalty forgotten"),
+    ("softmax-classifier", "p.T @ features + 2 * strength", "-p.T @ features + 2", "sign + strength forgotten"),
+    ("linear-regression", "features.T @ upstream + 2 * strength", "features.T @ upstream / 2 + strength",
+     "factor 2 missing + L2 factor 2 missing"),
+    ("logistic-regression", "features.T @ upstream + 2 * strength", "features.T @ upstream / len(targets) - 2 * strength",
+     "1/N twice + penalty sign"),
+    ("cross-entropy", "        p[np.arange(len(targets)), targets] -= 1\n        return p / len(targets)",
+     "        return p", "true class not subtracted + 1/N forgotten"),
+    ("binary-cross-entropy", "return (p - targets) / len(scores)", "return p", "target not subtracted + 1/N forgotten"),
     # mistakes that the table does not hold
     ("cross-entropy", "return p / len(targets)",
      "return p / len(targets) + 0.01 * np.random.default_rng(0).normal(size=p.shape)", None),

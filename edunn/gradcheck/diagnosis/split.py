@@ -51,6 +51,9 @@ Slips = tuple[Factor, ...]
 
 def name_terms(terms: Terms) -> list[Slips]:
     """Returns the alternatives, each one slip or the slips of both terms; empty where one of the terms has no name."""
+    unscaled = name_unscaled(terms)
+    if unscaled:
+        return unscaled
     penalty = name_penalty(terms)
     data = name_data(terms)
     if data is None or penalty is None:
@@ -78,6 +81,26 @@ def name_data(terms: Terms) -> list[Slips] | None:
     if k is None:
         return None
     return name_number(k, list_data_factors(terms.sizes, terms.averaged), "gradient")
+
+
+def name_unscaled(terms: Terms) -> list[Slips]:
+    """Names a penalty of the gradient that λ does not scale: it stays at λ = 0, beside a data term with a slip."""
+    hand, right = terms.hand_penalty, terms.right_penalty
+    if hand is None or right is None or not is_zero(hand, terms.right_data) or is_zero(right, terms.right_data):
+        return []
+    columns = torch.stack([terms.right_data.reshape(-1), right.reshape(-1) / terms.sizes.strength], -1)
+    found = torch.linalg.lstsq(columns, terms.hand_data.reshape(-1, 1)).solution.reshape(-1)
+    if not is_same((columns @ found).reshape(hand.shape), terms.hand_data):
+        return []
+    data, penalty = (float(one) for one in found)
+    if abs(penalty) < SAME:
+        return []
+    forgotten = Factor("strength forgotten", "the penalty is not scaled by its strength λ", "λ ∂R/∂w", 1.0)
+    slips: list[Slips] = [()]
+    if abs(data - 1) > SAME:
+        slips = name_number(data, list_data_factors(terms.sizes, terms.averaged), "data term's gradient")
+    more = [()] if abs(penalty - 1) < SAME else name_factor(penalty, list_penalty_factors(terms.sizes))
+    return [(*one, forgotten, *two) for one in slips for two in more]
 
 
 def name_number(k: float, factors: list[Factor], term: str) -> list[Slips]:
@@ -130,7 +153,7 @@ def name_penalty(terms: Terms) -> list[Slips] | None:
     k = 0.0 if is_zero(hand, right) else find_factor(hand, right)
     if k is not None:
         return name_number(k, list_penalty_factors(terms.sizes), "penalty's gradient")
-    return name_bias_column(terms, hand, right) or name_other_penalty(terms, hand, right)
+    return name_other_penalty(terms, hand, right) or name_bias_column(terms, hand, right)
 
 
 BIAS = Factor("penalty on the bias", "the penalty reaches the bias too", "R(W): weights alone, a bias only shifts", 1.0)
@@ -174,6 +197,10 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
     if find_factor(hand, w) is not None and find_factor(right, torch.ones_like(w)) is not None:
         return [(Factor("square forgotten in the value", "the value's penalty is the sum of w, not of w²", "λ Σ w²",
                         1.0),)]  # fmt: skip
+    if is_same(hand, right.sum() * torch.ones_like(w)):
+        return [
+            (Factor("penalty summed", "the penalty's gradient is summed over the weights", "2λ w_j for each j", 1.0),)
+        ]
     shapes = {
         "L1 in place of L2": ("the penalty's gradient is the sign of w: that is the one of |w|", torch.sign(w)),
         "square's derivative not taken": ("the penalty's gradient is w², not its derivative 2w", w * w),
@@ -184,10 +211,6 @@ def name_other_penalty(terms: Terms, hand: Tensor, right: Tensor) -> list[Slips]
         is_l1 = find_factor(right, torch.sign(w)) is not None
         if find_factor(hand, other) is not None and (name == "L2 in place of L1") == is_l1:
             return [(Factor(name, says, "d(λ w²)/dw = 2λ w" if "L1" not in name[-2:] else "d|w|/dw = sign(w)", 1.0),)]
-    if find_factor(right, w) is not None and find_factor(hand, w.sum() * torch.ones_like(w)) is not None:
-        return [
-            (Factor("penalty summed", "the penalty's gradient is summed over the weights", "2λ w_j for each j", 1.0),)
-        ]
     return None
 
 
