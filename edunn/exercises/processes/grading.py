@@ -181,6 +181,9 @@ class Started:
         self.pid = self.process.pid
         self.stream = Duplex(self.process)
 
+    def has_answered(self) -> bool:
+        return False
+
     def stop(self) -> int:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

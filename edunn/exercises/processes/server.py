@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -44,14 +45,17 @@ class Forked:
         if self.pid == 0:
             run_pupil(its, home, printed, options)
         its.close()
-        self.stream = mine.makefile("rwb")
-        mine.close()
+        self.socket, self.stream = mine, mine.makefile("rwb")
         Forked.running = self
+
+    def has_answered(self) -> bool:
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def stop(self) -> int:
         if self.code is None:
             with contextlib.suppress(OSError):
                 self.stream.close()
+            self.socket.close()
             self.code = wait_briefly(self.pid)
             end_session(self.pid, orphans=True)
             if self.code is None:
