@@ -100,8 +100,8 @@ class CrossEntropy(Loss):
             errors.check_class_indices(targets, classes)
         elif left.all(-1).any():
             raise errors.LabelError(
-                f"Every target of this batch is the ignore_index {self.ignore_index}, so there is nothing to average. Check "
-                f"ignore_index, or take larger batches."
+                f"Every target is the ignore_index {self.ignore_index}, so there is nothing to average. "
+                f"Check ignore_index, or take larger batches."
             )
         else:
             errors.check_class_indices(targets.masked_fill(left, 0), classes)
