@@ -53,7 +53,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
     if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
         raise DtypeError(
             f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
-            f"Convert with targets.long()."
+            f"Convert with targets.long() for classes, or targets.double() for real numbers."
         )
     if targets.device != features.device:
         raise DtypeError(
