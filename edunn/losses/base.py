@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from .. import differences, errors
 from ..runtime.reprs import ArgumentRepr
 
-
 ABOUT_THE_FORMULA = (
     "convex", "smooth", "flat", "curvature_bound", "pole", "pole_order", "target_degree", "unreachable", "relative",
     "separate", "form", "kink", "pointwise_curvature", "curvature_product",
