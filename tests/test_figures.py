@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -22,11 +23,12 @@ from torch import Tensor
 
 from edunn import descent, figures, graph, landscape, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
-from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
+from edunn.errors import ConfigError, DataError, DtypeError, LabelError, RunError, ShapeError
 from edunn.features.hog import orientation_strengths
 from edunn.features.patches import learn
 from edunn.figures import style
 from edunn.history import History
+from edunn.runtime.drawing import files_only
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -520,12 +522,12 @@ def test_every_figure_is_in_the_table() -> None:
 
 @pytest.fixture
 def untouched() -> Iterator[None]:
-    """rcParams as they were, and no pyplot figure left open."""
+    """rcParams as they were; the backend aside, which pyplot chooses when it makes its first figure."""
+    plt.figure()
+    plt.close("all")
     before = dict(matplotlib.rcParams)
     yield
     assert dict(matplotlib.rcParams) == before
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    assert pyplot is None or pyplot.get_fignums() == []
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -533,12 +535,16 @@ def untouched() -> Iterator[None]:
 def test_on_a_figure_of_its_own(name: str, run: History, tmp_path: Path) -> None:
     axes = EVERY[name](None, run)
     assert isinstance(axes, Axes)
-    assert axes._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
-    figures.save(axes, tmp_path / "figure.png")
-    figure = weakref.ref(axes.figure)
-    del axes
+    assert axes.figure is plt.gcf()  # what a notebook shows
+    plt.savefig(tmp_path / "figure.png")
+    second = EVERY[name](None, run)
+    assert second.figure is not axes.figure
+    assert len(plt.get_fignums()) == 2
+    with files_only():  # as the command line draws
+        figure = weakref.ref(EVERY[name](None, run).figure)
+    assert len(plt.get_fignums()) == 2
     gc.collect()
-    assert figure() is None  # nobody else holds it
+    assert figure() is None  # no reference is left
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -553,12 +559,39 @@ def test_on_given_axes(name: str, run: History) -> None:
     assert right.lines or right.images or right.collections
 
 
-def test_no_window_and_no_pyplot() -> None:
+def test_a_figure_that_was_just_made_is_used(run: History) -> None:
+    """As seaborn: `plt.figure(figsize=…)` and `plt.subplots()` say where the next figure goes."""
+    made = plt.figure(figsize=(9, 3))
+    assert figures.loss_curves(run).figure is made
+    assert figures.loss_curves(run).figure is not made  # it is full
+    whole, pair = plt.subplots(1, 2)
+    assert figures.loss_curves(run) is pair[1]
+    assert figures.accuracy_curves(run).figure is not whole
+
+
+@pytest.mark.parametrize(
+    ("ax", "message"),
+    [
+        (lambda: Figure(), "a whole figure.*add_subplot"),
+        (lambda: plt.subplots(1, 2)[1], "several axes.*axes\\[0\\]"),
+        (lambda: "here", "an Axes of matplotlib; got str"),
+    ],
+    ids=["a figure", "an array of axes", "text"],
+)
+def test_what_is_no_axes_is_named(ax: Callable[[], object], message: str, run: History) -> None:
+    with pytest.raises(DtypeError, match=message):
+        figures.loss_curves(run, ax=ax())
+
+
+def test_a_command_loads_no_pyplot_and_needs_no_display(tmp_path: Path) -> None:
     code = (
-        "import sys, torch\nfrom edunn import figures\nfigures.confusion_matrix([[0, 1], [0, 1]])._repr_png_()\n"
+        "import sys\nfrom edunn.cli import main\n"
+        f"assert main(['graph', 'a*b', 'a=1', 'b=2', '--out', {str(tmp_path / 'g')!r}]) == 0\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "TkAgg"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert (tmp_path / "g" / "graph.png").read_bytes().startswith(b"\x89PNG")
 
 
 # Saving

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import EdunnError, nearest
 from ..runtime import interrupts
+from ..runtime.drawing import files_only
 from ..version import __version__
 from . import ranks, terminal
 
@@ -108,7 +109,8 @@ def run_command(name: str, argv: list[str]) -> int:
     terminal.show_warnings_as_notes(getattr(args, "quiet", False))
     try:
         shared = name in ranks.SHARED and ranks.several(os.environ)
-        code: int = ranks.run_shared(command, args) if shared else command.run(args)
+        with files_only():
+            code: int = ranks.run_shared(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code
     except EdunnError as error:

@@ -13,6 +13,7 @@ from ..data import Samples
 from ..history import History
 from ..metrics import confusion_counts
 from ..models import LinearModel
+from ..runtime.drawing import files_only
 from ..runtime.rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
@@ -31,8 +32,9 @@ def save_pictures(
     saved: list[str] = []
     for name, picture in pictures:
         try:
-            axes = picture()
-            saved += [str(figures.save(axes, folder.file(f"figures/{name}.{kind}"))) for kind in kinds]
+            with files_only():
+                axes = picture()
+                saved += [str(figures.save(axes, folder.file(f"figures/{name}.{kind}"))) for kind in kinds]
         except Exception as error:  # whatever it is, the results are safe
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             note(f"note: the picture {name} could not be drawn: {reason}.")

@@ -1,8 +1,9 @@
 """Figures: what a run did, what a model learned, what its weights look like, and what its loss looks like.
 
-Every function takes `ax=None` and returns the Axes. Without `ax` it makes a figure of its own, apart from pyplot: no
-backend is chosen, no window opens, rcParams stay as they are, and the figure is freed with its last reference. A
-notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
+Every function takes `ax=None` and returns the Axes. Without `ax` it makes a new figure through pyplot, as seaborn does:
+a notebook shows it, `plt.savefig` writes it, and `plt.show` opens it. Axes or a figure that were just made and are
+empty are used: `plt.figure(figsize=(10, 4)); figures.loss_curves(history)`. With `ax` it draws there. rcParams stay as
+they are. `save(ax, "loss.png")` writes the figure to a file.
 """
 
 from .features import hog_glyphs, loss_against_score, patch_dictionary, strength_curves
