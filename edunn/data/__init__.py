@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, DataError, nearest
+from ..runtime.guesses import public
 from ..runtime.names import find, suggest
 from ..runtime.options import hints_of, options_of, typed
 from . import files
@@ -47,6 +48,7 @@ __all__ = [
     "split",
     "write_shards",
 ]
+__getattr__, __dir__ = public(__name__, __all__)
 
 TABLES = {".csv", ".npz", ".tsv", ".txt"}
 

@@ -8,6 +8,7 @@
 One exercise is one entry of `table`; `named` finds it.
 """
 
+from ..runtime.guesses import public
 from .blanks import write_blank
 from .calls import HandinError, Missing, Unfinished
 from .exercise import Exercise, FunctionExercise, GradientExercise
@@ -34,3 +35,4 @@ __all__ = [
     "named",
     "write_blank",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

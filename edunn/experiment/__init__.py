@@ -1,5 +1,6 @@
 """Trains what a config describes, writes the run's folder, and loads it again."""
 
+from ..runtime.guesses import public
 from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, Predictions, load
@@ -23,3 +24,4 @@ __all__ = [
     "sweep",
     "train",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -6,6 +6,8 @@ empty are used: `plt.figure(figsize=(10, 4)); figures.loss_curves(history)`. Wit
 they are. `save(ax, "loss.png")` writes the figure to a file.
 """
 
+from ..runtime.guesses import public
+from .certificates import gradient_errors
 from .features import hog_glyphs, loss_against_score, patch_dictionary, strength_curves
 from .graphs import computation_graph
 from .images import image_grid, templates
@@ -27,6 +29,7 @@ __all__ = [
     "decision_regions",
     "descent_path",
     "fitted_line",
+    "gradient_errors",
     "gradient_field",
     "hog_glyphs",
     "image_grid",
@@ -41,3 +44,4 @@ __all__ = [
     "sweep_map",
     "templates",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

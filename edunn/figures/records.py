@@ -16,3 +16,4 @@ Minimum = Any  # expression, at, path, rate, steps, stopped: `edunn.minimise`
 StepStudy = Any  # expression, name, point, deltas, errors, best, theory: `edunn.minimise`
 Dictionary = Any  # centroids; patches(): `edunn.features.patches`
 Loss = Any  # pointwise(scores, targets): `edunn.losses`
+Certificate = Any  # rows, wrong; of a row name, parameter, term, passed, error, hand_vs_autograd, hand_vs_numeric

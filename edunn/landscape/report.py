@@ -11,6 +11,7 @@ from . import analysis
 from .analysis import Convexity
 from .basins import Basins
 from .loss_grid import LossGrid
+from .plots import SurfacePlots
 
 SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
@@ -73,6 +74,11 @@ class Report(Record):
         from ..figures import report_figures  # late: matplotlib loads when a figure is drawn
 
         return dict(report_figures({"": self}, **options))
+
+    @property
+    def plot(self) -> SurfacePlots:
+        """The figures of the surface: `plot()`, `plot.contour()`, …; `draw` draws them all."""
+        return SurfacePlots(self.surface)
 
     def table(self) -> Table:
         """Returns the surface's own rows, then the readings."""

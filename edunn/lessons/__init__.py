@@ -10,6 +10,7 @@ import importlib
 from pathlib import Path
 
 from ..runtime import names
+from ..runtime.guesses import public
 from .engine import Lesson, Row, Table
 from .steps import Step, steps
 
@@ -70,3 +71,4 @@ def order(name: str) -> tuple[int, int, int, str]:
 
 
 __all__ = ["Lesson", "Row", "Step", "Table", "get", "lessons", "rows", "show", "steps"]
+__getattr__, __dir__ = public(__name__, __all__)
