@@ -19,11 +19,13 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn import metrics as theirs
 from torch import Tensor
 
-from edunn import descent, figures, graph, landscape, losses, metrics, minimise, models, penalties
+from edunn import descent, figures, gradcheck, graph, landscape, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
 from edunn.errors import ConfigError, DataError, DtypeError, LabelError, RunError, ShapeError
+from edunn.experiment.predictions import Mistakes, make_predictions
 from edunn.features.hog import orientation_strengths
 from edunn.features.patches import learn
 from edunn.figures import style
@@ -509,10 +511,27 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
     "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
     "loss_against_score": lambda ax, run: figures.loss_against_score({"softmax": losses.CrossEntropy()}, ax=ax),
+    "roc_curve": lambda ax, run: figures.roc_curve(metrics.roc([0, 1, 1], [0.2, 0.4, 0.9]), ax),
+    "threshold_curves": lambda ax, run: figures.threshold_curves(metrics.roc([0, 1, 1], [0.2, 0.4, 0.9]), ax),
+    "calibration_curve": lambda ax, run: figures.calibration_curve(metrics.calibration([0, 1], [0.2, 0.9]), ax),
+    "class_report": lambda ax, run: figures.class_report(metrics.class_report([0, 1, 1], [0, 1, 0]), ax),
+    "mistakes": lambda ax, run: figures.mistakes(wrong_digits(), ax),
+    "gradient_errors": lambda ax, run: figures.gradient_errors(
+        gradcheck.certify(models.LinearRegression(2), losses.SquaredError(), ([[0.0, 1.0], [1.0, 2.0]], [0.5, 1.5])), ax
+    ),
     "sweep_map": lambda ax, run: figures.sweep_map(
         {"train.rate": [0.1, 1.0]}, [({"train.rate": 0.1}, 0.5), ({"train.rate": 1.0}, 0.7)], ax=ax
     ),
 }
+
+
+def wrong_digits() -> Mistakes:
+    """The mistakes of a model that says 3 to everything."""
+    samples = digits().test
+    assert samples is not None
+    scores = torch.zeros(len(samples), 10)
+    scores[:, 3] = 1.0
+    return make_predictions(models.SoftmaxClassifier(64, 10), scores, samples.classes, samples).mistakes(4)
 
 
 def test_every_figure_is_in_the_table() -> None:
@@ -592,6 +611,48 @@ def test_a_command_loads_no_pyplot_and_needs_no_display(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "TkAgg"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert (tmp_path / "g" / "graph.png").read_bytes().startswith(b"\x89PNG")
+
+
+# A classifier's decisions
+
+
+def test_the_roc_curve_marks_the_threshold_in_use() -> None:
+    draw_from = np.random.default_rng(0)
+    targets = draw_from.integers(0, 2, 200)
+    scores = np.clip(0.3 * targets + draw_from.random(200) * 0.7, 0, 1)
+    found = metrics.roc(targets, scores, positive="yes")
+    axes = figures.roc_curve(found)
+    fpr, tpr, _ = theirs.roc_curve(targets, scores, drop_intermediate=False)
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), np.column_stack([fpr, tpr]))
+    dot = curves(axes)["threshold 0.5, in use"]
+    assert dot[0] == pytest.approx(((scores >= 0.5) & (targets == 0)).sum() / (targets == 0).sum())
+    assert dot[1] == pytest.approx(theirs.recall_score(targets, scores >= 0.5))
+    lines = curves(figures.threshold_curves(found))
+    at = np.flatnonzero(np.array(found.thresholds[1:]) >= 0.5)[-1]  # the step that holds at 0.5
+    assert lines["accuracy"][1][at] == pytest.approx(theirs.accuracy_score(targets, scores >= 0.5))
+    assert lines["precision"][1][at] == pytest.approx(theirs.precision_score(targets, scores >= 0.5))
+
+
+def test_precision_and_recall_are_beside_the_confusion_matrix() -> None:
+    targets, predictions = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0]
+    axes = figures.class_report(metrics.class_report(targets, predictions, ["a", "b", "c"]))
+    draw(axes)
+    right, top = axes.child_axes
+    assert [text.get_text() for text in right.get_yticklabels()] == ["67", "100", "0"]
+    assert [text.get_text() for text in top.get_xticklabels()] == ["67", "67", "–"]  # c was never predicted
+
+
+def test_mistakes_are_the_surest_wrong_ones() -> None:
+    samples = digits().test
+    assert samples is not None
+    assert samples.targets is not None
+    found = wrong_digits()
+    assert found.wrong == int((samples.targets != 3).sum())
+    assert all(row["predicted"] == "3" != row["true"] for row in found.rows)
+    assert found.images is not None
+    first = int(found.rows[0]["sample"].split()[1]) - 1
+    np.testing.assert_array_equal(found.images[0], samples.features[first].reshape(8, 8))
+    assert len(figures.mistakes(found).images) == 4
 
 
 # Saving

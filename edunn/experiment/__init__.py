@@ -3,7 +3,8 @@
 from ..runtime.guesses import public
 from .build import Prepared, prepare
 from .folder import RunFolder
-from .loaded import LoadedRun, Predictions, load
+from .loaded import LoadedRun, load
+from .predictions import Mistakes, Predictions
 from .sharing import share
 from .surfaces import RunSurface, surface_of_run
 from .sweep import Sweep, sweep
@@ -11,6 +12,7 @@ from .train import resume, train
 
 __all__ = [
     "LoadedRun",
+    "Mistakes",
     "Predictions",
     "Prepared",
     "RunFolder",

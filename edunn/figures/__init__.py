@@ -8,6 +8,7 @@ they are. `save(ax, "loss.png")` writes the figure to a file.
 
 from ..runtime.guesses import public
 from .certificates import gradient_errors
+from .decisions import calibration_curve, class_report, mistakes, roc_curve, threshold_curves
 from .features import hog_glyphs, loss_against_score, patch_dictionary, strength_curves
 from .graphs import computation_graph
 from .images import image_grid, templates
@@ -21,6 +22,8 @@ from .sweeps import sweep_map
 __all__ = [
     "accuracy_curves",
     "basin_map",
+    "calibration_curve",
+    "class_report",
     "comparison",
     "computation_graph",
     "confusion_matrix",
@@ -35,13 +38,16 @@ __all__ = [
     "image_grid",
     "loss_against_score",
     "loss_curves",
+    "mistakes",
     "patch_dictionary",
     "report_figures",
+    "roc_curve",
     "save",
     "step_study",
     "strength_curves",
     "surface_3d",
     "sweep_map",
     "templates",
+    "threshold_curves",
 ]
 __getattr__, __dir__ = public(__name__, __all__)

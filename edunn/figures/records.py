@@ -17,3 +17,7 @@ StepStudy = Any  # expression, name, point, deltas, errors, best, theory: `edunn
 Dictionary = Any  # centroids; patches(): `edunn.features.patches`
 Loss = Any  # pointwise(scores, targets): `edunn.losses`
 Certificate = Any  # rows, wrong; of a row name, parameter, term, passed, error, hand_vs_autograd, hand_vs_numeric
+ClassReport = Any  # classes, counts, precision, recall: `edunn.metrics`
+Roc = Any  # true_positive_rate, false_positive_rate, thresholds, area, chosen, positive; at(): `edunn.metrics`
+Calibration = Any  # edges, counts, predicted, observed, error, what: `edunn.metrics`
+Mistakes = Any  # rows, images, features, title: `edunn.experiment`

@@ -192,7 +192,7 @@ def draw_paths(axes: Axes, path: Path | Mapping[str, Path] | None) -> list[Any]:
     """Draws the paths of runs, with a dot at the start and a square at the end, and returns their legend."""
     if path is None:
         return []
-    paths = path if isinstance(path, Mapping) else {"path": path}
+    paths = path if isinstance(path, Mapping) else {"path: ● start, ■ end": path}
     colours: list[Any] = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
     handles = []
     for (name, steps), colour in zip(paths.items(), colours, strict=False):
