@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import EdunnError, nearest
 from ..runtime import interrupts
 from ..runtime.drawing import files_only
+from ..runtime.progress import quiet
 from ..version import __version__
 from . import ranks, terminal
 
@@ -109,7 +110,7 @@ def run_command(name: str, argv: list[str]) -> int:
     terminal.show_warnings_as_notes(getattr(args, "quiet", False))
     try:
         shared = name in ranks.SHARED and ranks.several(os.environ)
-        with files_only():
+        with files_only(), quiet(getattr(args, "quiet", False)):
             code: int = ranks.run_shared(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code

@@ -29,7 +29,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)")
+    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     devices.device(args.device or "auto")  # raises before a folder is made
     devices.dtype(args.dtype or "float32")
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
+    folder.force = args.force
     folder.claim({"command": "demo"} | {key: getattr(args, key) for key in ("device", "dtype", "seed")})
     try:
         return train_and_check(args, folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError
-from .common import add_common, parse_number
+from .common import add_common, add_figure_options, figure_look, parse_number
 
 MOST_POINTS = 2**27
 MOST_SAMPLES = 10**8
@@ -59,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
     own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="steps along the first direction; the run is at 0")
-    add_common(parser)
+    add_figure_options(parser, "png,svg")
+    add_common(parser, "a folder for the surface and figures (default: runs/landscape-<time>)", force=True)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Options:
     device: Any
     dtype: Any
     seed: int
+    look: Any  # of the figures
 
 
 def parse_options(args: argparse.Namespace) -> Options:
@@ -108,6 +110,7 @@ def parse_options(args: argparse.Namespace) -> Options:
         device=devices.device(args.device or "auto"),
         dtype=devices.dtype(args.dtype or "float64"),
         seed=args.seed or 0,
+        look=figure_look(args),
     )
 
 

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {args.out} would overwrite the data. Choose another --out.")
     finished = load(args.run)
     samples = finished.read(args.data)
-    predictions = finished.predict(samples)
+    predictions = finished.predict(samples).with_ids(args.data)
     if args.out:
         write_atomically(args.out, predictions.table().csv())
     emit(args, as_json(finished, samples, predictions, args.out), as_text(finished, samples, predictions, args.out))
@@ -47,24 +47,16 @@ def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out
     probabilities = predictions.probabilities
     result: dict[str, Any] = {
         "names": samples.names,
+        "ids": predictions.ids,
         "predictions": predictions.labels,
+        "true": predictions.true_labels(),
         "probabilities": None if probabilities is None else probabilities.tolist(),
         "classes": predictions.classes,
         finished.model.metric: predictions.score,
-        "confusion": confusion(samples, predictions),
+        "confusion": None if not predictions.has_classes else predictions.report().counts.tolist(),
         "out": out,
     }
     return result
-
-
-def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | None:
-    """Counts the samples of class i predicted as j, counts[i][j]; None without targets."""
-    from ..metrics import confusion_counts
-
-    if samples.targets is None or predictions.index is None or predictions.classes is None:
-        return None
-    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, len(predictions.classes)).tolist()
-    return counts
 
 
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
@@ -76,13 +68,13 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         text.append("For all of them, add --out FILE.csv or --json.")
     if predictions.score is not None:
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
-    counts = confusion(samples, predictions)
-    if counts is not None and predictions.classes is not None:
-        text.append("confusion (a row for each true class, a column for each prediction):")
+    if predictions.has_classes and predictions.classes is not None:
+        report = predictions.report()
+        text += ["", str(report), "", "confusion (a row for each true class, a column for each prediction):"]
         width = max(len(name) for name in predictions.classes)
         text += [
             f"  {name:>{width}}  " + " ".join(f"{count:>5}" for count in row)
-            for name, row in zip(predictions.classes, counts, strict=True)
+            for name, row in zip(predictions.classes, report.counts.tolist(), strict=True)
         ]
     if out:
         text.append(f"written to {out}")

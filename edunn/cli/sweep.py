@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import ConfigError
 from ..runtime import interrupts
-from .common import add_common, emit, note, show_progress
+from .common import add_common, add_train_options, emit, note, show_progress, train_overrides
 
 EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 --over penalty.strength=0,1e-4,1e-2"
 
@@ -29,7 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change an option of the config; may be repeated",
     )
-    add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)")
+    add_train_options(parser)
+    add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime.processes import ranks
 
     common = [
+        *train_overrides(args),
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         lambda more: configs.load(args.config, [*common, *more]),
         over,
         args.out,
+        force=args.force,
         bar=show_progress(args),
         note=lambda text: note(args, text),
         ranks=ranks(),

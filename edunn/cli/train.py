@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..runtime import interrupts
-from .common import add_common, emit, note, show_progress
+from .common import add_common, add_train_options, emit, note, show_progress, train_overrides
 
 if TYPE_CHECKING:
     from ..experiment import LoadedRun
@@ -38,7 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fast", "hand", "autograd"),
         help="how to take the steps: fast (default) and hand use our gradients, autograd torch's",
     )
-    add_common(parser, "a folder for the run (default: runs/<name>-<time>)")
+    add_train_options(parser)
+    add_common(parser, "a folder for the run (default: runs/<name>-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +64,7 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
     processes = ranks()
     options: dict[str, Any] = {"bar": show_progress(args), "note": lambda text: note(args, text), "ranks": processes}
     overrides = [
+        *train_overrides(args),
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
@@ -82,7 +84,7 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
             raise ConfigError("CONFIG --resume needs --out DIR, the folder of the run.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
-    return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
+    return experiment.train(config, args.out, force=args.force, by=args.by or "fast", command=sys.argv, **options)
 
 
 def report(finished: LoadedRun) -> str:

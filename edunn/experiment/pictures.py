@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import figures
 from ..data import Samples, split
+from ..figures.style import Look
 from ..history import History
 from ..models import LinearModel, evaluating
 from ..runtime.drawing import files_only
@@ -19,13 +20,14 @@ from .folder import RunFolder
 from .plots import SHOWN, image_shape
 from .predictions import Predictions, make_predictions
 
+AS_DRAWN = Look()
 Picture = tuple[str, Callable[[], Any]]  # its name, and the function that draws its axes
 
 
 def save_pictures(
-    pictures: Iterable[Picture], folder: RunFolder, note: Callable[[str], None], kinds: Sequence[str] = ("png",)
+    pictures: Iterable[Picture], folder: RunFolder, note: Callable[[str], None], look: Look = AS_DRAWN
 ) -> list[str]:
-    """Draws the pictures into the figures folder, each in every kind of file, and returns the files' paths.
+    """Draws the pictures into the figures folder as the look says, and returns the files' paths.
 
     Call it after the results are written. If a picture cannot be drawn, a note names it.
     """
@@ -33,8 +35,9 @@ def save_pictures(
     for name, picture in pictures:
         try:
             with files_only():
-                axes = picture()
-                saved += [str(figures.save(axes, folder.file(f"figures/{name}.{kind}"))) for kind in kinds]
+                axes = look.apply(picture())
+                files = [folder.file(f"figures/{name}.{kind}") for kind in look.formats]
+                saved += [str(figures.save(axes, file, look.dpi)) for file in files]
         except Exception as error:  # whatever it is, the results are safe
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             note(f"note: the picture {name} could not be drawn: {reason}.")
@@ -65,15 +68,12 @@ def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
             "regions",
             lambda: figures.decision_regions(model, undo_standardising(prepared), standardise=standardise),
         )
-    if history.metric == "accuracy" and names:
-        yield from pictures_of_predictions(prepared)
+    if history.metric == "accuracy" and names and (predictions := predict_held_out(prepared)) is not None:
+        yield from pictures_of_predictions(predictions)
 
 
-def pictures_of_predictions(prepared: Prepared) -> Iterator[Picture]:
-    """Yields what a classifier does on the test part, or else on the validation part: right, wrong, and how sure."""
-    predictions = predict_held_out(prepared)
-    if predictions is None:
-        return
+def pictures_of_predictions(predictions: Predictions) -> Iterator[Picture]:
+    """Yields what a classifier does on samples whose class is known: right, wrong, and how sure."""
     plot, classes = predictions.plot, predictions.classes or ()
     yield "confusion", lambda: name_part(plot.confusion(), predictions.part)
     if predictions.mistakes(1).wrong:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from ..results import OneFigure, Plots, Record, Table
 from ..runtime.rows import Rows
 
 NUMBERED = re.compile(r"(?:pixel|px)?[ _]?(\d+)(?:[_x](\d+))?", re.IGNORECASE)
+ID = re.compile(r"(^|_| )(id|Id|ID)$|[a-z](Id|ID)$|^[Nn]ame$")
 MOST_FEATURES = 6  # columns of a sample that a table of mistakes shows
 
 
@@ -36,6 +39,7 @@ class Predictions(Record):
     names: Sequence[str] | None = None  # of the samples' files
     samples: Samples | None = field(default=None, repr=False)  # as they were read
     part: str = ""  # of a run: "test", "validation" or "train"
+    ids: Mapping[str, Sequence[Any]] | None = None  # columns of the file that name its rows
 
     @property
     def plot(self) -> PredictionPlots:
@@ -57,6 +61,7 @@ class Predictions(Record):
         columns: dict[str, Sequence[Any]] = {"row": range(1, len(self) + 1)}
         if self.names is not None:
             columns["file"] = self.names
+        columns |= self.ids or {}
         columns["prediction"] = self.labels
         true = self.true_labels()
         if true is not None:
@@ -66,6 +71,31 @@ class Predictions(Record):
             columns |= {f"p({name})": share for name, share in zip(self.classes or (), shares, strict=True)}
         formats = {name: ".4g" for name in columns if name != "row"}
         return Table(list(columns), list(zip(*columns.values(), strict=True)), formats=formats)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the predictions are classes, and the true ones are known."""
+        return self.index is not None and self.samples is not None and self.samples.targets is not None
+
+    def with_ids(self, path: str | Path) -> Predictions:
+        """Returns the predictions with the columns of a .csv or .tsv file that name its rows, such as Id."""
+        suffix = Path(path).suffix.lower()
+        used = self.samples.feature_names if self.samples is not None else None
+        if suffix not in (".csv", ".tsv") or used is None:
+            return self
+        import pandas
+
+        try:
+            frame = pandas.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+        except (ValueError, OSError, csv.Error):  # read another way: its ids are left out
+            return self
+        target = None if self.samples is None else self.samples.target_name
+        found = {
+            str(name): frame[name].tolist()
+            for name in frame.columns
+            if ID.search(str(name).strip()) and str(name) not in (*used, target, "row", "prediction", "true")
+        }
+        return replace(self, ids=found) if found and len(frame) == len(self) else self
 
     def true_labels(self) -> list[Any] | None:
         """Returns the samples' own labels or values; None if they are not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..errors import ConfigError, DtypeError, nearest
+from ..errors import ConfigError, DtypeError, check_count, check_number, nearest
 from ..runtime.drawing import FILES_ONLY
 from ..runtime.files import write_atomically
 
@@ -179,6 +180,41 @@ def span(values: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     room = pad * (high - low) or max(0.5, 0.1 * abs(low))
     return low - room, high + room
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a user wants of a figure: its title, its size in inches, its resolution, and the kinds of file."""
+
+    title: str | None = None
+    size: tuple[float, float] | None = None
+    dpi: int = 150
+    formats: tuple[str, ...] = ("png",)
+
+    @classmethod
+    def read(cls, title: str | None, size: str | None, dpi: int, formats: str) -> Look:
+        """Reads the options of the command line: a size as `8x4.5`, formats as `png,svg`."""
+        kinds = tuple(kind.strip().lower().removeprefix(".") for kind in formats.split(","))
+        for kind in kinds:
+            if kind not in FORMATS:
+                raise ConfigError(f"--format is png, svg or pdf, or several with commas; got {formats!r}.")
+        inches = None
+        if size is not None:
+            try:
+                width, height = map(float, size.lower().replace("×", "x").split("x"))
+            except ValueError:
+                raise ConfigError(f"--size is WIDTHxHEIGHT in inches, such as 8x4.5; got {size!r}.") from None
+            inches = check_number("--size", width, 1, 60), check_number("--size", height, 1, 60)
+        return cls(title, inches, check_count("--dpi", dpi, 20, 1200), kinds)
+
+    def apply(self, axes: Any) -> Any:
+        """Sets title and size, and returns the axes; of several axes the first takes the title."""
+        first = axes[0] if isinstance(axes, tuple) else axes
+        if self.title is not None:
+            first.set_title(escape(self.title), loc="left", fontsize="medium")
+        if self.size is not None:
+            first.figure.canvas.figure.set_size_inches(self.size)
+        return first
 
 
 def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:

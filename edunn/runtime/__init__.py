@@ -12,7 +12,7 @@ from typing import Any
 
 MODULES = (
     "broadcasting", "claims", "devices", "drawing", "files", "guesses", "interrupts", "late", "names", "options",
-    "prefetch", "processes", "reprs", "rows", "schema", "shared_batch", "threads",
+    "prefetch", "processes", "progress", "reprs", "rows", "schema", "shared_batch", "threads",
 )  # fmt: skip
 
 

@@ -89,6 +89,17 @@ def rename_options(options: Mapping[str, Any], known: Iterable[str], what: str) 
     return found
 
 
+def rename_keys(table: Mapping[str, Any], known: Iterable[str], what: str) -> dict[str, Any]:
+    """Returns a table with its keys under our names. One that is given twice raises OptionError; others stay."""
+    known, found = list(known), dict[str, Any]()
+    for key, value in table.items():
+        name = rename(key, known) or key
+        if name in found:
+            raise OptionError(f"{what}.{name} is given twice, also as {what}.{key}. Give it once.")
+        found[name] = value
+    return found
+
+
 def unknown_option(option: str, known: Iterable[str], what: str) -> str:
     """Returns the message for an option that is not there, with what to write."""
     known = list(known)
