@@ -10,13 +10,14 @@ be written; 130 interrupted by Ctrl-C, 143 by SIGTERM. Under torchrun every proc
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
 from typing import Any
 
 from ..errors import EdunnError, nearest
-from ..runtime import interrupts
+from ..runtime import guesses, interrupts
 from ..runtime.drawing import files_only
 from ..runtime.progress import quiet
 from ..version import __version__
@@ -40,11 +41,28 @@ COMMANDS = {
 }
 
 
+# What others call an option of every command.
+FLAGS = {"o": "out", "output": "out", "output_dir": "out", "outdir": "out", "save": "out", "q": "quiet", "gpu": "device",
+         "cuda": "device", "overwrite": "force", "f": "force", "silent": "quiet"}  # fmt: skip
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
+        self.exit(2, f"edunn: {message}. {self.hint(message)}See {self.prog} --help.\n")
+
+    def hint(self, message: str) -> str:
+        """Returns the option that was meant, as `Did you mean --out? `, or nothing."""
+        _, unknown, rest = message.partition("unrecognized arguments: ")
+        given = rest.split()[0].partition("=")[0] if unknown and rest.split() else ""
+        if not given.startswith("-"):
+            return ""
+        word = given.lstrip("-").replace("-", "_").lower()
+        own = {option.lstrip("-").replace("-", "_"): option for option in self._option_string_actions}
+        meant = FLAGS.get(word) or guesses.rename(word, own)
+        close = [meant] if meant else difflib.get_close_matches(word, own, n=1, cutoff=0.7)
+        return f"Did you mean {own[close[0]]}? " if close and close[0] in own else ""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message)  # argparse says nothing where stdout is full

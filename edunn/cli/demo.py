@@ -6,6 +6,7 @@ One is softmax regression with cross-entropy, the other a support vector machine
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -107,7 +108,7 @@ def certify_run(finished: LoadedRun) -> Certificate:
     from ..penalties import L2
 
     digits = data.digits().train[:50]
-    model = finished.model.double()
+    model = copy.deepcopy(finished.model).double()
     samples = data.Samples(finished.features(digits.features).double(), digits.targets)
     return gradcheck.certify(model, finished.loss, samples, penalty=L2(1.0))
 
@@ -127,6 +128,7 @@ def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
         weight = finished.model.get_parameter("weight").detach()
         yield f"{name}_loss", partial(figures.loss_curves, finished.history)
         yield f"{name}_templates", partial(figures.templates, weight, (8, 8), classes=finished.classes)
+        yield f"{name}_mistakes", finished.plot.mistakes
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
@@ -147,7 +149,8 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "was derived by hand, and "
         + ("agrees with autograd to the last digits." if right else "DIFFERS from autograd."),
         "",
-        f"Pictures: {folder / 'figures'} (what each class looks for: softmax_templates.png)",
+        f"Pictures: {folder / 'figures'}",
+        "  what each class looks for: softmax_templates.png; the digits it gets most surely wrong: softmax_mistakes.png",
         "",
         "Next:",
         f"  edunn show {softmax.path} {runs['svm'].path}",

@@ -87,7 +87,11 @@ class Features(Kind):
 
 @dataclass(frozen=True)
 class Train:
-    """The training loop's options, those of `edunn.descend`."""
+    """The training loop's options, those of `edunn.descend`.
+
+    snapshots : keep the weights every this many steps; 0 for none. By default a model of at most 10,000 parameters
+        keeps about 100, for the path on its surface
+    """
 
     rate: float = 0.1
     schedule: Kind = Kind("constant")

@@ -194,7 +194,7 @@ def usual_snapshots(descent: Descent) -> int | None:
     """Returns how often a small model's weights are kept, for a path on its surface: about `SNAPSHOTS` times in all."""
     if sum(p.numel() for p in descent.model.parameters()) > SMALL:
         return None
-    steps = (descent.epochs or 0) * descent.steps_per_epoch if descent.epochs else descent.steps or 0
+    steps = (descent.epochs or 0) * descent.steps_per_epoch
     return max(1, math.ceil(min(steps, descent.steps or steps) / SNAPSHOTS))
 
 
