@@ -9,7 +9,9 @@ from ..errors import ConfigError
 from ..runtime import interrupts
 from .common import add_common, add_train_options, emit, note, show_progress, train_overrides
 
-EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 --over penalty.strength=0,1e-4,1e-2"
+EXAMPLE = (
+    "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 \\\n      --over penalty.strength=0,1e-4,1e-2"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

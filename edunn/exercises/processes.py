@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..runtime.progress import track
 from .report import Grade
 
 TIME_LIMIT = 20.0  # seconds a file, from when its process is ready to run it
@@ -37,7 +38,7 @@ def list_files(path: str | Path) -> list[Path]:
     """Returns the Python files of a folder, by name, without those that start with _ or a dot."""
     folder = Path(path)
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder.")
+        raise DataError(f"{folder} is not a folder.")
     found = sorted(f for f in folder.glob("*.py") if not f.name.startswith(("_", ".")))
     if not found:
         raise DataError(f"{folder} has no Python files. edunn exercise NAME --out FILE.py writes one.")
@@ -54,9 +55,11 @@ def grade_folder(
 ) -> Grades:
     """Grades every file of a folder, `jobs` of them at a time; returns the grades in the files' order."""
     grades: Grades = []
+    files = list_files(path)
     pool = ThreadPoolExecutor(jobs)  # a thread only waits for its process
     try:
-        for found in pool.map(lambda file: grade_file(file, "", seed, time_limit, memory_limit), list_files(path)):
+        each = pool.map(lambda file: grade_file(file, "", seed, time_limit, memory_limit), files)
+        for found in track(each, "hand-ins", len(files)):
             grades += found
             if after_each is not None:
                 after_each(found)
@@ -127,7 +130,7 @@ def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tupl
 
 @contextlib.contextmanager
 def end_all_on_signal() -> Iterator[None]:
-    """While grading, SIGTERM ends every running hand-in before it ends this process."""
+    """A context in which SIGTERM ends every running hand-in before it ends this process."""
 
     def end(number: int, frame: object) -> None:
         for process in list(RUNNING):
@@ -145,7 +148,7 @@ def end_all_on_signal() -> Iterator[None]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and all it has started, and waits until it is gone."""
+    """Ends a process and all processes that it has started, and waits for the end."""
     kill(process)
     process.wait()
 

@@ -28,7 +28,7 @@ MOST_FEATURES = 6  # columns of a sample that a table of mistakes shows
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """The predictions of samples: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
+    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known."""
 
     scores: Tensor
     index: Tensor | None

@@ -1,4 +1,4 @@
-"""Figures: what a run did, what a model learned, what its weights look like, and what its loss looks like.
+"""Figures of runs, models, weights, loss surfaces, features and lessons.
 
 Every function takes `ax=None` and returns the Axes. Without `ax` it makes a new figure through pyplot, as seaborn does:
 a notebook shows it, `plt.savefig` writes it, and `plt.show` opens it. Axes or a figure that were just made and are

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..runtime import devices
+from ..runtime import devices, progress
 from .loss_grid import LossGrid
 from .planes import Field, eigenvalues
 
@@ -24,7 +24,7 @@ class Basins:
 
     `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
     diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were
-    taken at `rate`, and `moving` points had not come to rest by then.
+    taken at `rate`, and `moving` points had not stopped by then.
     """
 
     ends: Tensor = field(repr=False)
@@ -54,7 +54,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     """Runs gradient descent from every grid point in one batch: θ ← θ − rate · ∇L(θ), `steps` times.
 
     A point stops early, with the same result, when its step no longer changes it, or when it lies at the bottom of a
-    bowl in which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall.
+    bowl in which descent at this rate contracts, so near to it that the loss can fall by less than 1e-13.
     """
     field = surface.known("its basins").to(torch.float64)
     if not (rate > 0 and rate - rate == 0):
@@ -66,13 +66,17 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     free = torch.tensor(surface.free, device=points.device)
 
     def descend(some: Tensor) -> Tensor:
-        """Returns where these points end, and whether they rest: (3, count)."""
+        """Returns where these points end, and whether each has stopped moving: (3, count)."""
         workers = min(torch.get_num_threads(), len(some)) if some.device.type == "cpu" else 1
         # every core takes its share of the points and never waits for the others: with a thread pool inside each small
         # operation instead, a busy machine spends most of its time at barriers
         with devices.threads_for(0 if workers > 1 else 1 << 60), ThreadPoolExecutor(workers) as pool:
-            shares = pool.map(lambda part: travel(field, surface, part, rate, steps, free), some.tensor_split(workers))
-            ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
+            with progress.bar("basins", steps * workers, "step") as shown:
+                shares = pool.map(
+                    lambda part: travel(field, surface, part, rate, steps, free, shown.update),
+                    some.tensor_split(workers),
+                )
+                ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
         return torch.cat([ends.mT, rest.to(ends).unsqueeze(0)])
 
     found = field.split(descend, points, 1)
@@ -102,7 +106,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
 def travel(
     field: Field, surface: LossGrid, points: Tensor, rate: float, steps: int, free: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Descends from points (count, 2): returns where they are after the steps, and which of them came to rest."""
+    """Descends from points (count, 2): returns where they end, and which of them have stopped moving."""
     slope = field.slopes(1.1 * surface.reach + 1)
     pace = rate * free.to(points.dtype)
     ends = points.clone()
@@ -116,6 +120,7 @@ def travel(
             still = (new == now).all(1) | ~new.isfinite().all(1)
             rest[active] = still | has_settled(field, new, now, rate, free, steps - done)
             active = (~rest).nonzero().squeeze(1)
+            after(done % 32 + 1)
             if len(active) == 0:
                 break
     return ends, rest

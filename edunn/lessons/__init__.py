@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..runtime import names
 from ..runtime.guesses import public
+from ..runtime.progress import track
 from .engine import Lesson, Row, Table
 from .steps import Step, steps
 
@@ -41,13 +42,14 @@ def get(name: str) -> Lesson:
 
 def rows() -> list[Row]:
     """Returns every row of every lesson, sorted by id."""
-    return sorted((row for lesson in lessons().values() for row in lesson.rows()), key=lambda row: order(row.id))
+    found = [row for lesson in track(list(lessons().values()), "lessons") for row in lesson.rows()]
+    return sorted(found, key=lambda row: order(row.id))
 
 
 def show(*names: str, out: str | Path) -> None:
     """Prints each lesson's question, tables and verdicts, and saves its figures into the existing folder `out`.
 
-    What the scripts end with: a lesson as a reader sees it, without the derivation.
+    The scripts end with it.
     """
     for name in names:
         lesson = get(name)
