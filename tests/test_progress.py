@@ -11,7 +11,6 @@ import torch
 from edunn import exercises, gradcheck, landscape, lessons
 from edunn.exercises import processes
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, Loss
-from edunn.models import TorchModel
 from edunn.runtime import progress
 
 X = torch.linspace(-2, 2, 40, dtype=torch.float64)
@@ -33,8 +32,7 @@ class Odd(Loss):
 def net_surface() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
     data = (X.float().unsqueeze(1), Y.long())
-    model = TorchModel(net, CrossEntropy(), data[1])
-    landscape.plane(model, CrossEntropy(), data, a=(-1, 1, 5), b=(-1, 1, 5), method="direct")
+    landscape.plane(net, CrossEntropy(), data, a=(-1, 1, 5), b=(-1, 1, 5), method="direct")
 
 
 def own_loss() -> None:
@@ -60,7 +58,7 @@ LONG: dict[str, Callable[[], object]] = {
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stderr as a terminal, and no two seconds to wait."""
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "on_terminal", lambda: not progress.QUIET.get())
     monkeypatch.setattr(progress, "DELAY", 0)
 
 

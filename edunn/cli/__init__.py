@@ -42,8 +42,10 @@ COMMANDS = {
 
 
 # What others call an option of every command.
-FLAGS = {"o": "out", "output": "out", "output_dir": "out", "outdir": "out", "save": "out", "q": "quiet", "gpu": "device",
-         "cuda": "device", "overwrite": "force", "f": "force", "silent": "quiet"}  # fmt: skip
+FLAGS = {
+    "o": "out", "output": "out", "output_dir": "out", "outdir": "out", "save": "out", "q": "quiet", "silent": "quiet",
+    "gpu": "device", "cuda": "device", "overwrite": "force", "f": "force",
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):

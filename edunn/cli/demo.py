@@ -151,7 +151,7 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         + ("agrees with autograd to the last digits." if right else "DIFFERS from autograd."),
         "",
         f"Pictures: {folder / 'figures'}",
-        "  what each class looks for: softmax_templates.png; the digits it gets most surely wrong: softmax_mistakes.png",
+        "  softmax_templates.png (what each class looks for), softmax_mistakes.png (the digits most surely wrong)",
         "",
         "Next:",
         f"  edunn show {softmax.path} {runs['svm'].path}",
