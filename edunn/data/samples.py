@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -197,6 +198,13 @@ class Samples:
             target = values if self.classes is None else [self.classes[i] for i in values]
             frame[self.target_name or "target"] = target
         return frame
+
+    def _repr_html_(self) -> str:
+        """Returns the first rows as a table, for a notebook; of images and features in files a line of text."""
+        line = f"<p>{html.escape(repr(self))}</p>"
+        if self.is_images or isinstance(self.features, Rows):
+            return line
+        return f"{self[:5].to_pandas().to_html(index=False)}{line}"
 
     @property
     def is_images(self) -> bool:

@@ -182,7 +182,7 @@ def mark_minima(axes: Axes, names: tuple[str, str], minima: Sequence[Mapping[str
         if not found:
             continue
         x, y = ([m[name] for m in found] for name in names)
-        axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=5)
+        axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=6)
         handles.append(Line2D([], [], marker=symbol, color="white", markeredgecolor="black", linestyle="none",
                               markersize=10, label=kind))  # fmt: skip
     return handles
@@ -192,7 +192,7 @@ def draw_paths(axes: Axes, path: Path | Mapping[str, Path] | None) -> list[Any]:
     """Draws the paths of runs, with a dot at the start and a square at the end, and returns their legend."""
     if path is None:
         return []
-    paths = path if isinstance(path, Mapping) else {"path: ● start, ■ end": path}
+    paths = path if isinstance(path, Mapping) else {"path: ○ start, □ end": path}
     colours: list[Any] = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
     handles = []
     for (name, steps), colour in zip(paths.items(), colours, strict=False):
