@@ -94,10 +94,11 @@ def __getattr__(name: str) -> Any:
 def missing(name: str) -> str:
     """Returns the message for a name that is not here, and says where it is if another module has it."""
     if name not in HINTS and not name.startswith("_"):
-        for shelf in SHELVES:
-            module = importlib.import_module(f".{shelf}", __name__)
-            if found := guesses.same_thing(name, dir(module)):
-                return f"edunn has no {name!r}. It is edunn.{shelf}.{found}."
+        for exactly in (True, False):
+            for shelf in SHELVES:
+                module = importlib.import_module(f".{shelf}", __name__)
+                if found := guesses.same_thing(name, dir(module), exactly):
+                    return f"edunn has no {name!r}. It is edunn.{shelf}.{found}."
     return guesses.unknown_name(name, [*MODULES, *NAMES], "edunn", HINTS)
 
 

@@ -27,7 +27,25 @@ __all__ = [
     "recall",
     "roc",
 ]
-__getattr__, __dir__ = public(__name__, __all__)
+__getattr__, __dir__ = public(
+    __name__,
+    __all__,
+    {
+        "roc_curve": "It is roc(targets, scores), whose plot() draws it.",
+        "roc_auc_score": "It is roc(targets, scores).area.",
+        "auc": "It is roc(targets, scores).area.",
+        "classification_report": "It is class_report(targets, predictions, classes).",
+        "confusion_matrix": "It is confusion_counts(targets, predictions, classes); figures.confusion_matrix draws it.",
+        "accuracy_score": "It is accuracy(confusion_counts(targets, predictions, classes)), or model.score(X, y).",
+        "precision_score": "It is class_report(targets, predictions).precision.",
+        "recall_score": "It is class_report(targets, predictions).recall.",
+        "f1_score": "It is class_report(targets, predictions).f1.",
+        "mean_squared_error": "It is edunn.losses.SquaredError()(scores, targets).",
+        "log_loss": "It is edunn.losses.CrossEntropy()(scores, targets), of scores.",
+        "r2_score": "It is model.score(X, y) of a regression.",
+        "calibration_curve": "It is calibration(happened, probabilities), whose plot() draws it.",
+    },
+)
 
 
 def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequence[int]) -> Tensor:

@@ -48,7 +48,15 @@ __all__ = [
     "split",
     "write_shards",
 ]
-__getattr__, __dir__ = public(__name__, __all__)
+__getattr__, __dir__ = public(
+    __name__,
+    __all__,
+    {f"{start}{name.replace('-', '_')}": f"It is load({name!r})."
+     for start in ("make_", "load_", "") for name in (*TOYS, "cifar10")}
+    | {"fetch_openml": "Read a file: edunn.read_csv(path, target='column').", "DataLoader": "It is Samples(X, y).",
+       "load_csv": "It is edunn.read_csv(path, target='column').",
+       "train_test_split": "It is split(samples, 0.2), or samples.split(0.2)."},
+)  # fmt: skip
 
 TABLES = {".csv", ".npz", ".tsv", ".txt"}
 

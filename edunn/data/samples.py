@@ -6,21 +6,44 @@ import hashlib
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import errors
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, UnknownNameError
 from ..runtime import devices
 from ..runtime.foreign import unpack
+from ..runtime.guesses import unknown_name
 from ..runtime.rows import Rows
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
+
+
+# What users of scikit-learn and pandas look for.
+HINTS = (
+    dict.fromkeys(("X", "x", "data", "inputs"), "The features are samples.features, (samples, features).")
+    | dict.fromkeys(("y", "target", "labels"), "The targets are samples.targets, (samples,).")
+    | dict.fromkeys(("head", "tail", "describe", "info", "iloc", "loc", "plot", "values"),
+                    "A DataFrame is samples.to_pandas(): samples.to_pandas().head().")
+    | {
+        "shape": "The shape of the features is samples.features.shape.",
+        "columns": "The columns are samples.feature_names.",
+        "target_names": "The classes' names are samples.classes.",
+        "train_test_split": "Write train, test = samples.split(0.2).",
+        "train": "These are samples of one part; samples.split(0.2) makes two.",
+        "batch": "A part of the samples is samples[:32].",
+    }
+)  # fmt: skip
+DATASET_HINTS = (
+    dict.fromkeys(("X", "x", "data", "features", "images"), "The training part's features are train.features.")
+    | dict.fromkeys(("y", "target", "targets", "labels"), "The training part's targets are train.targets.")
+    | {"validation": "Split the training part: train, held = dataset.train.split(0.2)."}
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +101,12 @@ class Samples:
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
+
+    if not TYPE_CHECKING:  # a type checker is to see misspelt names itself
+
+        def __getattr__(self, name: str) -> Any:
+            known = [own for own in dir(self) if not own.startswith("_")]
+            raise UnknownNameError(unknown_name(name, known, "Samples", HINTS))
 
     def _convert(self) -> None:
         """Replaces the arrays, frames or lists that were given by checked tensors and their names."""
@@ -267,6 +296,12 @@ class Dataset:
             raise DataError(
                 f"The parts differ in their classes: training has {self.train.classes}, test {self.test.classes}."
             )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hints = dict.fromkeys(dir(Samples), f"Its training part has it: train.{name}.") | DATASET_HINTS
+            raise UnknownNameError(unknown_name(name, ("name", "train", "test"), "Dataset", hints))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
         """Returns both parts on another device, or in another floating dtype."""

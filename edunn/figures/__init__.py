@@ -50,4 +50,21 @@ __all__ = [
     "templates",
     "threshold_curves",
 ]
-__getattr__, __dir__ = public(__name__, __all__)
+__getattr__, __dir__ = public(
+    __name__,
+    __all__,
+    {
+        "plot_loss": "It is loss_curves(history), or history.plot().",
+        "plot_history": "It is loss_curves(history), or history.plot().",
+        "learning_curve": "It is loss_curves(history), or history.plot().",
+        "plot_surface": "It is surface_3d(surface), or surface.plot().",
+        "surface": "It is surface_3d(surface), or surface.plot().",
+        "plot_decision_boundary": "It is decision_regions(model, samples).",
+        "decision_boundary": "It is decision_regions(model, samples).",
+        "plot_confusion_matrix": "It is confusion_matrix(counts, classes), or metrics.class_report(…).plot().",
+        "imshow": "Images are drawn by image_grid(images).",
+        "show": "plt.show() of matplotlib opens the figures; save(ax, path) writes one.",
+        "savefig": "It is save(ax, path).",
+        "plot": "Results draw themselves: history.plot(), surface.plot(). dir(edunn.figures) lists all figures.",
+    },
+)

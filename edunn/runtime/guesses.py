@@ -175,15 +175,19 @@ def takes_any(kind: type) -> bool:
     return False
 
 
-def public(module: str, names: Iterable[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def public(
+    module: str, names: Iterable[str], hints: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Returns a module's `__getattr__` and `__dir__`: `dir()` shows what is public, and a wrong name the right one.
 
     __getattr__, __dir__ = public(__name__, __all__)
+
+    hints : a sentence for each name that others have and this module has in another form
     """
     known = sorted(names)
 
     def missing(name: str) -> Any:
-        raise UnknownNameError(unknown_name(name, known, module))
+        raise UnknownNameError(unknown_name(name, known, module, hints))
 
     return missing, lambda: list(known)
 
@@ -199,10 +203,13 @@ def unknown_name(name: str, known: Iterable[str], owner: str, hints: Mapping[str
     return f"{owner} has no {name!r}." + (f" Did you mean {meant}?" if meant else f" dir({owner}) lists its names.")
 
 
-def same_thing(word: str, known: Iterable[str]) -> str | None:
-    """Returns the name that a word of another library means: CrossEntropy for CrossEntropyLoss, or SGD's."""
+def same_thing(word: str, known: Iterable[str], exactly: bool = False) -> str | None:
+    """Returns the name that a word of another library means: CrossEntropy for CrossEntropyLoss; None if there is none.
+
+    exactly : capitals, hyphens and underscores aside
+    """
     by_form = {squeeze(name): name for name in known}
-    for form in forms(word):
+    for form in forms(word)[:1] if exactly else forms(word):
         if form in by_form:
             return by_form[form]
     return None
