@@ -13,6 +13,7 @@ import argparse
 import difflib
 import importlib
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -40,6 +41,8 @@ COMMANDS = {
     "bench": "measure how fast training runs on this machine",
 }
 
+
+WIDEST = 100  # columns of a help
 
 # What others call an option of every command.
 FLAGS = {
@@ -116,16 +119,23 @@ def run(argv: list[str]) -> int:
     return run_command(name, rest)
 
 
-def run_command(name: str, argv: list[str]) -> int:
-    """Parses a command's arguments and runs it. Prints each expected error as one line."""
-    command = importlib.import_module(f".{name}", __name__)
+def make_parser(name: str, command: Any) -> Parser:
+    """Returns the parser of a command. Its help is at most 100 columns wide, whatever the terminal."""
+    width = min(shutil.get_terminal_size().columns, WIDEST) - 2
     parser = Parser(
         prog=f"edunn {name}",
         description=f"{(command.__doc__ or '').strip()}",
         epilog=f"Example:\n  {command.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=width),
     )
     command.arguments(parser)
+    return parser
+
+
+def run_command(name: str, argv: list[str]) -> int:
+    """Parses a command's arguments and runs it. Prints each expected error as one line."""
+    command = importlib.import_module(f".{name}", __name__)
+    parser = make_parser(name, command)
     args = parser.parse_args(argv)
     terminal.show_warnings_as_notes(getattr(args, "quiet", False))
     try:

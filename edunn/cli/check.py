@@ -33,9 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
     parser.add_argument("--steps", type=int, default=200, help="steps of CONFIG.toml to compare (default: 200)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change an option of CONFIG.toml (default: none)",
     )
-    add_common(parser, out="a file for the result as JSON")
+    add_common(parser, out="a file for the result as JSON (default: none)")
 
 
 def run(args: argparse.Namespace) -> int:

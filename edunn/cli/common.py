@@ -26,7 +26,7 @@ def add_common(
     parser.add_argument("--quiet", action="store_true", help="print no progress and no notes")
     if device:
         parser.add_argument("--device", default=None, help="auto, cpu or cuda (default: auto)")
-        parser.add_argument("--dtype", default=None, help="float32 or float64")
+        parser.add_argument("--dtype", default=None, help="float32 or float64 (default: the config's, else float32)")
         parser.add_argument("--seed", type=int, default=None, help="seed of all random numbers (default: 0)")
 
 

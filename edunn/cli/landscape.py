@@ -26,7 +26,7 @@ EXAMPLE = (
     "      --b=-20:20:512 --compare bce\n"
     "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 \\\n"
     "      --b=-10:10:61 --basins --steps 3000\n"
-    "  edunn landscape --run runs/digits-… --plane principal"
+    "  edunn landscape --run runs/digits_softmax-20260101-120000 --plane principal"
 )
 
 

@@ -30,17 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--activation", help="identity, sigmoid or tanh, for mse (default: sigmoid if binary)")
     problem.add_argument("--half", action="store_true", help="mse with the factor 1/2")
     problem.add_argument("--samples", type=int, default=1000, help="number of random samples (default: 1000)")
-    problem.add_argument("--data", metavar="FILE", help="a CSV file with a header, or npz, instead of random data")
+    problem.add_argument("--data", metavar="FILE", help="a CSV file with a header, or npz (default: random data)")
     problem.add_argument("--x", metavar="COLUMN", default="x", help="the feature's column (default: x)")
     problem.add_argument("--y", metavar="COLUMN", default="y", help="the target's column (default: y)")
     grid = parser.add_argument_group("grid")
     grid.add_argument(
         "--w", metavar="LOW:HIGH:COUNT", help="values of w, both ends included (default: from the curvature)"
     )
-    grid.add_argument("--b", metavar="LOW:HIGH:COUNT", help="values of b; one number gives the curve L(w) at that b")
+    grid.add_argument(
+        "--b",
+        metavar="LOW:HIGH:COUNT",
+        help="values of b, or one number: the curve L(w) at that b (default: from the curvature)",
+    )
     grid.add_argument("--method", default="auto", help="auto, direct, exact or spectral (default: auto)")
     more = parser.add_argument_group("readings and figures")
-    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, to compare")
+    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, to compare (default: none)")
     more.add_argument("--same-scale", action="store_true", help="draw both losses with the same colours and heights")
     more.add_argument(
         "--cuts", metavar="B1,B2,B3", help="one to three values of b to draw sections at (default: three)"
@@ -55,10 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html", action="store_true", help="also write an interactive figure, surface.html (needs plotly)"
     )
     own = parser.add_argument_group("a run's weights")
-    own.add_argument("--run", metavar="DIR", help="a run's folder; the surface is over a plane through its weights")
+    own.add_argument("--run", metavar="DIR", help="a run's folder: a plane through its weights (default: none)")
     own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
-    own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="steps along the first direction; the run is at 0")
+    own.add_argument(
+        "--a",
+        metavar="LOW:HIGH:COUNT",
+        help="steps along the first direction; the run is at 0 (default: from the curvature)",
+    )
     add_figure_options(parser, "png,svg")
     add_common(parser, "a folder for the surface and figures (default: runs/landscape-<time>)", force=True)
 

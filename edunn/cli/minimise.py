@@ -27,7 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gradient", choices=("autograd", "numeric"), default="autograd",
                         help="how to differentiate (default: autograd)")  # fmt: skip
     parser.add_argument("--delta", type=float, help="step of the numeric gradient (default: 6.1e-06)")
-    parser.add_argument("--by-hand", nargs="+", metavar="NAME=EXPRESSION", help="partial derivatives, such as x=2*x+3")
+    parser.add_argument(
+        "--by-hand", nargs="+", metavar="NAME=EXPRESSION", help="partial derivatives, such as x=2*x+3 (default: none)"
+    )
     parser.add_argument("--study", action="store_true", help="show the error of differences by step, at --start")
     add_figure_options(parser, "png,svg")
     add_common(parser, out="a folder for the figures and minimise.json (default: none)", device=False)

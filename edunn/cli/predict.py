@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("data", metavar="DATA", help="a CSV or npz file with the run's columns, or images")
-    add_common(parser, "a CSV file for the predictions", device=False)
+    add_common(parser, "a CSV file for the predictions (default: print them)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
-"""Prints the results of runs: of one in detail, of several side by side, or a list of all runs in a folder.
+"""Prints the results of runs: of one in detail, of several side by side, or a list of a folder.
 
-Of one run: its history, how good it is class by class, and the samples that it gets most surely wrong. A folder of runs
-is listed with the newest first; a sweep shows its table. With --out the figures are drawn as well.
+Of one run: its history, how good it is class by class, and the samples that it gets most surely
+wrong. A folder of runs is listed with the newest first; a sweep shows its table. With --out the
+figures are drawn as well.
 """
 
 from __future__ import annotations

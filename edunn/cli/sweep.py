@@ -22,14 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=A,B,…",
-        help="values to try; repeat it to try every combination",
+        help="values to try, at least one key; repeat it for every combination (no default)",
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change an option of the config; may be repeated",
+        help="change an option of the config; may be repeated (default: none)",
     )
     add_train_options(parser)
     add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)", force=True)

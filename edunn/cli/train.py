@@ -24,14 +24,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change an option of the config; may be repeated",
+        help="change an option of the config; may be repeated (default: none)",
     )
     parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
         metavar="DIR",
-        help="continue the run in DIR; with a config, the run in --out, or start it there",
+        help="continue the run in DIR; with a config, the run in --out, or start it there (default: a new run)",
     )
     parser.add_argument(
         "--by",
