@@ -22,7 +22,7 @@ def find_runs(path: str | Path) -> list[RunFolder]:
     """Returns the runs, sweeps and landscapes in a folder and below it; the folder itself if it is one of them."""
     path = Path(path)
     if not path.is_dir():
-        raise RunError(f"There is no folder {path}. Train a run first: edunn train digits_softmax")
+        raise RunError(f"{path} has no config.toml. {RunFolder(path).state()} Train a run first: edunn train CONFIG.")
     found, waiting = [], [(path, 0)]
     while waiting:
         folder, depth = waiting.pop()
