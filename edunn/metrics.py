@@ -23,9 +23,11 @@ __all__ = [
     "class_report",
     "confusion_counts",
     "f1",
+    "label_accuracies",
     "precision",
     "recall",
     "roc",
+    "subset_accuracy",
 ]
 __getattr__, __dir__ = public(
     __name__,
@@ -48,10 +50,13 @@ __getattr__, __dir__ = public(
 )
 
 
-def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequence[int]) -> Tensor:
+def confusion_counts(
+    targets: Tensor, predictions: Tensor, classes: int | Sequence[int], weights: Tensor | None = None
+) -> Tensor:
     """Counts the samples of class i predicted as class j: (classes, classes) int64, true classes by predicted ones.
 
-    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal counts the right predictions, and the sum is N.
+    counts[i, j] = Σ_n [t_n = i][p_n = j]; the diagonal counts the right predictions, and the sum is N. With weights
+    (samples,) each sample counts w: Σ_n w_n [t_n = i][p_n = j], float64; recall, precision and accuracy follow.
 
     Parameters
     ----------
@@ -67,7 +72,8 @@ def confusion_counts(targets: Tensor, predictions: Tensor, classes: int | Sequen
     values = tuple(range(classes)) if isinstance(classes, int) else tuple(classes)
     true, predicted = label_indices(targets, values), label_indices(predictions, values)
     size = len(values)
-    return (size * true + predicted).bincount(minlength=size * size).reshape(size, size)
+    weights = None if weights is None else weights.double()
+    return (size * true + predicted).bincount(weights, minlength=size * size).reshape(size, size)
 
 
 def label_indices(labels: Tensor, values: Sequence[int]) -> Tensor:
@@ -114,6 +120,36 @@ def accuracy(counts: Tensor) -> float:
     return float(counts.diagonal().sum().double() / counts.sum())
 
 
+def label_accuracies(targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Returns the share of right predictions of each label, (labels,), for bits (samples, labels).
+
+    Their mean is 1 − the Hamming loss, and what `Model.score` gives for several labels. With weights (samples,) a
+    share is Σ w [right] / Σ w.
+    """
+    right = right_bits(targets, predictions).double()
+    return right.mean(0) if weights is None else (weights.double() / weights.double().sum()) @ right
+
+
+def subset_accuracy(targets: Tensor, predictions: Tensor, weights: Tensor | None = None) -> float:
+    """Returns the share of samples with every label right, for bits (samples, labels).
+
+    It is scikit-learn's `accuracy_score` of rows. One wrong label of a sample counts as much as all. With weights
+    (samples,) it is Σ w [all right] / Σ w.
+    """
+    right = right_bits(targets, predictions).all(1).double()
+    return float(right.mean() if weights is None else (right * weights.double()).sum() / weights.double().sum())
+
+
+def right_bits(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Returns where bits were predicted right, (samples, labels)."""
+    if targets.ndim != 2 or predictions.shape != targets.shape:
+        raise errors.ShapeError(
+            f"Targets and predictions of several labels must have one shape (samples, labels); "
+            f"theirs are {errors.shape(targets)} and {errors.shape(predictions)}."
+        )
+    return targets == predictions
+
+
 @dataclass(frozen=True, repr=False)
 class ClassReport(Record):
     """Precision, recall and F1 of each class, and its number of samples; and the accuracy of all.
@@ -127,7 +163,7 @@ class ClassReport(Record):
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     f1: tuple[float, ...]
-    samples: tuple[int, ...]
+    samples: tuple[float, ...]
     accuracy: float
     counts: Tensor = field(repr=False, compare=False)
 
@@ -143,19 +179,22 @@ class ClassReport(Record):
         )
         means = [known_mean(values) for values in (self.precision, self.recall, self.f1)]
         rows.append(("mean of the classes", *means, sum(self.samples)))
-        right = int(self.counts.trace())
-        note = f"accuracy {self.accuracy:.4f}: {right} of {sum(self.samples)} are right"
+        right = float(self.counts.trace())
+        note = f"accuracy {self.accuracy:.4f}: {right:g} of {sum(self.samples):g} are right"
         formats = dict.fromkeys(("precision", "recall", "f1"), ".4f")
         return Table(("class", "precision", "recall", "f1", "samples"), rows, note, formats=formats)
 
 
-def class_report(targets: Any, predictions: Any, classes: Sequence[Any] | None = None) -> ClassReport:
+def class_report(
+    targets: Any, predictions: Any, classes: Sequence[Any] | None = None, weights: Tensor | None = None
+) -> ClassReport:
     """Returns precision, recall and F1 of each class, as scikit-learn's `classification_report`.
 
     Parameters
     ----------
     targets, predictions : (samples,) class indices, or labels −1 and +1
     classes : the classes' names; the labels themselves if not given
+    weights : (samples,), what each sample counts
     """
     true, guessed = (to_tensor(name, unpack(values).features).long().flatten()
                      for name, values in (("targets", targets), ("predictions", predictions)))  # fmt: skip
@@ -165,7 +204,7 @@ def class_report(targets: Any, predictions: Any, classes: Sequence[Any] | None =
     names = tuple(str(name) for name in (classes if classes is not None else values))
     if len(names) != len(values):
         raise errors.LabelError(f"{len(names)} names for {len(values)} classes. Give one for each.")
-    counts = confusion_counts(true, guessed, values)
+    counts = confusion_counts(true, guessed, values, weights)
     own_precision, own_recall, own_f1 = (tuple(metric(counts).tolist()) for metric in (precision, recall, f1))
     samples = tuple(counts.sum(1).tolist())
     return ClassReport(names, own_precision, own_recall, own_f1, samples, accuracy(counts), counts)

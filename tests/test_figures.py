@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -518,6 +519,12 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "mistakes": lambda ax, run: figures.mistakes(wrong_digits(), ax),
     "gradient_errors": lambda ax, run: figures.gradient_errors(
         gradcheck.certify(models.LinearRegression(2), losses.SquaredError(), ([[0.0, 1.0], [1.0, 2.0]], [0.5, 1.5])), ax
+    ),
+    "rate_range": lambda ax, run: figures.rate_range(
+        SimpleNamespace(
+            rates=(0.1, 1.0), losses=(2.0, 1.0), smooth=(2.0, 1.5), best=1.0, suggestion=0.1, stable_rate=None
+        ),
+        ax=ax,
     ),
     "sweep_map": lambda ax, run: figures.sweep_map(
         {"train.rate": [0.1, 1.0]}, [({"train.rate": 0.1}, 0.5), ({"train.rate": 1.0}, 0.7)], ax=ax

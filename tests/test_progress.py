@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from edunn import exercises, gradcheck, landscape, lessons
-from edunn.exercises import processes
 from edunn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from edunn.runtime import progress
 
@@ -45,7 +44,7 @@ def basins() -> None:
 
 def one_hand_in(folder: Path) -> None:
     (folder / "hinge.py").write_text(exercises.write_blank("hinge"))
-    processes.grade_folder(folder)
+    exercises.grade_folder(folder)
 
 
 LONG: dict[str, Callable[[], object]] = {

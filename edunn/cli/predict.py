@@ -56,7 +56,18 @@ def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         "confusion": None if not predictions.has_classes else predictions.report().counts.tolist(),
         "out": out,
     }
+    if finished.is_multilabel:
+        result["subset_accuracy"] = subset(samples, predictions)
     return result
+
+
+def subset(samples: Samples, predictions: Predictions) -> float | None:
+    """Returns the share of samples with every label right; None without targets."""
+    from ..metrics import subset_accuracy
+
+    if samples.targets is None or predictions.bits is None:
+        return None
+    return subset_accuracy(samples.targets, predictions.bits, samples.sample_weight)
 
 
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
@@ -68,12 +79,14 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         text.append("For all of them, add --out FILE.csv or --json.")
     if predictions.score is not None:
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
+        if finished.is_multilabel:
+            text.append(f"subset_accuracy {subset(samples, predictions):.4g}: every label right")
     if predictions.has_classes and predictions.classes is not None:
         report = predictions.report()
         text += ["", str(report), "", "confusion (a row for each true class, a column for each prediction):"]
         width = max(len(name) for name in predictions.classes)
         text += [
-            f"  {name:>{width}}  " + " ".join(f"{count:>5}" for count in row)
+            f"  {name:>{width}}  " + " ".join(f"{count:>5.6g}" for count in row)
             for name, row in zip(predictions.classes, report.counts.tolist(), strict=True)
         ]
     if out:

@@ -22,7 +22,15 @@ from ..runtime.guesses import accept_synonyms
 from ..runtime.rows import chunk_of
 from ..updates import Rule, Schedule
 from .batches import cut, draw, whole
-from .checks import as_loss, as_penalty, as_rule, as_schedule, check_hand_gradients, prepare_part
+from .checks import (
+    as_loss,
+    as_penalty,
+    as_rule,
+    as_schedule,
+    check_hand_gradients,
+    leave_out,
+    prepare_part,
+)
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -338,6 +346,7 @@ def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) 
 
     The scores are computed in chunks of samples.
     """
+    part = leave_out(loss, part)
     scores = scores_of(model, part.features, chunk)
     assert part.targets is not None
     weights = part.sample_weight

@@ -5,6 +5,7 @@ from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, load
 from .predictions import Mistakes, Predictions
+from .rates import find_rate_of
 from .sharing import share
 from .surfaces import RunSurface, surface_of_run
 from .sweep import Sweep, sweep
@@ -18,6 +19,7 @@ __all__ = [
     "RunFolder",
     "RunSurface",
     "Sweep",
+    "find_rate_of",
     "load",
     "prepare",
     "resume",

@@ -17,11 +17,11 @@ from ..errors import DataError, RunError, ShapeError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
-from ..models import Model
+from ..models import LABELS, Model
 from ..results import Record, Table
 from ..runtime import devices, schema
 from ..runtime.foreign import is_frame
-from ..runtime.rows import chunk_of
+from ..runtime.rows import check_finite, chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model, read
 from .config import Config
@@ -59,12 +59,29 @@ class LoadedRun(Record):
         names = self.manifest["feature_names"]
         return None if names is None else tuple(names)
 
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a sample may have several of the classes, or none."""
+        return self.model.metric == LABELS
+
     def read(self, path: str | Path) -> Samples:
-        """Reads new samples from a file, with the run's columns and classes, and with targets if the file has them."""
+        """Reads new samples from a file, with the run's columns, and targets and weights if it has them."""
         if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
             return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
+        weight = self.config.data.weight
+        try:
+            return self.read_rows(path, weight)
+        except DataError:
+            if weight is None:
+                raise
+            return self.read_rows(path, None)  # new rows need no weights
+
+    def read_rows(self, path: str | Path, weight: str | None) -> Samples:
+        """Reads a table, with the column of the weights or without."""
+        if self.is_multilabel:
+            return data.read_multilabel(path, self.classes or (), self.feature_names, weight, targets_required=False)
         return data.read_table(
             path,
             target=self.manifest["target_name"],
@@ -72,6 +89,7 @@ class LoadedRun(Record):
             task="real" if self.classes is None else "classes",
             targets_required=False,
             classes=self.classes,
+            weight=weight,
         )
 
     def read_stored(self, path: str | Path) -> Samples:
@@ -98,6 +116,7 @@ class LoadedRun(Record):
         """
         if not isinstance(samples, Samples):
             samples = self.as_samples(samples)
+        check_finite(samples.features)
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores = self.scores(x)
         return make_predictions(self.model, scores, self.classes, samples, self.score_of(samples, scores), part)
@@ -182,6 +201,13 @@ class LoadedRun(Record):
         weights = None if samples.sample_weight is None else samples.sample_weight.to(scores)
         return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype), weights))
 
+    @property
+    def rates(self) -> str:
+        """Returns the rates of a run that was resumed with another one, as a sentence; empty for one rate."""
+        rates = self.summary.get("rates") or []
+        changes = [f"{entry['rate']:g} after epoch {entry['after_epoch']}" for entry in rates[1:]]
+        return f"rate {rates[0]['rate']:g}, {', '.join(changes)}" if changes else ""
+
     def __str__(self) -> str:
         s = self.summary
         metric = self.model.metric
@@ -190,7 +216,8 @@ class LoadedRun(Record):
             for part in ("train", "validation", "test")
             if s.get(f"{part}_{metric}") is not None
         ]
-        return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
+        rates = f"; {self.rates}" if self.rates else ""
+        return f"{self.path}: {s['status']} after {s['epochs']} epochs{rates}; {metric}: {', '.join(parts)}"
 
     def __repr__(self) -> str:
         return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"
@@ -205,7 +232,8 @@ def describe_shapes(prepared: Prepared) -> dict[str, Any]:
     """Describes model and pipeline for the manifest, so that `load` can build them again."""
     train = prepared.dataset.train
     return {
-        "classes": None if train.classes is None or not train.is_classification else list(train.classes),
+        "classes": None if train.classes is None else list(train.classes),
+        "multilabel": train.is_multilabel,
         "feature_names": None if train.feature_names is None else list(train.feature_names),
         "target_name": train.target_name,
         "features": {"kind": prepared.pipeline.kind, "shape": list(prepared.pipeline.shape)},
@@ -223,6 +251,7 @@ def load(path: str | Path) -> LoadedRun:
     manifest = folder.read_json("manifest.json", schema.MANIFEST)
     classes = None if manifest["classes"] is None else tuple(manifest["classes"])
     dtype, loss = devices.dtype(config.run.dtype), make_loss(config.loss)
+    several = bool(manifest.get("multilabel"))
     pipeline = read_pipeline(folder, manifest, config)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
@@ -230,11 +259,11 @@ def load(path: str | Path) -> LoadedRun:
     else:
         try:
             with torch.device("meta"):  # its sizes without its memory: the file may say anything
-                sizes = make_model(config.model, loss, manifest["width"], classes, dtype)
+                sizes = make_model(config.model, loss, manifest["width"], classes, dtype, several=several)
         except RuntimeError as error:
             raise RunError(f"No model can be as large as the one in {folder.path}: {error}.") from None
         check_like(weights, sizes.state_dict(), folder)
-        model = make_model(config.model, loss, manifest["width"], classes, dtype)
+        model = make_model(config.model, loss, manifest["width"], classes, dtype, several=several)
         load_weights(model, weights, folder)
     model.eval()
     history = History.load(folder.file("metrics.jsonl"))

@@ -17,7 +17,7 @@ from torch import Tensor
 from .. import metrics
 from ..data import Samples
 from ..errors import DataError
-from ..models import Model
+from ..models import LABELS, Model
 from ..results import OneFigure, Plots, Record, Table
 from ..runtime.rows import Rows
 
@@ -28,7 +28,10 @@ MOST_FEATURES = 6  # columns of a sample that a table of mistakes shows
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known."""
+    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known.
+
+    Where a sample may have several labels, `bits` (samples, classes) says which.
+    """
 
     scores: Tensor
     index: Tensor | None
@@ -40,6 +43,7 @@ class Predictions(Record):
     samples: Samples | None = field(default=None, repr=False)  # as they were read
     part: str = ""  # of a run: "test", "validation" or "train"
     ids: Mapping[str, Sequence[Any]] | None = None  # columns of the file that name its rows
+    bits: Tensor | None = None
 
     @property
     def plot(self) -> PredictionPlots:
@@ -47,7 +51,10 @@ class Predictions(Record):
         return PredictionPlots(self)
 
     @property
-    def labels(self) -> list[str] | list[float]:
+    def labels(self) -> list[str] | list[float] | list[list[str]]:
+        """The predicted class of each sample, its real value, or the list of its labels."""
+        if self.bits is not None and self.classes is not None:
+            return [[name for name, bit in zip(self.classes, row, strict=True) if bit] for row in self.bits.tolist()]
         if self.index is None or self.classes is None:
             assert self.value is not None
             return self.value.tolist()
@@ -62,7 +69,10 @@ class Predictions(Record):
         if self.names is not None:
             columns["file"] = self.names
         columns |= self.ids or {}
-        columns["prediction"] = self.labels
+        if self.bits is not None and self.classes is not None:
+            columns |= dict(zip(self.classes, self.bits.T.tolist(), strict=True))
+        else:
+            columns["prediction"] = self.labels
         true = self.true_labels()
         if true is not None:
             columns["true"] = true
@@ -100,7 +110,7 @@ class Predictions(Record):
     def true_labels(self) -> list[Any] | None:
         """Returns the samples' own labels or values; None if they are not known."""
         targets = None if self.samples is None else self.samples.targets
-        if targets is None:
+        if targets is None or self.bits is not None:
             return None
         return targets.tolist() if self.classes is None else [self.classes[i] for i in targets.tolist()]
 
@@ -113,7 +123,8 @@ class Predictions(Record):
 
     def report(self) -> metrics.ClassReport:
         """Returns precision, recall and F1 of each class, and the confusion counts."""
-        return metrics.class_report(self.true_index(), self.index, self.classes)
+        weights = None if self.samples is None else self.samples.sample_weight
+        return metrics.class_report(self.true_index(), self.index, self.classes, weights)
 
     def roc(self) -> metrics.Roc:
         """Returns the ROC curve of two classes; by the score where there are no probabilities."""
@@ -279,6 +290,9 @@ def make_predictions(
     decided, names = model.decide(scores), None if samples is None else samples.names
     if classes is None:
         return Predictions(scores, None, None, decided, classes, score, names, samples, part)
+    if model.metric == LABELS:
+        chances = None if model.link is None else model.link(scores)
+        return Predictions(scores, None, chances, None, classes, score, names, samples, part, bits=decided)
     two = model.predicts != "classes"
     index = (decided > 0).long() if two else decided
     probabilities = None if model.link is None else model.link(scores)

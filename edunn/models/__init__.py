@@ -8,12 +8,13 @@ from typing import Any
 
 from ..runtime import names
 from ..runtime.guesses import public
-from .base import Model, evaluating
+from .base import LABELS, Model, evaluating
 from .foreign import TorchModel, as_model, check_gradients, check_has_gradients
 from .linear import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
 from .two_layer import TwoLayerNet
 
 __all__ = [
+    "LABELS",
     "MODELS",
     "LinearModel",
     "LinearRegression",
