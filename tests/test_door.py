@@ -121,7 +121,6 @@ WRONG: dict[str, tuple[Callable[[], Any], type[EdunnError], str]] = {
     "a dataset with parts": (
         lambda: edunn.descend(SoftmaxClassifier(64, 10), CrossEntropy(), edunn.data.digits(), rate=1.0),
         DataError, "dataset.train"),
-    "two columns of targets": (lambda: edunn.Samples(X, FRAME[[*FRAME.columns[:2]]]), DataError, "one column"),
     "targets of another length": (lambda: edunn.Samples(X, Y[:-1]), ShapeError, "150 samples, but 149"),
     "a loader of triples": (
         lambda: edunn.Samples(DataLoader(TensorDataset(*TENSORS.tensors, TENSORS.tensors[1]))), DataError, "pairs"),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 notebooks = __import__("notebooks")  # the script that builds them
 SCRIPTS = sorted((ROOT / "scripts" / "notebooks").glob("*.py"))
-ROUNDING = re.compile(r"\d\.\de-\d+")  # errors of gradients are rounding, which differs between processors
+ROUNDING = re.compile(r"\d\.\de[-+]\d+")  # errors of gradients are rounding, which differs between processors
 each = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 
 
