@@ -15,7 +15,22 @@ from torch import Tensor, nn
 
 from . import errors
 from .runtime import names
+from .runtime.guesses import public
 from .runtime.reprs import ArgumentRepr
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Identity",
+    "LeakyReLU",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Step",
+    "Tanh",
+    "named",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 
 class Activation(ArgumentRepr, nn.Module):

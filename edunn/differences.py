@@ -12,6 +12,15 @@ import torch
 from torch import Tensor
 
 from .errors import ShapeError, check_number, shape
+from .runtime.guesses import public
+
+__all__ = [
+    "derivative",
+    "gradient",
+    "relative_error",
+    "two_point_gradient",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 STEP = 1e-3
 FIVE_POINTS = ((-2.0, 1 / 12), (-1.0, -8 / 12), (1.0, 8 / 12), (2.0, -1 / 12))

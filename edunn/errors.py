@@ -39,6 +39,14 @@ class ConfigError(EdunnError, ValueError):
     """An option is unknown, missing, or has a value outside its range."""
 
 
+class OptionError(ConfigError, TypeError):
+    """A function or class has no argument of this name."""
+
+
+class UnknownNameError(EdunnError, AttributeError):
+    """A module or an object has no attribute of this name. `hasattr` is then False."""
+
+
 class RunError(EdunnError, ValueError):
     """A run folder cannot be written, read or continued."""
 

@@ -7,13 +7,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from .errors import DataError, nearest
-from .results import Record, Table, cell
+from .results import Plots, Record, Table, cell
 from .runtime import schema
 from .runtime.files import strict, write_atomically
+from .runtime.guesses import public
+
+__all__ = [
+    "STATUSES",
+    "History",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 STATUSES = {
     "finished": "all epochs (or steps) were run",
@@ -22,6 +30,31 @@ STATUSES = {
     "diverged": "the loss was no longer finite",
     "interrupted": "the run was interrupted; it can be resumed",
 }
+
+
+# What others call a column, by our name.
+COLUMNS = {"val_loss": "validation_loss", "val_accuracy": "validation_accuracy", "val_r2": "validation_r2",
+           "acc": "accuracy", "val_acc": "validation_accuracy", "lr": "rate", "train_loss": "loss"}  # fmt: skip
+
+
+class HistoryPlots(Plots):
+    """The figures of a history: see `edunn.figures.loss_curves` and `accuracy_curves` for their options."""
+
+    def __call__(self, ax: Any = None, **options: Any) -> Any:
+        """Draws the loss over the epochs."""
+        return self.loss(ax, **options)
+
+    def loss(self, ax: Any = None, **options: Any) -> Any:
+        """Draws the loss over the epochs. Returns the Axes."""
+        from .figures import loss_curves
+
+        return loss_curves(self._result, ax, **options)
+
+    def accuracy(self, ax: Any = None) -> Any:
+        """Draws the accuracy, or R² of a regression, over the epochs. Returns the Axes."""
+        from .figures import accuracy_curves
+
+        return accuracy_curves(self._result, ax)
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +81,19 @@ class History(Record):
     # (step, parameters) every `snapshots` steps: what a path on a surface is drawn from; saved apart, as tensors
     snapshots: tuple[tuple[int, dict[str, Tensor]], ...] = field(default=(), repr=False, compare=False)
 
+    HINTS: ClassVar = {
+        "history": "Its columns are history['loss'] and so on; history.columns lists them.",
+        "losses": "The losses are history['loss'], after each epoch, and history['running'], of the batches.",
+        "loss": "The losses are history['loss'], after each epoch, and history['running'], of the batches.",
+        "val_loss": "It is history['validation_loss'].",
+        "params": "The parameters are the model's: model.named_parameters().",
+    }
+
+    @property
+    def plot(self) -> HistoryPlots:
+        """The figures: `plot()` or `plot.loss()`, and `plot.accuracy()`."""
+        return HistoryPlots(self)
+
     @property
     def epochs(self) -> int:
         return len(self.rows)
@@ -63,6 +109,7 @@ class History(Record):
         return len(self.rows)
 
     def __getitem__(self, column: str) -> list[float]:
+        column = column if column in self.columns else COLUMNS.get(column, column)
         if column not in self.columns:
             raise DataError(f"The history has no column {column!r}. {nearest(column, self.columns)}")
         return [row.get(column, math.nan) for row in self.rows]

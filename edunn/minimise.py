@@ -18,7 +18,16 @@ import torch
 from .errors import ConfigError, check_count, check_number
 from .graph import Expression, parse
 from .graph.expressions import check_values
-from .results import Record, Table
+from .results import OneFigure, Record, Table
+from .runtime.guesses import public
+
+__all__ = [
+    "Minimum",
+    "StepStudy",
+    "minimise",
+    "step_study",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 Point = dict[str, float]
 Function = Callable[..., Any]
@@ -54,6 +63,12 @@ class Minimum(Record):
     delta: float | None
     path: tuple[tuple[float, ...], ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    function: Expression | Function | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def plot(self) -> OneFigure:
+        """The figure: `plot()` draws the path on the curve or contour of the function, of one or two names."""
+        return OneFigure(self, "descent_path")
 
     @property
     def converged(self) -> bool:
@@ -124,7 +139,7 @@ def minimise(
         remarks += minimum_warnings(f, point, slope(point), rate, tolerance)
     return Minimum(
         text, point, tested, value, taken, stopped, rate, tolerance, kind, delta if kind == "numeric" else None,
-        (*path[:-1:thin], path[-1]), remarks,
+        (*path[:-1:thin], path[-1]), remarks, f,
     )  # fmt: skip
 
 
@@ -280,6 +295,11 @@ class StepStudy(Record):
     errors: dict[str, tuple[float, ...]]
     best: dict[str, dict[str, float]]
     theory: dict[str, tuple[float, ...]] = field(repr=False)
+
+    @property
+    def plot(self) -> OneFigure:
+        """The figure: `plot()` draws the errors against the step."""
+        return OneFigure(self, "step_study")
 
     def table(self) -> Table:
         """Returns the errors: a row for each power of ten, a column for each rule and dtype, and the best δ below."""

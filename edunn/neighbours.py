@@ -22,8 +22,18 @@ from torch import Tensor
 from . import errors
 from .models import Model
 from .runtime.foreign import to_tensor, unpack
+from .runtime.guesses import public
 from .runtime.reprs import ArgumentRepr
 from .runtime.threads import divide_work, slices
+
+__all__ = [
+    "NearestNeighbours",
+    "Voters",
+    "by_one_loop",
+    "by_product",
+    "by_two_loops",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
 GROUP = 100  # training samples whose smallest distance represents them

@@ -17,7 +17,22 @@ from . import differences
 from .errors import ConfigError, check_number
 from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.guesses import public
 from .runtime.reprs import ArgumentRepr
+
+__all__ = [
+    "L1",
+    "L2",
+    "PENALTIES",
+    "ElasticNet",
+    "MaxNorm",
+    "Penalty",
+    "add_penalty",
+    "constrain",
+    "named",
+    "soft_threshold",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 
 class Penalty(ArgumentRepr, nn.Module):

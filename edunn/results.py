@@ -9,7 +9,18 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import UnknownNameError
+from .runtime.guesses import public, unknown_name
+
+__all__ = [
+    "OneFigure",
+    "Plots",
+    "Record",
+    "Table",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 MOST_ROWS = 20  # of a table as text or HTML; the middle of a longer one is left out
 MOST_LINES = 15  # of a record at a prompt
@@ -80,6 +91,12 @@ class Table:
         title, note = [f"**{self.title}**", ""] if self.title else [], ["", self.note] if self.note else []
         return "\n".join([*title, *lines, *note])
 
+    def to_pandas(self) -> Any:
+        """Returns a DataFrame: the columns and rows, all digits."""
+        import pandas
+
+        return pandas.DataFrame(list(map(list, self.rows)), columns=list(self.columns))
+
     def csv(self) -> str:
         """Returns CSV, all rows and all digits; a missing cell is empty."""
         text = io.StringIO()
@@ -89,11 +106,26 @@ class Table:
         return text.getvalue()
 
 
+RECORD_HINTS = dict.fromkeys(
+    ("to_dataframe", "to_frame", "to_df", "df", "frame", "dataframe"), "A DataFrame is to_pandas()."
+) | dict.fromkeys(("to_dict", "dict", "asdict"), "A dictionary is as_dict().") | {
+    "to_csv": "Its CSV is table().csv().",
+    "to_html": "Its HTML is table().html().",
+    "to_markdown": "Its Markdown is table().markdown().",
+    "summary": "print(…) shows it; its numbers are as_dict().",
+    "plot": "It has no figure; see edunn.figures.",
+}  # fmt: skip
+
+
 class Record:
     """A result that prints as its table, as HTML in a notebook, and in at most 15 lines at a prompt.
 
     A subclass is a dataclass with `repr=False`, and gives `table()`. Printing computes nothing.
+
+    HINTS : what to write in place of an attribute that users of other libraries look for
     """
+
+    HINTS: ClassVar[Mapping[str, str]] = {}
 
     def table(self) -> Table:
         """Returns the fields as one row; a subclass may return another table."""
@@ -112,9 +144,58 @@ class Record:
     def _repr_html_(self) -> str:
         return self.table().html()
 
+    def to_pandas(self) -> Any:
+        """Returns the table as a DataFrame, with all digits."""
+        return self.table().to_pandas()
+
+    if not TYPE_CHECKING:  # a type checker is to see misspelt names itself
+
+        def __getattr__(self, name: str) -> Any:
+            known = [own for own in dir(self) if not own.startswith("_")]
+            raise UnknownNameError(unknown_name(name, known, type(self).__name__, {**RECORD_HINTS, **self.HINTS}))
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields by name, for JSON, except those with `repr=False` (tensors, long paths)."""
         return {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr}  # type: ignore[arg-type]
+
+
+class Plots:
+    """The figures of a result, found by tab: `history.plot()` draws the first, `history.plot.accuracy()` another.
+
+    A subclass has a method for each figure, and `__call__`. Matplotlib loads when one is drawn.
+    """
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(type(self)) if not name.startswith("_")]
+
+    def __repr__(self) -> str:
+        names = ", ".join(f".{name}()" for name in self.__dir__())
+        return f"Figures of a {type(self._result).__name__}: call it, or one of {names}"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise UnknownNameError(unknown_name(name, self.__dir__(), "plot"))
+
+
+class OneFigure(Plots):
+    """The figure of a result that has one: `certificate.plot()` draws it, by a function of `edunn.figures`."""
+
+    def __init__(self, result: Any, name: str) -> None:
+        super().__init__(result)
+        self._name = name
+
+    def __call__(self, ax: Any = None, **options: Any) -> Any:
+        """Draws the figure and returns its Axes."""
+        from . import figures
+
+        return getattr(figures, self._name)(self._result, ax=ax, **options)
+
+    def __repr__(self) -> str:
+        return f"The figure of a {type(self._result).__name__}: call it to draw edunn.figures.{self._name}"
 
 
 def as_json(value: Any) -> Any:

@@ -26,6 +26,17 @@ from . import errors
 from .neighbours import NearestNeighbours
 from .results import Record, Table
 from .runtime.devices import generator
+from .runtime.guesses import public
+
+__all__ = [
+    "Search",
+    "Trial",
+    "choose_k",
+    "cross_validate",
+    "folds",
+    "grid_search",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 
 def folds(samples: Any, count: int = 5, seed: int = 0) -> list[tuple[Tensor, Tensor]]:

@@ -16,7 +16,31 @@ from torch import Tensor, nn
 from .errors import ConfigError, check_number
 from .runtime import names
 from .runtime.broadcasting import along_runs
+from .runtime.guesses import public
 from .runtime.reprs import ArgumentRepr
+
+__all__ = [
+    "RULES",
+    "SCHEDULES",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Clipping",
+    "Constant",
+    "CosineDecay",
+    "GradientDescent",
+    "InverseTimeDecay",
+    "LinearDecay",
+    "Momentum",
+    "Nesterov",
+    "RMSprop",
+    "Rule",
+    "Schedule",
+    "StepDecay",
+    "named",
+    "named_schedule",
+]
+__getattr__, __dir__ = public(__name__, __all__)
 
 
 class Rule(ArgumentRepr):

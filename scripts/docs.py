@@ -19,6 +19,7 @@ from edunn.exercises import EXERCISES
 from edunn.figures import save
 from edunn.lessons import Lesson, Row
 from edunn.lessons.engine import format_value
+from edunn.runtime.drawing import files_only
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -182,12 +183,15 @@ def write_pages(only: set[Path] | None = None) -> None:
 
 def write_pictures() -> None:
     """Draws every picture of the topics and lessons."""
-    pictures.write(DOCS / "images" / "topics")
     (DOCS / "images" / "lessons").mkdir(parents=True, exist_ok=True)
-    for lesson in lessons.lessons().values():
-        for name, draw in lesson.figures.items():
-            drawn: Any = draw()
-            save(drawn[0] if isinstance(drawn, tuple) else drawn, DOCS / "images" / "lessons" / f"{name}.png", dpi=80)
+    with files_only():
+        pictures.write(DOCS / "images" / "topics")
+        for lesson in lessons.lessons().values():
+            for name, draw in lesson.figures.items():
+                drawn: Any = draw()
+                save(
+                    drawn[0] if isinstance(drawn, tuple) else drawn, DOCS / "images" / "lessons" / f"{name}.png", dpi=80
+                )
 
 
 # %%

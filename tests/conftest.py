@@ -1,7 +1,10 @@
 """What every test shares."""
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 import torch
 
 # Without a GPU Triton interprets its kernels on the CPU (test_kernels.py). It reads this when it is imported.
@@ -11,3 +14,11 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 # The tests' tensors are small: a second thread gains nothing, and waiting for it on a busy machine costs minutes.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures() -> Iterator[None]:
+    """Closes what a test left in pyplot; matplotlib warns at the twentieth."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -229,7 +229,7 @@ def test_own_table_from_start_to_end(flower_config: Path, capsys: Capture) -> No
     assert code == 0
     assert "confusion" in out
     rows = list(csv.reader(Path("predicted.csv").read_text().splitlines()))
-    assert rows[0] == ["prediction", "p(aster)", "p(rose)", "p(tulip)"]
+    assert rows[0] == ["row", "prediction", "true", "p(aster)", "p(rose)", "p(tulip)"]
     assert len(rows) == 151
 
     code, out, _ = edunn("show", "run", capsys=capsys)

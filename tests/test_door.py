@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import door_files
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -243,3 +244,223 @@ def test_a_file_that_is_answered_by_one_sentence(name: str, tmp_path: Path) -> N
     (tmp_path / file).write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         edunn.Samples(tmp_path / file, **options)
+
+
+# ---- guesses: what users of torch, scikit-learn, Keras, pandas and matplotlib type -----------------------------------
+
+
+def fitted(**options: Any) -> SoftmaxClassifier:
+    return SoftmaxClassifier(4, 3).fit(X, Y, epochs=30, **options)
+
+
+def descended(**options: Any) -> edunn.History:
+    return edunn.descend(SoftmaxClassifier(4, 3), CrossEntropy(), (X, Y), **{"epochs": 2, **options})
+
+
+def surface() -> edunn.landscape.Surface:
+    x = np.linspace(-1, 1, 20)
+    return edunn.landscape.grid(x, (x > 0).astype(float), BinaryCrossEntropy(), w=(-3, 3, 9), b=(-3, 3, 9))
+
+
+TABLES = {
+    "data": {"name": "moons", "test": 0.3}, "model": "logreg", "loss": "bce", "train": {"lr": 0.5, "epochs": 3},
+}  # fmt: skip
+
+
+def trained(folder: Path, **options: Any) -> Any:
+    return edunn.train(TABLES, folder / "run", **options)
+
+
+def toml(folder: Path) -> Path:
+    """A config and its table in a folder."""
+    FRAME.to_csv(folder / "iris.csv", index=False)
+    (folder / "flowers.toml").write_text(
+        '[data]\npath = "iris.csv"\ntarget = "kind"\ntest = 0.2\n[model]\nkind = "softmax"\n'
+        '[loss]\nkind = "cross-entropy"\n[train]\nlearning_rate = 0.1\nn_epochs = 5\n'
+    )
+    return folder / "flowers.toml"
+
+
+def drawn(axes: Any) -> bool:
+    """Whether something was drawn, on a figure of pyplot's."""
+    return bool(axes.has_data() or axes.texts) and plt.fignum_exists(axes.figure.number)
+
+
+def last_rate(history: edunn.History) -> float:
+    return history["rate"][-1]
+
+
+# what works: a call, and what it gives
+UNDERSTOOD: dict[str, tuple[Callable[[Path], Any], Any]] = {
+    # training
+    "descend(lr=)": (lambda p: last_rate(descended(lr=0.25)), 0.25),
+    "descend(learning_rate=)": (lambda p: last_rate(descended(learning_rate=0.25)), 0.25),
+    "descend(n_epochs=)": (lambda p: edunn.descend(SoftmaxClassifier(4, 3), CrossEntropy(), IRIS, rate=0.1,
+                                                   n_epochs=7).epochs, 7),
+    "descend(max_iter=)": (lambda p: edunn.descend(SoftmaxClassifier(4, 3), CrossEntropy(), IRIS, rate=0.1,
+                                                   max_iter=7).epochs, 7),
+    "descend(random_state=)": (lambda p: descended(rate=0.1, batch_size=10, random_state=3).rows
+                               == descended(rate=0.1, batch_size=10, seed=3).rows, True),
+    "descend(optimizer='adam')": (lambda p: descended(rate=0.1, optimizer="adam")["loss"]
+                                  == descended(rate=0.1, rule=edunn.updates.Adam())["loss"], True),
+    "descend(loss by name)": (lambda p: edunn.descend(SoftmaxClassifier(4, 3), "cross_entropy", IRIS, rate=0.1,
+                                                      epochs=2)["loss"] == descended(rate=0.1)["loss"], True),
+    "descend(validation_data=)": (lambda p: descended(rate=0.1, validation_data=(X, Y)).columns[-1],
+                                  "validation_accuracy"),
+    "model.fit(X, y)": (lambda p: float(fitted().score(X, Y)) > 0.8, True),
+    "model.fit(frame, column)": (lambda p: float(SoftmaxClassifier(4, 3).fit(FRAME, "kind", epochs=30).score(X, Y))
+                                 > 0.8, True),
+    "model.fit(…).predict(X)": (lambda p: tuple(fitted().predict(X).shape), (150,)),
+    "model.fit(lr=, n_epochs=)": (lambda p: SoftmaxClassifier(4, 3).fit(X, Y, lr=0.1, n_epochs=4).history.epochs, 4),
+    "model.history": (lambda p: type(fitted().history), edunn.History),
+    "model.predict_proba(X)": (lambda p: tuple(fitted().predict_proba(X).shape), (150, 3)),
+    "model.predict_proba(X) of two": (
+        lambda p: tuple(edunn.models.LogisticRegression(4).fit(X, Y > 0, epochs=5).predict_proba(X).shape), (150, 2)),
+    "model.predict(a list)": (lambda p: len(fitted().predict(X.tolist())), 150),
+    "edunn.train('flowers.toml')": (lambda p: edunn.train(str(toml(p)), p / "run").summary["epochs"], 5),
+    "train.learning_rate in a config": (lambda p: edunn.train(toml(p), p / "run").summary["rate"], 0.1),
+    "edunn.train(a dict)": (lambda p: trained(p).summary["rate"], 0.5),
+    "edunn.train(a Config)": (lambda p: edunn.train(configs.parse(dict(TABLES)), p / "run").summary["epochs"], 3),
+    "edunn.train(…, epochs=, lr=)": (lambda p: [*map(trained(p, epochs=2, lr=0.2).summary.get, ("epochs", "rate"))],
+                                     [2, 0.2]),
+    "edunn.train(…, force=True)": (lambda p: (trained(p), trained(p, force=True).summary["status"])[1], "finished"),
+    # runs
+    "edunn.load(run)": (lambda p: edunn.load(trained(p).path).summary["epochs"], 3),
+    "load(run).predict(array)": (lambda p: len(trained(p).predict(np.zeros((4, 2)))), 4),
+    "load(run).predict(a list)": (lambda p: len(trained(p).predict([[0.0, 1.0]])), 1),
+    "load(run).predict(DataFrame)": (lambda p: edunn.train(toml(p), p / "run").predict(FRAME).score is not None, True),
+    "load(run).predict('new.csv')": (lambda p: len(edunn.train(toml(p), p / "run").predict(str(p / "iris.csv"))), 150),
+    "predictions.to_pandas()": (
+        lambda p: list(edunn.train(toml(p), p / "run").predict(FRAME).to_pandas().columns)[:3],
+        ["row", "prediction", "true"]),
+    "run.plot.mistakes()": (lambda p: drawn(trained(p).plot.mistakes()), True),
+    "run.plot.confusion()": (lambda p: drawn(trained(p).plot.confusion()), True),
+    "run.plot.roc()": (lambda p: drawn(trained(p).plot.roc()), True),
+    "run.plot()": (lambda p: drawn(trained(p).plot()), True),
+    "run.plot.regions()": (lambda p: drawn(trained(p).plot.regions()), True),
+    "tab on run.plot": (lambda p: {"templates", "mistakes", "roc", "calibration"} <= set(dir(trained(p).plot)), True),
+    # results
+    "history.plot()": (lambda p: drawn(descended(rate=0.1).plot()), True),
+    "history.plot.accuracy()": (lambda p: drawn(descended(rate=0.1).plot.accuracy()), True),
+    "history.to_pandas()": (lambda p: descended(rate=0.1).to_pandas().shape[0], 2),
+    "pd.DataFrame(history.rows)": (lambda p: len(pd.DataFrame(descended(rate=0.1).rows)), 2),
+    "history['val_loss']": (lambda p: len(descended(rate=0.1, val=(X, Y))["val_loss"]), 2),
+    "history['acc']": (lambda p: len(descended(rate=0.1)["acc"]), 2),
+    "surface.plot()": (lambda p: surface().plot().name, "3d"),
+    "surface.plot.contour(path=history)": (
+        lambda p: drawn(surface().plot.contour(path=edunn.descend(
+            edunn.models.LogisticRegression(1), "bce", ([[0.0], [1.0]], [0, 1]), lr=0.5, epochs=5, snapshots=1
+        ))), True),
+    "surface.to_pandas()": (lambda p: surface().to_pandas().shape, (9, 9)),
+    "grid(w=(low, high))": (lambda p: len(edunn.landscape.grid([0.0, 1.0], [0.0, 1.0], BinaryCrossEntropy(),
+                                                               w=(-1, 1), b=(-1, 1, 5)).first), 256),
+    "certificate.plot()": (
+        lambda p: drawn(edunn.gradcheck.certify(LinearRegression(4), SquaredError(), (X, X[:, 0])).plot()), True),
+    "samples.to_pandas()": (lambda p: edunn.Samples(FRAME, "kind").to_pandas().shape, (150, 5)),
+    "edunn.read_csv": (lambda p: (FRAME.to_csv(p / "f.csv", index=False), len(edunn.read_csv(p / "f.csv",
+                                                                                             target="kind")))[1], 150),
+    "figures after plt.figure": (
+        lambda p: (plt.figure(figsize=(9, 2)), descended(rate=0.1).plot())[1].figure.get_figwidth(), 9.0),
+    "a figure on one of two axes": (
+        lambda p: (lambda ax: descended(rate=0.1).plot(ax=ax) is ax)(plt.subplots(1, 2)[1][0]), True),
+    "dir(edunn.losses)": (lambda p: "CrossEntropy" in dir(edunn.losses) and "annotations" not in dir(edunn.losses),
+                          True),
+    "hasattr(edunn, 'nn')": (lambda p: hasattr(edunn, "nn"), False),
+    "hasattr(model, 'coef_')": (lambda p: hasattr(LinearRegression(2), "coef_"), False),
+    "getattr(history, 'x', None)": (lambda p: getattr(descended(rate=0.1), "x", None), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("guess", UNDERSTOOD)
+def test_a_guess_that_works(guess: str, tmp_path: Path) -> None:
+    call, wanted = UNDERSTOOD[guess]
+    assert call(tmp_path) == wanted
+
+
+# what does not: a call, the error that Python expects besides, and the right name in the one sentence that answers
+ANSWERED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "edunn.CrossEntropyLoss": (lambda: edunn.CrossEntropyLoss, AttributeError, r"edunn\.losses\.CrossEntropy\."),
+    "edunn.LogisticRegression": (lambda: edunn.LogisticRegression, AttributeError, r"models\.LogisticRegression"),
+    "edunn.nn": (lambda: edunn.nn, AttributeError, r"edunn\.models"),
+    "edunn.optim.SGD": (lambda: edunn.optim.SGD, AttributeError, r"edunn\.updates"),
+    "edunn.fit": (lambda: edunn.fit, AttributeError, r"edunn\.descend\("),
+    "edunn.train_test_split": (lambda: edunn.train_test_split, AttributeError, r"split\(0\.2\)"),
+    "edunn.StandardScaler": (lambda: edunn.StandardScaler, AttributeError, r"features\.Standardise"),
+    "edunn.KNeighborsClassifier": (lambda: edunn.KNeighborsClassifier, AttributeError, "NearestNeighbours"),
+    "edunn.load_digits": (lambda: edunn.load_digits, AttributeError, r"edunn\.data\.digits"),
+    "edunn.descned": (lambda: edunn.descned, AttributeError, "descend"),
+    "losses.MSELoss": (lambda: edunn.losses.MSELoss, AttributeError, "SquaredError"),
+    "losses.BCEWithLogitsLoss": (lambda: edunn.losses.BCEWithLogitsLoss, AttributeError, "BinaryCrossEntropy"),
+    "losses.NLLLoss": (lambda: edunn.losses.NLLLoss, AttributeError, "CrossEntropy"),
+    "losses.L1Loss": (lambda: edunn.losses.L1Loss, AttributeError, "AbsoluteError"),
+    "updates.SGD": (lambda: edunn.updates.SGD, AttributeError, "GradientDescent"),
+    "updates.StepLR": (lambda: edunn.updates.StepLR, AttributeError, "StepDecay"),
+    "models.MLPClassifier": (lambda: edunn.models.MLPClassifier, AttributeError, "TwoLayerNet"),
+    "models.LinearSVC": (lambda: edunn.models.LinearSVC, AttributeError, "LinearSVM"),
+    "layers.Dense": (lambda: edunn.layers.Dense, AttributeError, "Linear"),
+    "penalties.Ridge": (lambda: edunn.penalties.Ridge, AttributeError, "L2"),
+    "data.make_moons": (lambda: edunn.data.make_moons, AttributeError, r"load\('moons'\)"),
+    "data.load_iris": (lambda: edunn.data.load_iris, AttributeError, "has no 'load_iris'"),
+    "metrics.roc_auc_score": (lambda: edunn.metrics.roc_auc_score, AttributeError, r"roc\("),
+    "metrics.classification_report": (lambda: edunn.metrics.classification_report, AttributeError, "class_report"),
+    "metrics.confusion_matrix": (lambda: edunn.metrics.confusion_matrix, AttributeError, "confusion_counts"),
+    "figures.plot_loss": (lambda: edunn.figures.plot_loss, AttributeError, "loss_curves"),
+    "figures.plot_surface": (lambda: edunn.figures.plot_surface, AttributeError, "surface_3d"),
+    "model.coef_": (lambda: LinearRegression(2).coef_, AttributeError, r"model\.weight"),
+    "model.summary()": (lambda: LinearRegression(2).summary(), AttributeError, r"print\(model\)"),
+    "model.evaluate(X, y)": (lambda: LinearRegression(2).evaluate(X, Y), AttributeError, r"model\.score"),
+    "model.wieght": (lambda: LinearRegression(2).wieght, AttributeError, "weight"),
+    "history.history['loss']": (lambda: descended(rate=0.1).history["loss"], AttributeError, r"history\['loss'\]"),
+    "history.to_dataframe()": (lambda: descended(rate=0.1).to_dataframe(), AttributeError, r"to_pandas\(\)"),
+    "history['los']": (lambda: descended(rate=0.1)["los"], ValueError, "Did you mean 'loss'"),
+    "surface.z": (lambda: surface().z, AttributeError, r"surface\.values"),
+    "surface.plot.countour": (lambda: surface().plot.countour(), AttributeError, "contour"),
+    "samples.X": (lambda: edunn.Samples(X, Y).X, AttributeError, r"samples\.features"),
+    "samples.y": (lambda: edunn.Samples(X, Y).y, AttributeError, r"samples\.targets"),
+    "samples.head()": (lambda: edunn.Samples(X, Y).head(), AttributeError, r"to_pandas\(\)\.head"),
+    "samples.shape": (lambda: edunn.Samples(X, Y).shape, AttributeError, r"features\.shape"),
+    "digits.data": (lambda: edunn.data.digits().data, AttributeError, r"train\.features"),
+    "descend without a rate": (lambda: descended(), TypeError, "rate"),
+    "descend(learnig_rate=)": (lambda: descended(learnig_rate=0.1), TypeError, "Did you mean rate"),
+    "descend(momentum=)": (lambda: descended(rate=0.1, momentum=0.9), TypeError, r"updates\.Momentum"),
+    "descend(weight_decay=)": (lambda: descended(rate=0.1, weight_decay=0.1), TypeError, r"penalties\.L2"),
+    "descend(verbose=)": (lambda: descended(rate=0.1, verbose=1), TypeError, "after_epoch"),
+    "descend(lr=, rate=)": (lambda: descended(rate=0.1, lr=0.1), TypeError, "given rate twice"),
+    "descend(model, X, y)": (lambda: edunn.descend(SoftmaxClassifier(4, 3), X, Y, rate=0.1), ValueError,
+                             "model, loss, samples"),
+    "descend(torch's loss)": (
+        lambda: edunn.descend(SoftmaxClassifier(4, 3), torch.nn.CrossEntropyLoss(), (X, Y), rate=0.1), ValueError,
+        r"edunn\.losses\.CrossEntropy\(\)"),
+    "descend(the loss's class)": (lambda: edunn.descend(SoftmaxClassifier(4, 3), CrossEntropy, (X, Y), rate=0.1),
+                                  ValueError, r"Call it: CrossEntropy\(\)"),
+    "descend(torch's optimiser)": (lambda: descended(rate=0.1, optimizer=torch.optim.Adam), ValueError,
+                                   r"edunn\.updates\.Adam\(\)"),
+    "descend(penalty=0.1)": (lambda: descended(rate=0.1, penalty=0.1), ValueError, r"penalties\.L2\(0\.1\)"),
+    "descend(the model's class)": (lambda: edunn.descend(SoftmaxClassifier, CrossEntropy(), (X, Y), rate=0.1),
+                                   ValueError, "Call it"),
+    "SoftmaxClassifier(4)": (lambda: SoftmaxClassifier(4), TypeError, "classes"),
+    "SoftmaxClassifier(in_features=)": (lambda: SoftmaxClassifier(in_features=4, classes=3), TypeError,
+                                        "Did you mean features"),
+    "LogisticRegression(C=)": (lambda: edunn.models.LogisticRegression(4, C=1.0), TypeError, r"penalties\.L2"),
+    "TwoLayerNet(hidden_layer_sizes=)": (lambda: edunn.models.TwoLayerNet(4, 3, hidden_layer_sizes=5), TypeError,
+                                         "Did you mean hidden"),
+    "Adam(lr=)": (lambda: edunn.updates.Adam(lr=0.1), TypeError, r"option of edunn\.descend"),
+    "L2(lam=)": (lambda: edunn.penalties.L2(lam=0.1), TypeError, "Did you mean strength"),
+    "CrossEntropy(reduction=)": (lambda: CrossEntropy(reduction="sum"), TypeError, "mean over the samples"),
+    "edunn.train(model)": (lambda: edunn.train(SoftmaxClassifier(4, 3)), ValueError, r"edunn\.descend\("),
+    "edunn.train(…, lr=, rate=)": (lambda: edunn.train(TABLES, lr=0.1, rate=0.1), TypeError, "given rate twice"),
+    "edunn.load of no run": (lambda: edunn.load("/nowhere"), ValueError, "no such folder"),
+    "ax=the figure": (lambda: descended(rate=0.1).plot(ax=plt.figure()), TypeError, "add_subplot"),
+    "roc of probabilities of both": (
+        lambda: edunn.metrics.roc([0, 1], [[0.1, 0.9], [0.8, 0.2]]), ValueError, r"\[:, 1\]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("guess", ANSWERED)
+def test_a_guess_that_is_answered(guess: str) -> None:
+    """By one sentence or two with the right name; an EdunnError, and the kind that Python expects."""
+    call, kind, message = ANSWERED[guess]
+    with pytest.raises(EdunnError, match=message) as raised:
+        call()
+    assert isinstance(raised.value, kind)
+    assert len(str(raised.value).splitlines()) == 1

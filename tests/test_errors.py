@@ -25,6 +25,8 @@ from edunn.errors import DataError, DtypeError, EdunnError, LabelError, ShapeErr
         ("RunError", "ValueError"),
         ("GradientError", "RuntimeError"),
         ("LostError", "RuntimeError"),
+        ("OptionError", "TypeError"),
+        ("UnknownNameError", "AttributeError"),
     ],
 )
 def test_kinds(name: str, builtin: str) -> None:
@@ -36,7 +38,7 @@ def test_kinds(name: str, builtin: str) -> None:
 
 def test_no_kind_is_untested() -> None:
     kinds = {k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, EdunnError)}
-    assert len(kinds) == 9
+    assert len(kinds) == 11
 
 
 def test_reporting_an_error_does_not_need_torch() -> None:

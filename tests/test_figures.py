@@ -14,20 +14,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn import metrics as theirs
 from torch import Tensor
 
-from edunn import descent, figures, graph, landscape, losses, metrics, minimise, models, penalties
+from edunn import descent, figures, gradcheck, graph, landscape, losses, metrics, minimise, models, penalties
 from edunn.data import TOYS, Samples, digits, shapes, split
-from edunn.errors import ConfigError, DataError, LabelError, RunError, ShapeError
+from edunn.errors import ConfigError, DataError, DtypeError, LabelError, RunError, ShapeError
+from edunn.experiment.predictions import Mistakes, make_predictions
 from edunn.features.hog import orientation_strengths
 from edunn.features.patches import learn
 from edunn.figures import style
 from edunn.history import History
+from edunn.runtime.drawing import files_only
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -508,6 +512,14 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
     "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
     "loss_against_score": lambda ax, run: figures.loss_against_score({"softmax": losses.CrossEntropy()}, ax=ax),
+    "roc_curve": lambda ax, run: figures.roc_curve(metrics.roc([0, 1, 1], [0.2, 0.4, 0.9]), ax),
+    "threshold_curves": lambda ax, run: figures.threshold_curves(metrics.roc([0, 1, 1], [0.2, 0.4, 0.9]), ax),
+    "calibration_curve": lambda ax, run: figures.calibration_curve(metrics.calibration([0, 1], [0.2, 0.9]), ax),
+    "class_report": lambda ax, run: figures.class_report(metrics.class_report([0, 1, 1], [0, 1, 0]), ax),
+    "mistakes": lambda ax, run: figures.mistakes(wrong_digits(), ax),
+    "gradient_errors": lambda ax, run: figures.gradient_errors(
+        gradcheck.certify(models.LinearRegression(2), losses.SquaredError(), ([[0.0, 1.0], [1.0, 2.0]], [0.5, 1.5])), ax
+    ),
     "rate_range": lambda ax, run: figures.rate_range(
         SimpleNamespace(
             rates=(0.1, 1.0), losses=(2.0, 1.0), smooth=(2.0, 1.5), best=1.0, suggestion=0.1, stable_rate=None
@@ -520,6 +532,15 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
 }
 
 
+def wrong_digits() -> Mistakes:
+    """The mistakes of a model that says 3 to everything."""
+    samples = digits().test
+    assert samples is not None
+    scores = torch.zeros(len(samples), 10)
+    scores[:, 3] = 1.0
+    return make_predictions(models.SoftmaxClassifier(64, 10), scores, samples.classes, samples).mistakes(4)
+
+
 def test_every_figure_is_in_the_table() -> None:
     # surface_3d wants 3-D axes, and comparison and report_figures make several: tests/test_landscape_cli.py
     assert {*EVERY, "save", "surface_3d", "comparison", "report_figures"} == set(figures.__all__)
@@ -527,12 +548,12 @@ def test_every_figure_is_in_the_table() -> None:
 
 @pytest.fixture
 def untouched() -> Iterator[None]:
-    """rcParams as they were, and no pyplot figure left open."""
+    """rcParams as they were; the backend aside, which pyplot chooses when it makes its first figure."""
+    plt.figure()
+    plt.close("all")
     before = dict(matplotlib.rcParams)
     yield
     assert dict(matplotlib.rcParams) == before
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    assert pyplot is None or pyplot.get_fignums() == []
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -540,12 +561,16 @@ def untouched() -> Iterator[None]:
 def test_on_a_figure_of_its_own(name: str, run: History, tmp_path: Path) -> None:
     axes = EVERY[name](None, run)
     assert isinstance(axes, Axes)
-    assert axes._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
-    figures.save(axes, tmp_path / "figure.png")
-    figure = weakref.ref(axes.figure)
-    del axes
+    assert axes.figure is plt.gcf()  # what a notebook shows
+    plt.savefig(tmp_path / "figure.png")
+    second = EVERY[name](None, run)
+    assert second.figure is not axes.figure
+    assert len(plt.get_fignums()) == 2
+    with files_only():  # as the command line draws
+        figure = weakref.ref(EVERY[name](None, run).figure)
+    assert len(plt.get_fignums()) == 2
     gc.collect()
-    assert figure() is None  # nobody else holds it
+    assert figure() is None  # no reference is left
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -560,12 +585,81 @@ def test_on_given_axes(name: str, run: History) -> None:
     assert right.lines or right.images or right.collections
 
 
-def test_no_window_and_no_pyplot() -> None:
+def test_a_figure_that_was_just_made_is_used(run: History) -> None:
+    """As seaborn: `plt.figure(figsize=…)` and `plt.subplots()` say where the next figure goes."""
+    made = plt.figure(figsize=(9, 3))
+    assert figures.loss_curves(run).figure is made
+    assert figures.loss_curves(run).figure is not made  # it is full
+    whole, pair = plt.subplots(1, 2)
+    assert figures.loss_curves(run) is pair[1]
+    assert figures.accuracy_curves(run).figure is not whole
+
+
+@pytest.mark.parametrize(
+    ("ax", "message"),
+    [
+        (lambda: Figure(), "a whole figure.*add_subplot"),
+        (lambda: plt.subplots(1, 2)[1], "several axes.*axes\\[0\\]"),
+        (lambda: "here", "an Axes of matplotlib; got str"),
+    ],
+    ids=["a figure", "an array of axes", "text"],
+)
+def test_what_is_no_axes_is_named(ax: Callable[[], object], message: str, run: History) -> None:
+    with pytest.raises(DtypeError, match=message):
+        figures.loss_curves(run, ax=ax())
+
+
+def test_a_command_loads_no_pyplot_and_needs_no_display(tmp_path: Path) -> None:
     code = (
-        "import sys, torch\nfrom edunn import figures\nfigures.confusion_matrix([[0, 1], [0, 1]])._repr_png_()\n"
+        "import sys\nfrom edunn.cli import main\n"
+        f"assert main(['graph', 'a*b', 'a=1', 'b=2', '--out', {str(tmp_path / 'g')!r}]) == 0\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "TkAgg"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert (tmp_path / "g" / "graph.png").read_bytes().startswith(b"\x89PNG")
+
+
+# A classifier's decisions
+
+
+def test_the_roc_curve_marks_the_threshold_in_use() -> None:
+    draw_from = np.random.default_rng(0)
+    targets = draw_from.integers(0, 2, 200)
+    scores = np.clip(0.3 * targets + draw_from.random(200) * 0.7, 0, 1)
+    found = metrics.roc(targets, scores, positive="yes")
+    axes = figures.roc_curve(found)
+    fpr, tpr, _ = theirs.roc_curve(targets, scores, drop_intermediate=False)
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), np.column_stack([fpr, tpr]))
+    dot = curves(axes)["threshold 0.5, in use"]
+    assert dot[0] == pytest.approx(((scores >= 0.5) & (targets == 0)).sum() / (targets == 0).sum())
+    assert dot[1] == pytest.approx(theirs.recall_score(targets, scores >= 0.5))
+    lines = curves(figures.threshold_curves(found))
+    at = np.flatnonzero(np.array(found.thresholds[1:]) >= 0.5)[-1]  # the step that holds at 0.5
+    assert lines["accuracy"][1][at] == pytest.approx(theirs.accuracy_score(targets, scores >= 0.5))
+    assert lines["precision"][1][at] == pytest.approx(theirs.precision_score(targets, scores >= 0.5))
+
+
+def test_precision_and_recall_are_beside_the_confusion_matrix() -> None:
+    targets, predictions = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0]
+    axes = figures.class_report(metrics.class_report(targets, predictions, ["a", "b", "c"]))
+    draw(axes)
+    right, top = axes.child_axes
+    assert [text.get_text() for text in right.get_yticklabels()] == ["67", "100", "0"]
+    assert [text.get_text() for text in top.get_xticklabels()] == ["67", "67", "–"]  # c was never predicted
+
+
+def test_mistakes_are_the_surest_wrong_ones() -> None:
+    samples = digits().test
+    assert samples is not None
+    assert samples.targets is not None
+    found = wrong_digits()
+    assert found.wrong == int((samples.targets != 3).sum())
+    assert all(row["predicted"] == "3" != row["true"] for row in found.rows)
+    assert found.images is not None
+    first = int(found.rows[0]["sample"].split()[1]) - 1
+    np.testing.assert_array_equal(found.images[0], samples.features[first].reshape(8, 8))
+    assert len(figures.mistakes(found).images) == 4
 
 
 # Saving

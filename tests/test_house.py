@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "edunn"
 LEVELS = {
     "errors": 0, "version": 0,
     "runtime": 1,
-    "activations": 2, "differences": 2, "figures": 2, "metrics": 2,
+    "activations": 2, "differences": 2, "figures": 2,
     "layers": 3, "losses": 3, "penalties": 3, "results": 3, "updates": 3,
-    "data": 4, "features": 4, "graph": 4, "history": 4, "models": 4,
+    "data": 4, "features": 4, "graph": 4, "history": 4, "metrics": 4, "models": 4,
     "descent": 5, "gradcheck": 5, "landscape": 5, "minimise": 5, "neighbours": 5,
     "exercises": 6, "selection": 6,
     "experiment": 7, "lessons": 7, "play": 7,

@@ -166,7 +166,8 @@ def test_a_folder_with_files_is_refused(path: Path) -> None:
     (path.parent / "sweep").mkdir()
     (path.parent / "sweep" / "mine.txt").touch()
     with pytest.raises(
-        RunError, match=r"holds files and is not overwritten\. Choose another with --out\.$"
+        RunError,
+        match=r"holds files and is not overwritten\. Choose another --out\.$",
     ):  # a sweep is not resumed
         swept(path, RATES)
 

@@ -10,14 +10,18 @@ be written; 130 interrupted by Ctrl-C, 143 by SIGTERM. Under torchrun every proc
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import EdunnError, nearest
-from ..runtime import interrupts
+from ..runtime import guesses, interrupts
+from ..runtime.drawing import files_only
+from ..runtime.progress import quiet
 from ..version import __version__
 from . import ranks, terminal
 
@@ -41,11 +45,32 @@ COMMANDS = {
 }
 
 
+WIDEST = 100  # columns of a help
+
+# What others call an option of every command.
+FLAGS = {
+    "o": "out", "output": "out", "output_dir": "out", "outdir": "out", "save": "out", "q": "quiet", "silent": "quiet",
+    "gpu": "device", "cuda": "device", "overwrite": "force", "f": "force",
+}  # fmt: skip
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
+        self.exit(2, f"edunn: {message}. {self.hint(message)}See {self.prog} --help.\n")
+
+    def hint(self, message: str) -> str:
+        """Returns the option that was meant, as `Did you mean --out? `, or nothing."""
+        _, unknown, rest = message.partition("unrecognized arguments: ")
+        given = rest.split()[0].partition("=")[0] if unknown and rest.split() else ""
+        if not given.startswith("-"):
+            return ""
+        word = given.lstrip("-").replace("-", "_").lower()
+        own = {option.lstrip("-").replace("-", "_"): option for option in self._option_string_actions}
+        meant = FLAGS.get(word) or guesses.rename(word, own)
+        close = [meant] if meant else difflib.get_close_matches(word, own, n=1, cutoff=0.7)
+        return f"Did you mean {own[close[0]]}? " if close and close[0] in own else ""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message)  # argparse says nothing where stdout is full
@@ -97,21 +122,29 @@ def run(argv: list[str]) -> int:
     return run_command(name, rest)
 
 
-def run_command(name: str, argv: list[str]) -> int:
-    """Parses a command's arguments and runs it. Prints each expected error as one line."""
-    command = importlib.import_module(f".{name}", __name__)
+def make_parser(name: str, command: Any) -> Parser:
+    """Returns the parser of a command. Its help is at most 100 columns wide, whatever the terminal."""
+    width = min(shutil.get_terminal_size().columns, WIDEST) - 2
     parser = Parser(
         prog=f"edunn {name}",
         description=f"{(command.__doc__ or '').strip()}",
         epilog=f"Example:\n  {command.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=width),
     )
     command.arguments(parser)
+    return parser
+
+
+def run_command(name: str, argv: list[str]) -> int:
+    """Parses a command's arguments and runs it. Prints each expected error as one line."""
+    command = importlib.import_module(f".{name}", __name__)
+    parser = make_parser(name, command)
     args = parser.parse_args(argv)
     terminal.show_warnings_as_notes(getattr(args, "quiet", False))
     try:
         shared = name in ranks.SHARED and ranks.several(os.environ)
-        code: int = ranks.run_shared(command, args) if shared else command.run(args)
+        with files_only(), quiet(getattr(args, "quiet", False)):
+            code: int = ranks.run_shared(command, args) if shared else command.run(args)
         sys.stdout.flush()
         return code
     except EdunnError as error:

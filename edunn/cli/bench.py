@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=4_000, help="random samples of 3,072 features (default: 4000)")
     parser.add_argument("--runs", type=int, default=16, help="runs trained at once (default: 16)")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions, of which the median counts (default: 5)")
-    add_common(parser, "file for the JSON object", device=False)
+    add_common(parser, "a file for the JSON object (default: none)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:

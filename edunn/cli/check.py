@@ -34,24 +34,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", type=float, default=10.0, help="CPU seconds for each hand-in (default: 10)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
-    parser.add_argument("--expect", metavar="TASK[=POINTS],…", help="the tasks that were set; what is missing is wrong")
-    parser.add_argument("--students", metavar="FILE", help="the class list: one name a line, or a table with a header")
-    parser.add_argument("--student", metavar="NAME", help="take all that is found as this student's")
-    parser.add_argument("--csv", metavar="FILE", help="write the table student × task, for a spreadsheet")
+    parser.add_argument(
+        "--expect", metavar="TASK[=POINTS],…", help="the tasks that were set; what is missing is wrong (default: none)"
+    )
+    parser.add_argument(
+        "--students", metavar="FILE", help="the class list: one name a line, or a table with a header (default: none)"
+    )
+    parser.add_argument("--student", metavar="NAME", help="take all that is found as this student's (default: by name)")
+    parser.add_argument(
+        "--csv", metavar="FILE", help="write the table student × task, for a spreadsheet (default: none)"
+    )
     parser.add_argument(
         "--allow", metavar="SOURCE,…",
         help="what a gradient may be derived by: autograd, differences, package, solution or none (default: all)",
     )  # fmt: skip
     parser.add_argument(
-        "--with", dest="adapter", metavar="ADAPTER.py", help="how the course's own functions are called"
+        "--with", dest="adapter", metavar="ADAPTER.py", help="how the course's own functions are called (default: none)"
     )
     parser.add_argument("--course", help="a known course whose functions are handed in (default: found out)")
     parser.add_argument("--explain", action="store_true", help="derive the term that is wrong, line by line")
     parser.add_argument("--steps", type=int, default=200, help="steps of CONFIG.toml to compare (default: 200)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change an option of CONFIG.toml (default: none)",
     )
-    add_common(parser, out="a file for the result as JSON")
+    add_common(parser, out="a file for the result as JSON (default: none)")
 
 
 def run(args: argparse.Namespace) -> int:

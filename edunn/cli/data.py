@@ -37,12 +37,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="look: the table; get: cifar10; import: the archive; clear: features (default) or all; shards: a data "
         "set's name or path; verify: the folder",
     )
-    parser.add_argument("--url", default=URL, help="get: a mirror of the binary archive; its sha256 is checked")
-    parser.add_argument("--targets", help="shards: the .npy file of targets that belongs to a .npy file of features")
+    parser.add_argument(
+        "--url",
+        default=URL,
+        help="get: a mirror of the binary archive; its sha256 is checked (default: its makers' page)",
+    )
+    parser.add_argument(
+        "--targets", help="shards: the .npy file of targets that belongs to a .npy file of features (default: none)"
+    )
     parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as in the source)")
     parser.add_argument("--shard-mib", type=int, help="shards: MiB of features for each file (default: 256)")
     add_table_options(parser)
-    add_common(parser, "look: the file of the config; shards: a new or empty folder", device=False)
+    add_common(parser, "look: the file of the config; shards: a new or empty folder (no default)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ hinge. The gradients are derived by hand.
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)")
+    add_common(parser, "a folder for the two runs (default: runs/demo-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     devices.device(args.device or "auto")  # raises before a folder is made
     devices.dtype(args.dtype or "float32")
     folder = RunFolder(args.out) if args.out else RunFolder.fresh("demo")
+    folder.force = args.force
     folder.claim({"command": "demo"} | {key: getattr(args, key) for key in ("device", "dtype", "seed")})
     try:
         return train_and_check(args, folder)
@@ -107,7 +109,7 @@ def certify_run(finished: LoadedRun) -> Certificate:
     from ..penalties import L2
 
     digits = data.digits().train[:50]
-    model = finished.model.double()
+    model = copy.deepcopy(finished.model).double()
     samples = data.Samples(finished.features(digits.features).double(), digits.targets)
     return gradcheck.certify(model, finished.loss, samples, penalty=L2(1.0))
 
@@ -127,6 +129,7 @@ def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
         weight = finished.model.get_parameter("weight").detach()
         yield f"{name}_loss", partial(figures.loss_curves, finished.history)
         yield f"{name}_templates", partial(figures.templates, weight, (8, 8), classes=finished.classes)
+        yield f"{name}_mistakes", finished.plot.mistakes
 
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
@@ -149,7 +152,8 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "was derived by hand, and "
         + ("agrees with autograd to the last digits." if right else "DIFFERS from autograd."),
         "",
-        f"Pictures: {folder / 'figures'} (what each class looks for: softmax_templates.png)",
+        f"Pictures: {folder / 'figures'}",
+        "  softmax_templates.png (what each class looks for), softmax_mistakes.png (the digits most surely wrong)",
         "",
         "Next:",
         f"  edunn show {softmax.path} {runs['svm'].path}",

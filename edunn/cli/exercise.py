@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="the name of an exercise")
     parser.add_argument("--list", action="store_true", help="print every exercise with its formula")
     parser.add_argument("--solution", action="store_true", help="write the solution instead of blanks")
-    parser.add_argument("--key", help="the teacher's key, where solutions are closed")
+    parser.add_argument("--key", help="the teacher's key, where solutions are closed (default: none)")
     add_common(parser, out="a new file for the exercise (default: print it)", device=False)
 
 

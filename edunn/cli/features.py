@@ -25,7 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--kind", default="hog,hue", help="pixels, hog, hue, rgb or patches; several with commas (default: hog,hue)"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="OPTION=VALUE", help="set an option of a kind; may be repeated"
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="set an option of a kind; may be repeated (default: none)",
     )
     parser.add_argument(
         "--part",
@@ -36,8 +40,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--standardise", action="store_true", help="scale each column to mean 0 and standard deviation 1"
     )
-    parser.add_argument("--size", type=int, help="resize the images to squares of this many pixels a side")
-    add_common(parser, "an .npz file of features, targets and classes, for edunn train")
+    parser.add_argument(
+        "--size", type=int, help="resize the images to squares of this many pixels a side (default: keep their size)"
+    )
+    add_common(parser, "a file, .npz, of features, targets and classes for edunn train (default: none)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .common import add_common, emit, note, out_folder, parse_number
+from .common import add_common, add_figure_options, emit, figure_look, note, out_folder, parse_number
 
 if TYPE_CHECKING:
     from ..graph import Graph
@@ -22,7 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("expression", help="such as 'x**2 + sin(y)'")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="a value for each name")
-    add_common(parser, out="a folder for graph.png, graph.svg and graph.json", device=False)
+    add_figure_options(parser, "png,svg")
+    add_common(parser, out="a folder for the figure and graph.json (default: none)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     graph = build(parse(args.expression), **parse_assignments(args.values))
     result = graph.as_dict()
     if args.out:
-        for path in draw(graph, result, args.out):
+        for path in draw(args, graph, result):
             note(args, f"wrote {path}")
     emit(args, result, str(graph))
     return 0
@@ -54,7 +55,7 @@ def parse_assignments(pairs: list[str]) -> dict[str, float]:
     return values
 
 
-def draw(graph: Graph, result: dict[str, Any], out: str) -> list[str]:
+def draw(args: argparse.Namespace, graph: Graph, result: dict[str, Any]) -> list[str]:
     """Draws the graph and writes its numbers into a folder. Returns the files."""
     import json
 
@@ -62,10 +63,11 @@ def draw(graph: Graph, result: dict[str, Any], out: str) -> list[str]:
     from ..figures.graphs import computation_graph
     from ..runtime.files import strict
 
-    axes = computation_graph(graph)
-    folder = out_folder(out)
-    paths = [folder / "graph.png", folder / "graph.svg", folder / "graph.json"]
-    for path in paths[:2]:
-        save(axes, path)
-    paths[2].write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    look = figure_look(args)
+    axes = look.apply(computation_graph(graph))
+    folder = out_folder(args.out)
+    paths = [*(folder / f"graph.{kind}" for kind in look.formats), folder / "graph.json"]
+    for path in paths[:-1]:
+        save(axes, path, look.dpi)
+    paths[-1].write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")
     return [str(path) for path in paths]

@@ -27,7 +27,7 @@ EXAMPLE = (
     "      --b=-20:20:512 --compare bce\n"
     "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 \\\n"
     "      --b=-10:10:61 --basins --steps 3000\n"
-    "  edunn landscape --run runs/digits-… --plane principal"
+    "  edunn landscape --run runs/digits_softmax-20260101-120000 --plane principal"
 )
 
 
@@ -44,10 +44,13 @@ def run(args: argparse.Namespace) -> int:
     start, processes = time.perf_counter(), ranks()
     options = parse_options(args)
 
-    request = {"command": "landscape"} | {k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out")}
+    request = {"command": "landscape"} | {
+        k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out", "force")
+    }
 
     def free_folder() -> RunFolder:
         folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
+        folder.force = args.force
         folder.check_free(request)
         return folder
 
@@ -151,7 +154,7 @@ def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], fo
     reports = {drawing.name: drawing.report for drawing in drawings}
     titles = [drawing.title for drawing in drawings]
     pictures = report_pictures(reports, titles, options.cuts, drawings[0].path, args.same_scale)
-    written = save_pictures(pictures, folder, lambda text: note(args, text), kinds=("png", "svg"))
+    written = save_pictures(pictures, folder, lambda text: note(args, text), options.look)
     first = drawings[0]
     if args.html and len(first.report.surface.second) > 1:
         from ..figures.interactive import surface_html

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError
-from .common import add_common, parse_number
+from .common import add_common, add_figure_options, figure_look, parse_number
 from .table_options import READING, add_table_options
 
 MOST_POINTS = 2**27
@@ -31,17 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--activation", help="identity, sigmoid or tanh, for mse (default: sigmoid if binary)")
     problem.add_argument("--half", action="store_true", help="mse with the factor 1/2")
     problem.add_argument("--samples", type=int, default=1000, help="number of random samples (default: 1000)")
-    problem.add_argument("--data", metavar="FILE", help="a CSV file with a header, or npz, instead of random data")
+    problem.add_argument("--data", metavar="FILE", help="a CSV file with a header, or npz (default: random data)")
     problem.add_argument("--x", metavar="COLUMN", default="x", help="the feature's column (default: x)")
     problem.add_argument("--y", metavar="COLUMN", default="y", help="the target's column (default: y)")
     grid = parser.add_argument_group("grid")
     grid.add_argument(
         "--w", metavar="LOW:HIGH:COUNT", help="values of w, both ends included (default: from the curvature)"
     )
-    grid.add_argument("--b", metavar="LOW:HIGH:COUNT", help="values of b; one number gives the curve L(w) at that b")
+    grid.add_argument(
+        "--b",
+        metavar="LOW:HIGH:COUNT",
+        help="values of b, or one number: the curve L(w) at that b (default: from the curvature)",
+    )
     grid.add_argument("--method", default="auto", help="auto, direct, exact or spectral (default: auto)")
     more = parser.add_argument_group("readings and figures")
-    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, to compare")
+    more.add_argument("--compare", metavar="LOSS", help="a second loss on the same data, to compare (default: none)")
     more.add_argument("--same-scale", action="store_true", help="draw both losses with the same colours and heights")
     more.add_argument(
         "--cuts", metavar="B1,B2,B3", help="one to three values of b to draw sections at (default: three)"
@@ -56,12 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html", action="store_true", help="also write an interactive figure, surface.html (needs plotly)"
     )
     own = parser.add_argument_group("a run's weights")
-    own.add_argument("--run", metavar="DIR", help="a run's folder; the surface is over a plane through its weights")
+    own.add_argument("--run", metavar="DIR", help="a run's folder: a plane through its weights (default: none)")
     own.add_argument("--plane", help="random, principal, hessian, or two parameters such as "
                      "weight[0,3],weight[0,4] (default: random, filter-normalised)")  # fmt: skip
-    own.add_argument("--a", metavar="LOW:HIGH:COUNT", help="steps along the first direction; the run is at 0")
+    own.add_argument(
+        "--a",
+        metavar="LOW:HIGH:COUNT",
+        help="steps along the first direction; the run is at 0 (default: from the curvature)",
+    )
     add_table_options(parser, READING, "the table of --data")
-    add_common(parser)
+    add_figure_options(parser, "png,svg")
+    add_common(parser, "a folder for the surface and figures (default: runs/landscape-<time>)", force=True)
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Options:
     device: Any
     dtype: Any
     seed: int
+    look: Any  # of the figures
 
 
 def parse_options(args: argparse.Namespace) -> Options:
@@ -110,6 +120,7 @@ def parse_options(args: argparse.Namespace) -> Options:
         device=devices.device(args.device or "auto"),
         dtype=devices.dtype(args.dtype or "float64"),
         seed=args.seed or 0,
+        look=figure_look(args),
     )
 
 

@@ -37,9 +37,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=2, help="with steps: the number of steps (default: 2)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="with steps: change an option of CONFIG"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="with steps: change an option of CONFIG (default: none)",
     )
-    add_common(parser, out="a folder for the tables and figures", device=False)
+    add_common(parser, out="a folder for the tables and figures (default: print them)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:

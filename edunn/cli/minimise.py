@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .common import add_common, emit, note, out_folder
+from .common import add_common, add_figure_options, emit, figure_look, note, out_folder
 
 EXAMPLE = 'edunn minimise "x**2 + y**2 + 3*x + 3" --start x=0 y=0 --rate 0.01 --tol 1e-7'
 
@@ -27,9 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gradient", choices=("autograd", "numeric"), default="autograd",
                         help="how to differentiate (default: autograd)")  # fmt: skip
     parser.add_argument("--delta", type=float, help="step of the numeric gradient (default: 6.1e-06)")
-    parser.add_argument("--by-hand", nargs="+", metavar="NAME=EXPRESSION", help="partial derivatives, such as x=2*x+3")
+    parser.add_argument(
+        "--by-hand", nargs="+", metavar="NAME=EXPRESSION", help="partial derivatives, such as x=2*x+3 (default: none)"
+    )
     parser.add_argument("--study", action="store_true", help="show the error of differences by step, at --start")
-    add_common(parser, out="a folder for the figures and minimise.json", device=False)
+    add_figure_options(parser, "png,svg")
+    add_common(parser, out="a folder for the figures and minimise.json (default: none)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,9 +79,10 @@ def draw(args: argparse.Namespace, result: dict[str, Any], name: str, picture: A
     from ..figures import save, steps
     from ..runtime.files import strict
 
-    axes = picture(steps)
+    look = figure_look(args)
+    axes = look.apply(picture(steps))
     folder = out_folder(args.out)
-    for path in (folder / f"{name}.png", folder / f"{name}.svg"):
-        save(axes, path)
+    for path in (folder / f"{name}.{kind}" for kind in look.formats):
+        save(axes, path, look.dpi)
         note(args, f"wrote {path}")
     (folder / f"{name}.json").write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,9 @@
-"""Opens the live page: the exact surface of a loss on your samples, and update rules that race down it.
+"""Opens the live page: the exact surface of a loss on your samples, and update rules that race down
+it.
 
-The page runs in your browser, and this command computes what it shows. Nothing leaves this machine: the server answers
-to the printed address alone. Ctrl-C ends it, and so does half an hour without a request.
+The page runs in your browser, and this command computes what it shows. Nothing leaves this
+machine: the server answers to the printed address alone. Ctrl-C ends it, and so does half an hour
+without a request.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--y", default="y", help="the file's column for y (default: y)")
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
-    parser.add_argument("--state", default="", metavar="#…", help="what a page's address ends in, to start from there")
+    parser.add_argument(
+        "--state", default="", metavar="#…", help="what a page's address ends in, to start there (default: nothing)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument("data", metavar="DATA", help="a CSV or npz file with the run's columns, or images")
-    add_common(parser, "a CSV file for the predictions", device=False)
+    add_common(parser, "a CSV file for the predictions (default: print them)", device=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {args.out} would overwrite the data. Choose another --out.")
     finished = load(args.run)
     samples = finished.read(args.data)
-    predictions = finished.predict(samples)
+    predictions = finished.predict(samples).with_ids(args.data)
     if args.out:
         write_atomically(args.out, predictions.table().csv())
     emit(args, as_json(finished, samples, predictions, args.out), as_text(finished, samples, predictions, args.out))
@@ -47,11 +47,13 @@ def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out
     probabilities = predictions.probabilities
     result: dict[str, Any] = {
         "names": samples.names,
+        "ids": predictions.ids,
         "predictions": predictions.labels,
+        "true": predictions.true_labels(),
         "probabilities": None if probabilities is None else probabilities.tolist(),
         "classes": predictions.classes,
         finished.model.metric: predictions.score,
-        "confusion": confusion(samples, predictions),
+        "confusion": None if not predictions.has_classes else predictions.report().counts.tolist(),
         "out": out,
     }
     if finished.is_multilabel:
@@ -68,17 +70,6 @@ def subset(samples: Samples, predictions: Predictions) -> float | None:
     return subset_accuracy(samples.targets, predictions.bits, samples.sample_weight)
 
 
-def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | None:
-    """Counts the samples of class i predicted as j, counts[i][j]; None without targets."""
-    from ..metrics import confusion_counts
-
-    if samples.targets is None or predictions.index is None or predictions.classes is None:
-        return None
-    classes, weights = len(predictions.classes), samples.sample_weight
-    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, classes, weights).tolist()
-    return counts
-
-
 def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out: str | None) -> str:
     """Returns the first and last predictions as text, and their score if it is known."""
     from ..results import MOST_ROWS
@@ -90,13 +81,13 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
         if finished.is_multilabel:
             text.append(f"subset_accuracy {subset(samples, predictions):.4g}: every label right")
-    counts = confusion(samples, predictions)
-    if counts is not None and predictions.classes is not None:
-        text.append("confusion (a row for each true class, a column for each prediction):")
+    if predictions.has_classes and predictions.classes is not None:
+        report = predictions.report()
+        text += ["", str(report), "", "confusion (a row for each true class, a column for each prediction):"]
         width = max(len(name) for name in predictions.classes)
         text += [
             f"  {name:>{width}}  " + " ".join(f"{count:>5.6g}" for count in row)
-            for name, row in zip(predictions.classes, counts, strict=True)
+            for name, row in zip(predictions.classes, report.counts.tolist(), strict=True)
         ]
     if out:
         text.append(f"written to {out}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import ConfigError
 from ..runtime import interrupts
-from .common import add_common, emit, note, show_progress
+from .common import add_common, add_train_options, emit, note, show_progress, train_overrides
 
 EXAMPLE = (
     "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 \\\n      --over penalty.strength=0,1e-4,1e-2"
@@ -22,16 +22,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=A,B,…",
-        help="values to try; repeat it to try every combination",
+        help="values to try, at least one key; repeat it for every combination (no default)",
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change an option of the config; may be repeated",
+        help="change an option of the config; may be repeated (default: none)",
     )
-    add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)")
+    add_train_options(parser)
+    add_common(parser, "a folder for the sweep (default: runs/<name>-sweep-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime.processes import ranks
 
     common = [
+        *train_overrides(args),
         *args.set,
         *(f"run.{key}={value}" for key in ("device", "dtype", "seed") if (value := getattr(args, key)) is not None),
     ]
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         lambda more: configs.load(args.config, [*common, *more]),
         over,
         args.out,
+        force=args.force,
         bar=show_progress(args),
         note=lambda text: note(args, text),
         ranks=ranks(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..runtime import interrupts
-from .common import add_common, emit, note, show_progress
+from .common import add_common, add_train_options, emit, note, show_progress, train_overrides
 from .table_options import add_table_options, table_options
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change an option of the config; may be repeated",
+        help="change an option of the config; may be repeated (default: none)",
     )
     parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
         metavar="DIR",
-        help="continue the run in DIR; with a config, the run in --out, or start it there",
+        help="continue the run in DIR; with a config, the run in --out, or start it there (default: a new run)",
     )
     parser.add_argument(
         "--by",
@@ -54,8 +54,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train nothing: take steps at a growing rate, draw the loss against it, and suggest a rate",
     )
+    add_train_options(parser)
     add_table_options(parser)
-    add_common(parser, "a folder for the run (default: runs/<name>-<time>)")
+    add_common(parser, "a folder for the run (default: runs/<name>-<time>)", force=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,13 +96,17 @@ def start_or_resume(args: argparse.Namespace) -> LoadedRun:
             raise ConfigError("CONFIG --resume needs --out DIR, the folder of the run.")
         if processes.lead(experiment.RunFolder(args.out).begun):
             return experiment.resume(args.out, config, by=args.by, **options)
-    return experiment.train(config, args.out, by=args.by or "fast", command=sys.argv, **options)
+    return experiment.train(config, args.out, force=args.force, by=args.by or "fast", command=sys.argv, **options)
 
 
 def overrides_of(args: argparse.Namespace) -> list[str]:
     """Returns the options of the config that the command line changes."""
     given = {key: getattr(args, key) for key in ("device", "dtype", "seed")}
-    return [*args.set, *(f"run.{key}={value}" for key, value in given.items() if value is not None)]
+    return [
+        *train_overrides(args),
+        *args.set,
+        *(f"run.{key}={value}" for key, value in given.items() if value is not None),
+    ]
 
 
 def config_of(args: argparse.Namespace) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, DataError, nearest
+from ..runtime.guesses import public
 from ..runtime.names import find, suggest
 from ..runtime.options import hints_of, options_of, typed
 from . import files
@@ -57,6 +58,15 @@ __all__ = [
     "split",
     "write_shards",
 ]
+__getattr__, __dir__ = public(
+    __name__,
+    __all__,
+    {f"{start}{name.replace('-', '_')}": f"It is load({name!r})."
+     for start in ("make_", "load_", "") for name in (*TOYS, "cifar10")}
+    | {"fetch_openml": "Read a file: edunn.read_csv(path, target='column').", "DataLoader": "It is Samples(X, y).",
+       "load_csv": "It is edunn.read_csv(path, target='column').",
+       "train_test_split": "It is split(samples, 0.2), or samples.split(0.2)."},
+)  # fmt: skip
 
 TABLES = {".csv", ".data", ".dat", ".npz", ".tsv", ".txt"}  # what a path that does not exist is called
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import errors
-from ..errors import DataError, DtypeError, ShapeError
+from ..errors import DataError, DtypeError, ShapeError, UnknownNameError
 from ..runtime import devices
 from ..runtime.foreign import is_frame, unpack
+from ..runtime.guesses import unknown_name
 from ..runtime.rows import Rows
 from . import tables
 from .checks import check_features, check_targets
@@ -27,6 +29,26 @@ from .weights import ClassWeight, as_weights, class_weights, labels_of
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
 UNKNOWN = -100  # the index of a sample without a label, as torch has it; for a loss with this ignore_index
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
+
+
+# What users of scikit-learn and pandas look for.
+HINTS = (
+    dict.fromkeys(("X", "x", "data", "inputs"), "The features are samples.features, (samples, features).")
+    | dict.fromkeys(("y", "target", "labels"), "The targets are samples.targets, (samples,).")
+    | dict.fromkeys(("head", "tail", "describe", "info", "iloc", "loc", "plot", "values"),
+                    "A DataFrame is samples.to_pandas(): samples.to_pandas().head().")
+    | {
+        "shape": "The shape of the features is samples.features.shape.",
+        "columns": "The columns are samples.feature_names.",
+        "target_names": "The classes' names are samples.classes.",
+        "train_test_split": "Write train, test = samples.split(0.2).",
+        "train": "These are samples of one part; samples.split(0.2) makes two.",
+        "batch": "A part of the samples is samples[:32].",
+    }
+)  # fmt: skip
+DATASET_HINTS = dict.fromkeys(
+    ("X", "x", "data", "features", "images"), "The training part's features are train.features."
+) | dict.fromkeys(("y", "target", "targets", "labels"), "The training part's targets are train.targets.")
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -130,6 +152,12 @@ class Samples:
         given = {"feature_names": self.feature_names, "target_name": self.target_name}
         for name in ("features", "targets", "classes", "feature_names", "target_name", "sample_weight"):
             object.__setattr__(self, name, given.get(name) or getattr(found, name))
+
+    if not TYPE_CHECKING:  # a type checker is to see misspelt names itself
+
+        def __getattr__(self, name: str) -> Any:
+            known = [own for own in dir(self) if not own.startswith("_")]
+            raise UnknownNameError(unknown_name(name, known, "Samples", HINTS))
 
     def _convert(self) -> None:
         """Replaces the arrays, frames or lists that were given by checked tensors and their names."""
@@ -262,6 +290,13 @@ class Samples:
             frame[self.target_name or "target"] = target
         return frame
 
+    def _repr_html_(self) -> str:
+        """Returns the first rows as a table, for a notebook; of images and features in files a line of text."""
+        line = f"<p>{html.escape(repr(self))}</p>"
+        if self.is_images or isinstance(self.features, Rows):
+            return line
+        return f"{self[:5].to_pandas().to_html(index=False)}{line}"
+
     @property
     def is_images(self) -> bool:
         """Whether the features are images: uint8, (samples, height, width, channels)."""
@@ -334,6 +369,12 @@ class Dataset:
                 raise DataError(
                     f"The parts differ in their classes: training has {self.train.classes}, {name} {part.classes}."
                 )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hints = dict.fromkeys(dir(Samples), f"Its training part has it: train.{name}.") | DATASET_HINTS
+            raise UnknownNameError(unknown_name(name, ("name", "train", "test"), "Dataset", hints))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
         """Returns all parts on another device, or in another floating dtype."""

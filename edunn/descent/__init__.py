@@ -6,6 +6,7 @@ descent), and `batch_size=1` takes one at a time (single; stochastic, or online,
 """
 
 from ..penalties import add_penalty, constrain
+from ..runtime.guesses import public
 from .batches import draw
 from .checks import check_options, check_part
 from .journal import Ending, Journal, Progress
@@ -46,3 +47,4 @@ __all__ = [
     "train_together",
     "vary",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import errors
+from .. import errors, losses, updates
 from ..data import Samples
 from ..losses import Loss
 from ..models import Model, check_gradients, evaluating
+from ..runtime.guesses import same_thing
 from ..runtime.rows import check_finite
+from ..updates import Rule, Schedule
 from .fast import PRECISIONS
 
 
@@ -38,6 +40,50 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
     loss.check(scores.expand(shape), part.targets)
     loss.check_weights(scores.expand(shape), part.sample_weight)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
+
+
+def as_loss(loss: Any) -> Loss:
+    """Returns the loss, or that of the name. Raises ConfigError for anything else, and says what it may have been."""
+    if isinstance(loss, str):
+        return losses.named(loss)
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        raise errors.ConfigError(f"The loss is the class {loss.__name__} itself. Call it: {loss.__name__}().")
+    if not hasattr(loss, "pointwise"):
+        name = type(loss).__name__ if not isinstance(loss, type) else loss.__name__
+        meant = same_thing(name, losses.__all__)
+        raise errors.ConfigError(
+            f"The loss is one of edunn.losses; got {name}. "
+            + (f"Did you mean edunn.losses.{meant}()?" if meant else "The order is model, loss, samples.")
+        )
+    found: Loss = loss
+    return found
+
+
+def as_penalty(penalty: Any) -> Any:
+    """Returns the penalty. Raises ConfigError for a bare number."""
+    if isinstance(penalty, int | float):
+        raise errors.ConfigError(f"A penalty is one of edunn.penalties: penalty=edunn.penalties.L2({penalty:g}).")
+    return penalty
+
+
+def as_rule(rule: Any) -> Rule:
+    """Returns the update rule, or that of the name. Raises ConfigError for a class or an optimiser of torch."""
+    if rule is None:
+        return updates.GradientDescent()
+    if isinstance(rule, str):
+        return updates.named(rule)
+    if isinstance(rule, type) or not isinstance(rule, Rule):
+        name = rule.__name__ if isinstance(rule, type) else type(rule).__name__
+        meant = same_thing(name, updates.__all__) or "Adam"
+        raise errors.ConfigError(f"The rule is one of edunn.updates; got {name}. Write rule=edunn.updates.{meant}().")
+    return rule
+
+
+def as_schedule(schedule: Any) -> Schedule:
+    """Returns the schedule, or that of the name; a constant rate for None."""
+    if isinstance(schedule, str):
+        return updates.named_schedule(schedule)
+    return schedule or updates.Constant()
 
 
 def leave_out(loss: Loss, part: Samples) -> Samples:

@@ -18,10 +18,19 @@ from ..losses import Loss
 from ..models import Model, evaluating
 from ..penalties import Penalty
 from ..runtime.devices import permutation
+from ..runtime.guesses import accept_synonyms
 from ..runtime.rows import chunk_of
-from ..updates import Constant, GradientDescent, Rule, Schedule
+from ..updates import Rule, Schedule
 from .batches import cut, draw, whole
-from .checks import check_hand_gradients, leave_out, prepare_part
+from .checks import (
+    as_loss,
+    as_penalty,
+    as_rule,
+    as_schedule,
+    check_hand_gradients,
+    leave_out,
+    prepare_part,
+)
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -252,9 +261,10 @@ class Descent(Options):
         return self.loop(self, by).stepper
 
 
+@accept_synonyms
 def descend(
     model: nn.Module,
-    loss: Loss,
+    loss: Loss | str,
     train: Any,
     *,
     rate: float,
@@ -262,8 +272,8 @@ def descend(
     epochs: int | None = None,
     steps: int | None = None,
     penalty: Penalty | None = None,
-    rule: Rule | None = None,
-    schedule: Schedule | None = None,
+    rule: Rule | str | None = None,
+    schedule: Schedule | str | None = None,
     validation: Any = None,
     tolerance: float | None = None,
     patience: int | None = None,
@@ -292,7 +302,8 @@ def descend(
         `seed` and the epoch, and is cut into batches; a smaller last batch is kept and divided by its own size.
     epochs, steps : where to stop, whichever comes first; 100 epochs if neither is given. An epoch is one pass over
         the samples.
-    penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given
+    penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given. Loss, rule and
+        schedule may be given by name: "mse", "adam", "cosine"
     validation : samples that are never trained on, evaluated beside the training part
     tolerance : stop when the objective of the whole training set changes by less than this between two evaluations.
         (A single batch would not be enough: one without errors would end the training.)
@@ -316,12 +327,13 @@ def descend(
     History : its `status` is finished, converged, stopped, diverged or interrupted. A loss that is not finite ends the
         run without an exception; the message then gives the largest stable rate if it is known.
     """
+    loss = as_loss(loss)
     train = prepare_part(train, model)
     validation = None if validation is None else prepare_part(validation, model)
     run = Descent(
         cast(Model, model), loss, train,  # `Options` makes any torch module a `Model`
-        rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=penalty,
-        rule=rule or GradientDescent(), schedule=schedule or Constant(), validation=validation, tolerance=tolerance,
+        rate=rate, batch_size=batch_size, epochs=epochs, steps=steps, penalty=as_penalty(penalty),
+        rule=as_rule(rule), schedule=as_schedule(schedule), validation=validation, tolerance=tolerance,
         patience=patience, evaluate=evaluate, snapshots=snapshots, seed=seed, precision=precision, clip_norm=clip_norm,
         clip_value=clip_value, loop=loop,
     )  # fmt: skip

@@ -8,6 +8,7 @@
 One exercise is one entry of `table`; `named` finds it.
 """
 
+from ..runtime.guesses import public
 from .blanks import write_blank
 from .calls import HandinError, Missing, Unfinished
 from .classes import grade_class, grade_folder, require_right
@@ -38,3 +39,4 @@ __all__ = [
     "require_right",
     "write_blank",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -1,8 +1,10 @@
 """Trains what a config describes, writes the run's folder, and loads it again."""
 
+from ..runtime.guesses import public
 from .build import Prepared, prepare
 from .folder import RunFolder
-from .loaded import LoadedRun, Predictions, load
+from .loaded import LoadedRun, load
+from .predictions import Mistakes, Predictions
 from .rates import find_rate_of
 from .sharing import share
 from .surfaces import RunSurface, surface_of_run
@@ -11,6 +13,7 @@ from .train import resume, train
 
 __all__ = [
     "LoadedRun",
+    "Mistakes",
     "Predictions",
     "Prepared",
     "RunFolder",
@@ -25,3 +28,4 @@ __all__ = [
     "sweep",
     "train",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -266,7 +266,7 @@ def make_descent(
         tolerance=options.tolerance,
         patience=options.patience,
         evaluate=options.evaluate,
-        snapshots=options.snapshots,
+        snapshots=options.snapshots or None,
         clip_norm=options.clip_norm,
         clip_value=options.clip_value,
         seed=config.run.seed,

@@ -7,6 +7,7 @@ beside it; they are checked when the run is built. A bare name means a table wit
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import tomllib
@@ -23,7 +24,7 @@ from ..features import pipeline
 from ..losses import LOSSES
 from ..models import MODELS
 from ..penalties import PENALTIES
-from ..runtime import names
+from ..runtime import guesses, names
 from ..runtime.options import LARGEST, check_size, coerce, shorten
 from ..updates import RULES, SCHEDULES
 from . import shipped
@@ -89,7 +90,11 @@ class Features(Kind):
 
 @dataclass(frozen=True)
 class Train:
-    """The training loop's options, those of `edunn.descend`."""
+    """The training loop's options, those of `edunn.descend`.
+
+    snapshots : keep the weights every this many steps; 0 for none. By default a model of at most 10,000 parameters
+        keeps about 100, for the path on its surface
+    """
 
     rate: float = 0.1
     schedule: Kind = Kind("constant")
@@ -163,6 +168,22 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return parse(tables, overrides)
 
 
+def read(given: Any, overrides: Sequence[str] = ()) -> Config:
+    """Returns a config from a Config, a dictionary of its tables, or what `load` takes."""
+    if isinstance(given, Config):
+        given = to_tables(given)
+    if isinstance(given, Mapping):
+        tables = copy.deepcopy(dict(given))
+        make_absolute(tables, Path.cwd())
+        return parse(tables, overrides)
+    if isinstance(given, str | Path):
+        return load(given, overrides)
+    raise ConfigError(
+        f"edunn.train takes a config: a TOML file, a dictionary or a Config; got {type(given).__name__}. "
+        f"A model is trained by edunn.descend(model, loss, samples, rate=0.1) or model.fit(X, y)."
+    )
+
+
 def read_toml(text: str, path: Path) -> dict[str, Any]:
     """Reads TOML into nested dictionaries; what is not TOML raises ConfigError with the line."""
     try:
@@ -230,6 +251,21 @@ def to_tables(value: Any) -> Any:
     return value
 
 
+def train_overrides(options: Mapping[str, Any]) -> list[str]:
+    """Returns options of [train] as overrides: {"lr": 0.5} is `train.rate=0.5`."""
+    known = [f.name for f in dataclasses.fields(Train)]
+    named = guesses.rename_options(options, known, "edunn.train(…)")
+    written = {key: "full" if key == "batch_size" and value is None else value for key, value in named.items()}
+    return [f"train.{key}={in_toml(value)}" for key, value in written.items() if value is not None]
+
+
+def in_toml(value: Any) -> str:
+    """Returns a value as TOML writes it."""
+    import tomli_w
+
+    return tomli_w.dumps({"value": value}).partition("=")[2].strip()
+
+
 def override_table(text: str) -> tuple[str, dict[str, Any]]:
     """Reads one override: returns its key, and a table that holds its value alone."""
     key, value = split_override(text)
@@ -281,6 +317,9 @@ def use_canonical_names(tables: dict[str, Any]) -> None:
         holder, key = holder_of(tables, place)
         if isinstance(holder.get(key), str):
             holder[key] = names.resolve(holder[key], [*known, *names.possible_presets(known, what)], what)
+    if isinstance(tables.get("train"), dict):  # lr, n_epochs and the like
+        fields = [f.name for f in dataclasses.fields(Train)]
+        tables["train"] = guesses.rename_keys(tables["train"], fields, "train")
     holder, key = holder_of(tables, "features")
     if isinstance(holder.get(key), str):
         holder[key] = pipeline.canonical(holder[key])

@@ -13,6 +13,7 @@ unfinished/            while a sweep, a landscape or a demo runs: its options, a
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import json
 import shutil
 import time
@@ -36,6 +37,8 @@ from .config import Config
 
 UNFINISHED = "unfinished"  # the folder of everything needed to continue
 REQUEST = f"{UNFINISHED}/request.json"
+OWN = ("config.toml", "manifest.json", "metrics*.jsonl", "metrics.csv", "*.safetensors", "summary.json", "figures",
+       UNFINISHED, "sweep.csv", "best.toml", "surface*.npz")  # fmt: skip
 
 
 class RunFolder:
@@ -45,6 +48,7 @@ class RunFolder:
         self.path = Path(path)
         self.claimed: Claim | None = None
         self.numbered = False  # `claim` takes the next number if the folder exists
+        self.force = False  # `claim` removes the run, sweep or landscape that the folder holds
 
     @classmethod
     def fresh(cls, name: str) -> RunFolder:
@@ -73,13 +77,47 @@ class RunFolder:
             raise RunError(f"The folder {self.path} cannot be read: {error.strerror}.") from None
         if not held:
             return
+        if self.force:
+            self.check_own()
+            return
         if self.has(REQUEST):
             self.check_same_request(request)
             return
-        choices = "Choose another with --out"
+        choices = "Choose another --out"
+        if self.has("summary.json"):
+            choices += ", or add --force to replace what is there"
         if self.begun():
             choices += f", or continue the run there: edunn train --resume {self.path}"
         raise RunError(f"{self.path} holds files and is not overwritten. {choices}.")
+
+    def interrupted(self) -> bool:
+        """Returns whether the folder holds a training run that was cut off before its end."""
+        if not self.begun() or self.has(REQUEST):
+            return False
+        try:
+            return not self.has("summary.json") or self.read_json("summary.json").get("status") == "interrupted"
+        except RunError:
+            return False
+
+    def check_own(self) -> None:
+        """Raises RunError if the folder holds anything that edunn did not write: --force removes nothing else."""
+        if not any(self.has(name) for name in (REQUEST, "manifest.json", "summary.json")):
+            raise RunError(
+                f"{self.path} is not the folder of a run, and --force replaces nothing else. Choose another --out."
+            )
+        strange = [
+            path.name for path in self.path.iterdir() if (path.is_dir() or self.counts(path)) and not is_own(path)
+        ]
+        if strange:
+            raise RunError(f"{self.path} also holds {strange[0]}, which --force does not remove. Choose another --out.")
+
+    def clear(self) -> None:
+        """Removes the run that the folder holds, the claim aside."""
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != CLAIM:
+                path.unlink()
 
     def counts(self, path: Path) -> bool:
         """Returns whether a path in the folder is more than a leftover of a killed command."""
@@ -116,6 +154,8 @@ class RunFolder:
         self.numbered = False
         try:
             self.check_free(request)
+            if self.force:
+                self.clear()
             for path in self.path.rglob("*.part"):
                 if is_part(path):
                     path.unlink(missing_ok=True)
@@ -218,6 +258,13 @@ class RunFolder:
         if not self.has("summary.json"):
             return f"The run is not finished; continue it: edunn train --resume {self.path}."
         return "The run's files are incomplete."
+
+
+def is_own(path: Path) -> bool:
+    """Returns whether a path in a folder is what a run, a sweep, a landscape or a demo writes there."""
+    if path.is_dir() and RunFolder(path).has("manifest.json"):  # the runs of a demo
+        return True
+    return any(fnmatch.fnmatch(path.name, pattern) for pattern in OWN)
 
 
 def save_checkpoint(folder: RunFolder, model: torch.nn.Module, rule: Rule, at: Progress) -> None:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .. import data
-from ..data import Samples
+from ..data import Dataset, Samples, as_samples, split
 from ..data.encoding import Encoding
-from ..errors import DataError, RunError
+from ..errors import DataError, RunError, ShapeError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
@@ -25,9 +25,11 @@ from ..runtime import devices, schema
 from ..runtime.foreign import is_frame
 from ..runtime.rows import check_finite, chunk_of
 from . import neighbours
-from .build import Prepared, encode, make_loss, make_model
+from .build import Prepared, encode, make_loss, make_model, read
 from .config import Config
 from .folder import RunFolder, check_like, load_weights
+from .plots import RunPlots
+from .predictions import Mistakes, Predictions, make_predictions
 
 LARGEST_IMAGE = 2**14  # pixels of a side
 
@@ -122,43 +124,100 @@ class LoadedRun(Record):
             raise DataError(f"'{path}' has other classes, {part.classes}, than the run, {self.classes}.")
         return part
 
+    @property
+    def plot(self) -> RunPlots:
+        """The figures: `plot()` or `plot.loss()`, `plot.accuracy()`, `.confusion()`, `.mistakes()`, `.templates()`…"""
+        return RunPlots(self)
+
     @torch.no_grad()
-    def predict(self, samples: Any) -> Predictions:
+    def predict(self, samples: Any, part: str = "") -> Predictions:
         """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist.
 
-        samples : Samples; a path; a DataFrame with the run's columns; or an array of raw features
+        samples : `Samples`, an array or a DataFrame with the run's columns (the target may be among them), or the path
+            of a file
         """
-        samples = self.as_samples(samples)
+        if not isinstance(samples, Samples):
+            samples = self.as_samples(samples)
         check_finite(samples.features)
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
-        scores, probabilities = self.outputs(x)
-        decided = self.model.decide(scores)
-        score, names = self.score_of(samples, scores), samples.names
-        if self.classes is None:
-            return Predictions(scores, None, None, decided, self.classes, score, names)
-        if self.is_multilabel:
-            return Predictions(scores, None, probabilities, None, self.classes, score, names, bits=decided)
-        two = self.model.predicts != "classes"
-        index = (decided > 0).long() if two else decided
-        if probabilities is not None and two:
-            probabilities = torch.stack([1 - probabilities, probabilities], -1)
-        return Predictions(scores, index, probabilities, None, self.classes, score, names)
+        scores = self.scores(x)
+        return make_predictions(self.model, scores, self.classes, samples, self.score_of(samples, scores), part)
+
+    def scores(self, features: Any) -> Tensor:
+        """Returns the scores; features in files are read in chunks."""
+        chunks = [features] if isinstance(features, Tensor) else features.split(chunk_of(features))
+        return torch.cat([self.model(chunk) for chunk in chunks])
 
     def as_samples(self, given: Any) -> Samples:
-        """Returns samples from what people have: a path, a frame, an array."""
-        if isinstance(given, Samples):
-            return given
+        """Returns new samples from a file's path, an array, a list of rows, a DataFrame or what else `Samples` takes.
+
+        Of a frame the run's columns are taken, by name and in the run's order, and the target if it is there.
+        """
         if isinstance(given, str | PathLike):
             return self.read(Path(given))
         if is_frame(given) and self.encoding is not None:
             return self.read_table(given)
-        return data.as_samples(given)
+        target, wanted = self.manifest["target_name"], self.feature_names
+        if is_frame(given):
+            return self.from_frame(given, target, wanted)
+        samples = Samples(given)
+        width = self.manifest["width"] if wanted is None else len(wanted)
+        if not samples.is_images and samples.features.ndim == 2 and samples.features.shape[1] != width:
+            raise ShapeError(
+                f"The run has {width} features; these samples have {samples.features.shape[1]}. "
+                f"Give the same columns in the same order, without the target."
+            )
+        return samples
 
-    def outputs(self, features: Any) -> tuple[Tensor, Tensor | None]:
-        """Returns scores, and probabilities if the model has them; features in files are read in chunks."""
-        chunks = [features] if isinstance(features, Tensor) else features.split(chunk_of(features))
-        scores = torch.cat([self.model(chunk) for chunk in chunks])
-        return scores, None if self.model.link is None else self.model.link(scores)
+    def from_frame(self, frame: Any, target: str | None, wanted: Sequence[str] | None) -> Samples:
+        """Returns the samples of a frame that has the run's columns."""
+        by_name = {str(name): name for name in frame.columns}
+        columns = list(wanted) if wanted is not None else [name for name in by_name if name != target]
+        missing = [name for name in columns if name not in by_name]
+        if missing:
+            raise DataError(f"The frame lacks {', '.join(missing[:10])}. The run's columns are {', '.join(columns)}.")
+        targets = frame[by_name[target]] if target in by_name else None
+        if targets is not None and self.classes is not None:
+            targets = [str(value) for value in targets]
+        return as_samples(frame[[by_name[name] for name in columns]], targets, self.classes, target_name=target)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data of the run, read again. Raises RunError if the file has changed since."""
+        dataset = read(self.config)
+        if dataset.sha256 != self.manifest["data"]["sha256"]:
+            raise RunError(f"The data of {self.path} have changed since the run: the sha256 differs.")
+        return dataset
+
+    def part(self, name: str | None = None) -> tuple[str, Samples]:
+        """Returns a part's name and its samples: "test", "validation" or "train"; by default the first that exists."""
+        share = self.config.data.validation
+        parts: dict[str, Samples | None] = {"test": self.dataset.test, "validation": None, "train": self.dataset.train}
+        if share:
+            parts["train"], parts["validation"] = split(self.dataset.train, share, self.config.run.seed)
+        known = {key: samples for key, samples in parts.items() if samples is not None}
+        if name is None:
+            name = next(iter(known))
+        if name not in known:
+            raise DataError(f"The run has no {name} part. Its parts: {', '.join(known)}.")
+        return name, known[name]
+
+    def evaluate(self, part: str | None = None) -> Predictions:
+        """Returns the predictions of a part of the run's data: by default the test part, else the validation part."""
+        name, samples = self.part(part)
+        return self.predict(samples, name)
+
+    def encoded(self, samples: Samples) -> Samples:
+        """Returns samples in their own units with the targets that the loss takes, for figures of the model."""
+        dtype = devices.dtype(self.config.run.dtype)
+        targets = None if samples.targets is None else encode(samples, self.loss, dtype)
+        classes = samples.classes if self.loss.labels == "classes" else None
+        features = samples.features.to(dtype=dtype)
+        return Samples(features, targets, classes, samples.feature_names, samples.target_name)
+
+    def mistakes(self, count: int = 12, part: str | None = None) -> Mistakes:
+        """Returns the wrong predictions of which the model is surest."""
+        return self.evaluate(part).mistakes(count)
 
     def score_of(self, samples: Samples, scores: Tensor) -> float | None:
         if samples.targets is None:
@@ -191,49 +250,6 @@ class LoadedRun(Record):
         """Returns the run's summary, one row for each key."""
         known = {key: value for key, value in self.summary.items() if value is not None}
         return Table(("", str(self.path)), list(known.items()))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Predictions(Record):
-    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known.
-
-    Where a sample may have several labels, `bits` (samples, classes) says which.
-    """
-
-    scores: Tensor
-    index: Tensor | None
-    probabilities: Tensor | None
-    value: Tensor | None
-    classes: tuple[str, ...] | None
-    score: float | None
-    names: Sequence[str] | None = None  # of the samples' files
-    bits: Tensor | None = None
-
-    @property
-    def labels(self) -> list[str] | list[float] | list[list[str]]:
-        """The predicted class of each sample, its real value, or the list of its labels."""
-        if self.bits is not None and self.classes is not None:
-            return [[name for name, bit in zip(self.classes, row, strict=True) if bit] for row in self.bits.tolist()]
-        if self.index is None or self.classes is None:
-            assert self.value is not None
-            return self.value.tolist()
-        return [self.classes[i] for i in self.index.tolist()]
-
-    def __len__(self) -> int:
-        return self.scores.shape[0]
-
-    def table(self) -> Table:
-        """Returns one row for each sample: its file, the prediction, and any probability of each class."""
-        columns: dict[str, Sequence[Any]] = {} if self.names is None else {"file": self.names}
-        if self.bits is not None and self.classes is not None:
-            columns |= dict(zip(self.classes, self.bits.T.tolist(), strict=True))
-        else:
-            columns["prediction"] = self.labels
-        if self.probabilities is not None:
-            shares = self.probabilities.T.tolist()
-            columns |= {f"p({name})": share for name, share in zip(self.classes or (), shares, strict=True)}
-        formats = dict.fromkeys(columns, ".4g")
-        return Table(list(columns), list(zip(*columns.values(), strict=True)), formats=formats)
 
 
 def describe_shapes(prepared: Prepared) -> dict[str, Any]:

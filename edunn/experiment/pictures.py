@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import figures
-from ..data import Samples
+from ..data import Samples, split
+from ..figures.style import Look
 from ..history import History
-from ..metrics import confusion_counts
-from ..models import LinearModel
+from ..models import LinearModel, evaluating
+from ..runtime.drawing import files_only
 from ..runtime.rows import Rows, chunk_of
 from .build import Prepared
 from .folder import RunFolder
+from .plots import SHOWN, image_shape
+from .predictions import Predictions, make_predictions
 
-SHOWN = 5_000
+AS_DRAWN = Look()
 Picture = tuple[str, Callable[[], Any]]  # its name, and the function that draws its axes
 
 
 def save_pictures(
-    pictures: Iterable[Picture], folder: RunFolder, note: Callable[[str], None], kinds: Sequence[str] = ("png",)
+    pictures: Iterable[Picture], folder: RunFolder, note: Callable[[str], None], look: Look = AS_DRAWN
 ) -> list[str]:
-    """Draws the pictures into the figures folder, each in every kind of file, and returns the files' paths.
+    """Draws the pictures into the figures folder as the look says, and returns the files' paths.
 
     Call it after the results are written. If a picture cannot be drawn, a note names it.
     """
     saved: list[str] = []
     for name, picture in pictures:
         try:
-            axes = picture()
-            saved += [str(figures.save(axes, folder.file(f"figures/{name}.{kind}"))) for kind in kinds]
+            with files_only():
+                axes = look.apply(picture())
+                files = [folder.file(f"figures/{name}.{kind}") for kind in look.formats]
+                saved += [str(figures.save(axes, file, look.dpi)) for file in files]
         except Exception as error:  # whatever it is, the results are safe
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             note(f"note: the picture {name} could not be drawn: {reason}.")
@@ -49,7 +54,8 @@ def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
         return  # its scores and weights have nothing to show
     if any(history.metric in row for row in history):
         yield history.metric, lambda: figures.accuracy_curves(history)
-    shape, standardise = find_template_shape(prepared), prepared.pipeline.standardise
+    pipeline, standardise = prepared.pipeline, prepared.pipeline.standardise
+    shape = image_shape(pipeline.kind, pipeline.shape, prepared.dataset.train.feature_names)
     if shape is not None and isinstance(model, LinearModel):
         yield "templates", lambda: figures.templates(model.weight.detach(), shape, classes=names)
     if history.metric == "r2" and width == 1:
@@ -62,27 +68,43 @@ def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
             "regions",
             lambda: figures.decision_regions(model, undo_standardising(prepared), standardise=standardise),
         )
-    looked_at = prepared.test or prepared.validation
-    if history.metric == "accuracy" and names and looked_at is not None and looked_at.targets is not None:
-        yield "confusion", lambda: draw_confusion(prepared, looked_at, names)
+    if history.metric == "accuracy" and names and (predictions := predict_held_out(prepared)) is not None:
+        yield from pictures_of_predictions(predictions)
+
+
+def pictures_of_predictions(predictions: Predictions) -> Iterator[Picture]:
+    """Yields what a classifier does on samples whose class is known: right, wrong, and how sure."""
+    plot, classes = predictions.plot, predictions.classes or ()
+    yield "confusion", lambda: name_part(plot.confusion(), predictions.part)
+    if predictions.mistakes(1).wrong:
+        yield "mistakes", plot.mistakes
+    if len(classes) == 2 and len(predictions.true_index().unique()) == 2:
+        yield "roc", lambda: name_part(plot.roc(), predictions.part)
+        yield "thresholds", lambda: name_part(plot.thresholds(), predictions.part)
+    if predictions.probabilities is not None:
+        yield "calibration", lambda: name_part(plot.calibration(), predictions.part)
 
 
 @torch.no_grad()
-def draw_confusion(prepared: Prepared, part: Samples, names: tuple[str, ...]) -> Any:
-    """Draws the confusion matrix of a part, and returns its axes."""
-    chunks = part.features.split(chunk_of(part.features))
-    decided = torch.cat([prepared.model.predict(features) for features in chunks])
-    assert part.targets is not None
-    true, predicted = to_class_index(part.targets), to_class_index(decided)
-    counts = confusion_counts(true, predicted, len(names), part.sample_weight)
-    axes = figures.confusion_matrix(counts, names)
-    axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
+def predict_held_out(prepared: Prepared) -> Predictions | None:
+    """Returns the predictions of the test part, or else of the validation part; None if there is neither."""
+    name, part = ("test", prepared.test) if prepared.test is not None else ("validation", prepared.validation)
+    if part is None or part.targets is None:
+        return None
+    samples = prepared.dataset.test
+    if samples is None:
+        config = prepared.config
+        samples = split(prepared.dataset.train, config.data.validation, config.run.seed)[1]
+    samples = samples.to(prepared.device)
+    with evaluating(prepared.model):
+        scores = torch.cat([prepared.model(features) for features in part.features.split(chunk_of(part.features))])
+    return make_predictions(prepared.model, scores, prepared.dataset.train.classes, samples, part=name)
+
+
+def name_part(axes: Any, part: str) -> Any:
+    """Puts the name of the part in front of a title."""
+    axes.set_title(f"{part} part: {axes.get_title(loc='left')}", loc="left", fontsize="medium")
     return axes
-
-
-def to_class_index(labels: torch.Tensor) -> torch.Tensor:
-    """Turns 0/1 and −1/+1 labels into class indices; class indices stay as they are."""
-    return (labels > 0).long() if labels.dtype.is_floating_point or bool((labels < 0).any()) else labels
 
 
 def undo_standardising(prepared: Prepared) -> Samples:
@@ -95,12 +117,3 @@ def undo_standardising(prepared: Prepared) -> Samples:
         train = train[:: -(-len(train) // SHOWN)].loaded()
     features: Tensor = train.features if standardise is None else standardise.invert(train.features)
     return Samples(features, train.targets, train.classes, named.feature_names, named.target_name)
-
-
-def find_template_shape(prepared: Prepared) -> tuple[int, ...] | None:
-    """Returns the shape of the images whose pixels are the features, to draw weights as images; else None."""
-    if prepared.pipeline.kind == "pixels":
-        return prepared.pipeline.shape
-    if prepared.dataset.name == "digits":
-        return (8, 8)
-    return None

@@ -36,6 +36,7 @@ from .pictures import Picture, save_pictures
 
 Trained = tuple[History, dict[str, Tensor]]  # how a run went, and the weights that it ended with
 MOST_RUNS = 10_000
+CHANCE = 6  # samples: of two equal runs that differ on k samples, one is right on all k with a chance of 2 / 2**k
 CURVES = 6  # as many runs as a picture of curves tells apart
 
 
@@ -78,6 +79,7 @@ class Sweep(Record):
     test: float | None = None  # the best one's metric on the test part, which nothing else looked at
     folder: Path | None = None
     figures: Sequence[str] = field(default=(), repr=False)
+    held: int | None = None  # samples of the validation part
 
     def records(self) -> list[dict[str, Any]]:
         """Returns a dictionary for each combination, for a table or a file."""
@@ -100,7 +102,24 @@ class Sweep(Record):
         said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
         if self.test is not None:
             said += f", test {self.metric} {self.test:.4f}"
-        return Table(columns, rows, f"{said} ({len(self.entries)} runs in {self.seconds:.1f} s)")
+        said += f" ({len(self.entries)} runs in {self.seconds:.1f} s)"
+        return Table(columns, rows, "\n".join(filter(None, [said, self.lead()])))
+
+    def lead(self) -> str:
+        """Says how far the best run is ahead of the next: for accuracies in samples of the validation part."""
+        others = [entry for entry in self.entries if entry is not self.best]
+        second, best = best_of(others, self.metric), self.best
+        if second is None or best is None:
+            return ""
+        name = f"validation_{self.metric}"
+        ahead = best.row[name] - second.row[name]
+        if self.metric != "accuracy" or self.held is None:
+            return f"next: {second.name}: {ahead:.4g} less"
+        count = round(ahead * self.held)
+        if count == 0:
+            return f"next: {second.name}: right on as many of the {self.held:,} validation samples, at a higher loss"
+        chance = "; a lead of so few may be chance" if count < CHANCE else ""
+        return f"next: {second.name}: right on {count:,} fewer of the {self.held:,} validation samples{chance}"
 
     def __str__(self) -> str:
         return self.table().text(most=None)
@@ -111,6 +130,7 @@ def sweep(
     over: Mapping[str, Sequence[str]],
     out: str | Path | None = None,
     *,
+    force: bool = False,
     bar: bool = False,
     note: Callable[[str], None] = lambda _: None,
     ranks: OneProcess | None = None,
@@ -123,6 +143,7 @@ def sweep(
         `lambda overrides: edunn.experiment.config.load(path, overrides)`
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
+    force : replace a sweep or run that is in the folder
     bar : show progress on stderr
     note : called with sentences for the reader, such as that a picture could not be drawn
     ranks : the processes that share the runs, `edunn.runtime.processes.ranks()`; each of them calls this
@@ -149,6 +170,7 @@ def sweep(
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(f"{first.run.name}-sweep")
+        folder.force = force
         folder.check_free(request)
         return folder
 
@@ -199,7 +221,9 @@ def result(
         part = preparations[index].test
         test = None if part is None else evaluate(runs[index].model, runs[index].loss, part)[1]
     axes = {key: [configs.split_override(f"{key}={value}")[1] for value in row] for key, row in over.items()}
-    found = Sweep(axes, entries, metric, seconds, best, test, folder.path)
+    part = preparations[0].validation
+    held = None if part is None or part.sample_weight is not None else len(part)
+    found = Sweep(axes, entries, metric, seconds, best, test, folder.path, held=held)
     return write(found, loaded[0], folder, note)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import platform
 import sys
 import time
@@ -18,7 +20,7 @@ from ..data import Samples
 from ..descent import Descent, Loop, Progress, evaluate, scores_of
 from ..descent.journal import Journal
 from ..descent.stability import stable_rate
-from ..errors import ConfigError, RunError
+from ..errors import ConfigError, EdunnError, RunError
 from ..history import History
 from ..metrics import subset_accuracy
 from ..models import LABELS
@@ -26,6 +28,7 @@ from ..neighbours import Voters
 from ..runtime import interrupts, schema
 from ..runtime.devices import threads_for
 from ..runtime.processes import OneProcess
+from ..runtime.progress import on_terminal
 from ..version import __version__
 from . import config as configs
 from .build import Prepared, check_rate, prepare
@@ -36,34 +39,50 @@ from .pictures import pictures_of, save_pictures
 from .sharing import share
 
 CHECKPOINT_EVERY = 1.0  # seconds
+SNAPSHOTS = 100  # of a run, if the config does not say how often
+SMALL = 10_000  # parameters of a model whose snapshots are kept without being asked for
 
 
 def train(
-    config: Config,
+    config: Any,
     out: str | Path | None = None,
     *,
+    force: bool = False,
     by: str = "fast",
-    bar: bool = False,
+    bar: bool | None = None,
     note: Callable[[str], None] = lambda _: None,
     command: list[str] | None = None,
     ranks: OneProcess | None = None,
+    **options: Any,
 ) -> LoadedRun:
     """Trains, writes the run's folder and returns the run.
 
+        edunn.train("flowers.toml", rate=0.5, epochs=100)
+        edunn.train({"data": {"name": "digits"}, "model": "softmax", "loss": "cross-entropy"})
+
     Parameters
     ----------
-    config : from `edunn.experiment.config.load` or `parse`
-    out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted.
+    config : a TOML file, a dictionary of its tables, or a `Config`
+    out : the folder, new or empty; runs/<name>-<time> if not given. It is made once config and data were accepted. A
+        run of the same config that was interrupted there is continued.
+    force : replace a run that is in the folder
+    options : those of [train], such as rate and epochs, which go before the config's own
     by : "fast", "hand" or "autograd"; see `descend`
     bar : show a progress bar on stderr
     note : called with warnings before the run, such as that the rate will diverge
     command : what the manifest says the run was started with
     ranks : the processes that share the run, `edunn.runtime.processes.ranks()`; each of them calls this
     """
-    ranks = ranks or OneProcess()
+    ranks, bar = ranks or OneProcess(), on_terminal() if bar is None else bar
+    config = configs.read(config, [*configs.train_overrides(options)])
+
+    if out is not None and not force and ranks.lead(lambda: can_continue(RunFolder(out), config, by)):
+        note(f"note: continuing the interrupted run in {out}")
+        return resume(out, config, by=by, bar=bar, note=note, ranks=ranks)
 
     def free() -> RunFolder:
         folder = RunFolder(out) if out is not None else RunFolder.fresh(config.run.name)
+        folder.force = force
         folder.check_free()
         return folder
 
@@ -80,6 +99,15 @@ def train(
         return run(prepared, folder, Progress(), by, bar, note, ranks)
     finally:
         folder.release()
+
+
+def can_continue(folder: RunFolder, config: Config, by: str) -> bool:
+    """Returns whether the folder holds an interrupted run of the same config, with steps taken in the same way."""
+    if by == "autograd" or not folder.interrupted():
+        return False
+    with contextlib.suppress(EdunnError):
+        return folder.read_config() == config and folder.read_json("manifest.json").get("by") == by
+    return False
 
 
 def resume(
@@ -190,8 +218,18 @@ def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
         prepared.descent.loop = share(ranks)
+        if config.train.snapshots is None:
+            prepared.descent.snapshots = usual_snapshots(prepared.descent)
         prepared.descent.stepper(by)
     return prepared
+
+
+def usual_snapshots(descent: Descent) -> int | None:
+    """Returns how often a small model's weights are kept, for a path on its surface: about `SNAPSHOTS` times in all."""
+    if sum(p.numel() for p in descent.model.parameters()) > SMALL:
+        return None
+    steps = (descent.epochs or 0) * descent.steps_per_epoch
+    return max(1, math.ceil(min(steps, descent.steps or steps) / SNAPSHOTS))
 
 
 def run(

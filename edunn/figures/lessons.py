@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .models import decision_regions
 from .records import Model, Samples, Surface
-from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, NotebookAxes, array, axes_for, escape, number, tidy
-from .surfaces import NotebookAxes3D, bounds, heights, surface_3d
+from .style import BLACK, BLUE, COLOURS, GREY, ORANGE, VERMILLION, array, axes_for, escape, new_figure, number, tidy
+from .surfaces import bounds, heights, surface_3d
 
 DASHES = ("-", "--", "-.", ":")
 
@@ -43,15 +41,13 @@ def curves(
 
 def panels(rows: int, columns: int, width: float, height: float, **options: Any) -> list[Axes]:
     """Returns new Axes side by side on one figure, row by row."""
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    kind = options.pop("kind", NotebookAxes)
-    return [figure.add_subplot(rows, columns, k + 1, axes_class=kind, **options) for k in range(rows * columns)]
+    figure = new_figure(width * columns, height * rows)
+    return [figure.add_subplot(rows, columns, k + 1, **options) for k in range(rows * columns)]
 
 
 def two_grids(first: Surface, second: Surface, titles: tuple[str, str]) -> Axes:
     """Draws two surfaces in three dimensions at one scale."""
-    axes = panels(1, 2, 5.6, 4.8, kind=NotebookAxes3D)
+    axes = panels(1, 2, 5.6, 4.8, projection="3d")
     limits = bounds(heights(first), heights(second))
     for ax, surface, title in zip(axes, (first, second), titles, strict=True):
         surface_3d(surface, ax, limits=limits, title=title)

@@ -75,8 +75,12 @@ def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...
     return axes
 
 
-def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
-    """Draws the path of a descent on the curve of a function of one variable, or the contour of one of two."""
+def descent_path(found: Minimum, function: Any = None, ax: Axes | None = None) -> Axes:
+    """Draws the path of a descent on the curve of a function of one variable, or the contour of one of two.
+
+    `function` is the one that was minimised, by default the record's own.
+    """
+    function = function or found.function
     path = np.array(found.path, dtype=np.float64)
     names = list(found.at)
     if len(names) > 2:

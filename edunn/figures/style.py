@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, DtypeError, check_count, check_number, nearest
+from ..runtime.drawing import FILES_ONLY
 from ..runtime.files import write_atomically
 
 # Okabe and Ito, "Color Universal Design" (2008): distinct with any of the common colour-vision deficiencies.
@@ -32,20 +35,72 @@ SEQUENTIAL = "Blues"
 FORMATS = ("png", "svg", "pdf")
 
 
-class NotebookAxes(Axes):
-    """Axes that a notebook shows as the picture of their figure, without pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        return render(self, "png", dpi=100)
-
-
 def axes_for(ax: Axes | None, width: float = 6.4, height: float = 4.2) -> Axes:
-    """Returns the given axes, or new ones on a figure of `width` × `height` inches."""
+    """Returns the given axes; or pyplot's current axes if they are empty; or new ones of `width` × `height` inches."""
     if ax is not None:
+        return check_axes(ax)
+    return empty_axes() or new_figure(width, height).add_subplot()
+
+
+def axes_3d(ax: Axes | None, width: float = 6.4, height: float = 5.2) -> Any:
+    """Returns the given axes, which must be three-dimensional, or new ones on a figure of `width` × `height` inches."""
+    if ax is None:
+        return new_figure(width, height).add_subplot(projection="3d")
+    if not hasattr(check_axes(ax), "plot_surface"):
+        raise DtypeError(
+            "A surface in 3-D needs axes in 3-D: fig.add_subplot(projection='3d'), or no ax at all. "
+            "On flat axes draw figures.contour."
+        )
+    return ax
+
+
+def check_axes(ax: Any) -> Axes:
+    """Returns the axes. Raises DtypeError for what people give in their place: a figure, an array of axes."""
+    if isinstance(ax, Axes):
         return ax
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot(axes_class=NotebookAxes)
+    if isinstance(ax, Figure):
+        raise DtypeError("ax is a whole figure. Give one of its axes: figure.add_subplot().")
+    if isinstance(ax, np.ndarray | list | tuple):
+        raise DtypeError("ax is several axes. Give one of them, such as axes[0].")
+    raise DtypeError(f"ax is an Axes of matplotlib; got {type(ax).__name__}.")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Makes a figure through pyplot: a notebook shows it, `plt.savefig` writes it, `plt.show` opens it.
+
+    An empty figure, as `plt.figure(figsize=(10, 4))` leaves it, is used instead. Inside `runtime.drawing.files_only`
+    the figure is apart from pyplot.
+    """
+    if FILES_ONLY.get():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure
+    import matplotlib.pyplot as plt  # late: it chooses a backend
+
+    if plt.get_fignums() and is_blank(plt.gcf()):
+        current = plt.gcf()
+        if current.get_layout_engine() is None:
+            current.set_layout_engine("constrained")
+        return current
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def empty_axes() -> Axes | None:
+    """Returns pyplot's current axes if they are flat and nothing has been drawn there, as after `plt.subplots()`."""
+    if FILES_ONLY.get() or "matplotlib.pyplot" not in sys.modules:
+        return None
+    import matplotlib.pyplot as plt
+
+    if not plt.get_fignums() or not plt.gcf().axes:
+        return None
+    ax = plt.gca()
+    drawn = ax.has_data() or ax.texts or ax.get_title() or ax.get_title(loc="left") or not ax.axison
+    return None if drawn or ax.name != "rectilinear" else ax
+
+
+def is_blank(figure: Figure) -> bool:
+    """Returns whether a figure has no axes, parts or text."""
+    return not (figure.axes or figure.subfigs or figure.texts)
 
 
 def width_of(ax: Axes) -> float:
@@ -125,6 +180,41 @@ def span(values: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     room = pad * (high - low) or max(0.5, 0.1 * abs(low))
     return low - room, high + room
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a user wants of a figure: its title, its size in inches, its resolution, and the kinds of file."""
+
+    title: str | None = None
+    size: tuple[float, float] | None = None
+    dpi: int = 150
+    formats: tuple[str, ...] = ("png",)
+
+    @classmethod
+    def read(cls, title: str | None, size: str | None, dpi: int, formats: str) -> Look:
+        """Reads the options of the command line: a size as `8x4.5`, formats as `png,svg`."""
+        kinds = tuple(kind.strip().lower().removeprefix(".") for kind in formats.split(","))
+        for kind in kinds:
+            if kind not in FORMATS:
+                raise ConfigError(f"--format is png, svg or pdf, or several with commas; got {formats!r}.")
+        inches = None
+        if size is not None:
+            try:
+                width, height = map(float, size.lower().replace("×", "x").split("x"))
+            except ValueError:
+                raise ConfigError(f"--size is WIDTHxHEIGHT in inches, such as 8x4.5; got {size!r}.") from None
+            inches = check_number("--size", width, 1, 60), check_number("--size", height, 1, 60)
+        return cls(title, inches, check_count("--dpi", dpi, 20, 1200), kinds)
+
+    def apply(self, axes: Any) -> Any:
+        """Sets title and size, and returns the axes; of several axes the first takes the title."""
+        first = axes[0] if isinstance(axes, tuple) else axes
+        if self.title is not None:
+            first.set_title(escape(self.title), loc="left", fontsize="medium")
+        if self.size is not None:
+            first.figure.canvas.figure.set_size_inches(self.size)
+        return first
 
 
 def save(figure: Axes | Figure, path: str | Path, dpi: int = 150) -> Path:

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from .records import Basins, Report, Surface
 from .style import (
@@ -21,11 +18,12 @@ from .style import (
     GREY,
     ORANGE,
     VERMILLION,
-    NotebookAxes,
     array,
+    axes_3d,
     axes_for,
     class_colours,
     escape,
+    new_figure,
     number,
     tidy,
 )
@@ -35,10 +33,6 @@ COLOURS = "cividis"  # made to look the same with and without red-green deficien
 CUTS = (VERMILLION, BLACK, BLUE)
 MARKS = {"minimum": ("*", 130), "saddle": ("X", 60), "runaway": (">", 60)}
 Path = Any  # (steps, 2): a tensor, an array or a list; or a history that kept snapshots
-
-
-class NotebookAxes3D(Axes3D, NotebookAxes):
-    """Axes in three dimensions that a notebook shows as a picture, without pyplot."""
 
 
 def surface_3d(
@@ -84,15 +78,6 @@ def surface_3d(
     axes.view_init(elev=32, azim=-58)
     axes.set_title(caption(surface, title, len(x), len(y)), loc="left", fontsize="medium")
     return axes
-
-
-def axes_3d(ax: Axes | None) -> Any:
-    """Returns the given axes, or new ones in three dimensions on a new figure."""
-    if ax is not None:
-        return ax
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot(axes_class=NotebookAxes3D)
 
 
 def pick_points(surface: Surface, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +182,7 @@ def mark_minima(axes: Axes, names: tuple[str, str], minima: Sequence[Mapping[str
         if not found:
             continue
         x, y = ([m[name] for m in found] for name in names)
-        axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=5)
+        axes.scatter(x, y, marker=symbol, s=size, color="white", edgecolor="black", linewidth=0.8, zorder=6)
         handles.append(Line2D([], [], marker=symbol, color="white", markeredgecolor="black", linestyle="none",
                               markersize=10, label=kind))  # fmt: skip
     return handles
@@ -207,7 +192,7 @@ def draw_paths(axes: Axes, path: Path | Mapping[str, Path] | None) -> list[Any]:
     """Draws the paths of runs, with a dot at the start and a square at the end, and returns their legend."""
     if path is None:
         return []
-    paths = path if isinstance(path, Mapping) else {"path": path}
+    paths = path if isinstance(path, Mapping) else {"path: ○ start, □ end": path}
     colours: list[Any] = ["white"] if len(paths) == 1 else [ORANGE, "white", VERMILLION, *class_colours(20)[2:]]
     handles = []
     for (name, steps), colour in zip(paths.items(), colours, strict=False):
@@ -262,17 +247,16 @@ def comparison(
     at : values of the second coordinate at which both are cut
     same_scale : the same colours and heights for both
     """
-    figure = Figure(figsize=(11.5, 8.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11.5, 8.2)
     spec = figure.add_gridspec(2, 2, height_ratios=[3, 2])
     limits = bounds(heights(first), heights(second)) if same_scale else None
     names = titles or (first.loss, second.loss)
     drawn: list[Axes] = []
     for k, (surface, name) in enumerate(zip((first, second), names, strict=True)):
-        above = figure.add_subplot(spec[0, k], axes_class=NotebookAxes3D)
+        above = figure.add_subplot(spec[0, k], projection="3d")
         drawn.append(surface_3d(surface, above, at, limits, name))
     for k, surface in enumerate((first, second)):
-        below = figure.add_subplot(spec[1, k], axes_class=NotebookAxes)
+        below = figure.add_subplot(spec[1, k])
         drawn.append(cuts(surface, below, at, "The same cuts as curves"))
         if limits is not None:
             below.set_ylim(*limits)

@@ -7,6 +7,7 @@
 `edunn.gradcheck.diagnosis.explain(certificate)` names the likely mistake in each row that is wrong.
 """
 
+from ..runtime.guesses import public
 from . import parity
 from .catalogue import everything
 from .certificate import Certificate, Row, reading
@@ -31,3 +32,4 @@ __all__ = [
     "parity",
     "reading",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

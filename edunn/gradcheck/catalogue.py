@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from .. import activations, layers, losses, models, penalties
 from ..runtime.devices import generator
+from ..runtime.progress import track
 from .certificate import Certificate, Row
 from .claim import Claim, Points
 from .compare import check
@@ -135,7 +136,7 @@ class Draw:
 def everything(seed: int = 0) -> Certificate:
     """Certifies the whole package, at the points that this seed draws, and on the kinks."""
     rows: list[Row] = []
-    for k, make in enumerate(smooth_claims()):
+    for k, make in enumerate(track(list(smooth_claims()), "gradients")):
         rows += check_smooth(make, seed, k)
     for claim in claim_at_kinks(Draw(seed, 10_000)):
         rows += check(claim, seed=seed)

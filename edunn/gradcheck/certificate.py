@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import DataError
-from ..results import Record, Table
+from ..results import OneFigure, Record, Table
 from ..runtime.files import strict, write_atomically
 
 AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
@@ -82,6 +82,11 @@ class Certificate(Record):
 
     def __add__(self, other: Certificate) -> Certificate:
         return Certificate(self.rows + other.rows, tuple(dict.fromkeys(self.notes + other.notes)))
+
+    @property
+    def plot(self) -> OneFigure:
+        """The figure: `plot()` draws the relative error of every gradient against both witnesses."""
+        return OneFigure(self, "gradient_errors")
 
     @property
     def wrong(self) -> tuple[Row, ...]:

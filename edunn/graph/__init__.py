@@ -5,7 +5,9 @@ print(graph)                 # step by step
 graph.gradients["a"]         # −2
 """
 
+from ..runtime.guesses import public
 from .expressions import Expression, parse
 from .nodes import Graph, Node, build
 
 __all__ = ["Expression", "Graph", "Node", "build", "parse"]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import Record, Table
+from ..results import OneFigure, Record, Table
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Graph(Record):
     text: str
     nodes: tuple[Node, ...]
     by_name: Mapping[str, Node] = field(repr=False, compare=False)
+
+    @property
+    def plot(self) -> OneFigure:
+        """The figure: `plot()` draws the nodes with their values and gradients."""
+        return OneFigure(self, "computation_graph")
 
     @property
     def value(self) -> Tensor:

@@ -6,6 +6,7 @@ surface.minima(); surface.plateaus(1e-3); surface.convex(); surface.basins(rate=
 surface.report(basins=True)                      # all of them in one record, for a table, figures or JSON
 """
 
+from ..runtime.guesses import public
 from . import analysis as analysis
 from . import directions as directions
 from . import study as study
@@ -33,3 +34,4 @@ __all__ = [
     "study",
     "towards",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

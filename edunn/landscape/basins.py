@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from ..runtime import devices
+from ..runtime import devices, progress
 from .loss_grid import LossGrid
 from .planes import Field, eigenvalues
 
@@ -70,8 +71,14 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
         workers = min(torch.get_num_threads(), len(some)) if some.device.type == "cpu" else 1
         # every core takes its share of the points and never waits for the others: with a thread pool inside each small
         # operation instead, a busy machine spends most of its time at barriers
-        with devices.threads_for(0 if workers > 1 else 1 << 60), ThreadPoolExecutor(workers) as pool:
-            shares = pool.map(lambda part: travel(field, surface, part, rate, steps, free), some.tensor_split(workers))
+        with (
+            devices.threads_for(0 if workers > 1 else 1 << 60),
+            ThreadPoolExecutor(workers) as pool,
+            progress.bar("basins", steps * workers, "step") as shown,
+        ):
+            shares = pool.map(
+                lambda part: travel(field, surface, part, rate, steps, free, shown.update), some.tensor_split(workers)
+            )
             ends, rest = (torch.cat(part) for part in zip(*shares, strict=True))
         return torch.cat([ends.mT, rest.to(ends).unsqueeze(0)])
 
@@ -100,9 +107,18 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
 
 @torch.no_grad()
 def travel(
-    field: Field, surface: LossGrid, points: Tensor, rate: float, steps: int, free: Tensor
+    field: Field,
+    surface: LossGrid,
+    points: Tensor,
+    rate: float,
+    steps: int,
+    free: Tensor,
+    after: Callable[[int], Any] = lambda _: None,
 ) -> tuple[Tensor, Tensor]:
-    """Descends from points (count, 2): returns where they end, and which of them have stopped moving."""
+    """Descends from points (count, 2): returns where they end, and which of them have stopped moving.
+
+    `after` is called with the number of further steps that are done.
+    """
     slope = field.slopes(1.1 * surface.reach + 1)
     pace = rate * free.to(points.dtype)
     ends = points.clone()
@@ -116,6 +132,7 @@ def travel(
             still = (new == now).all(1) | ~new.isfinite().all(1)
             rest[active] = still | has_settled(field, new, now, rate, free, steps - done)
             active = (~rest).nonzero().squeeze(1)
+            after(done % 32 + 1)
             if len(active) == 0:
                 break
     return ends, rest

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy, Logistic, Loss, SquaredError
+from ..runtime.progress import track
 from .planes import JET, Plane, blocks
 
 
@@ -213,7 +214,7 @@ def factored(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
     a, b = a.double().to(plane.device), b.double().to(plane.device)
     pieces = tiles(b, max(1, math.ceil(float(b[-1] - b[0]) / (2 * half_width(plane)))))
     total = torch.zeros(len(a), len(b), dtype=torch.float64, device=plane.device)
-    for start in range(0, plane.samples, 8192):
+    for start in track(range(0, plane.samples, 8192), "surface"):
         part = slice(start, start + 8192)
         x, y = plane.x[part].double(), plane.targets[part].double()
         total += torch.cat([method(plane, x, y, a, piece) for piece in pieces], 1)

@@ -18,6 +18,7 @@ from .. import errors
 from ..activations import Activation
 from ..losses import Loss
 from ..runtime.devices import generator
+from ..runtime.progress import track
 from ..runtime.threads import Split, whole
 from . import spectral
 from .pairs import ScalarLoss, drop_output_axis
@@ -213,7 +214,7 @@ class ModulePlane:
         width = self.features.numel() + sum(t.numel() for t in self.base.values())
         chunk = max(1, CHUNK // (width * (1, 3, 6)[order]))
         with torch.random.fork_rng():  # a module that draws random numbers leaves the caller's generator as it is
-            found = [function(piece) for piece in points.split(chunk)]
+            found = [function(piece) for piece in track(points.split(chunk), "surface")]
         return torch.cat(found, 1) if found else points.new_zeros(rows, 0)
 
     def jets(self, points: Tensor, order: int) -> Tensor:

@@ -26,6 +26,7 @@ from torch import Tensor
 from .. import errors
 from ..losses import Loss
 from ..penalties import Penalty
+from ..runtime.progress import track
 from ..runtime.threads import Split, whole
 
 JET = (1, 3, 6)  # the length of a jet of order 0, 1, 2
@@ -251,7 +252,7 @@ class Plane:
         a, b = a.to(self.first), b.to(self.first)
         total = a.new_zeros(JET[order], len(a), len(b))
         tail = (1,) * self.base.ndim
-        for part in self.parts():
+        for part in track(self.parts(), "surface"):
             base, first, second = self.base[part], self.first[part], self.second[part]
             for columns in blocks(len(b), first.numel(), first):
                 shift = b[columns].view(-1, *tail) * second  # (columns, samples[, classes])
@@ -326,12 +327,15 @@ def blocks(count: int, size: int, like: Tensor) -> list[slice]:
     return [slice(start, min(start + length, count)) for start in range(0, count, length)]
 
 
+POINTS = 256  # of a window whose count is not given
+
+
 def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tensor:
     """Returns the values of a coordinate, float64, from low to high with both ends included.
 
     Parameters
     ----------
-    window : (low, high, count), or the values themselves, increasing
+    window : (low, high, count), or (low, high) for 256 points, or the values themselves, increasing
     start : a value that must lie on the axis: the nearest value is moved there if it is inside the window, so that the
         model's own weights are always evaluated
     """
@@ -342,9 +346,9 @@ def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tens
                 f"The values of {name} increase along one axis; got a tensor {errors.shape(values)}."
             )
         return values
-    if len(window) != 3:
+    if len(window) not in (2, 3):
         raise errors.ConfigError(f"A window is {name} = (low, high, count); got {window!r}.")
-    low, high, count = window
+    low, high, count = (*window, POINTS)[:3]
     if not math.isfinite(high - low):
         raise errors.ConfigError(f"The window of {name} is finite; got {low} to {high}.")
     if int(count) != count or count < 1:

@@ -14,6 +14,7 @@ from .analysis import Convexity
 from .basins import Basins
 from .loss_grid import LossGrid
 from .planes import eigenvalues
+from .plots import SurfacePlots
 
 SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
@@ -76,6 +77,11 @@ class Report(Record):
         from ..figures import report_figures  # late: matplotlib loads when a figure is drawn
 
         return dict(report_figures({"": self}, **options))
+
+    @property
+    def plot(self) -> SurfacePlots:
+        """The figures of the surface: `plot()`, `plot.contour()`, …; `draw` draws them all."""
+        return SurfacePlots(self.surface)
 
     def table(self) -> Table:
         """Returns a table of the surface and its readings."""

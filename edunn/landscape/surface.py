@@ -9,7 +9,7 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ..runtime.files import strict, write_atomically
 from . import analysis, methods
 from .loss_grid import LossGrid
 from .planes import Field
+from .plots import SurfacePlots
 from .report import Report, report
 
 
@@ -42,6 +43,14 @@ class Surface(LossGrid, Record):
     error: float
     seconds: float
     notes: tuple[str, ...] = ()
+
+    HINTS: ClassVar = {
+        "shape": "Its values are surface.values, (len(first), len(second)).",
+        "min": "The least value and its place are surface.lowest; minima are surface.minima().",
+        "z": "Its values are surface.values, (len(first), len(second)).",
+        "loss_values": "Its values are surface.values, (len(first), len(second)).",
+        "hessian": "Value, gradient and Hessian are surface.derivatives, (6, len(first), len(second)).",
+    }
 
     def minima(self) -> list[dict[str, Any]]:
         """Returns the grid's local minima, polished and classified: see `minima.minima`."""
@@ -66,6 +75,11 @@ class Surface(LossGrid, Record):
     def condition(self) -> tuple[float, str | None]:
         """Returns the condition number of the Hessian at the lowest point, and a hint if x should be standardised."""
         return analysis.condition(self)
+
+    @property
+    def plot(self) -> SurfacePlots:
+        """The figures: `plot()` or `plot.surface()`, `plot.contour(path=history)`, `plot.cuts()`, …"""
+        return SurfacePlots(self)
 
     # ---- as text, and to and from a file -----------------------------------------------------------------------------
 
@@ -96,6 +110,16 @@ class Surface(LossGrid, Record):
             rows.append(("not finite", f"{self.not_finite} of {self.values.numel()} points"))
         rows += [("note", note) for note in self.notes]
         return Table(("loss", self.loss), tuple(rows))
+
+    def to_pandas(self) -> Any:
+        """Returns the values as a DataFrame: a row for each value of the first coordinate, a column of the second."""
+        import pandas
+
+        rows, columns = (
+            pandas.Index(axis.tolist(), name=name)
+            for name, axis in zip(self.names, (self.first, self.second), strict=True)
+        )
+        return pandas.DataFrame(self.values.cpu().numpy(), rows, columns)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns for JSON how the values were computed and where they are lowest; `save` writes the values."""

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from ..runtime import names
+from ..runtime.guesses import public
 from .batchnorm import BatchNorm
 from .chain import Chain
 from .dropout import Dropout
@@ -33,6 +34,7 @@ __all__ = [
     "with_ones",
     "xavier",
 ]
+__getattr__, __dir__ = public(__name__, __all__)
 
 LAYERS: dict[str, type[nn.Module]] = {"linear": Linear, "dropout": Dropout, "batchnorm": BatchNorm, "chain": Chain}
 

@@ -10,6 +10,8 @@ import importlib
 from pathlib import Path
 
 from ..runtime import names
+from ..runtime.guesses import public
+from ..runtime.progress import track
 from .engine import Lesson, Row, Table
 from .steps import Step, steps
 
@@ -40,7 +42,8 @@ def get(name: str) -> Lesson:
 
 def rows() -> list[Row]:
     """Returns every row of every lesson, sorted by id."""
-    return sorted((row for lesson in lessons().values() for row in lesson.rows()), key=lambda row: order(row.id))
+    found = [row for lesson in track(list(lessons().values()), "lessons") for row in lesson.rows()]
+    return sorted(found, key=lambda row: order(row.id))
 
 
 def show(*names: str, out: str | Path) -> None:
@@ -70,3 +73,4 @@ def order(name: str) -> tuple[int, int, int, str]:
 
 
 __all__ = ["Lesson", "Row", "Step", "Table", "get", "lessons", "rows", "show", "steps"]
+__getattr__, __dir__ = public(__name__, __all__)

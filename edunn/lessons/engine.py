@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import results
 from ..errors import ConfigError
+from ..runtime.drawing import files_only
 
 VERDICTS = ("holds", "wrong", "derived")
 
@@ -195,7 +196,8 @@ class Lesson:
         from ..figures import save
 
         for name, draw in self.figures.items():
-            axes: Any = draw()
+            with files_only():
+                axes: Any = draw()
             yield save(axes[0] if isinstance(axes, tuple) else axes, folder / f"{name}.png")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import activations
 from ..runtime import names
+from ..runtime.guesses import public
 from .base import Loss as Loss
 from .binary import BinaryCrossEntropy, Hinge, Logistic, Perceptron, ZeroOne
 from .multiclass import CrossEntropy, MulticlassHinge, OneVsAllCrossEntropy, OneVsAllHinge
@@ -51,3 +52,4 @@ __all__ = [
     "ZeroOne",
     "named",
 ]
+__getattr__, __dir__ = public(__name__, __all__)

@@ -7,6 +7,7 @@ The loss is chosen separately. `Model` is the base of all models here and of you
 from typing import Any
 
 from ..runtime import names
+from ..runtime.guesses import public
 from .base import LABELS, Model, evaluating
 from .foreign import TorchModel, as_model, check_gradients, check_has_gradients
 from .linear import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
@@ -29,6 +30,7 @@ __all__ = [
     "evaluating",
     "named",
 ]
+__getattr__, __dir__ = public(__name__, __all__)
 
 MODELS: dict[str, type[LinearModel] | type[TwoLayerNet]] = {
     "linear-regression": LinearRegression,

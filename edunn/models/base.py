@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,33 @@ from torch import Tensor, nn
 from .. import errors
 from ..activations import Activation
 from ..losses.base import shares
+from ..runtime import late
 from ..runtime.foreign import to_tensor, unpack
+from ..runtime.guesses import unknown_name
 from ..runtime.reprs import ArgumentRepr
 
 METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
 LABELS = "label_accuracy"  # the metric of several bits a sample
+
+# What users of scikit-learn and Keras look for on a model.
+HINTS = {
+    "coef_": "The weights are model.weight, (outputs, features).",
+    "coefs_": "The weights are model.named_parameters().",
+    "intercept_": "The intercept is model.bias, (outputs,).",
+    "classes_": "Predictions are the labels of the loss, or class indices; names are samples.classes.",
+    "decision_function": "The scores are model(features), features as a tensor.",
+    "evaluate": "The share of right predictions, or R², is model.score(X, y).",
+    "partial_fit": "model.fit(X, y) and edunn.descend go on from the model's weights.",
+    "fit_predict": "Write model.fit(X, y).predict(X).",
+    "train_on_batch": "Write edunn.descend(model, loss, samples, rate=0.1, batch_size=32, epochs=1).",
+    "summary": "print(model) shows it; model.named_parameters() are its weights.",
+    "optimizer": "The update rule is an option of training: model.fit(X, y, rule=edunn.updates.Adam()).",
+    "loss": "The loss is an argument of training: edunn.descend(model, loss, samples, rate=0.1).",
+    "save": "Write torch.save(model.state_dict(), path); edunn.train writes a whole run.",
+    "plot": "Draw edunn.figures.decision_regions(model, samples), or fitted_line for one feature.",
+    "predict_classes": "It is model.predict(X).",
+    "transform": "Columns are scaled by edunn.features.Standardise.fit(X).",
+}
 
 
 class Model(ArgumentRepr, nn.Module):
@@ -54,6 +76,29 @@ class Model(ArgumentRepr, nn.Module):
 
     predicts: str = "real"
     one_output: bool | None = None
+    history: Any = None  # of the last `fit`
+
+    if not TYPE_CHECKING:  # a type checker is to see misspelt names itself
+
+        def __getattr__(self, name: str) -> Any:
+            parameters = self.__dict__.get("_parameters", ())
+            if name in parameters:  # torch's own first look, so that a step costs no more
+                return parameters[name]
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                known = {*dir(type(self)), *parameters, *self._modules} - set(dir(nn.Module))
+                message = unknown_name(name, sorted(known), type(self).__name__, HINTS)
+                raise errors.UnknownNameError(message) from None
+
+    def fit(self, features: Any, targets: Any = None, **options: Any) -> Self:
+        """Trains the model in place with `edunn.descend`, and returns it; `history` is then the run's.
+
+        features, targets : whatever `Samples` takes, such as arrays, or a frame and its column's name
+        options : loss, rate, epochs and the other options of `descend`; see `edunn.descent.fit.fit` for the defaults
+        """
+        fitted: Self = late.call("fit", self, features, targets, **options)
+        return fitted
 
     def gradients(self, features: Tensor, upstream: Tensor) -> dict[str, Tensor]:
         """Returns ∂L/∂parameter for each parameter, by its name and of its shape, from ∂L/∂scores."""
@@ -100,6 +145,11 @@ class Model(ArgumentRepr, nn.Module):
             )
         with evaluating(self):
             return self.link(self(self.as_input(features)))
+
+    def predict_proba(self, features: Any) -> Tensor:
+        """Returns P(class | x) of every class, (*runs, samples, classes), as scikit-learn does; also of two classes."""
+        found = self.probabilities(features)
+        return found if self.predicts == "classes" else torch.stack([1 - found, found], -1)
 
     @torch.no_grad()
     def score(self, features: Any, targets: Any, weights: Tensor | None = None) -> Tensor:

@@ -11,8 +11,8 @@ import importlib
 from typing import Any
 
 MODULES = (
-    "broadcasting", "claims", "devices", "files", "interrupts", "names", "options", "prefetch", "processes", "reprs",
-    "rows", "schema", "shared_batch", "threads",
+    "broadcasting", "claims", "devices", "drawing", "files", "guesses", "interrupts", "late", "names", "options",
+    "prefetch", "processes", "progress", "reprs", "rows", "schema", "shared_batch", "threads",
 )  # fmt: skip
 
 

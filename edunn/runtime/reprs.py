@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from .guesses import check_arguments, refusing
 
 LONGEST = 8  # entries of a tensor that are written out
 REQUIRED = inspect.Parameter.empty
@@ -21,7 +25,13 @@ class ArgumentRepr:
     weights only the dtype is shown: `eval(repr(model))` is the model before training.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls) and cls.__module__.startswith("edunn."):
+            cls.__init__ = refuse_misfits(cls.__init__, cls.__name__)  # type: ignore[method-assign]
+
     def __new__(cls, *args: Any, **options: Any) -> Self:
+        check_arguments(cls, options)
         thing = super().__new__(cls)
         vars(thing)["_given"] = (args, options)  # not by setattr: a torch module is not ready for it yet
         return thing
@@ -41,6 +51,17 @@ class ArgumentRepr:
             leading = leading and name in names and (default is REQUIRED or type(value) in (int, float))
             shown.append(to_source(value) if leading else f"{name}={to_source(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def refuse_misfits(init: Callable[..., None], name: str) -> Callable[..., None]:
+    """Returns a constructor that raises OptionError where arguments are missing or too many."""
+
+    @functools.wraps(init)
+    def construct(self: Any, *args: Any, **options: Any) -> None:
+        with refusing(init, name, (self, *args), options):
+            init(self, *args, **options)
+
+    return construct
 
 
 def defaults_of(kind: type) -> dict[str, Any]:

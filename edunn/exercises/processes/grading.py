@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
+from ...runtime.progress import track
 from ..report import Grade
 from .options import Options
 
@@ -66,7 +67,8 @@ def grade_files(
     pool = ThreadPoolExecutor(jobs)  # a thread only waits for a process
     try:
         with start_grading(files) as grade:
-            for one in pool.map(lambda file: grade(file, name, options), files):
+            graded = pool.map(lambda file: grade(file, name, options), files)
+            for one in track(graded, "hand-ins", len(files)):
                 found.append(one)
                 if after_each is not None:
                     after_each(one.grades)
