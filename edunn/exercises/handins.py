@@ -25,6 +25,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,6 +42,8 @@ from .candidates import Candidate, find_candidates
 from .exercise import Exercise, FunctionExercise, GradientExercise
 from .files.executing import ExecutedModule, execute
 from .forms import find_forms
+from .forms.instances import list_arguments
+from .forms.pairs import returns_value
 from .handin import Handin
 from .lines import find_lines
 from .returned import name_returned, split_returned
@@ -48,6 +51,12 @@ from .signature import describe_match, list_parameters, match
 from .table import EXERCISES, named
 
 PAIRS = (("value", "gradient"), ("forward", "backward"))
+# what a function with such a name returns is no value with its gradient
+HELPER = re.compile(
+    r"_?(accuracy|predict|get|load|split|train|eval|normal|standard|plot|init|create|read|batch|score|update|fit|shuffle"
+    r"|gradient_descent|sgd|adam|optimi[sz]e|test|preprocess|make|generate|check|grad_check|minimi[sz]e|step|run|main)",
+    re.IGNORECASE,
+)
 GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 
@@ -167,7 +176,8 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
             if said:
                 pairs += read_class(thing, exercise, *common)
             else:
-                named_classes += read_class(thing, exercise, *common) if exercise is not None else []
+                plain = exercise is not None and not any(one.default is one.empty for one in list_arguments(thing))
+                named_classes += read_class(thing, exercise, *common) if plain else []
                 classes[name] = thing
         elif inspect.isfunction(thing):
             other = next((f for s in GRADIENT_ENDINGS if inspect.isfunction(f := vars(module).get(f"{name}{s}"))), None)
@@ -175,7 +185,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
                 functions[name] = thing
             if other is not None and said:
                 pairs += read_pair(thing, other, exercise, *common)
-            elif not name.endswith(GRADIENT_ENDINGS):
+            elif (not name.endswith(GRADIENT_ENDINGS) or returns_value(thing)) and (said or not HELPER.match(name)):
                 joint += read_joint(thing, exercise if said else None, *common)
     joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
     if pairs:

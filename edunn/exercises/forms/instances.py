@@ -58,16 +58,13 @@ def find_methods(thing: type) -> tuple[str, str] | None:
 
 def list_arguments(thing: type) -> list[inspect.Parameter]:
     """Returns the parameters of a class's constructor, without self."""
-    return list_all(vars(next(one for one in thing.__mro__ if "__init__" in vars(one)))["__init__"])[1:]
-
-
-def takes_arguments(thing: type) -> bool:
-    return any("__init__" in vars(one) for one in thing.__mro__ if one is not object)
+    own = next(one for one in thing.__mro__ if "__init__" in vars(one))
+    return [] if own is object else list_all(vars(own)["__init__"])[1:]
 
 
 def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
     """Returns an object of the class: sizes by the names of the constructor's parameters, options by theirs."""
-    if not takes_arguments(thing):
+    if not list_arguments(thing):
         return thing()
     literal: dict[str, Any] = {}
     for one in list_arguments(thing):

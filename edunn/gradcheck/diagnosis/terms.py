@@ -19,8 +19,8 @@ def scale_data(factor: Callable[[WrongGradient], float], mean: bool = True) -> T
     """
 
     def transform(wrong: WrongGradient) -> Tensor | None:
-        if mean and wrong.kind in ("layer", "activation"):
-            return None
+        if (mean and wrong.kind in ("layer", "activation")) or wrong.layer == "dropout":
+            return None  # a half in dropout is its own probability
         return factor(wrong) * wrong.data if factor(wrong) != 1 else None
 
     return transform
