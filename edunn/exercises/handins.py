@@ -289,8 +289,8 @@ def list_candidates(function: Callable[..., Any], exercise: Exercise | None, inp
     """Returns the exercise, or what the names of the arguments leave open; without names where they say nothing."""
     if exercise is not None or inputs is not None:
         return [Candidate(exercise, exercise.arguments if exercise is not None else ())]
-    parameters = list_parameters(function) or []
-    words = [one.name for one in parameters if one.name != "self" and one.default is one.empty]
+    parameters, said = list_parameters(function) or [], signature.read_map(function)
+    words = [said.get(one.name, one.name) for one in parameters if one.name != "self" and one.default is one.empty]
     optional = [one.name for one in parameters if one.default is not one.empty]
     return find_candidates(words, optional) or [Candidate(None, ())]
 

@@ -65,7 +65,7 @@ def list_arguments(thing: type) -> list[inspect.Parameter]:
 def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
     """Returns an object of the class: sizes by the names of the constructor's parameters, options by theirs."""
     if not list_arguments(thing):
-        return thing()
+        return in_double(thing())
     literal: dict[str, Any] = {}
     for one in list_arguments(thing):
         word = one.name.lower()
@@ -87,7 +87,12 @@ def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
             literal[one.name] = None
         else:
             literal[one.name] = FEATURES if FEATURES not in literal.values() else OUTPUTS
-    return thing(**literal)
+    return in_double(thing(**literal))
+
+
+def in_double(instance: Any) -> Any:
+    """Returns a module of torch in double precision, as the arguments are; anything else unchanged."""
+    return instance.double() if isinstance(instance, torch.nn.Module) else instance
 
 
 def list_parameters(instance: Any) -> dict[str, Any]:
@@ -172,10 +177,12 @@ class Instance:
             result = next((vars(instance)[word] for word in OUTPUT if word in vars(instance)), None)
         return instance, keywords, result
 
+    @torch.no_grad()
     def value(self, *given: Any) -> Any:
         _, _, result = self.start(given)
         return join(split_output(result, None)[0]) if self.forward else result
 
+    @torch.no_grad()
     def gradient(self, *given: Any) -> Any:
         arguments, upstream = (given[:-1], given[-1]) if self.forward else (given, None)
         instance, keywords, result = self.start(arguments)
@@ -293,6 +300,7 @@ def find_places(thing: type, methods: tuple[str, str], trial: Mapping[str, Any])
     instance = construct(thing)
     method = getattr(instance, methods[0])
 
+    @torch.no_grad()
     def run(one: Any) -> Any:
         result = call_bound(getattr(one, methods[0]), bind(method, copy.deepcopy(dict(trial)), None, tuple(trial)))
         if result is None:
