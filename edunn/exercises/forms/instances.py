@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..calls import Unfinished
+from ..calls import HandinError, Unfinished
 from ..returned import name_gradients, name_returned
 from ..signature import find_argument, find_gradient
 from .binding import OPTIONS, RATE, bind, call_bound, is_rate, is_upstream, list_all, list_required
@@ -239,6 +239,11 @@ class Instance:
                 found[name] = (before[name] - after) / RATE
         if not found:
             raise Unfinished("The gradient is None. Is there a return?")
+        if self.places and not set(self.places) & set(found):
+            names = ", ".join(place.partition("[")[2].strip("]'") or place for place in self.places.values())
+            raise HandinError(
+                f"No gradient is found for {names}: return it, or keep it, as self.d{names.split(',')[0]}."
+            )
         return found
 
 
@@ -262,7 +267,7 @@ def find_kept(instance: Any, name: str, places: Mapping[str, str], shapes: Grid)
         if attribute == own or not is_float_array(value) or not is_gradient_name(attribute):
             continue
         meant = find_gradient(attribute, words)
-        if meant is not None and np.size(value) == int(np.prod(shapes[name], dtype=int)):
+        if meant is not None and int(np.prod(np.shape(value), dtype=int)) == int(np.prod(shapes[name], dtype=int)):
             return value
     return None
 
