@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from class_of_sixty import RIGHT, WRONG, inside
 
 from edunn.exercises import Options
-from edunn.exercises.processes import grade_files
+from edunn.exercises.processes import grade_files, sandbox
 
 FORGED = '[{"name": "CrossEntropy", "status": "right", "passed": true}]'
 EVERYWHERE = f"""
@@ -119,3 +122,68 @@ def test_the_network_is_away_or_it_is_said(graded: dict[str, dict[str, Any]]) ->
 def test_the_memory_of_the_judge_is_closed(graded: dict[str, dict[str, Any]]) -> None:
     one = graded["judges_memory"]
     assert "refused" in one["printed"] or one["limits"]
+
+
+def test_a_system_that_keeps_the_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def unshare(self, flags: int) -> int:
+            return -1
+
+    monkeypatch.setattr(sandbox, "control", lambda option, value: None)
+    monkeypatch.setattr(sandbox.ctypes, "CDLL", lambda name: Refusing())
+    assert sandbox.leave_network() is False
+
+
+def start(code: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU time is read from /proc")
+def test_computing_and_sleeping_are_told_apart() -> None:
+    sleeping, computing = start("import time; time.sleep(60)"), start("while True: pass")
+    try:
+        end = time.monotonic() + 60
+        while (seen := sandbox.measure(computing.pid)) is None or seen[0] < 0.3:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert not seen[1]
+        asleep = sandbox.measure(sleeping.pid)
+        assert asleep is not None
+        assert asleep[1]
+    finally:
+        for one in (sleeping, computing):
+            one.kill()
+            one.wait()
+    assert sandbox.measure(computing.pid) is None
+
+
+def test_right_code_on_a_busy_machine_is_no_timeout(tmp_path: Path) -> None:
+    """Its limit is far below the wall time that it takes, and above its CPU time."""
+    (tmp_path / "a.py").write_text(RIGHT)
+    others = [start("while True: pass") for _ in range(6)]
+    try:
+        (found,) = grade_files([tmp_path / "a.py"], Options(time_limit=1.5))
+    finally:
+        for one in others:
+            one.kill()
+            one.wait()
+    assert found.grades[0]["status"] == "right", found.grades[0]["message"]
+
+
+HONEST = {
+    "torch.func": "import torch\ntorch.func.grad(lambda x: (x**2).sum())(torch.ones(2))\n",
+    "vmap": "import torch\ntorch.vmap(torch.sin)(torch.ones(3, 2))\n",
+    "settings": "import numpy as np, torch, random\nnp.seterr(all='raise')\nnp.set_printoptions(precision=3)\n"
+                "torch.set_default_dtype(torch.float64)\nrandom.seed(0)\nnp.float = float\n",
+    "libraries": "import scipy.special, sklearn.linear_model, pandas, matplotlib.pyplot, torch.nn, torch.optim\n",
+    "edunn": "import edunn\nedunn.data.digits()\nedunn.models.SoftmaxClassifier(3, 2)\nimport edunn.landscape\n",
+    "compile": "import torch\nimport torch._dynamo\n",
+}  # fmt: skip
+
+
+def test_what_honest_files_do_is_no_patch(tmp_path: Path) -> None:
+    for name, code in HONEST.items():
+        (tmp_path / f"{name}.py").write_text(code + RIGHT)
+    files = sorted(tmp_path.glob("*.py"))
+    found = {file.stem: one.grades[0] for file, one in zip(files, grade_files(files, jobs=2), strict=True)}
+    assert {name: (one["status"], one["message"]) for name, one in found.items() if one["status"] != "right"} == {}

@@ -101,6 +101,24 @@ def test_a_line_of_a_notebook_is_said_by_its_cell(tmp_path: Path) -> None:
     assert f"hw.ipynb, cell 2, line {line}: NameError" in one["message"]
 
 
+def test_a_mistake_of_a_notebook_stands_in_its_cell(tmp_path: Path) -> None:
+    loss = """def softmax_loss(W, X, y, reg):
+    s = X @ W
+    p = np.exp(s - s.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    n = len(y)
+    loss = -np.log(p[np.arange(n), y]).mean() + reg * np.sum(W * W)
+    p[np.arange(n), y] -= 1
+    dW = X.T @ p / n
+    dW += reg * W
+    return loss, dW
+"""
+    path = write(tmp_path, "hw.ipynb", notebook("import numpy as np\n\n", "%time\n\n", loss))
+    (one,) = exercises.grade_file(path)
+    (named,) = one["mistakes"][0]["mistakes"]
+    assert (named["name"], named["cell"], named["line"]) == ("L2 factor 2 missing", 3, 9)
+
+
 def test_notebooks_of_format_3(tmp_path: Path) -> None:
     cell = {"cell_type": "code", "input": RIGHT.splitlines(True), "language": "python"}
     text = wire.json.dumps({"worksheets": [{"cells": [cell]}], "nbformat": 3})

@@ -1,15 +1,16 @@
 """Check hand-derived gradients against autograd and finite differences, and name the mistake.
 
-  edunn check                      every activation, loss, penalty, layer and model of this package, in float64
-  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
-  edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files; notebooks too
+  edunn check                      every gradient of this package, in float64
+  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and
+                                   backward), or functions; notebooks too
+  edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
 A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
 own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
-The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed, with your rights:
-grade strangers' files in a container.
+The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed,
+with your rights: grade strangers' files in a container.
 Exit 0: all right; 1: something is wrong; 2: the input is wrong.
 """
 
@@ -64,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"edunn check only grades. To write a blank, use edunn exercise {words}")
     if args.target is None:
         return check_package(args)
-    path, _, name = args.target.partition(".py:")
-    if name:
-        return check_handins(args, f"{path}.py", name)
+    path, _, name = args.target.rpartition(":")
+    if name and path.lower().endswith((".py", ".ipynb")):
+        return check_handins(args, path, name)
     if Path(args.target).is_dir() or args.target.lower().endswith(".zip"):
         return check_handins(args, args.target, None)
     if args.target.lower().endswith((".py", ".ipynb")):
@@ -170,7 +171,7 @@ def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
     if args.csv:
         write_text(args.csv, table.write_csv(), "--csv")
         note(args, f"wrote {args.csv}")
-    for limit in graded.limits:
+    for limit in graded.limits if name is None else ():  # of strangers' files; a student checks their own
         note(args, limit)
     text = "\n\n".join(describe(one, args.explain) for one in grades)
     if len(table.rows) > 1 or expected or listed:

@@ -50,7 +50,12 @@ def load_adapted(path: Path, name: str | None = None, adapter: str = "", course:
     found = adapt(module, Path(adapter), name)
     if not found:
         raise module.error or HandinError(f"{path.name} has nothing that {Path(adapter).name} calls.")
-    return Loaded(module, [replace(one, file=str(path)) for one in found])
+    return Loaded(module, [point_to(one, str(path)) for one in found])
+
+
+def point_to(handin: Handin, file: str) -> Handin:
+    """Returns an adapter's hand-in as the student's: no line of the adapter is one of the student's file."""
+    return replace(handin, file=file, lines=(), others=tuple(point_to(one, file) for one in handin.others))
 
 
 def adapt(module: ExecutedModule, adapter: Path, name: str | None) -> list[Handin]:

@@ -22,8 +22,8 @@ def grade_class(
 ) -> Graded:
     """Grades all that a class has handed in, `jobs` files at a time.
 
-    Each grade says its `student`. A file that holds no hand-in has a row where it is all that the student has; beside
-    another it is a helper, and has none. With `student`, all of it is that one's.
+    Each grade has its `student`. A file without a hand-in has a row if the student has handed in nothing else;
+    otherwise it is a helper. With `student`, everything belongs to that student.
     """
     with find_submissions(target, student) as submissions:
         files = [one for one in submissions if one.path is not None]

@@ -138,7 +138,8 @@ def describe_mistake(mistake: dict[str, Any], explain: bool = False) -> list[str
     if mistake["mistakes"] or not mistake["worst"]:
         lines = []
         for k, one in enumerate(mistake["mistakes"]):
-            where = f" (line {one['line']})" if one.get("line") else ""
+            cell = f"cell {one['cell']}, " if one.get("cell") else ""
+            where = f" ({cell}line {one['line']})" if one.get("line") else ""
             what = one["name"] if of_function else parameter
             lines.append(f"  {'or' if k else 'probably'} ({what}): {one['says']}{where}")
             lines += [f"      {line}" for line in one.get("derivation", ()) if explain]

@@ -87,7 +87,7 @@ def run(source: Source, folder: Path, finder: Finder) -> ExecutedModule:
 
 
 def parse(source: Source, skipped: list[str]) -> list[ast.stmt]:
-    """Returns the statements; of a notebook without the cells that are no Python."""
+    """Returns the statements; of a notebook, without the cells that are not Python."""
     try:
         return ast.parse(source.text, str(source.path)).body
     except SyntaxError as error:

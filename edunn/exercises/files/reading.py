@@ -50,7 +50,7 @@ def read_source(path: Path) -> Source:
     """Reads a .py file or a notebook. Raises HandinError for a file that is neither."""
     try:
         if path.stat().st_size > LARGEST:
-            raise HandinError(f"{path.name} has more than {LARGEST // 2**20} MiB: no hand-in.")
+            raise HandinError(f"{path.name} has more than {LARGEST // 2**20} MiB, and is not read.")
         raw = path.read_bytes()
     except OSError as error:
         raise HandinError(f"{path.name} cannot be read: {error.strerror}") from None
@@ -58,7 +58,7 @@ def read_source(path: Path) -> Source:
     if path.suffix == ".ipynb":
         return read_notebook(path, text, notes)
     if "\0" in text:
-        raise HandinError(f"{path.name}: it has null bytes: no Python text")
+        raise HandinError(f"{path.name}: it has null bytes, so it is not Python text")
     return Source(path, text, notes=notes)
 
 

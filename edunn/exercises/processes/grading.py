@@ -106,7 +106,7 @@ def read_beginning(file: Path) -> bytes:
 
 def write_environment(home: str) -> dict[str, str]:
     """Returns what a hand-in sees of the environment: where Python's modules are, and nothing of its caller's."""
-    paths = [PACKAGE, *(path for path in sys.path if path)]
+    paths = [PACKAGE, *(os.path.abspath(path) for path in sys.path if path)]
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     return kept | one | {

@@ -5,6 +5,7 @@ The judge draws the points, compares and names; whatever the hand-in computes, i
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import tempfile
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..calls import HandinError, Missing, NothingFound, Unfinished
+from ..files.reading import read_source
 from ..grade import grade
 from ..handin import Handin
 from ..report import Grade
@@ -70,6 +72,10 @@ class Examination:
         self.home, self.printed = scratch / "home", scratch / "printed"
         self.home.mkdir()
         self.printed.touch()
+        self.places: tuple[tuple[int, int], ...] = ()
+        if path.suffix == ".ipynb":
+            with contextlib.suppress(HandinError):  # it is met again where the file is loaded
+                self.places = read_source(path).places
         self.notes: list[str] = []
         self.limits: list[str] = []
         self.starts = 0
@@ -194,7 +200,7 @@ class Examination:
         except MemoryError:
             return fail("memory", TOO_MUCH)
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            # numbers from elsewhere, in shapes that nobody thought of, may break any comparison
+            # numbers from elsewhere, in unexpected shapes, may break any comparison
             return fail("error", f"what it returns cannot be compared: {type(error).__name__}: {error}")
 
     def complete(self, given: Grade, at: int = 0) -> dict[str, Any]:
@@ -205,6 +211,9 @@ class Examination:
             "printed": self.read_printed(at),
             "empty": False,
         }
+        for one in (name for mistake in found["mistakes"] for name in mistake["mistakes"]):
+            if self.places and one.get("line"):
+                one["cell"], one["line"] = self.places[one["line"] - 1]
         found["notes"] = [*self.notes, *(one for one in found["notes"] if one not in self.notes)]
         return found
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..exercise import Exercise
+from ..calls import HandinError
+from ..exercise import Exercise, GradientExercise
 from ..handin import Handin
 from ..table.foreign import find_exercise
 from .wire import WireError, find_record
@@ -84,12 +85,43 @@ def rebuild(described: Mapping[str, Any], number: int, ask: Ask) -> Handin:
 
 def rebuild_value(value: Mapping[str, Any], number: int, name: str, ask: Ask) -> Any:
     if "exercise" in value:
-        asked: dict[str, Any] = {key: RemoteFunction(number, f"exercise.{key}", ask) for key in value["asked"]}
-        return replace(find_exercise(value["exercise"]), **value["changed"], **asked)
+        return rebuild_exercise(value, number, ask)
     if "record" in value:
         inner = {key: rebuild_value(one, number, key, ask) for key, one in value["fields"].items()}
         return find_record(value["record"])(**inner)
     return RemoteFunction(number, name, ask) if "function" in value else value["plain"]
+
+
+def rebuild_exercise(value: Mapping[str, Any], number: int, ask: Ask) -> Exercise:
+    """Returns an exercise as a hand-in answers it: with fewer arguments, or with arguments of its own shapes.
+
+    What the other process says of it is not believed further: every gradient that the exercise asks for is looked at.
+    """
+    own, changed = find_exercise(value["exercise"]), dict(value["changed"])
+    asked: dict[str, Any] = {key: RemoteFunction(number, f"exercise.{key}", ask) for key in value["asked"]}
+    arguments = changed.get("arguments", own.arguments)
+    wanted = tuple(name for name in getattr(own, "wanted", ()) if name in arguments)
+    if set(changed) - {"arguments", "wanted"} or set(asked) - {"drawn"} or set(arguments) - set(own.arguments):
+        raise WireError("an exercise is not described as it may be")
+    if isinstance(own, GradientExercise) and (not wanted or set(changed.get("wanted", wanted)) != set(wanted)):
+        raise WireError("no gradient is handed in")
+    if "drawn" in asked:
+        asked["drawn"] = check_drawn(asked["drawn"])
+    return replace(own, **changed, **asked)
+
+
+def check_drawn(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a draw of arguments that refuses points at which a gradient would show nothing."""
+
+    def run(*given: Any) -> Any:
+        found = draw(*given)
+        for value in found.values():
+            spread = isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 1
+            if spread and not (bool(value.isfinite().all()) and 1e-3 < float(value.std()) < 1e3):
+                raise HandinError("The arguments that it draws are all alike, or not finite.")
+        return found
+
+    return run
 
 
 class RemoteFunction:

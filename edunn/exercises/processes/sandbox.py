@@ -62,7 +62,7 @@ def limit(memory: int, seconds: float) -> None:
 
 
 def leave_network() -> bool:
-    """Moves this process into a network of its own with nobody in it; returns whether the system allows it."""
+    """Moves this process into an empty network of its own; returns whether the system allows it."""
     control(SET_NO_NEW_PRIVILEGES, 1)
     if sys.platform != "linux":
         return False

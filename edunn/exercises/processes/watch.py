@@ -18,7 +18,7 @@ SLACK = 20  # wall seconds for each second of the limit, where CPU time is known
 class Ended(BaseException):
     """The process of the hand-in has ended, or was ended, before it answered.
 
-    It is no Exception, so that nothing on the way takes it for an error of the hand-in's arithmetic.
+    It is not an Exception, so that no handler takes it for an error of the hand-in's arithmetic.
     """
 
     def __init__(self, status: str, message: str) -> None:
