@@ -19,6 +19,7 @@ from ..runtime.rows import Rows
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
+UNKNOWN = -100  # the index of a sample without a label, as torch has it; for a loss with this ignore_index
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 
@@ -516,7 +517,8 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
 
 
 def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Returns one name for each class index; "0", "1", … if none are given."""
+    """Returns one name for each class index; "0", "1", … if none are given. `UNKNOWN` counts as none of them."""
+    targets = targets[targets != UNKNOWN]
     if targets.numel() and int(targets.min()) < 0:
         raise errors.LabelError(
             f"Expected class indices 0, 1, …; got {int(targets.min())}. "

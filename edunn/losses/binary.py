@@ -121,8 +121,7 @@ class Hinge(Loss):
         check_hinge(margin, power)
         self.margin = margin
         self.power = power
-        self.smooth = power == 2
-        self.curvature_bound = 2.0 if power == 2 else 0.0
+        self.declare(Hinge, smooth=power == 2, curvature_bound=2.0 if power == 2 else 0.0)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         shortfall = self.shortfall(scores, targets)
