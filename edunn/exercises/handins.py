@@ -10,7 +10,7 @@ What a file may hold (numpy or torch; the arrays it is given are float64):
 or one function that returns (value, gradient), in either order. The arguments are those of the exercise, by its names
 or their aliases (`signature`). Without an exercise, a function `inputs(seed)` gives them as a dictionary, and the
 gradient is in the first floating one, or, as a dictionary, in each that it names. Without either, the names may tell:
-`(W, X, y, reg)` is the objective of a linear model (`guess`).
+`(W, X, y, reg)` is the objective of a linear model (`candidates`, `forms`).
 
 What has no gradient (an update rule, a histogram, a vote) is one function, named as its exercise or under TASK, or the
 `answer` of a class:
