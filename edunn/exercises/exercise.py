@@ -125,7 +125,10 @@ def draw_scores(exercise: GradientExercise, sizes: Sizes, source: torch.Generato
     scores = 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
     if not getattr(exercise.loss, "of_probabilities", False):
         return scores
-    return scores.softmax(-1) if exercise.loss.labels == "classes" else scores.sigmoid()
+    # away from 0 and 1, where a difference would leave the logarithm's domain
+    if exercise.loss.labels == "classes":
+        return 0.6 * scores.softmax(-1) + 0.4 / sizes.classes
+    return 0.1 + 0.8 * scores.sigmoid()
 
 
 def draw_targets(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import IntEnum
@@ -42,8 +43,7 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
         except Unfinished:
             raise
         except HandinError as error:
-            if first is None:
-                first = error
+            first = error if first is None or read_line(error) > read_line(first) else first
             continue
         if fit > fits:
             best, fits = one, fit
@@ -65,6 +65,12 @@ def name_as_exercise(handin: Handin, found: Grade, seed: int) -> Grade:
             if known.status == "wrong" and known.mistakes and all(mistake.names for mistake in known.mistakes):
                 return replace(found, mistakes=known.mistakes, message=known.message, task=known.task)
     return found
+
+
+def read_line(error: HandinError) -> int:
+    """Returns the line that an error names: of all trials, the one that ran furthest says most."""
+    found = re.search(r"line (\d+): (?!\w*Error: .*(shape|broadcast|dimension|mismatch))", str(error))
+    return int(found[1]) if found else 0
 
 
 class Fits(IntEnum):

@@ -10,7 +10,7 @@ What a file may hold (numpy or torch; the arrays it is given are float64):
 or one function that returns (value, gradient), in either order. The arguments are those of the exercise, by its names
 or their aliases (`signature`). Without an exercise, a function `inputs(seed)` gives them as a dictionary, and the
 gradient is in the first floating one, or, as a dictionary, in each that it names. Without either, the names may tell:
-`(W, X, y, reg)` is the objective of a linear model (`guess`).
+`(W, X, y, reg)` is the objective of a linear model (`candidates`, `forms`).
 
 What has no gradient (an update rule, a histogram, a vote) is one function, named as its exercise or under TASK, or the
 `answer` of a class:
@@ -25,6 +25,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,6 +42,8 @@ from .candidates import Candidate, find_candidates
 from .exercise import Exercise, FunctionExercise, GradientExercise
 from .files.executing import ExecutedModule, execute
 from .forms import find_forms
+from .forms.instances import list_arguments
+from .forms.pairs import returns_value
 from .handin import Handin
 from .lines import find_lines
 from .returned import name_returned, split_returned
@@ -48,6 +51,12 @@ from .signature import describe_match, list_parameters, match
 from .table import EXERCISES, named
 
 PAIRS = (("value", "gradient"), ("forward", "backward"))
+# what a function with such a name returns is no value with its gradient
+HELPER = re.compile(
+    r"_?(accuracy|predict|get|load|split|train|eval|normal|standard|plot|init|create|read|batch|score|update|fit|shuffle"
+    r"|gradient_descent|sgd|adam|optimi[sz]e|test|preprocess|make|generate|check|grad_check|minimi[sz]e|step|run|main)",
+    re.IGNORECASE,
+)
 GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 
@@ -167,7 +176,8 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
             if said:
                 pairs += read_class(thing, exercise, *common)
             else:
-                named_classes += read_class(thing, exercise, *common) if exercise is not None else []
+                plain = exercise is not None and not any(one.default is one.empty for one in list_arguments(thing))
+                named_classes += read_class(thing, exercise, *common) if plain else []
                 classes[name] = thing
         elif inspect.isfunction(thing):
             other = next((f for s in GRADIENT_ENDINGS if inspect.isfunction(f := vars(module).get(f"{name}{s}"))), None)
@@ -175,7 +185,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
                 functions[name] = thing
             if other is not None and said:
                 pairs += read_pair(thing, other, exercise, *common)
-            elif not name.endswith(GRADIENT_ENDINGS):
+            elif (not name.endswith(GRADIENT_ENDINGS) or returns_value(thing)) and (said or not HELPER.match(name)):
                 joint += read_joint(thing, exercise if said else None, *common)
     joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
     if pairs:
@@ -279,8 +289,8 @@ def list_candidates(function: Callable[..., Any], exercise: Exercise | None, inp
     """Returns the exercise, or what the names of the arguments leave open; without names where they say nothing."""
     if exercise is not None or inputs is not None:
         return [Candidate(exercise, exercise.arguments if exercise is not None else ())]
-    parameters = list_parameters(function) or []
-    words = [one.name for one in parameters if one.name != "self" and one.default is one.empty]
+    parameters, said = list_parameters(function) or [], signature.read_map(function)
+    words = [said.get(one.name, one.name) for one in parameters if one.name != "self" and one.default is one.empty]
     optional = [one.name for one in parameters if one.default is not one.empty]
     return find_candidates(words, optional) or [Candidate(None, ())]
 

@@ -52,7 +52,8 @@ class Layout:
 
     def take(self, name: str, gradient: Tensor, point: Tensor) -> Tensor:
         """Returns a gradient in the exercise's layout, where it has the shape that the hand-in was given."""
-        flat = point.ndim < 2 or self.features == "flat"
+        laid = name in ("weight", "bias") or (name == "scores" and self.scores != "flat") or self.features == "flat"
+        flat = laid and (point.ndim < 2 or self.features == "flat")
         if flat and gradient.numel() == point.numel() and max((1, *gradient.shape)) == point.numel():
             return gradient.reshape(point.shape)
         turned = (name == "weight" and self.weight == "columns") or (name in ("features", "scores") and self.columns)

@@ -96,7 +96,7 @@ def find_line(name: str, parameter: str, lines: dict[str, int]) -> int | None:
         places.insert(0, "penalty")
     elif parameter.lower().startswith(("b", "shift")) and "bias" in lines:
         places.insert(0, "bias")
-    elif any(word in name for word in ("1/N", "divided", "mean", "averaged", "count")):
+    elif "forgotten" not in name and any(word in name for word in ("1/N", "divided", "mean", "averaged", "count")):
         places.insert(0, "mean")
     return next((lines[place] for place in places if place in lines), None)
 

@@ -26,7 +26,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "targets": (
         "y", "ys", "t", "target", "labels", "label", "y_true", "ytrue", "truth", "gt", "actual", "expected", "true",
         "y_train", "y_batch", "y_dev", "y_actual", "yb", "ground_truth", "real", "y_real", "target_index", "train_y",
-        "true_values", "target_output", "y_t", "desired",
+        "true_values", "target_output", "y_t", "desired", "y_onehot", "y_one_hot", "onehot", "one_hot", "y_oh", "y_enc",
+        "labels_onehot", "y_bin",
     ),
     "strength": (
         "reg", "lam", "lamb", "lambda", "lambda_", "lambd", "_lambda", "lmbda", "lbd", "l2", "reg_strength", "l",

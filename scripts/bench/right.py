@@ -234,7 +234,7 @@ def source(task: str) -> str:
 
 
 def edited(task: str, old: str, new: str) -> str:
-    """The right hand-in with a piece of its text replaced: everywhere in the gradient, or in the value if only there."""
+    """The right hand-in with a piece of its text replaced: in the gradient, or in the value if it is only there."""
     text = source(task)
     start = text.index("    def gradient(") if "    def gradient(" in text else text.index("    def backward(")
     if old in text[start:]:

@@ -113,7 +113,7 @@ def is_cache(word: str) -> bool:
 
 
 def is_rate(word: str) -> bool:
-    return word.lower() in RATES
+    return word.lower() in RATES or "learning_rate" in word.lower() or "learn_rate" in word.lower()
 
 
 def is_upstream(word: str) -> bool:

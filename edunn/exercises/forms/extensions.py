@@ -44,10 +44,11 @@ class Extension:
         return (result[0] if isinstance(result, tuple) else result).detach()
 
     def gradient(self, *given: Any) -> dict[str, Any]:
-        *arguments, upstream = given
+        arguments, upstream = given[: len(self.names)], given[len(self.names) :]
         tensors, result = self.apply(tuple(arguments), True)
         result = result[0] if isinstance(result, tuple) else result
-        torch.autograd.backward(result, upstream.reshape(result.shape))
+        # a loss is the end of the graph: 1 arrives there
+        torch.autograd.backward(result, upstream[0].reshape(result.shape) if upstream else torch.ones_like(result))
         return {
             name: one.grad if one.grad is not None else torch.zeros_like(one)
             for name, one in zip(self.names, tensors, strict=True)

@@ -187,9 +187,10 @@ def read_net(thing: type, file: str, as_torch: bool) -> Handin | None:
 
 def make_nets(thing: type, methods: tuple[str, ...], file: str, as_torch: bool) -> Iterator[Handin]:
     names: tuple[str, ...] = ("features", "targets", *(["strength"] if nets.takes_strength(thing, methods) else []))
-    for kind in ("classes", "real", "bits", "rows"):
-        for columns in (False, True):
-            draw = draw_data(kind, columns)
+    sizes = nets.find_sizes(thing)
+    for kind in ("classes", "real", "bits", "rows", "column"):
+        for columns, size in ((columns, size) for columns in (False, True) for size in sizes):
+            draw = draw_data(kind, columns, *size)
             try:
                 trial = {name: value.numpy() if isinstance(value, torch.Tensor) else value
                          for name, value in draw(0).items() if name in names}  # fmt: skip
@@ -208,18 +209,20 @@ def make_nets(thing: type, methods: tuple[str, ...], file: str, as_torch: bool) 
             )  # fmt: skip
 
 
-def draw_data(kind: str, columns: bool) -> Callable[[int], dict[str, Any]]:
+def draw_data(kind: str, columns: bool, inputs: int, outputs: int) -> Callable[[int], dict[str, Any]]:
     """Returns a draw of features, targets and the strength of a penalty for a model with its own sizes."""
 
     def draw(seed: int) -> dict[str, Any]:
         source = generator(seed, 50)
         samples = instances.SAMPLES + seed % 3
-        features = torch.randn((samples, instances.FEATURES), dtype=torch.float64, generator=source)
-        targets: torch.Tensor = torch.randint(instances.OUTPUTS, (samples,), generator=source)
+        features = torch.randn((samples, inputs), dtype=torch.float64, generator=source)
+        targets: torch.Tensor = torch.randint(outputs, (samples,), generator=source)
         if kind == "rows":
-            targets = torch.nn.functional.one_hot(targets, instances.OUTPUTS).double()
+            targets = torch.nn.functional.one_hot(targets, outputs).double()
         elif kind == "real":
-            targets = torch.randn((samples, instances.OUTPUTS), dtype=torch.float64, generator=source)
+            targets = torch.randn((samples, outputs), dtype=torch.float64, generator=source)
+        elif kind == "column":
+            targets = torch.randint(2, (samples, 1), generator=source).double()
         elif kind == "bits":
             targets = torch.randint(2, (samples,), generator=source).double()
         if columns:
@@ -252,7 +255,7 @@ def list_instances(thing: type, methods: tuple[str, str], file: str, as_torch: b
         for one in add_generic(list_losses()):
             yield make(one, {}, False)
         return
-    taken = {one.name.lower() for one in instances.list_arguments(thing)} if instances.takes_arguments(thing) else set()
+    taken = {one.name.lower() for one in instances.list_arguments(thing)}
     if match_roles(sorted(taken), ("weight", "bias")) or match_roles(sorted(taken), ("scale", "shift")):
         yield from make_from_arguments(thing, make)
         return

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..calls import Unfinished
+from ..calls import HandinError, Unfinished
 from ..returned import name_gradients, name_returned
 from ..signature import find_argument, find_gradient
 from .binding import OPTIONS, RATE, bind, call_bound, is_rate, is_upstream, list_all, list_required
@@ -58,17 +58,14 @@ def find_methods(thing: type) -> tuple[str, str] | None:
 
 def list_arguments(thing: type) -> list[inspect.Parameter]:
     """Returns the parameters of a class's constructor, without self."""
-    return list_all(vars(next(one for one in thing.__mro__ if "__init__" in vars(one)))["__init__"])[1:]
-
-
-def takes_arguments(thing: type) -> bool:
-    return any("__init__" in vars(one) for one in thing.__mro__ if one is not object)
+    own = next(one for one in thing.__mro__ if "__init__" in vars(one))
+    return [] if own is object else list_all(vars(own)["__init__"])[1:]
 
 
 def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
     """Returns an object of the class: sizes by the names of the constructor's parameters, options by theirs."""
-    if not takes_arguments(thing):
-        return thing()
+    if not list_arguments(thing):
+        return in_double(thing())
     literal: dict[str, Any] = {}
     for one in list_arguments(thing):
         word = one.name.lower()
@@ -90,7 +87,12 @@ def construct(thing: type, given: Mapping[str, Any] | None = None) -> Any:
             literal[one.name] = None
         else:
             literal[one.name] = FEATURES if FEATURES not in literal.values() else OUTPUTS
-    return thing(**literal)
+    return in_double(thing(**literal))
+
+
+def in_double(instance: Any) -> Any:
+    """Returns a module of torch in double precision, as the arguments are; anything else unchanged."""
+    return instance.double() if isinstance(instance, torch.nn.Module) else instance
 
 
 def list_parameters(instance: Any) -> dict[str, Any]:
@@ -175,10 +177,12 @@ class Instance:
             result = next((vars(instance)[word] for word in OUTPUT if word in vars(instance)), None)
         return instance, keywords, result
 
+    @torch.no_grad()
     def value(self, *given: Any) -> Any:
         _, _, result = self.start(given)
         return join(split_output(result, None)[0]) if self.forward else result
 
+    @torch.no_grad()
     def gradient(self, *given: Any) -> Any:
         arguments, upstream = (given[:-1], given[-1]) if self.forward else (given, None)
         instance, keywords, result = self.start(arguments)
@@ -235,6 +239,11 @@ class Instance:
                 found[name] = (before[name] - after) / RATE
         if not found:
             raise Unfinished("The gradient is None. Is there a return?")
+        if self.places and not set(self.places) & set(found):
+            names = ", ".join(place.partition("[")[2].strip("]'") or place for place in self.places.values())
+            raise HandinError(
+                f"No gradient is found for {names}: return it, or keep it, as self.d{names.split(',')[0]}."
+            )
         return found
 
 
@@ -258,7 +267,7 @@ def find_kept(instance: Any, name: str, places: Mapping[str, str], shapes: Grid)
         if attribute == own or not is_float_array(value) or not is_gradient_name(attribute):
             continue
         meant = find_gradient(attribute, words)
-        if meant is not None and np.size(value) == int(np.prod(shapes[name], dtype=int)):
+        if meant is not None and int(np.prod(np.shape(value), dtype=int)) == int(np.prod(shapes[name], dtype=int)):
             return value
     return None
 
@@ -296,6 +305,7 @@ def find_places(thing: type, methods: tuple[str, str], trial: Mapping[str, Any])
     instance = construct(thing)
     method = getattr(instance, methods[0])
 
+    @torch.no_grad()
     def run(one: Any) -> Any:
         result = call_bound(getattr(one, methods[0]), bind(method, copy.deepcopy(dict(trial)), None, tuple(trial)))
         if result is None:

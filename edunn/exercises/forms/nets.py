@@ -14,7 +14,7 @@ from ..calls import copy_argument
 from ..returned import Returned, name_gradients, name_returned, split_returned
 from .backprop import Chain, explain, recognise
 from .binding import bind, call_bound, list_all
-from .instances import construct, exists, find_kept_gradients, list_parameters, read, write
+from .instances import FEATURES, OUTPUTS, construct, exists, find_kept_gradients, list_parameters, read, write
 
 METHODS = ("loss", "loss_and_grad", "compute_loss", "cost", "loss_and_gradient", "forward_backward", "objective",
            "loss_grad", "compute_loss_and_gradient", "cost_function", "costFunction", "propagate")  # fmt: skip
@@ -132,6 +132,20 @@ def find_places(thing: type, methods: tuple[str, ...], trial: Mapping[str, Any])
 
 def key_of(place: str) -> str:
     return place.partition("[")[2].rstrip("]").strip("'\"") if "[" in place else place
+
+
+def find_sizes(thing: type) -> list[tuple[int, int]]:
+    """Returns the numbers of inputs and outputs that a model may have: those asked for, and those of its weights."""
+    found = [(FEATURES, OUTPUTS)]
+    try:
+        instance = construct(thing, {})
+        shapes = [np.shape(read(instance, place)) for place in list_parameters(instance)]
+    except Exception:  # a constructor may raise anything
+        return found
+    matrices = [shape for shape in shapes if len(shape) == 2 and 1 not in shape[:1]]
+    if matrices:
+        found += [(matrices[0][0], matrices[-1][1]), (matrices[0][1], matrices[-1][0])]
+    return list(dict.fromkeys(found))
 
 
 def takes_strength(thing: type, methods: tuple[str, ...]) -> bool:

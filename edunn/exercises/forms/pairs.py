@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..calls import HandinError, Unfinished
-from ..returned import Returned, list_returned, name_returned, read_name
+from ..returned import VALUES, Returned, list_returned, name_returned, read_name
 from .binding import bind, call_bound, is_cache, is_upstream, list_required
 
 BACKWARD = re.compile(
@@ -46,7 +46,7 @@ def find_pairs(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[Callab
     found = []
     for name, gradient in functions.items():
         plain = [other for other in functions if name.lower() in (f"d{other}".lower(), f"d_{other}".lower())]
-        if not is_backward(name) and not plain:
+        if (not is_backward(name) and not plain) or returns_value(gradient):
             continue
         same = [
             other
@@ -57,6 +57,11 @@ def find_pairs(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[Callab
         if same:
             found.append((functions[same[0]], gradient))
     return found
+
+
+def returns_value(function: Callable[..., Any]) -> bool:
+    """Whether a function returns its value beside the gradient: (cost, grad)."""
+    return any(word.lower() in VALUES or word.lower().endswith(("loss", "cost")) for word in name_returned(function))
 
 
 def is_backward(name: str) -> bool:

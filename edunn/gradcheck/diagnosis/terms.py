@@ -19,8 +19,8 @@ def scale_data(factor: Callable[[WrongGradient], float], mean: bool = True) -> T
     """
 
     def transform(wrong: WrongGradient) -> Tensor | None:
-        if mean and wrong.kind in ("layer", "activation"):
-            return None
+        if (mean and wrong.kind in ("layer", "activation")) or wrong.layer == "dropout":
+            return None  # a half in dropout is its own probability
         return factor(wrong) * wrong.data if factor(wrong) != 1 else None
 
     return transform
@@ -125,7 +125,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("strength forgotten", "the penalty is not scaled by its strength λ", "λ ∂R/∂w", "penalty",
             lambda g: scale_penalty(g, 1 / get_strength(g)) if g.penalty is not None else None),
     Mistake("strength twice", "the penalty is scaled by its strength λ twice", "λ ∂R/∂w", "penalty",
-            lambda g: scale_penalty(g, get_strength(g)) if g.penalty is not None else None),
+            lambda g: scale_penalty(g, get_strength(g)) if g.penalty is not None and g.penalty_scale else None),
     Mistake("penalty divided by N", "the penalty is divided by N as well", "1/N Σ_i ℓ_i + λR: no 1/N on R", "penalty",
             when(lambda g: g.kind == "objective", lambda g: scale_penalty(g, 1 / g.samples))),
     Mistake("penalty multiplied by N", "the penalty is added once a sample", "1/N Σ_i ℓ_i + λR", "penalty",
