@@ -75,7 +75,7 @@ LINEAR: dict[str, Callable[[], nn.Module]] = {
 
 
 def net(outputs: int = 3, **options: Any) -> nn.Module:
-    return models.TwoLayerNet(4, outputs, hidden=6, **DOUBLE, **options)
+    return models.TwoLayerNet(4, outputs, hidden=3, **DOUBLE, **options)
 
 
 def sequence() -> nn.Module:
@@ -332,7 +332,7 @@ READINGS: dict[str, Callable[[landscape.Surface], Any]] = {
     "convexity": lambda surface: surface.convex(),
     "smallest curvature": lambda surface: surface.smallest_curvature(),
     "condition": lambda surface: surface.condition(),
-    "basins": lambda surface: surface.basins(rate=0.5, steps=80).__dict__,
+    "basins": lambda surface: surface.basins(rate=0.5, steps=40).__dict__,
     "report": lambda surface: surface.report().as_dict() | {"seconds": 0},
 }
 SURFACES: dict[str, Callable[[str], landscape.Surface]] = {
@@ -341,7 +341,9 @@ SURFACES: dict[str, Callable[[str], landscape.Surface]] = {
     "hinge": partial(grid, loss=GRIDS["hinge"]),
     "a softmax plane": partial(plane, loss=losses.CrossEntropy()),
     "a curve": partial(grid, loss=GRIDS["squared-error"], b=0.5),
-    "a net's plane": partial(plane, loss=losses.CrossEntropy(), model=partial(net, activation="tanh")),
+    "a net's plane": partial(
+        plane, loss=losses.CrossEntropy(), model=partial(net, activation="tanh"), a=(-1, 1, 5), b=(-1, 1, 3)
+    ),
 }
 for reading, read in READINGS.items():
     for name, surface in SURFACES.items():
