@@ -176,7 +176,7 @@ def test_ragged_columns(columns: int) -> None:
 
 @pytest.mark.slow
 @dtypes
-def test_many_samples_on_the_row_where_all_scores_are_equal(dtype: torch.dtype) -> None:
+def test_e44_many_samples_on_the_row_where_all_scores_are_equal(dtype: torch.dtype) -> None:
     """One float32 total of 60,000 equal terms is off by 3e-5: the sums are in float64."""
     loss, labels, formula = FEATURE["cross-entropy"]
     x = torch.randn(100_000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -219,7 +219,7 @@ def test_a_score_that_is_not_finite_gives_no_finite_loss(name: str, odd: float) 
     assert not found.isfinite().any()
 
 
-def test_rows_lie_more_than_two_billion_numbers_apart(tmp_path: Any) -> None:
+def test_e45_rows_lie_more_than_two_billion_numbers_apart(tmp_path: Any) -> None:
     """The offset of a row is a product that 32 bits cannot hold. The file has a hole where nothing is written."""
     if DEVICE == "cuda":
         pytest.skip("the result would fill 17 GB")

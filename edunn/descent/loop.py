@@ -187,27 +187,26 @@ class Loop:
     def evaluate(self) -> list[dict[str, float]]:
         """Returns, for each run, loss, penalty and metric over the whole training and validation part."""
         run, metric, count = self.run, self.model.metric, len(self.journals)
-        penalties = [0.0] * count
-        if self.penalty is not None:
-            penalties = self.penalty.value(dict(self.model.named_parameters())).expand(count).tolist()
         with evaluating(self.model):
-            losses, metrics = self.measure(run.train)
-            rows = [
-                {"loss": loss, "penalty": penalty, "total": loss + penalty, metric: value}
-                for loss, penalty, value in zip(losses, penalties, metrics, strict=True)
-            ]
+            columns = self.measure(run.train)
             if run.validation is not None:
-                for row, loss, value in zip(rows, *self.measure(run.validation), strict=True):
-                    row |= {"validation_loss": loss, f"validation_{metric}": value}
+                columns += self.measure(run.validation)
+        if self.penalty is not None:
+            columns.append(self.penalty.value(dict(self.model.named_parameters())).expand(count))
+        # all in one copy: each would wait for the device
+        numbers: list[list[float]] = torch.stack([column.reshape(-1).double() for column in columns], 1).tolist()
+        rows = []
+        for loss, value, *more in numbers:
+            penalty = more.pop() if self.penalty is not None else 0.0
+            row = {"loss": loss, "penalty": penalty, "total": loss + penalty, metric: value}
+            rows.append(row | dict(zip(("validation_loss", f"validation_{metric}"), more, strict=False)))
         return rows
 
-    def measure(self, part: Samples) -> tuple[list[float], list[float]]:
-        """Returns, for each run, the mean loss and the model's metric over a whole part."""
+    def measure(self, part: Samples) -> list[Tensor]:
+        """Returns the mean loss and the model's metric over a whole part, each of shape `runs`."""
         scores, targets, weights = self.scores(part), part.targets, part.sample_weight
         assert targets is not None
-        losses = self.loss(scores, targets, weights, validate=False)
-        metrics = self.model.score_of(scores, targets, weights)
-        return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
+        return [self.loss(scores, targets, weights, validate=False), self.model.score_of(scores, targets, weights)]
 
     def scores(self, part: Samples) -> Tensor:
         """Returns the scores of all samples of a part, computed in chunks."""

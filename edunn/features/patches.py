@@ -289,7 +289,7 @@ class Dictionary:
         out = dictionary.centroids.new_empty(len(images), self.width)
 
         def make() -> Callable[[slice], None]:
-            squared = for_distances(dictionary.centroids, size * places)
+            squared = for_distances(dictionary.centroids, min(size, len(images)) * places)
             code = CODES[self.coding]
 
             def one(part: slice) -> None:

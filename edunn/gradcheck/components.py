@@ -59,7 +59,7 @@ def certify_loss(
 ) -> Certificate:
     """Certifies a loss with `gradient(scores, targets)`, in its scores; the table shows `name`, or else its class."""
     at, notes = raise_precision({"scores": scores})
-    targets = targets.double() if targets.is_floating_point() else targets
+    targets = targets.to("cpu", torch.float64 if targets.is_floating_point() else None)
     return make_certificate([claim_loss(name or type(loss).__name__, loss, at["scores"], targets)], notes, tolerance)
 
 
@@ -96,7 +96,7 @@ def certify_penalty(
 def certify_layer(layer: Any, features: Tensor, tolerance: float = USER_TOLERANCE) -> Certificate:
     """Certifies a layer with `gradients(features, upstream)` and `input_gradient(features, upstream)`."""
     at, notes = raise_precision({"features": features})
-    layer = copy.deepcopy(layer).double()
+    layer = copy.deepcopy(layer).to("cpu", torch.float64)
     return make_certificate([claim_layer(type(layer).__name__, layer, at["features"], Draw(0, 1))], notes, tolerance)
 
 

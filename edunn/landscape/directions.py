@@ -285,6 +285,6 @@ def project(model: nn.Module, path: Sequence[Weights], first: Weights, second: W
     """
     weights = parameters(model)
     here = flat({k: weights[k] for k in first}).double()  # all in one order: files keep names sorted, models do not
-    columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)
-    away = torch.stack([flat({k: w[k] for k in first}).double() for w in path]) - here
+    columns = torch.stack([flat({k: d[k].to(here) for k in first}) for d in (first, second)], 1)
+    away = torch.stack([flat({k: w[k].to(here) for k in first}) for w in path]) - here  # a history is on the CPU
     return torch.linalg.lstsq(columns, away.mT).solution.mT

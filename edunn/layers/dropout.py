@@ -65,7 +65,10 @@ class Dropout(ArgumentRepr, nn.Module):
             shape[-2] = self.shared.size
             random = torch.rand(shape, generator=source)[..., self.shared.rows, :]
         self.draws += 1
-        return ((random >= self.p) / (1 - self.p)).to(features)
+        mask = (random >= self.p) / (1 - self.p)
+        if features.is_cuda:  # pinned: a copy from ordinary memory would wait for the device
+            return mask.pin_memory().to(features, non_blocking=True)
+        return mask.to(features)
 
     def input_gradient(self, features: Tensor, upstream: Tensor) -> Tensor:
         """Returns ∂L/∂features, of the features' shape."""
