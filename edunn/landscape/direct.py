@@ -7,8 +7,10 @@ one feature: the one place of this package where a loss's formula stands a secon
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,15 +27,53 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
 
 
 def fastest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
-    """Returns the jet over a × b, without a penalty, by the kernel, the factored form or the plain one."""
+    """Returns the jet over a × b, without a penalty, by the kernel, the factored form or the plain one.
+
+    The CPU's costs are known: the factored form is faster wherever it fits. A GPU's are measured: where there is much
+    to do, each way computes a few rows first.
+    """
+    known = ways(plane, b, order)
+    if len(known) > 1 and plane.device.type == "cuda" and len(a) * len(b) * plane.samples >= TRIAL:
+        known.sort(key=lambda way: seconds(way, plane, a, b, order))
+    return known[0](plane, a, b, order)
+
+
+Way = Callable[[Plane, Tensor, Tensor, int], Tensor]
+
+TRIAL = 1 << 32  # evaluations of a grid for which a trial of a few rows is a small part
+ROWS = 16  # of a trial
+
+_seconds: dict[tuple[Any, ...], float] = {}
+
+
+def ways(plane: Plane, b: Tensor, order: int) -> list[Way]:
+    """Returns the ways that serve a plane, the likely fastest first."""
+    found: list[Way] = []
     if plane.device.type == "cuda":
         from . import kernels  # Triton is only looked for where there is a GPU
 
         if kernels.fits(plane, order):
-            return kernels.grid(plane, a, b)
+            found.append(kernels.grid)
     if order == 0 and fits(plane, b):
-        return factored(plane, a, b).unsqueeze(0).to(plane.dtype)
-    return plain(plane, a, b, order)
+        found.append(factored)
+    return [*found, plain]
+
+
+def seconds(way: Way, plane: Plane, a: Tensor, b: Tensor, order: int) -> float:
+    """Returns what a way takes for a few rows, measured once for each kind of work.
+
+    A kind is a loss, a dtype, a device, and sizes to a power of 2.
+    """
+    sizes = (len(b).bit_length(), plane.samples.bit_length(), plane.first[:1].numel())
+    kind = (way, repr(plane.loss), plane.dtype, plane.device, order, plane.one_feature, *sizes)
+    if kind not in _seconds:
+        for _ in range(2):  # the first round compiles and allocates
+            start = time.perf_counter()
+            way(plane, a[:ROWS], b, order)
+            if plane.device.type == "cuda":
+                torch.cuda.synchronize(plane.device)
+            _seconds[kind] = time.perf_counter() - start
+    return _seconds[kind]
 
 
 @torch.no_grad()
@@ -52,7 +92,7 @@ def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor)
 
 def as_bits(plane: Plane) -> Plane:
     """Rewrites cross-entropy for labels ±1 as that for labels 0 and 1: the same value, affine in the target."""
-    if not isinstance(plane.loss, Logistic):
+    if type(plane.loss) is not Logistic:
         return plane
     return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
 
@@ -145,10 +185,10 @@ def fits(plane: Plane, b: Tensor) -> bool:
 
 
 def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tensor] | None:
-    """Returns the function that evaluates a loss in factored form, or None."""
-    if isinstance(loss, BinaryCrossEntropy | Logistic):
+    """Returns the function that evaluates a loss in factored form, or None. A subclass may compute something else."""
+    if type(loss) in (BinaryCrossEntropy, Logistic):
         return cross_entropy
-    if isinstance(loss, SquaredError) and not loss.class_axis and isinstance(loss.through, Sigmoid | Tanh):
+    if type(loss) is SquaredError and not loss.class_axis and type(loss.through) in (Sigmoid, Tanh):
         return squared_error
     return None
 
@@ -164,8 +204,8 @@ def half_width(plane: Plane) -> float:
     return REACH[plane.dtype] / degree / rate
 
 
-def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
-    """Returns the values over the grid in factored form, (len(a), len(b)), float64."""
+def factored(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+    """Returns the values over the grid in factored form, (1, len(a), len(b)), in the plane's dtype."""
     method = recipe(plane.loss)
     assert method is not None
     a, b = a.double().to(plane.device), b.double().to(plane.device)
@@ -175,7 +215,7 @@ def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
         part = slice(start, start + 8192)
         x, y = plane.x[part].double(), plane.targets[part].double()
         total += torch.cat([method(plane, x, y, a, piece) for piece in pieces], 1)
-    return total / plane.samples
+    return (total / plane.samples).unsqueeze(0).to(plane.dtype)
 
 
 def tiles(b: Tensor, count: int) -> list[Tensor]:
