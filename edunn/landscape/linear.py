@@ -79,8 +79,10 @@ class LinearPlane(Plane):
             name += f" + {type(self.penalty.penalty).__name__}"
         return f"{name}, {self.samples:,} sample{'s' * (self.samples != 1)}"
 
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        return methods.evaluate(self, a, b, order, method)
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
+        return methods.evaluate(self, a, b, order, method, dtype)
 
     def near(self, reach: float) -> Evaluator:
         """Returns the same loss with many samples of one feature replaced by few nodes, for |w| ≤ reach."""

@@ -129,12 +129,16 @@ class ModulePlane:
             base=move(self.base),
             first=move(self.first),
             second=move(self.second),
-            weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
+            weights=None if self.weights is None else self.weights.to(device=device),
         )
 
     @torch.no_grad()
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
         """Returns the jet over the grid and its method: `spectral` if the values are smooth enough, else `direct`."""
+        if dtype not in (None, self.dtype):
+            return self.to(dtype).values(a, b, order, method)
         if method not in ("auto", "direct", "spectral"):
             raise errors.ConfigError(
                 f"A module that is not linear takes the methods auto, direct and spectral; got {method!r}."
@@ -174,7 +178,7 @@ class ModulePlane:
         """Returns the mean loss of scores, weighted where the samples are."""
         if self.weights is None or isinstance(self.loss, ScalarLoss):
             return self.loss(scores, self.targets, validate=False)
-        return self.loss(scores, self.targets, self.weights, validate=False)
+        return self.loss(scores, self.targets, self.weights.to(scores.dtype), validate=False)
 
     def value_and_trace(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).

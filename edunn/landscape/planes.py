@@ -125,8 +125,13 @@ class Field(Evaluator, Protocol):
         """Returns the loss with a coordinate held at a value (None: it varies)."""
         ...
 
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), and the name of the method used."""
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
+        """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), and the name of the method used.
+
+        `dtype` (default: the field's) is that of the jet, and of the arithmetic where it is the faster for it.
+        """
         ...
 
     def near(self, reach: float) -> Evaluator:

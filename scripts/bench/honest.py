@@ -50,6 +50,10 @@ def softplus(s: Array) -> Array:
     return np.maximum(s, 0) + np.log1p(np.exp(-np.abs(s)))
 
 
+def binary_cross_entropy(s: Array, y: Array) -> Array:
+    return np.maximum(s, 0) - y * s + np.log1p(np.exp(-np.abs(s)))
+
+
 def sigmoid(s: Array) -> Array:
     e = np.exp(-np.abs(s))
     return np.where(s >= 0, 1, e) / (1 + e)
@@ -112,8 +116,8 @@ CASES = {
     "absolute": Case(losses.AbsoluteError, lambda s, y: np.abs(s - y), "real", PIECEWISE),
     "huber": Case(losses.Huber, huber(1.0), "real", PIECEWISE),
     "huber 0.3": Case(lambda: losses.Huber(0.3), huber(0.3), "real", PIECEWISE),
-    "bce": Case(losses.BinaryCrossEntropy, lambda s, y: softplus(s) - y * s, "bits", ANALYTIC),
-    "bce soft": Case(losses.BinaryCrossEntropy, lambda s, y: softplus(s) - y * s, "soft", ANALYTIC),
+    "bce": Case(losses.BinaryCrossEntropy, binary_cross_entropy, "bits", ANALYTIC),
+    "bce soft": Case(losses.BinaryCrossEntropy, binary_cross_entropy, "soft", ANALYTIC),
     "logistic": Case(losses.Logistic, lambda s, y: softplus(-y * s), "signs", ANALYTIC),
     "hinge": Case(losses.Hinge, lambda s, y: np.maximum(0, 1 - y * s), "signs", PIECEWISE),
     "squared hinge": Case(
@@ -224,19 +228,22 @@ class Outcome:
     true: float
     said: float
     wrong_minima: int = 0
+    floor: float = FLOOR
+    largest: float = math.nan  # the largest loss
 
     @property
     def dishonest(self) -> bool:
-        return not self.true <= max(10 * self.said, FLOOR) and not (math.isinf(self.said) and self.said > 0)
+        return not self.true <= max(10 * self.said, self.floor) and not (math.isinf(self.said) and self.said > 0)
 
     @property
     def overcautious(self) -> bool:
-        return self.said > max(1000 * self.true, FLOOR) and not self.true == self.said == math.inf
+        return self.said > max(1000 * self.true, self.floor) and not self.true == self.said == math.inf
 
 
 def outcome(about: str, surface: landscape.Surface, truth: Array) -> Outcome:
     found = surface.values.double().cpu().numpy()
-    return Outcome(about, str(surface.values.dtype)[6:], largest_error(found, truth), surface.error)
+    dtype, largest = str(surface.values.dtype)[6:], float(np.abs(truth).max())
+    return Outcome(about, dtype, largest_error(found, truth), surface.error, largest=largest)
 
 
 def largest_error(found: Array, truth: Array) -> float:
@@ -263,8 +270,8 @@ def draw_window(random: Random, value: Value, scale: float) -> tuple[tuple[float
         )
         reaches = 10.0 ** random.uniform(-6, 0) * np.ones(2)
         centre = best.x + 0.3 * reaches * random.standard_normal(2)
-    low, high = centre - reaches, centre + reaches
-    return (float(low[0]) / scale, float(high[0]) / scale), (float(low[1]), float(high[1]))
+    (left, bottom), (right, top) = (centre - reaches).tolist(), (centre + reaches).tolist()
+    return (left / scale, right / scale), (bottom, top)
 
 
 def one_feature(name: str, random: Random, curve: bool, large: bool = False) -> Outcome:
@@ -315,9 +322,11 @@ def linear_plane(name: str, random: Random) -> Outcome:
     x_given, y_given = torch.from_numpy(x).to(dtype), torch.from_numpy(y)
     y_given = y_given if classes else y_given.to(dtype)
     data = Samples(x_given, y_given, sample_weight=None if weights is None else torch.from_numpy(weights))
+    if data.sample_weight is not None:
+        weights = data.sample_weight.double().numpy()
     strength = float(10.0 ** random.uniform(-4, 1)) if random.random() < 0.2 else 0.0
     penalty = penalties.L2(strength) if strength else None
-    reach = 10.0 ** random.uniform(-2, 2) / scale
+    reach = float(10.0 ** random.uniform(-2, 2) / scale)
     a, b = (-reach * random.random(), reach, int(random.integers(9, 40))), (-reach, reach, int(random.integers(9, 40)))
     method = str(random.choice(("auto", "direct", *(("spectral",) if case.methods is ANALYTIC else ()))))
     about = f"plane of {name}, {method}, {str(dtype)[6:]}, {kind} × {scale:g}, {samples} × {features}, a {a}, b {b}"
@@ -362,19 +371,22 @@ def count_wrong_minima(surface: landscape.Surface, value: Value, truth: Array, s
     found = [m for m in everything if m["kind"] == "minimum"]
     wide, high = np.ptp(first) or 1.0, np.ptp(second) or 1.0
     tolerance = lambda level: 1e-8 * max(abs(level), 1e-12) + 1e-13  # noqa: E731
-    wrong = sum(curve and m[two] != second[0] for m in everything)
+    wrong = int(sum(curve and m[two] != second[0] for m in everything))
     for minimum in found:
         w, b, level = minimum[one], minimum[two], minimum["loss"]
         angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
         better = abs(at((w, b)) - level) > 1e-7 * max(abs(level), 1e-9)
         for radius in () if step else (1e-5, 1e-4, 1e-3):
-            ring_w, ring_b = w + radius * wide * np.cos(angles), b + (0 if curve else radius * high) * np.sin(angles)
-            better |= bool((value(ring_w, ring_b) < level - tolerance(level)).any())
-        wrong += bool(better)
+            around = radius * np.stack([wide * np.cos(angles), (0 if curve else high) * np.sin(angles)])
+            lower = value(w + around[0], b + around[1]) < level - tolerance(level)
+            for arm in around.T[lower]:  # another basin, over a ridge, is none of it
+                way = np.linspace(0, 1, 17)
+                better |= bool((value(w + way * arm[0], b + way * arm[1]) <= level + tolerance(level)).all())
+        wrong += int(better)
     i, j = np.unravel_index(np.where(np.isfinite(truth), truth, np.inf).argmin(), truth.shape)
     reported = [m["loss"] for m in found]
     if step:  # there is always a lowest step
-        return wrong + (not reported or min(reported) > truth.min() + 1e-12)
+        return wrong + int(not reported or min(reported) > truth.min() + 1e-12)
     inside = 0 < i < len(first) - 1 and (curve or 0 < j < len(second) - 1)
     if inside:
         start = np.array([first[i], second[j]])
@@ -398,7 +410,7 @@ def count_wrong_minima(surface: landscape.Surface, value: Value, truth: Array, s
 BENDS: dict[type[nn.Module], Callable[[Array], Array]] = {
     nn.Tanh: np.tanh,
     nn.Sigmoid: sigmoid,
-    nn.Softplus: softplus,
+    nn.Softplus: lambda s: np.where(s > 20, s, softplus(s)),  # torch's: straight from 20 on
     nn.ReLU: lambda s: np.maximum(s, 0),
 }
 
@@ -430,6 +442,8 @@ def module(random: Random) -> Outcome:
     x_given, y_given = torch.from_numpy(x).to(dtype), torch.from_numpy(y)
     y_given = y_given if classes else y_given.to(dtype)
     data = Samples(x_given, y_given, sample_weight=None if weights is None else torch.from_numpy(weights))
+    if data.sample_weight is not None:
+        weights = data.sample_weight.double().numpy()
     if line:
         surface = landscape.line(net, case.make(), data, along=first, a=a)
     else:
@@ -478,11 +492,12 @@ def study(number: int, seed: int) -> Outcome:
     return one_feature(name, random, curve=turn in (3, 7), large=turn == 6)
 
 
-def run(numbers: range, seed: int, show: bool) -> Iterator[Outcome | None]:
+def run(numbers: range, seed: int, show: bool, floor: float = FLOOR) -> Iterator[Outcome | None]:
     """Each study's outcome; None if it was refused."""
     for number in tqdm(numbers, disable=not sys.stderr.isatty()):
         try:
             found = study(number, seed)
+            found.floor = floor
         except EdunnError as error:
             if show:
                 print(f"{number} refused: {error}", file=sys.stderr)
@@ -494,13 +509,15 @@ def run(numbers: range, seed: int, show: bool) -> Iterator[Outcome | None]:
         yield found
 
 
-def measure(numbers: range, seed: int, show: bool) -> dict[str, Any]:
+def measure(numbers: range, seed: int, show: bool, floor: float = FLOOR) -> dict[str, Any]:
     """The counts over all studies."""
-    everything = list(run(numbers, seed, show))
+    everything = list(run(numbers, seed, show, floor))
     outcomes = [found for found in everything if found is not None]
 
     def worst(dtype: str) -> float:
-        return max((o.true for o in outcomes if o.dtype == dtype and math.isfinite(o.true)), default=0.0)
+        """The largest finite error of a surface whose loss is not below 1e-30 everywhere."""
+        measured = (o.true for o in outcomes if o.dtype == dtype and 1e-30 < o.largest < math.inf)
+        return max((error for error in measured if math.isfinite(error)), default=0.0)
 
     return {
         "studies": len(outcomes),
@@ -520,10 +537,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
     parser.add_argument("--only", type=int, help="one study, by its number")
     parser.add_argument("--show", action="store_true", help="name each study that fails, on stderr")
+    parser.add_argument("--floor", type=float, default=FLOOR, help="errors below it do not count (default: 1e-6)")
     args = parser.parse_args()
     torch.set_num_threads(1)  # the grids are small: a pool would wait more than it works
     numbers = range(args.studies) if args.only is None else range(args.only, args.only + 1)
-    result = measure(numbers, args.seed, args.show)
+    result = measure(numbers, args.seed, args.show, args.floor)
     if args.json:
         print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in result.items()}))
     else:
