@@ -216,7 +216,7 @@ def test_help_takes_less_than_a_third_of_a_second_of_cpu_time() -> None:
     ("arguments", "code", "err"),
     [
         ([], 0, ""),
-        (["trian"], 2, "edunn: there is no command 'trian'. Did you mean 'train'?\n"),
+        (["trian"], 2, "edunn: 'trian' is not a command. Did you mean 'train'?\n"),
         (["--nonsense"], 2, "edunn: unrecognized arguments: --nonsense. See edunn --help.\n"),
     ],
     ids=["nothing", "a misspelt command", "an unknown option"],

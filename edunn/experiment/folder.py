@@ -205,10 +205,10 @@ class RunFolder:
             with safetensors.safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (OSError, ValueError, safetensors.SafetensorError) as error:
-            raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
+            raise RunError(f"{path} is damaged or does not contain tensors: {error}.") from None
 
     def state(self) -> str:
-        """Returns a sentence on what the folder is, with the next move."""
+        """Returns a sentence on what the folder contains and what can be done."""
         if not self.path.is_dir():
             return "There is no such folder."
         if not self.has("config.toml"):

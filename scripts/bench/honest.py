@@ -3,8 +3,8 @@
     python scripts/bench/honest.py [--json] [--studies N] [--seed S] [--only NUMBER] [--show]
 
 A study draws data (normal, Cauchy, clusters, far outliers, far from 0, constant, duplicated; scales 1e-6 to 1e6; 1 to
-5,000 samples, weighted or not), a loss, a window (wide, narrow, far from the data, close about the minimum), a dtype and
-a method; it is a (w, b) grid of one feature, a curve at one b, a plane of a linear model with several features or
+5,000 samples, weighted or not), a loss, a window (wide, narrow, far from the data, about the minimum), a dtype and a
+method; it is a (w, b) grid of one feature, a curve at one b, a plane of a linear model with several features or
 classes, or a plane of a net. The truth is the formula written again here, in numpy and with the digits of
 `numpy.longdouble` (80 bits on x86) while a study is small. The true error is the largest difference over the whole
 grid, relative to the largest finite loss; a value that is not finite is infinitely wrong. Every tenth study has so many

@@ -1,14 +1,14 @@
-"""Direct surfaces on CUDA, by fused Triton kernels that never write the (grid, samples) array.
+"""The method `direct` on CUDA, by fused Triton kernels that never write the (grid, samples) array.
 
-Each kernel restates what a family of losses is in its scores; `Plane.sums` is the oracle of all of them.
+Each kernel computes a family of losses from the scores; the tests compare all of them with `Plane.sums`.
 
 - `factored`: cross-entropy and logistic, and squared error through a sigmoid or tanh, on the (w, b) grid of one
-  feature. Some samples together are a polynomial in e^b, so that a grid point pays neither exponential nor logarithm
-  for a sample.
+  feature. Some samples together are a polynomial in e^b, so that a grid point needs neither an exponential nor a
+  logarithm for a sample.
 - `softmax`: cross-entropy over classes, on any plane of a linear model.
 - `ramps`: hinges, perceptron, absolute error and Huber, for one score or over classes, on any plane.
 
-In all three a thread owns a few grid points and walks over the samples by itself: the loop has no shuffle and no
+In all three a thread computes a few grid points and goes through the samples by itself: the loop has no shuffle and no
 barrier. What is summed over many samples is summed in float64.
 
 Triton comes with CUDA builds of torch, and as the extra `kernels`. Where it is missing, or a loss is not here,
@@ -31,10 +31,10 @@ def available() -> bool:
 
 
 def choose(plane: Plane, order: int) -> ModuleType | None:
-    """Returns the kernel for a plane, a module with `fits` and `grid`, or None. The kernels give values alone.
+    """Returns the kernel for a plane, a module with `fits` and `grid`, or None. Kernels compute only values.
 
     Derivatives of direct surfaces stay with `direct.plain`: `spectral` and `exact` give them on every plane where a
-    kernel would, from so few nodes that a kernel does not pay.
+    kernel would, from so few nodes that a kernel would not be faster.
     """
     if order != 0 or not available():
         return None
@@ -44,7 +44,7 @@ def choose(plane: Plane, order: int) -> ModuleType | None:
 
 
 def fits(plane: Plane, order: int) -> bool:
-    """Returns whether a kernel serves this plane."""
+    """Returns whether a kernel supports this plane."""
     return choose(plane, order) is not None
 
 

@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
 
 
 def fits(plane: Plane) -> bool:
-    """Returns whether the kernel knows the loss: values of one feature, in float32 or float64, without weights."""
+    """Returns whether the kernel supports the loss: values of one feature, in float32 or float64, without weights."""
     if not plane.one_feature or plane.weights is not None or plane.dtype not in (torch.float32, torch.float64):
         return False
     loss = plane.loss

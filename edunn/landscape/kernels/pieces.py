@@ -1,4 +1,4 @@
-"""What the kernels share: polynomials in registers, a product of many factors, and the cutting of work into launches.
+"""Functions that the kernels share: polynomials in registers, products of many factors, and the cutting of work.
 
 A polynomial is a tuple of coefficients, the lowest power first; each coefficient is a block of numbers, one a lane.
 """
@@ -74,7 +74,7 @@ def split(value):
 
 
 def width(columns: int) -> tuple[int, int]:
-    """Returns how many columns a program owns, a power of 2, and its warps: a thread has LANES of them."""
+    """Returns the numbers of columns and of warps of a program: a thread computes LANES columns."""
     columns = min(WIDEST, max(32 * LANES, triton.next_power_of_2(columns)))
     return columns, columns // (32 * LANES)
 

@@ -7,7 +7,7 @@ Each is a sum over samples, and over classes where there are some, of one functi
     |r|            absolute error: r is the residual
     m (|r| − m/2)  Huber, with m = min(|r|, δ)
 
-So a term is three numbers, read once for a row: c₀ + a c₁ is formed for the row, and a grid point pays one
+So a term is three numbers, read once for a row: c₀ + a c₁ is formed for the row, and a grid point takes one
 multiply-add, one maximum and one sum. A weight w ≥ 0 of a sample is part of its three numbers (√w for the squares).
 """
 
@@ -27,7 +27,7 @@ RUN = 32  # terms that are summed in the dtype; the runs are summed in float64
 
 
 def fits(plane: Plane) -> bool:
-    """Returns whether the kernel knows the loss. A subclass may compute something else, and is not known."""
+    """Returns whether the kernel supports the loss; a subclass may compute something else, so it does not."""
     if plane.dtype not in (torch.float32, torch.float64):
         return False
     kind = type(plane.loss)

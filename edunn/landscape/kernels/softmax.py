@@ -5,7 +5,7 @@ the middle b₀ of a tile of columns, with m the largest d_c there,
 
     log Σ_c e^{d_c} = m + log Σ_c 2^{g_c + (b − b₀) h_c}       g_c = (d_c − m)/ln 2,  h_c the slope of d_c over ln 2
 
-The tile is so narrow that no power leaves the dtype's range. g is computed once for a row and tile; a grid point pays
+The tile is so narrow that no power leaves the dtype's range. g is computed once for a row and tile; a grid point takes
 for each class one multiply-add, one power of 2 and one sum, and a sample's logarithm is shared as in `factored`.
 """
 
