@@ -93,21 +93,25 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
     # along an axis of a single value nothing moves
     free = torch.tensor(surface.free, device=start.device)
     size = float(surface.values[surface.values.isfinite()].abs().max())
-    quick = field.near(2 * surface.reach + 1)
-    found = newton(quick, start, scale, free, 1e-15 * size)
+    level, shear = field.upright()
+    quick = level.near(2 * surface.reach + 1)
+    # in a window much smaller than the bowl, the bowl's own size is the unit
+    unit = torch.maximum(scale, torch.tensor(level.scales).to(scale))
+    found = newton(quick, sheared(start, shear), unit, free, 1e-15 * size, reach=float((scale / unit)[free].min()))
     if not field.smooth:
-        search(quick, found, scale, free)
+        search(quick, found, unit, free)
+    ends = sheared(found.points, -shear).cpu()
     results: list[dict[str, Any]] = []
-    taken: list[Tensor] = []  # minima and saddles so far
+    taken: list[Tensor] = []  # minima and saddles so far, in units
     escapes: list[Tensor] = []  # directions of the runaways so far
     best = float(surface.lowest["loss"])
     falls_forever = field.falls_forever
     for k, origin in enumerate(start.cpu()):
-        end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
+        end, jet = ends[k], found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
         moved, done, before = float(away.norm()), bool(found.done[k]), float(found.start[k])
         if field.smooth:
-            kind, flat = classify(field.analytic, jet, scale.cpu(), free.cpu(), moved, done, size, best, before)
+            kind, flat = classify(field.analytic, jet, unit.cpu(), free.cpu(), moved, done, size, best, before)
         else:
             kind, flat = found.seen[k]
         if falls_forever and kind in ("minimum", "saddle"):
@@ -115,12 +119,13 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
         if k >= candidates and kind != "minimum":
             continue
         if kind in ("minimum", "saddle"):
-            if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
+            place = found.points[k].cpu() / unit.cpu()
+            if any(float((place - other).norm()) < 1e-4 for other in taken):
                 if k >= candidates:
                     continue
                 kind = "artefact"
             else:
-                taken.append(end)
+                taken.append(place)
         elif kind == "runaway":
             direction = away / away.norm().clamp(min=1e-300)
             if any(float(direction @ other) > 0.9 for other in escapes):
@@ -150,14 +155,23 @@ class Newton:
         self.seen: list[tuple[str, bool]] = []  # what `search` found: the kind, and whether it is flat
 
 
-def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
+def sheared(points: Tensor, shear: float) -> Tensor:
+    """Returns points (a, b) in the coordinates (a, b + κ a): see `Field.upright`. With −κ it is the way back."""
+    return torch.stack([points[:, 0], points[:, 1] + shear * points[:, 0]], 1)
+
+
+def newton(
+    field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150, reach: float = 1.0
+) -> Newton:
     """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
     Where H is positive definite this is Newton's step; a negative curvature counts with its absolute value, so that the
-    step leaves a saddle and does not converge to it (Dauphin et al. 2014). Lengths are in units of `scale`.
+    step leaves a saddle and does not converge to it (Dauphin et al. 2014). Lengths are in units of `scale`; the radius
+    is a quarter of `reach` at first.
     """
     state = Newton(start.clone(), field.at(start, 2))
-    radius = torch.full((len(start),), 0.25, dtype=start.dtype, device=start.device)
+    radius = torch.full((len(start),), 0.25 * reach, dtype=start.dtype, device=start.device)
+    far = 1e6 * (1 + (start / scale).norm(dim=1))
     for _ in range(rounds):
         left = (~state.done).nonzero().squeeze(1)
         if len(left) == 0:
@@ -174,7 +188,7 @@ def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: 
         radius[left] = torch.where(better, torch.maximum(radius[left], 2 * length * short), radius[left] / 4)
         # at rest: the whole step is nothing, or so short that rounding decides whether it went down
         state.done[left] = (length < 1e-11) | (~better & (length < 1e-6)) | (radius[left] < 1e-12)
-        state.done[left] |= (state.points[left] / scale).norm(dim=1) > 1e6
+        state.done[left] |= (state.points[left] / scale).norm(dim=1) > far[left]
     return state
 
 

@@ -170,6 +170,9 @@ class ModulePlane:
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> None:
         return None
 
+    def upright(self) -> tuple[ModulePlane, float]:
+        return self, 0.0
+
     def value(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,)."""
         return self.mean(self.scores(point))

@@ -147,6 +147,10 @@ class Field(Evaluator, Protocol):
         """Returns a minimum (point, loss, flat) that needs no search of the grid, or None where there is none."""
         ...
 
+    def upright(self) -> tuple[Field, float]:
+        """Returns the same loss in the coordinates a and b + κ a, in which its bowls are not askew, and κ."""
+        ...
+
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
         """Returns the same field in another dtype or on another device."""
         ...
@@ -397,6 +401,10 @@ class PenaltyAlong:
         if second is not None:
             base, along_b = base + second * along_b, torch.zeros_like(along_b)
         return PenaltyAlong(self.penalty, base, along_a, along_b)
+
+    def sheared(self, shear: float) -> PenaltyAlong:
+        """Returns the same penalty in the coordinates a and b + κ a: see `Field.upright`."""
+        return PenaltyAlong(self.penalty, self.base, self.first - shear * self.second, self.second)
 
     def at(self, points: Tensor, order: int) -> Tensor:
         """Returns the penalty and its derivatives up to `order` at points (a, b), (count, 2): (JET[order], count)."""

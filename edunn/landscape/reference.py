@@ -20,10 +20,11 @@ EPS = torch.finfo(torch.float64).eps
 def values(field: Field, points: Tensor, thorough: int) -> Tensor:
     """Returns the loss at points (count, 2) in float64; the first `thorough` of them with scores of twice the digits.
 
-    A net, whose scores are not affine, is evaluated in float64.
+    A net, whose scores are not affine, is evaluated in float64; so is a loss that jumps, where w·x + b as float64 has
+    it decides about a sample on the boundary.
     """
     field = field.to(torch.float64)
-    if not isinstance(field, Plane):
+    if not isinstance(field, Plane) or field.loss.flat:
         return field.at(points)[0]
     found = [precise(field, points[:thorough]), field.at(points[thorough:])[0]]
     return torch.cat(found)
@@ -38,10 +39,8 @@ def precise(plane: Plane, points: Tensor) -> Tensor:
             a, b = (points[some, i].view(-1, *(1,) * plane.base.ndim) for i in (0, 1))
             high, low = scores(plane.base[part], a, plane.first[part], b, plane.second[part])
             targets = plane.targets[part]
-            terms = plane.loss.pointwise(high, targets)
-            if not plane.loss.flat:
-                shift = torch.where(low == 0, low, low * plane.loss.pointwise_gradient(high, targets))
-                terms = terms + (shift.sum(-1) if plane.loss.class_axis else shift)
+            shift = torch.where(low == 0, low, low * plane.loss.pointwise_gradient(high, targets))
+            terms = plane.loss.pointwise(high, targets) + (shift.sum(-1) if plane.loss.class_axis else shift)
             total[some] += terms.sum(-1) if plane.weights is None else terms @ plane.weights[part]
     result = total / plane.samples
     return result if plane.penalty is None else result + plane.penalty.at(points, 0)[0]

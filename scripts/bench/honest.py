@@ -209,10 +209,13 @@ def affine_loss(
     return value
 
 
-def over_grid(value: Value, first: Array, second: Array, work: int) -> Array:
-    """The truth at every grid point, with the digits of longdouble where that is affordable."""
+def over_grid(value: Value, first: Array, second: Array, work: int, step: bool = False) -> Array:
+    """The truth at every grid point, with the digits of longdouble where that is affordable.
+
+    A loss that jumps is decided by the score in float64: else a sample on the boundary would be on the other side.
+    """
     a, b = (part.ravel() for part in np.meshgrid(first, second, indexing="ij"))
-    kind = np.longdouble if len(a) * work <= SMALL else float
+    kind = np.longdouble if len(a) * work <= SMALL and not step else float
     return value(a, b, kind).reshape(len(first), len(second))
 
 
@@ -293,7 +296,7 @@ def one_feature(name: str, random: Random, curve: bool, large: bool = False) -> 
     about = f"{name}, {method}, {str(dtype)[6:]}, {kind} × {scale:g}, {samples} samples{weighted}, w {w}, b {b}"
     surface = landscape.grid(x, y, case.make(), w, b, method=method, dtype=dtype, sample_weight=weights)
     first, second = (axis.double().cpu().numpy() for axis in (surface.first, surface.second))
-    truth = over_grid(value, first, second, samples)
+    truth = over_grid(value, first, second, samples, case.step)
     found = outcome(about, surface, truth)
     if samples <= 500:
         found.wrong_minima = count_wrong_minima(surface, value, truth.astype(float), case.step)
@@ -351,7 +354,7 @@ def linear_plane(name: str, random: Random) -> Outcome:
             values = values + (strength * (theta**2).sum(-1)).astype(kind)
         return values
 
-    truth = over_grid(value, surface.first.numpy(), surface.second.numpy(), samples * max(1, classes))
+    truth = over_grid(value, surface.first.numpy(), surface.second.numpy(), samples * max(1, classes), case.step)
     found = outcome(about, surface, truth)
     if samples <= 200 and case.methods is not PIECEWISE:
         found.wrong_minima = count_wrong_minima(surface, value, truth.astype(float), case.step)
@@ -369,7 +372,7 @@ def count_wrong_minima(surface: landscape.Surface, value: Value, truth: Array, s
     one, two = surface.names
     everything = surface.minima()
     found = [m for m in everything if m["kind"] == "minimum"]
-    wide, high = np.ptp(first) or 1.0, np.ptp(second) or 1.0
+    wide, high = np.ptp(first), np.ptp(second)  # 0 along an axis of one value
     tolerance = lambda level: 1e-8 * max(abs(level), 1e-12) + 1e-13  # noqa: E731
     wrong = int(sum(curve and m[two] != second[0] for m in everything))
     for minimum in found:
@@ -377,7 +380,7 @@ def count_wrong_minima(surface: landscape.Surface, value: Value, truth: Array, s
         angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
         better = abs(at((w, b)) - level) > 1e-7 * max(abs(level), 1e-9)
         for radius in () if step else (1e-5, 1e-4, 1e-3):
-            around = radius * np.stack([wide * np.cos(angles), (0 if curve else high) * np.sin(angles)])
+            around = radius * np.stack([wide * np.cos(angles), high * np.sin(angles)])
             lower = value(w + around[0], b + around[1]) < level - tolerance(level)
             for arm in around.T[lower]:  # another basin, over a ridge, is none of it
                 way = np.linspace(0, 1, 17)
