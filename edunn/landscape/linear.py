@@ -142,8 +142,10 @@ class LinearPlane(Plane):
         if self.free != (True, True):
             return self, 0.0
         weights = 1.0 if self.weights is None else self.weights.view(-1, *(1,) * (self.first.ndim - 1))
-        square = float((weights * self.second * self.second).sum())
-        shear = float((weights * self.first * self.second).sum()) / square if square > 0 else 0.0
+        heavy = weights * self.second
+        square = float((heavy * self.second).sum())
+        shear = float((heavy * self.first).sum()) / square if square > 0 else 0.0
+        shear += float((heavy * (self.first - shear * self.second)).sum()) / square if square > 0 else 0.0
         if not 0 < abs(shear) < math.inf:
             return self, 0.0
         along = shear * self.second

@@ -33,7 +33,8 @@ def evaluate(
     "plain" is `direct.plain`: slower than `direct.factored`, and right to the last digits.
     """
     dtype = dtype or plane.dtype
-    rough = plane if plane.loss.flat else plane.to(dtype)
+    precision = plane.dtype if plane.loss.flat else dtype
+    rough = plane.to(precision)
     if method not in (*METHODS, "plain"):
         raise errors.ConfigError(
             f"The methods are {', '.join(METHODS)}; got {method!r}. {errors.nearest(method, METHODS)}"
@@ -55,9 +56,9 @@ def evaluate(
     elif name == "spectral":
         jet = spectral.grid(plane if plane.one_feature else rough, a, b, order, spectral.tolerance(rough))
     elif name == "direct":
-        jet = direct.grid(rough, a, b, order)
+        jet = direct.grid(plane, a, b, order, precision)
     else:
-        jet, name = direct.with_penalty(rough, a, b, order, direct.plain(rough, a, b, order)), "direct"
+        jet, name = direct.with_penalty(plane, a, b, order, direct.plain(plane, a, b, order, precision)), "direct"
     return jet.to(dtype), name
 
 

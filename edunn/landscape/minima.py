@@ -96,8 +96,9 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
     level, shear = field.upright()
     quick = level.near(2 * surface.reach + 1)
     # in a window much smaller than the bowl, the bowl's own size is the unit
-    unit = torch.maximum(scale, torch.tensor(level.scales).to(scale))
-    found = newton(quick, sheared(start, shear), unit, free, 1e-15 * size, reach=float((scale / unit)[free].min()))
+    bowl = torch.tensor(level.scales, dtype=scale.dtype, device=scale.device)
+    unit = torch.maximum(scale, bowl)
+    found = newton(quick, sheared(start, shear), bowl, free, reach=float((scale / bowl)[free].max()))
     if not field.smooth:
         search(quick, found, unit, free)
     ends = sheared(found.points, -shear).cpu()
@@ -161,7 +162,7 @@ def sheared(points: Tensor, shear: float) -> Tensor:
 
 
 def newton(
-    field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150, reach: float = 1.0
+    field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, rounds: int = 150, reach: float = 1.0
 ) -> Newton:
     """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
@@ -177,7 +178,7 @@ def newton(
         if len(left) == 0:
             break
         jet = state.jets[:, left]
-        step = newton_step(jet, scale, free, noise)
+        step = newton_step(jet, scale, free)
         length = step.norm(dim=1)
         short = torch.clamp(radius[left] / length.clamp(min=1e-300), max=1.0)
         trial = state.points[left] + scale * step * short.unsqueeze(1)
@@ -187,7 +188,7 @@ def newton(
         state.jets[:, left[better]] = new[:, better]
         radius[left] = torch.where(better, torch.maximum(radius[left], 2 * length * short), radius[left] / 4)
         # at rest: the whole step is nothing, or so short that rounding decides whether it went down
-        state.done[left] = (length < 1e-11) | (~better & (length < 1e-6)) | (radius[left] < 1e-12)
+        state.done[left] = (length < 1e-11) | (~better & (length < 1e-6)) | (radius[left] < 1e-12 * min(1.0, reach))
         state.done[left] |= (state.points[left] / scale).norm(dim=1) > far[left]
     return state
 
@@ -290,13 +291,13 @@ def follow_kinks(
     points[index], losses[index], radius[index] = here, level, size
 
 
-def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:
+def newton_step(jet: Tensor, scale: Tensor, free: Tensor) -> Tensor:
     """Returns −V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise count as 0."""
     weights = scale * free
     g = jet[1:3].mT * weights
     values, vectors = torch.linalg.eigh(hessian(jet, weights))
     parts = (vectors.mT @ g.unsqueeze(-1)).squeeze(-1)
-    parts = torch.where(parts.abs() <= noise, 0.0, parts)
+    parts = torch.where(parts.abs() <= 4e-15 * jet[0].abs().unsqueeze(1), 0.0, parts)
     return -(vectors @ (parts / values.abs().clamp(min=1e-300)).clamp(-1e8, 1e8).unsqueeze(-1)).squeeze(-1)
 
 

@@ -255,10 +255,14 @@ class Plane:
         result = sums / self.samples
         return result if self.penalty is None else result + self.penalty.at(points, order)
 
-    def sums(self, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-        """Returns the jet over the grid a × b, summed over samples, without a penalty: (JET[order], len(a), len(b))."""
+    def sums(self, a: Tensor, b: Tensor, order: int = 0, dtype: torch.dtype | None = None) -> Tensor:
+        """Returns the jet over the grid a × b, summed over samples, without a penalty: (JET[order], len(a), len(b)).
+
+        `dtype` is that of the losses, by default the scores'.
+        """
         a, b = a.to(self.first), b.to(self.first)
-        total = a.new_zeros(JET[order], len(a), len(b))
+        losses = self if dtype in (None, self.dtype) else self.to(dtype)
+        total = losses.first.new_zeros(JET[order], len(a), len(b))
         tail = (1,) * self.base.ndim
         for part in self.parts():
             base, first, second = self.base[part], self.first[part], self.second[part]
@@ -266,7 +270,7 @@ class Plane:
                 shift = b[columns].view(-1, *tail) * second  # (columns, samples[, classes])
                 for rows in blocks(len(a), shift.numel(), first):
                     scores = (base + a[rows].view(-1, *tail) * first).unsqueeze(1) + shift
-                    total[:, rows, columns] += self.jet(scores, part, order)
+                    total[:, rows, columns] += losses.jet(scores.to(losses.dtype), part, order)
         return total
 
     def jet(self, scores: Tensor, part: slice, order: int) -> Tensor:

@@ -69,7 +69,7 @@ def find_minimum(field: Field) -> Minimum | None:
     level, shear = precise.upright()
     scale = torch.tensor(level.scales, dtype=torch.float64, device=field.device)
     free = torch.ones(2, dtype=torch.bool, device=field.device)
-    state = newton(level, start[None], scale, free, 1e-15 * float(precise.at(start[None])[0, 0]), rounds=60)
+    state = newton(level, start[None], scale, free, rounds=60)
     if not bool(state.done[0]) or not bool(state.points.isfinite().all()):
         return None
     found = Minimum(precise, sheared(state.points, -shear)[0])
