@@ -69,7 +69,7 @@ def ways_out(
 
     All are forms of `direct`. It yields nothing if the caller chose another method, or if they would take too long.
     """
-    if method not in ("auto", "direct") or used == "exact":
+    if method not in ("auto", "direct"):
         return
     plain = "plain" if isinstance(field, Plane) else "direct"
     if len(a) * len(b) * field.samples > LONG:

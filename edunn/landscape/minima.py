@@ -22,6 +22,7 @@ from .planes import Evaluator, Field
 
 MOST = 64  # candidates, the lowest ones
 KINDS = ("minimum", "saddle", "runaway", "artefact")
+AGAIN = 20  # times that the search at kinks starts again from the lowest point, at most
 THOROUGH = 32  # of the lowest points where the search at kinks is thorough
 TINY = 1e-9  # a curvature below this share of the largest is called flat
 
@@ -137,6 +138,11 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
             results.append(result | {"flat": True} if flat else result)
         else:
             results.append(grid_point(surface, origin, kind))
+    if field.convex:  # whose minima all have one loss: a search that ended above it ended too soon
+        least = min((r["loss"] for r in results if r["kind"] == "minimum"), default=0.0)
+        for result in results:
+            if result["kind"] == "minimum" and result["loss"] > least + 1e-9 * max(abs(least), 1e-3 * size):
+                result["kind"] = "artefact"
     return sorted(results, key=lambda r: (KINDS.index(r["kind"]), r["loss"]))
 
 
@@ -183,7 +189,10 @@ def newton(
         short = torch.clamp(radius[left] / length.clamp(min=1e-300), max=1.0)
         trial = state.points[left] + scale * step * short.unsqueeze(1)
         new = field.at(trial, 2)
-        better = new[0] <= jet[0]
+        # where rounding hides whether so short a step goes down, the slope decides
+        steepness = [(g[1:3].mT * (scale * free)).norm(dim=1) for g in (new, jet)]
+        level = new[0] <= jet[0] + 1e-15 * jet[0].abs()
+        better = (new[0] <= jet[0]) | ((length < 1e-6) & level & (steepness[0] < steepness[1]))
         state.points[left[better]] = trial[better]
         state.jets[:, left[better]] = new[:, better]
         radius[left] = torch.where(better, torch.maximum(radius[left], 2 * length * short), radius[left] / 4)
@@ -204,6 +213,13 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None
     origin = points.clone()
     descend(field, points, losses, radius, scale, free)
     follow_kinks(field, points, losses, radius, scale, free)
+    best = slice(int(losses.argmin()), int(losses.argmin()) + 1)
+    for _ in range(AGAIN):  # in a very narrow valley the circle shrinks too soon
+        before, size = float(losses[best]), torch.full_like(losses[best], 1e-2)
+        descend(field, points[best], losses[best], size, scale, free)
+        follow_kinks(field, points[best], losses[best], size, scale, free)
+        if not float(losses[best]) < before - 1e-12 * abs(before):
+            break
     circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
     circle = circle[circle.norm(dim=1) > 1e-6] * scale
     beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
@@ -323,7 +339,7 @@ def classify(
     low, high = torch.linalg.eigvalsh(hessian(jet.unsqueeze(1), scale * free))[0].tolist()
     if not bool(free.all()):
         low, high = (low, low) if abs(low) > abs(high) else (high, high)  # the frozen axis has curvature 0
-    curved = max(abs(low), abs(high)) > TINY * size
+    curved = max(abs(low), abs(high)) > TINY * min(size, abs(before))
     ended = float(jet[0])
     if curved and done and low < -TINY * abs(high):
         return "saddle", False
