@@ -37,13 +37,14 @@ UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 @dataclass(frozen=True)
 class Archive:
-    """One of the two official CIFAR-10 archives: binary or pickled."""
+    """One of the two official archives of CIFAR-10 or CIFAR-100: binary or pickled."""
 
     name: str
     sha256: str
     size: int
     train: tuple[str, ...]
     test: str
+    largest: int = LARGEST
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -141,11 +142,11 @@ def which_archive(path: Path) -> tuple[Archive, str]:
     cut = f"; it has {size:,} of {meant.size:,} bytes" if size < meant.size else ""
     raise DataError(
         f"Expected {meant.name} with sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. "
-        f"Download it again: edunn data get cifar10."
+        f"Download it again: edunn data get cifar10. Of archives, those of CIFAR-10 and CIFAR-100 are read."
     )
 
 
-def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
+def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[str, Callable[[], bytes]]:
     """Returns the content of each file of the archive, by name. Only expected names and sizes are read."""
     found: dict[str, bytes] = {}
     try:
@@ -154,22 +155,22 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
                 name = PurePosixPath(member.name).name
                 if not member.isfile() or name not in archive.files or name in found:
                     continue
-                if member.size > LARGEST:
-                    raise DataError(f"{name} in '{path}' has {member.size:,} bytes; the published one has 31 million.")
+                if member.size > archive.largest:
+                    raise DataError(f"{name} in '{path}' has {member.size:,} bytes, more than the published one.")
                 file = tar.extractfile(member)
                 found[name] = b"" if file is None else file.read()
     except UNREADABLE as problem:
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
-            raise DataError(f"'{path}' does not contain {name}. Download it again: edunn data get cifar10.")
+            raise DataError(f"'{path}' does not contain {name} of {title}. Download it again.")
     return {name: partial(bytes, content) for name, content in found.items()}
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, largest: int = LARGEST) -> bytes:
     try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; the published file has 31 million.")
+        if path.stat().st_size > largest:
+            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes, more than the published file.")
         return path.read_bytes()
     except OSError as problem:
         raise DataError(f"Cannot read '{path}': {problem.strerror}.") from problem
@@ -240,7 +241,7 @@ def load_arrays(content: bytes, title: str) -> Any:
         return ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as problem:  # a damaged pickle can raise anything
         raise DataError(
-            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
+            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version."
         ) from problem
 
 

@@ -19,7 +19,7 @@ from ..runtime.threads import Split, whole
 from . import directions
 from .linear import LinearPlane
 from .modules import ModulePlane, in_evaluation, is_smooth
-from .pairs import as_loss, pair, weights_of
+from .pairs import as_loss, pair, targets_and_weights, weights_of
 from .planes import PenaltyAlong, Window, axis
 from .surface import Surface, compute
 from .windows import default_window
@@ -206,7 +206,8 @@ def along(
     """
     loss = as_loss(loss)
     features, targets = pair(data, model)
-    weights = weights_of(getattr(data, "sample_weight", None), features[:0].double(), len(features))
+    exact = features.new_empty(len(features), 0, dtype=torch.float64)  # float32 would round the weights
+    targets, weights = targets_and_weights(loss, exact, targets, getattr(data, "sample_weight", None))
     here = directions.parameters(model)
     for direction in (first, second):
         directions.check_names(here, direction)
