@@ -131,7 +131,11 @@ class LinearPlane(Plane):
         a, b = start.tolist()
         u, v = kinks.lowest_vertex(units, start.new_tensor([a / one, (b + shear * a) / two])).tolist()
         point = start.new_tensor([one * u, two * v - shear * one * u])
-        return KnownMinimum(point, float(self.at(point.unsqueeze(0))[0, 0]), False)
+        # a vertex so far out that rounding its place costs loss is worse than 0, where a perceptron has its minimum too
+        places = torch.stack([point, torch.zeros_like(point)])
+        losses = self.at(places)[0]
+        best = int(losses.argmin())
+        return KnownMinimum(places[best], float(losses[best]), False)
 
     def upright(self) -> tuple[LinearPlane, float]:
         """Returns the same loss in the coordinates a and b + κ a, and κ.
