@@ -170,7 +170,9 @@ def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[st
 def read_file(path: Path, largest: int = LARGEST) -> bytes:
     try:
         if path.stat().st_size > largest:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes, more than the published file.")
+            raise DataError(
+                f"'{path}' has {path.stat().st_size:,} bytes, more than any file of CIFAR. Download it again."
+            )
         return path.read_bytes()
     except OSError as problem:
         raise DataError(f"Cannot read '{path}': {problem.strerror}.") from problem

@@ -55,8 +55,8 @@ class Loss(ArgumentRepr, nn.Module):
     def __init_subclass__(cls, **options: Any) -> None:
         """Forgets what a parent declares about its formula where a subclass writes another one.
 
-        A focal loss that begins as a subclass of `BinaryCrossEntropy` is not convex because that is, and has neither its
-        pole nor its second derivative: what the subclass does not declare itself is measured.
+        A focal loss written as a subclass of `BinaryCrossEntropy` is not convex because that is, and has neither its
+        pole nor its second derivative: what the subclass does not declare is measured.
         """
         super().__init_subclass__(**options)
         if "pointwise" in cls.__dict__:

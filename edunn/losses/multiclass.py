@@ -100,7 +100,8 @@ class CrossEntropy(Loss):
             errors.check_class_indices(targets, classes)
         elif left.all(-1).any():
             raise errors.LabelError(
-                f"Every target is the ignore_index {self.ignore_index}: no sample is left to average."
+                f"Every target is the ignore_index {self.ignore_index}, so there is nothing to average. "
+                f"Check ignore_index, or take larger batches."
             )
         else:
             errors.check_class_indices(targets.masked_fill(left, 0), classes)
