@@ -14,7 +14,7 @@ from .planes import Field, Plane
 METHODS = ("auto", "direct", "exact", "spectral")
 PROBES = 64  # at which the error is measured, at least; up to MOST while they cost no more than so many evaluations
 MOST_PROBES, EVALUATIONS = 4096, 1 << 17
-THOROUGH = 12  # of them with scores of twice the digits: more while they cost no more than EVALUATIONS
+THOROUGH = 6  # of them, or more where the samples are few, with scores of twice the digits: see `reference`
 
 POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # a larger error makes edunn look for a more exact method
 LONG = 1e10  # grid points × samples above which a surface is not computed again
