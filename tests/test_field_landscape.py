@@ -15,7 +15,9 @@ from torch import nn
 from edunn import landscape
 from edunn.activations import ReLU, Tanh
 from edunn.cli import main
+from edunn.data import Samples
 from edunn.errors import ConfigError
+from edunn.gradcheck import certify
 from edunn.landscape import directions
 from edunn.losses import (
     AbsoluteError,
@@ -29,7 +31,7 @@ from edunn.losses import (
     SquaredError,
     ZeroOne,
 )
-from edunn.models import LinearRegression, SoftmaxClassifier
+from edunn.models import LinearRegression, SoftmaxClassifier, TwoLayerNet
 
 X = np.array([1.0, 2, 3, 4])
 REAL, BITS, SIGNS = np.array([5.0, 6, 7, 9]), np.array([0.0, 0, 1, 1]), np.array([-1.0, -1, 1, 1])
@@ -236,7 +238,7 @@ def errors(x: NDArray[np.float64], y: NDArray[np.float64], surface: landscape.Su
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", [name for name in CURVES if name != "zero-one"])
-def test_field_12_the_reported_error_bounds_the_true_one(name: str, dtype: torch.dtype) -> None:
+def test_field_11_the_reported_error_bounds_the_true_one(name: str, dtype: torch.dtype) -> None:
     loss, _, formula = CURVES[name]
     for seed in range(8):
         random = np.random.default_rng(seed)
@@ -254,3 +256,41 @@ def test_field_12_the_reported_error_bounds_the_true_one(name: str, dtype: torch
             surface = landscape.grid(x, y, loss, (shift - reach, shift + reach, 40), b, method=method, dtype=dtype)
             true = errors(x, y, surface, formula)
             assert true <= max(10 * surface.error, 1e-12), (seed, method)
+
+
+def test_field_12_a_net_in_training_mode() -> None:
+    """Batch norm and dropout: the copy is evaluated as torch's own evaluation mode does, and the net stays as it is."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 1), nn.Flatten(0))
+    net = net.double().train()
+    x, y = torch.randn(40, 3, dtype=torch.float64), torch.randn(40, dtype=torch.float64)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    state = torch.get_rng_state()
+    surface = landscape.plane(net, SquaredError(), (x, y), a=(-1, 1, 3), b=(-1, 1, 3))
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(part.training for part in net.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert any("training mode" in note for note in surface.notes)
+    with torch.no_grad():
+        here = ((net.eval()(x) - y) ** 2).mean()
+    assert float(surface.values[1, 1]) == pytest.approx(float(here), rel=1e-12)
+
+
+def test_field_14_a_net_with_dropout_is_certified() -> None:
+    torch.manual_seed(0)
+    samples = Samples(torch.randn(20, 6, dtype=torch.float64), torch.randint(3, (20,)))
+    net = TwoLayerNet(6, 3, hidden=8, dropout=0.5, dtype=torch.float64)
+    certificate = certify(net, CrossEntropy(), samples)
+    assert "6 of 6" in str(certificate)
+
+
+def test_field_28b_the_window_holds_the_minimum() -> None:
+    x, y = np.array([1, 2, 3.5, 5, 7]), np.array([34100.0, 43150, 56200, 70300, 88050])
+    slope, intercept = np.polyfit(x, y, 1)
+    surface = landscape.grid(x, y, SquaredError())
+    best = surface.minima()[0]
+    assert (best["w"], best["b"]) == (pytest.approx(slope), pytest.approx(intercept))
+    assert float(surface.first[0]) < slope < float(surface.first[-1])
+    assert float(surface.second[0]) < intercept < float(surface.second[-1])
+    outside = landscape.grid(x, y, SquaredError(), (-2.3, 2.3, 9), (-10, 10, 9)).report()
+    assert any("outside this window" in remark for remark in outside.remarks)

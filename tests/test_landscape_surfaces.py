@@ -280,7 +280,8 @@ def test_any_shape(samples: int, rows: int, columns: int, spread: float, window:
     reference = plane.at(torch.cartesian_prod(surface.first, surface.second).view(-1, 2))[0]
     largest = max(float(reference.abs().max()), 1e-12)
     torch.testing.assert_close(surface.values.flatten(), reference, rtol=0, atol=1e-10 * largest)
-    assert surface.error < 1e-10
+    # of a loss that is tiny at every point few digits are known, or none: (1 − σ(s))² where σ(s) rounds to 1
+    assert surface.error < 1e-10 if bool((reference > 1e-12).any()) else surface.error <= 1.0001
 
 
 # ---- the rest of the record ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from .basins import Basins as Basins
 from .basins import basins as basins
 from .loss_grid import LossGrid
 from .minima import minima as minima
+from .minima import sheared
 from .planes import Field, eigenvalues
 
 SEGMENTS = 512  # random segments along which convexity is measured
@@ -66,9 +68,11 @@ def convexity(surface: LossGrid) -> Convexity:
         return Convexity(True, "structure", smallest)
     if field.flat:
         return Convexity(False, "structure", smallest)  # a step that goes up and comes down again
+    if smallest is not None and smallest["value"] < -error:
+        return Convexity(False, "curvature", smallest)
     if smallest is None or not field.smooth:  # kinks bend without a second derivative
         return Convexity(None, "curvature", smallest)
-    return Convexity(smallest["value"] >= -error, "curvature", smallest)
+    return Convexity(True, "curvature", smallest)
 
 
 @torch.no_grad()
@@ -152,9 +156,12 @@ def condition(surface: LossGrid) -> tuple[float, str | None]:
     if surface.free != (True, True):  # one variable has one curvature
         return (1.0 if float(eigenvalues(curvature, surface.free)[1]) > 0 else float("inf")), None
     p, q, r = curvature.tolist()
-    large = (p + r) / 2 + ((p - r) ** 2 / 4 + q * q) ** 0.5
-    small = (p * r - q * q) / large if large else 0.0  # the product of both is the determinant: nothing cancels twice
-    number = large / small if small > 1e-16 * large else float("inf")
+    large = (p + r) / 2 + math.hypot((p - r) / 2, q)
+    # both times each other are the determinant, and in upright coordinates, where it is the same, little cancels
+    level, shear = problem.upright()
+    p, q, r = level.at(sheared(point, shear), 2)[3:, 0].tolist()
+    small = r / large * p - q / large * q if large > 0 else 0.0
+    number = large / small if small > 0 else float("inf")
     hint = None
     if number > 100 and field.feature is not None:
         x = field.feature.double()
@@ -163,9 +170,8 @@ def condition(surface: LossGrid) -> tuple[float, str | None]:
             hint = "x is constant: w and b do the same, and the lowest points form a line"
         else:
             # with u = (x − mean)/spread the score is (w·spread)u + (w·mean + b): H in those coordinates
-            change = torch.tensor([[1 / spread, 0.0], [-mean / spread, 1.0]], dtype=torch.float64)
-            hessian = torch.tensor([[p, q], [q, r]], dtype=torch.float64)
-            below, above = torch.linalg.eigvalsh(change.mT @ hessian @ change).tolist()
+            hessian = torch.tensor([[p / spread**2, q / spread], [q / spread, r]], dtype=torch.float64)
+            below, above = torch.linalg.eigvalsh(hessian.nan_to_num(0, 0, 0)).tolist()
             if below > 0 and above / below < number / 4:
                 hint = (
                     f"x has mean {mean:.3g} and spread {spread:.3g}: the bowl is a valley {number**0.5:.0f} times as "

@@ -161,7 +161,8 @@ def plane(
         notes += ("window chosen: " + " and ".join([low] * (a is None) + [high] * (b is None)),)
         a, b = windows[0] if a is None else a, windows[1] if b is None else b
     axes = axis(names[0], a, 0.0), axis(names[1], b, 0.0)
-    return compute(field, *axes, method, 2 if derivatives else 0, notes=notes)
+    dtype = next(model.parameters()).dtype
+    return compute(field, *axes, method, 2 if derivatives else 0, notes=notes, dtype=dtype)
 
 
 def default_directions(model: nn.Module, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor], str]:
@@ -197,7 +198,7 @@ def along(
     second: Mapping[str, Tensor],
     penalty: Penalty | None = None,
     names: tuple[str, str] = ("a", "b"),
-    chunk: int = 16_384,
+    chunk: int = 1 << 22,
 ) -> LinearPlane | ModulePlane:
     """Returns the loss over a plane of weights as a field, which gives its value and derivatives at any (a, b).
 
@@ -205,7 +206,8 @@ def along(
     """
     loss = as_loss(loss)
     features, targets = pair(data, model)
-    targets, weights = targets_and_weights(loss, features, targets, getattr(data, "sample_weight", None))
+    exact = features.new_empty(len(features), 0, dtype=torch.float64)  # float32 would round the weights
+    targets, weights = targets_and_weights(loss, exact, targets, getattr(data, "sample_weight", None))
     here = directions.parameters(model)
     for direction in (first, second):
         directions.check_names(here, direction)
@@ -226,15 +228,20 @@ def along(
         with torch.random.fork_rng():
             loss.check(field.scores(torch.zeros(2, dtype=field.dtype, device=field.device)), targets)
         return field
-    # a linear model is linear in its parameters: with the direction in their place, it gives the scores' change
-    base, along_a, along_b = (
-        torch.cat([functional_call(model, dict(d), (part,)) for part in features.split(chunk)])
-        for d in (here, first, second)
-    )
     errors.check_finite("features", features)
+    # a linear model is linear in its parameters: with a direction in their place, it gives the scores' change. All of
+    # it in float64: the plane of scores that float32 has rounded would be another one
+    start, one, two = ({name: t.double() for name, t in direction.items()} for direction in (here, first, second))
+    rows = max(1, chunk // max(1, features[:1].numel()))
+    parts = [
+        [functional_call(model, weights, (part,)) for weights in (start, one, two)]
+        for part in map(Tensor.double, features.split(rows))
+    ]
+    base, along_a, along_b = (torch.cat(scores) for scores in zip(*parts, strict=True))
+    targets = targets.double() if targets.dtype.is_floating_point else targets
     loss.check(base, targets)
     penalty_along = None
     if penalty is not None:
-        concerned = [directions.flat(penalty.penalised(dict(d))) for d in (here, first, second)]
+        concerned = [directions.flat(penalty.penalised(d)) for d in (start, one, two)]
         penalty_along = PenaltyAlong(penalty, *concerned)
     return LinearPlane(loss, targets, base, along_a, along_b, names=names, penalty=penalty_along, weights=weights)

@@ -145,7 +145,8 @@ def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor,
     allowed[1:-1] = x[1:] > x[:-1]
     errors = torch.where(allowed, torch.stack([rising, falling]), float("inf"))
     side, k = divmod(int(errors.argmin()), len(rising))
-    edges = torch.cat([x[:1] - 1, x, x[-1:] + 1])
+    margin = x.abs().max().view(1) if bool(x.any()) else torch.ones_like(x[:1])
+    edges = torch.cat([x[:1] - margin, x, x[-1:] + margin])
     threshold = (edges[k] + edges[k + 1]) / 2
     w = float(first.abs().max()) / 2 or 1.0
     room = float(second.abs().max()) / 2 or 1.0

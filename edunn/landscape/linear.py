@@ -5,8 +5,9 @@ Each property is the loss's own, or follows from the affine scores; None means u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -39,11 +40,13 @@ class LinearPlane(Plane):
 
     @property
     def smooth(self) -> bool | None:
+        if self.penalty is not None and not self.penalty.penalty.quadratic:
+            return False
         return True if self.analytic else self.loss.smooth
 
     @property
     def analytic(self) -> bool:
-        return spectral.fits(self)
+        return spectral.fits(self) and (self.penalty is None or self.penalty.penalty.quadratic)
 
     @property
     def curvature_by_formula(self) -> bool:
@@ -79,12 +82,14 @@ class LinearPlane(Plane):
             name += f" + {type(self.penalty.penalty).__name__}"
         return f"{name}, {self.samples:,} sample{'s' * (self.samples != 1)}"
 
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        return methods.evaluate(self, a, b, order, method)
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
+        return methods.evaluate(self, a, b, order, method, dtype)
 
     def near(self, reach: float) -> Evaluator:
         """Returns the same loss, with the samples of one feature replaced by a few weighted nodes, for |w| ≤ reach."""
-        if self.one_feature and self.analytic and self.samples > 4096:
+        if self.one_feature and spectral.fits(self) and self.samples > 4096:
             return spectral.Compressed.of(self, reach)
         return self
 
@@ -110,14 +115,48 @@ class LinearPlane(Plane):
             flat = least <= 1e-12 * float(triangle.abs().max())
             return KnownMinimum(point, loss, flat)
         if kinks.fits(self):
-            point = kinks.lowest_vertex(self, start)
-            return KnownMinimum(point, float(self.at(point.unsqueeze(0))[0, 0]), False)
+            return self.lowest_vertex(start)
         if self.flat and self.loss.form == "shortfall":
             if self.one_feature:
                 return KnownMinimum(*kinks.best_threshold(self, first, second), True)
             if self.free == (True, False):
                 return KnownMinimum(*kinks.best_on_curve(self, first), True)
         return None
+
+    def lowest_vertex(self, start: Tensor) -> KnownMinimum:
+        """Returns the minimum of a piecewise linear loss, found in upright coordinates and units of the scores."""
+        level, shear = self.upright()
+        one, two = level.scales
+        units = replace(level, first=one * level.first, second=two * level.second)
+        a, b = start.tolist()
+        u, v = kinks.lowest_vertex(units, start.new_tensor([a / one, (b + shear * a) / two])).tolist()
+        point = start.new_tensor([one * u, two * v - shear * one * u])
+        # a vertex so far out that rounding its place costs loss is worse than 0, where a perceptron has its minimum too
+        places = torch.stack([point, torch.zeros_like(point)])
+        losses = self.at(places)[0]
+        best = int(losses.argmin())
+        return KnownMinimum(places[best], float(losses[best]), False)
+
+    def upright(self) -> tuple[LinearPlane, float]:
+        """Returns the same loss in the coordinates a and b + κ a, and κ.
+
+        The scores S0 + a S1 + b S2 are S0 + a (S1 − κ S2) + (b + κ a) S2. With κ = ⟨S1, S2⟩/⟨S2, S2⟩, on one feature
+        the mean of x, the two directions are at right angles: the narrow valley of x far from 0 becomes a round bowl.
+        """
+        if self.free != (True, True):
+            return self, 0.0
+        weights = 1.0 if self.weights is None else self.weights.view(-1, *(1,) * (self.first.ndim - 1))
+        heavy = weights * self.second
+        square = float((heavy * self.second).sum())
+        shear = float((heavy * self.first).sum()) / square if square > 0 else 0.0
+        shear += float((heavy * (self.first - shear * self.second)).sum()) / square if square > 0 else 0.0
+        if not 0 < abs(shear) < math.inf:
+            return self, 0.0
+        along = shear * self.second
+        first = self.first - along
+        first = torch.where(first.abs() <= 4 * torch.finfo(first.dtype).eps * along.abs(), 0.0, first)  # constant x
+        penalty = None if self.penalty is None else self.penalty.sheared(shear)
+        return replace(self, first=first, penalty=penalty), shear
 
     @property
     def falls_forever(self) -> bool:

@@ -46,7 +46,8 @@ class LossGrid:
         if self.jet is not None and len(self.jet) >= JET[order]:
             jet = self.jet[: JET[order]]
         else:
-            jet = self.known("its derivatives").to(self.values.dtype).values(self.first, self.second, order)[0]
+            field, dtype = self.known("its derivatives"), self.values.dtype
+            jet = field.values(self.first, self.second, order, dtype=dtype)[0]
         a, b = self.free
         varies = torch.tensor([True, a, b, a, a and b, b][: len(jet)], device=jet.device).view(-1, 1, 1)
         return torch.where(varies, jet, 0.0)

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from . import direct, exact, spectral
+from . import direct, exact, reference, spectral
 from .planes import Field, Plane
 
 METHODS = ("auto", "direct", "exact", "spectral")
 PROBES = 64  # at which the error is measured, at least; up to MOST while they cost no more than so many evaluations
 MOST_PROBES, EVALUATIONS = 4096, 1 << 17
+THOROUGH = 6  # of them, or more where the samples are few, with scores of twice the digits: see `reference`
 
 POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # a larger error makes edunn look for a more exact method
 LONG = 1e10  # grid points × samples above which a surface is not computed again
@@ -22,16 +23,23 @@ FACTORED = 0.15  # what a factored evaluation costs, in units of a plain one
 INTERPOLATION = 0.01  # what a multiply-add costs in the matrix products from nodes to the grid
 
 
-def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tuple[Tensor, str]:
-    """Returns the jet over the grid, (JET[order], len(a), len(b)), and the name of the method used.
+def evaluate(
+    plane: Plane, a: Tensor, b: Tensor, order: int, method: str, dtype: torch.dtype | None = None
+) -> tuple[Tensor, str]:
+    """Returns the jet over the grid, (JET[order], len(a), len(b)), in a dtype, and the name of the method used.
 
+    float32 is faster where the loss is evaluated at many scores, and only there the scores are rounded to it. A loss
+    that jumps is evaluated in float64: a score rounded across 0 is a whole error.
     "plain" is `direct.plain`: slower than `direct.factored`, and right to the last digits.
     """
+    dtype = dtype or plane.dtype
+    precision = plane.dtype if plane.loss.flat else dtype
+    rough = plane.to(precision)
     if method not in (*METHODS, "plain"):
         raise errors.ConfigError(
             f"The methods are {', '.join(METHODS)}; got {method!r}. {errors.nearest(method, METHODS)}"
         )
-    name = choose(plane, a, b, order) if method == "auto" else method
+    name = choose(rough, a, b, order) if method == "auto" else method
     kind = type(plane.loss).__name__
     if name == "exact" and not exact.fits(plane):
         raise errors.ConfigError(
@@ -43,9 +51,15 @@ def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tup
             f"The method spectral needs a loss that is analytic in the scores; {kind} has kinks or is polynomial. Use "
             f"auto, exact or direct."
         )
-    if name == "plain":
-        return direct.with_penalty(plane, a, b, order, direct.plain(plane, a, b, order)), "direct"
-    return {"direct": direct, "exact": exact, "spectral": spectral}[name].grid(plane, a, b, order), name
+    if name == "exact":
+        jet = exact.grid(plane, a, b, order)
+    elif name == "spectral":
+        jet = spectral.grid(plane if plane.one_feature else rough, a, b, order, spectral.tolerance(rough))
+    elif name == "direct":
+        jet = direct.grid(plane, a, b, order, precision)
+    else:
+        jet, name = direct.with_penalty(plane, a, b, order, direct.plain(plane, a, b, order, precision)), "direct"
+    return jet.to(dtype), name
 
 
 def ways_out(
@@ -55,7 +69,7 @@ def ways_out(
 
     All are forms of `direct`. It yields nothing if the caller chose another method, or if they would take too long.
     """
-    if method not in ("auto", "direct") or used == "exact":
+    if method not in ("auto", "direct"):
         return
     plain = "plain" if isinstance(field, Plane) else "direct"
     if len(a) * len(b) * field.samples > LONG:
@@ -86,11 +100,11 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
 
 @torch.no_grad()
 def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
-    """Returns the largest difference from `direct` in float64 at probe points, over the largest loss among them.
+    """Returns the largest difference from the loss at probe points, over the largest loss among them.
 
-    The probes: the corners, the least value, (0, 0), the steepest places, and random points of the grid; 64 in all, or
-    more where the samples are few (every point of a small grid). A value anywhere that is not finite counts as an
-    infinite error.
+    The loss there is `reference.values`. The probes: the corners, the least value, (0, 0), the steepest places, and
+    random points of the grid; 64 in all, or more where the samples are few (every point of a small grid). A value
+    anywhere that is not finite counts as an infinite error; and no error is below half a unit in the last place.
     """
     if not bool(values.isfinite().all()):
         return float("inf")
@@ -106,12 +120,15 @@ def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
         drawn = torch.randint(count, (probes - len(chosen),), generator=torch.Generator().manual_seed(0))
         index = torch.cat([torch.tensor(chosen), drawn])
     points = torch.stack([a[index // len(b)], b[index % len(b)]], 1)
-    true = field.to(torch.float64).at(points)[0].cpu()
+    true = reference.values(field, points, max(THOROUGH, EVALUATIONS // field.samples)).cpu()
     found = values.flatten()[index.to(values.device)].double().cpu()
     if not bool(true.isfinite().all()):
         return float("inf")
     largest, difference = float(true.abs().max()), float((true - found).abs().max())
-    return difference / largest if largest else difference
+    unseen, rounding = reference.resolution(field, points[:THOROUGH]), torch.finfo(values.dtype).eps / 2
+    if largest + unseen == 0:
+        return difference
+    return max((difference + unseen) / (largest + unseen), rounding)
 
 
 def steepest(values: Tensor) -> list[int]:

@@ -22,6 +22,7 @@ from .planes import Evaluator, Field
 
 MOST = 64  # candidates, the lowest ones
 KINDS = ("minimum", "saddle", "runaway", "artefact")
+AGAIN = 20  # times that the search at kinks starts again from the lowest point, at most
 THOROUGH = 32  # of the lowest points where the search at kinks is thorough
 TINY = 1e-9  # a curvature below this share of the largest is called flat
 
@@ -93,21 +94,26 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
     # along an axis of a single value nothing moves
     free = torch.tensor(surface.free, device=start.device)
     size = float(surface.values[surface.values.isfinite()].abs().max())
-    quick = field.near(2 * surface.reach + 1)
-    found = newton(quick, start, scale, free, 1e-15 * size)
+    level, shear = field.upright()
+    quick = level.near(2 * surface.reach + 1)
+    # in a window much smaller than the bowl, the bowl's own size is the unit
+    bowl = torch.tensor(level.scales, dtype=scale.dtype, device=scale.device)
+    unit = torch.maximum(scale, bowl)
+    found = newton(quick, sheared(start, shear), bowl, free, reach=float((scale / bowl)[free].max()))
     if not field.smooth:
-        search(quick, found, scale, free)
+        search(quick, found, unit, free)
+    ends = sheared(found.points, -shear).cpu()
     results: list[dict[str, Any]] = []
-    taken: list[Tensor] = []  # minima and saddles so far
+    taken: list[Tensor] = []  # minima and saddles so far, in units
     escapes: list[Tensor] = []  # directions of the runaways so far
     best = float(surface.lowest["loss"])
     falls_forever = field.falls_forever
     for k, origin in enumerate(start.cpu()):
-        end, jet = found.points[k].cpu(), found.jets[:, k].cpu()
+        end, jet = ends[k], found.jets[:, k].cpu()
         away = (end - origin) / scale.cpu()
         moved, done, before = float(away.norm()), bool(found.done[k]), float(found.start[k])
         if field.smooth:
-            kind, flat = classify(field.analytic, jet, scale.cpu(), free.cpu(), moved, done, size, best, before)
+            kind, flat = classify(field.analytic, jet, unit.cpu(), free.cpu(), moved, done, size, best, before)
         else:
             kind, flat = found.seen[k]
         if falls_forever and kind in ("minimum", "saddle"):
@@ -115,12 +121,13 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
         if k >= candidates and kind != "minimum":
             continue
         if kind in ("minimum", "saddle"):
-            if any(float(((end - other) / scale.cpu()).norm()) < 1e-4 for other in taken):
+            place = found.points[k].cpu() / unit.cpu()
+            if any(float((place - other).norm()) < 1e-4 for other in taken):
                 if k >= candidates:
                     continue
                 kind = "artefact"
             else:
-                taken.append(end)
+                taken.append(place)
         elif kind == "runaway":
             direction = away / away.norm().clamp(min=1e-300)
             if any(float(direction @ other) > 0.9 for other in escapes):
@@ -131,6 +138,11 @@ def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> l
             results.append(result | {"flat": True} if flat else result)
         else:
             results.append(grid_point(surface, origin, kind))
+    if field.convex:  # whose minima all have one loss: a search that ended above it ended too soon
+        least = min((r["loss"] for r in results if r["kind"] == "minimum"), default=0.0)
+        for result in results:
+            if result["kind"] == "minimum" and result["loss"] > least + 1e-9 * max(abs(least), 1e-3 * size):
+                result["kind"] = "artefact"
     return sorted(results, key=lambda r: (KINDS.index(r["kind"]), r["loss"]))
 
 
@@ -150,31 +162,43 @@ class Newton:
         self.seen: list[tuple[str, bool]] = []  # what `search` found: the kind, and whether it is flat
 
 
-def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
+def sheared(points: Tensor, shear: float) -> Tensor:
+    """Returns points (a, b) in the coordinates (a, b + κ a): see `Field.upright`. With −κ it is the way back."""
+    return torch.stack([points[:, 0], points[:, 1] + shear * points[:, 0]], 1)
+
+
+def newton(
+    field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, rounds: int = 150, reach: float = 1.0
+) -> Newton:
     """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
     Where H is positive definite this is Newton's step; a negative curvature counts with its absolute value, so that the
-    step leaves a saddle and does not converge to it (Dauphin et al. 2014). Lengths are in units of `scale`.
+    step leaves a saddle and does not converge to it (Dauphin et al. 2014). Lengths are in units of `scale`; the radius
+    is a quarter of `reach` at first.
     """
     state = Newton(start.clone(), field.at(start, 2))
-    radius = torch.full((len(start),), 0.25, dtype=start.dtype, device=start.device)
+    radius = torch.full((len(start),), 0.25 * reach, dtype=start.dtype, device=start.device)
+    far = 1e6 * (1 + (start / scale).norm(dim=1))
     for _ in range(rounds):
         left = (~state.done).nonzero().squeeze(1)
         if len(left) == 0:
             break
         jet = state.jets[:, left]
-        step = newton_step(jet, scale, free, noise)
+        step = newton_step(jet, scale, free)
         length = step.norm(dim=1)
         short = torch.clamp(radius[left] / length.clamp(min=1e-300), max=1.0)
         trial = state.points[left] + scale * step * short.unsqueeze(1)
         new = field.at(trial, 2)
-        better = new[0] <= jet[0]
+        # where rounding hides whether so short a step goes down, the slope decides
+        steepness = [(g[1:3].mT * (scale * free)).norm(dim=1) for g in (new, jet)]
+        level = new[0] <= jet[0] + 1e-15 * jet[0].abs()
+        better = (new[0] <= jet[0]) | ((length < 1e-6) & level & (steepness[0] < steepness[1]))
         state.points[left[better]] = trial[better]
         state.jets[:, left[better]] = new[:, better]
         radius[left] = torch.where(better, torch.maximum(radius[left], 2 * length * short), radius[left] / 4)
         # at rest: the whole step is nothing, or so short that rounding decides whether it went down
-        state.done[left] = (length < 1e-11) | (~better & (length < 1e-6)) | (radius[left] < 1e-12)
-        state.done[left] |= (state.points[left] / scale).norm(dim=1) > 1e6
+        state.done[left] = (length < 1e-11) | (~better & (length < 1e-6)) | (radius[left] < 1e-12 * min(1.0, reach))
+        state.done[left] |= (state.points[left] / scale).norm(dim=1) > far[left]
     return state
 
 
@@ -189,6 +213,13 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None
     origin = points.clone()
     descend(field, points, losses, radius, scale, free)
     follow_kinks(field, points, losses, radius, scale, free)
+    best = slice(int(losses.argmin()), int(losses.argmin()) + 1)
+    for _ in range(AGAIN):  # in a very narrow valley the circle shrinks too soon
+        before, size = float(losses[best]), torch.full_like(losses[best], 1e-2)
+        descend(field, points[best], losses[best], size, scale, free)
+        follow_kinks(field, points[best], losses[best], size, scale, free)
+        if not float(losses[best]) < before - 1e-12 * abs(before):
+            break
     circle = torch.stack([arms.cos(), arms.sin()], 1) * free * 1e-3
     circle = circle[circle.norm(dim=1) > 1e-6] * scale
     beside = field.at((points.unsqueeze(1) + circle).view(-1, 2))[0].view(-1, len(circle))
@@ -276,13 +307,13 @@ def follow_kinks(
     points[index], losses[index], radius[index] = here, level, size
 
 
-def newton_step(jet: Tensor, scale: Tensor, free: Tensor, noise: float) -> Tensor:
+def newton_step(jet: Tensor, scale: Tensor, free: Tensor) -> Tensor:
     """Returns −V |Λ|⁻¹ Vᵀ g in units of `scale`, (points, 2); parts of g that are rounding noise count as 0."""
     weights = scale * free
     g = jet[1:3].mT * weights
     values, vectors = torch.linalg.eigh(hessian(jet, weights))
     parts = (vectors.mT @ g.unsqueeze(-1)).squeeze(-1)
-    parts = torch.where(parts.abs() <= noise, 0.0, parts)
+    parts = torch.where(parts.abs() <= 4e-15 * jet[0].abs().unsqueeze(1), 0.0, parts)
     return -(vectors @ (parts / values.abs().clamp(min=1e-300)).clamp(-1e8, 1e8).unsqueeze(-1)).squeeze(-1)
 
 
@@ -308,7 +339,7 @@ def classify(
     low, high = torch.linalg.eigvalsh(hessian(jet.unsqueeze(1), scale * free))[0].tolist()
     if not bool(free.all()):
         low, high = (low, low) if abs(low) > abs(high) else (high, high)  # the frozen axis has curvature 0
-    curved = max(abs(low), abs(high)) > TINY * size
+    curved = max(abs(low), abs(high)) > TINY * min(size, abs(before))
     ended = float(jet[0])
     if curved and done and low < -TINY * abs(high):
         return "saddle", False

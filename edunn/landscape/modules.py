@@ -130,12 +130,16 @@ class ModulePlane:
             base=move(self.base),
             first=move(self.first),
             second=move(self.second),
-            weights=None if self.weights is None else self.weights.to(device=device, dtype=dtype),
+            weights=None if self.weights is None else self.weights.to(device=device),
         )
 
     @torch.no_grad()
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
         """Returns the jet over the grid and its method: `spectral` if the values are smooth enough, else `direct`."""
+        if dtype not in (None, self.dtype):
+            return self.to(dtype).values(a, b, order, method)
         if method not in ("auto", "direct", "spectral"):
             raise errors.ConfigError(
                 f"A module that is not linear takes the methods auto, direct and spectral; got {method!r}."
@@ -167,6 +171,9 @@ class ModulePlane:
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> None:
         return None
 
+    def upright(self) -> tuple[ModulePlane, float]:
+        return self, 0.0
+
     def value(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,)."""
         return self.mean(self.scores(point))
@@ -175,7 +182,7 @@ class ModulePlane:
         """Returns the mean loss of scores, weighted where the samples are."""
         if self.weights is None or isinstance(self.loss, ScalarLoss):
             return self.loss(scores, self.targets, validate=False)
-        return self.loss(scores, self.targets, self.weights, validate=False)
+        return self.loss(scores, self.targets, self.weights.to(scores.dtype), validate=False)
 
     def value_and_trace(self, point: Tensor) -> Tensor:
         """Returns two numbers at one point (2,): the mean loss, and the sum of all scores, each times a random number.

@@ -127,8 +127,13 @@ class Field(Evaluator, Protocol):
         """Returns the loss with a coordinate fixed at a value; a coordinate given as None varies."""
         ...
 
-    def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
-        """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), and the name of the method used."""
+    def values(
+        self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto", dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, str]:
+        """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), and the name of the method used.
+
+        `dtype` (default: the field's) is that of the jet, and of the arithmetic where it is the faster for it.
+        """
         ...
 
     def near(self, reach: float) -> Evaluator:
@@ -141,6 +146,10 @@ class Field(Evaluator, Protocol):
 
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> Any:
         """Returns a minimum (point, loss, flat) that needs no search of the grid, or None where there is none."""
+        ...
+
+    def upright(self) -> tuple[Field, float]:
+        """Returns the same loss in the coordinates a and b + κ a, in which its bowls are not askew, and κ."""
         ...
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
@@ -247,10 +256,14 @@ class Plane:
         result = sums / self.samples
         return result if self.penalty is None else result + self.penalty.at(points, order)
 
-    def sums(self, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-        """Returns the jet over the grid a × b, summed over samples, without a penalty: (JET[order], len(a), len(b))."""
+    def sums(self, a: Tensor, b: Tensor, order: int = 0, dtype: torch.dtype | None = None) -> Tensor:
+        """Returns the jet over the grid a × b, summed over samples, without a penalty: (JET[order], len(a), len(b)).
+
+        `dtype` is that of the losses, by default the scores'.
+        """
         a, b = a.to(self.first), b.to(self.first)
-        total = a.new_zeros(JET[order], len(a), len(b))
+        losses = self if dtype in (None, self.dtype) else self.to(dtype)
+        total = losses.first.new_zeros(JET[order], len(a), len(b))
         tail = (1,) * self.base.ndim
         for part in track(self.parts(), "surface"):
             base, first, second = self.base[part], self.first[part], self.second[part]
@@ -258,7 +271,7 @@ class Plane:
                 shift = b[columns].view(-1, *tail) * second  # (columns, samples[, classes])
                 for rows in blocks(len(a), shift.numel(), first):
                     scores = (base + a[rows].view(-1, *tail) * first).unsqueeze(1) + shift
-                    total[:, rows, columns] += self.jet(scores, part, order)
+                    total[:, rows, columns] += losses.jet(scores.to(losses.dtype), part, order)
         return total
 
     def jet(self, scores: Tensor, part: slice, order: int) -> Tensor:
@@ -396,6 +409,10 @@ class PenaltyAlong:
         if second is not None:
             base, along_b = base + second * along_b, torch.zeros_like(along_b)
         return PenaltyAlong(self.penalty, base, along_a, along_b)
+
+    def sheared(self, shear: float) -> PenaltyAlong:
+        """Returns the same penalty in the coordinates a and b + κ a: see `Field.upright`."""
+        return PenaltyAlong(self.penalty, self.base, self.first - shear * self.second, self.second)
 
     def at(self, points: Tensor, order: int) -> Tensor:
         """Returns the penalty and its derivatives up to `order` at points (a, b), (count, 2): (JET[order], count)."""

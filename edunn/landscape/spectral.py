@@ -82,19 +82,25 @@ def tolerance(plane: Plane) -> float:
     return TOLERANCE[plane.dtype] / (50 if plane.loss.pole_order else 1)
 
 
-def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
+def nodes_needed(ranges: Tensor, distance: float, tolerance: float, weights: Tensor | None = None) -> int:
     """Returns the least n with mean ρ_i^−n ≤ tolerance over the samples, each with its own half-range R_i.
 
-    The mean is enough because the surface is a mean over samples: a single sample with a slow decay counts 1/N.
+    The mean is enough because the surface is a mean over samples: a single sample with a slow decay counts 1/N, or
+    w_i/Σw.
     """
     ratio = distance / ranges.clamp(min=1e-12)
     logs = torch.asinh(ratio)  # ln ρ = ln(y + √(1 + y²))
+    share = torch.full_like(logs, 1 / len(logs)) if weights is None else (weights / weights.sum()).to(logs)
+
+    def left(count: int) -> float:
+        return float((share * torch.exp(-count * logs)).sum())
+
     low, high = 2, 4
-    while float(torch.exp(-high * logs).mean()) > tolerance and high < 1 << 20:
+    while left(high) > tolerance and high < 1 << 20:
         low, high = high, 2 * high
     while high - low > max(1, low // 50):
         middle = (low + high) // 2
-        low, high = (middle, high) if float(torch.exp(-middle * logs).mean()) > tolerance else (low, middle)
+        low, high = (middle, high) if left(middle) > tolerance else (low, middle)
     return high + 3
 
 
@@ -167,11 +173,11 @@ class Plan:
         distance = pole(plane.loss)
         assert distance is not None
         half_a, half_b = float(a[-1] - a[0]) / 2, float(b[-1] - b[0]) / 2
-        second = Axis(b, nodes_needed(span(plane.second, plane.loss) * half_b, distance, tolerance))
+        second = Axis(b, nodes_needed(span(plane.second, plane.loss) * half_b, distance, tolerance, plane.weights))
         columns = min(second.count, len(b))
         reach = span(plane.first, plane.loss)
         if not plane.one_feature:
-            first = Axis(a, nodes_needed(reach * half_a, distance, tolerance))
+            first = Axis(a, nodes_needed(reach * half_a, distance, tolerance, plane.weights))
             cost = min(first.count, len(a)) * columns * plane.first.numel()
             return cls(plane, first, second, plane, None, cost, tolerance)
         split = Split.of(plane, half_a, float(a.abs().max()), len(a), columns, distance, tolerance)
@@ -259,7 +265,7 @@ class Split:
     ) -> Split:
         """Returns the division with the least cost, among 0 outliers and the powers of √2."""
         order, low, high = spread_of(plane.x)
-        ordered = plane.x[order]
+        ordered, weights = plane.x[order], None if plane.weights is None else plane.weights[order]
         # a few hundred samples, the largest among them, are enough to take the mean of ρ^−n of all
         best: Split | None = None
         for outliers in outlier_counts(plane.samples):
@@ -267,7 +273,8 @@ class Split:
             h = float(high[bulk - 1] - low[bulk - 1]) / 2
             step = max(1, bulk // 512)
             reach = torch.cat([ordered[:bulk:step], low[bulk - 1 : bulk], high[bulk - 1 : bulk]]).abs()
-            n = nodes_needed(reach * half, distance, tolerance)
+            counts = None if weights is None else thinned(weights[:bulk], step)
+            n = nodes_needed(reach * half, distance, tolerance, counts)
             m = nodes_needed(torch.tensor([widest * h]), distance, tolerance)
             etas = target_nodes(plane)
             length = bulk if etas is None else m * len(etas)
@@ -278,6 +285,12 @@ class Split:
                 best = cls(order, outliers, n, m, compressed, cost)
         assert best is not None
         return best
+
+
+def thinned(weights: Tensor, step: int) -> Tensor:
+    """Returns for every step-th sample the weight of all up to the next, and that of the last one twice."""
+    padded = torch.nn.functional.pad(weights, (0, -len(weights) % step))
+    return torch.cat([padded.view(-1, step).sum(1), weights[-1:], weights[-1:]])
 
 
 def spread_of(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -183,12 +183,15 @@ def compute(
     """
     start = time.perf_counter()
     dtype = dtype or field.dtype
-    jet, used = field.to(dtype).values(first, second, order, method)
+    if dtype not in methods.POOR:
+        name = str(dtype).removeprefix("torch.")
+        raise errors.ConfigError(f"A surface is computed in float32 or float64; got {name}. Take dtype=torch.float32.")
+    jet, used = field.values(first, second, order, method, dtype)
     error = methods.measured_error(field, first, second, jet[0])
     for way, precision in methods.ways_out(field, first, second, dtype, method, used):
         if error <= methods.POOR[dtype]:
             break
-        again, other = field.to(precision).values(first, second, order, way)
+        again, other = field.values(first, second, order, way, precision)
         again = again.to(dtype)
         better = methods.measured_error(field, first, second, again[0])
         if better < error / 2:

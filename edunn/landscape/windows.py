@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .minima import newton
+from .minima import newton, sheared
 from .planes import Field, Window
 
 # points along an axis: of one feature, of a linear model, and of a net, where each point costs a forward pass
@@ -66,12 +66,13 @@ def find_minimum(field: Field) -> Minimum | None:
         return Minimum(precise, point) if bool(point.isfinite().all()) else None
     if field.smooth is False:
         return None
-    scale = torch.tensor(field.scales, dtype=torch.float64, device=field.device)
+    level, shear = precise.upright()
+    scale = torch.tensor(level.scales, dtype=torch.float64, device=field.device)
     free = torch.ones(2, dtype=torch.bool, device=field.device)
-    state = newton(precise, start[None], scale, free, 1e-15 * float(precise.at(start[None])[0, 0]), rounds=60)
+    state = newton(level, start[None], scale, free, rounds=60)
     if not bool(state.done[0]) or not bool(state.points.isfinite().all()):
         return None
-    found = Minimum(precise, state.points[0])
+    found = Minimum(precise, sheared(state.points, -shear)[0])
     return found if found.is_bowl else None
 
 
