@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import errors
 from .runtime import names
 from .runtime.reprs import ArgumentRepr
 
@@ -133,7 +134,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
-        self.slope = slope
+        self.slope = errors.check_number("slope", slope, -math.inf)
 
     def forward(self, scores: Tensor) -> Tensor:
         return torch.where(scores > 0, scores, self.slope * scores)

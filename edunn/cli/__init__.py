@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"edunn: {message}. See {self.prog} --help.\n")
+        terminal.complain(f"{message}. See {self.prog} --help.")
+        self.exit(2)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message)  # argparse says nothing where stdout is full
@@ -72,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(argv: list[str]) -> int:
     """Runs one command in this process, and returns the exit code."""
+    if any("\0" in word for word in argv):
+        terminal.complain("an argument holds a NUL character. Remove it.")
+        return 2
     overview = Parser(
         prog="edunn",
         description="Losses, linear models and descent with hand-derived gradients, to see and to check.",

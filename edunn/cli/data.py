@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_count
 from .common import add_common, emit, note, show_progress
 
 EXAMPLE = "edunn data list\n  edunn data get cifar10\n  edunn data shards cifar10 --out cifar10-shards"
 
+LARGEST_SHARD = 4096  # MiB, which are in memory while they are written
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
 
@@ -167,8 +168,8 @@ def shards(args: argparse.Namespace) -> int:
 
     if args.what is None or not args.out:
         raise ConfigError("Name a data set and a folder: edunn data shards SOURCE --out FOLDER.")
-    if args.shard_mib is not None and args.shard_mib < 1:
-        raise ConfigError(f"--shard-mib must be 1 or more; got {args.shard_mib}.")
+    if args.shard_mib is not None:
+        check_count("--shard-mib", args.shard_mib, 1, LARGEST_SHARD)
     options = {key: value for key in ("target", "targets") if (value := getattr(args, key)) is not None}
     dataset = data.load(args.what, **options)
     with progress_bar(args, "sample") as progress:

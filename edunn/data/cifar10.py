@@ -10,7 +10,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,6 @@ SIDE, CHANNELS = 32, 3
 PIXELS = SIDE * SIDE * CHANNELS
 ROWS = 10_000  # of each file
 LARGEST = 40 * 2**20  # bytes of a file; the genuine ones have 31 million
-UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -131,12 +129,17 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 def which_archive(path: Path) -> tuple[Archive, str]:
     """One of the two, by the sha256 of the whole file."""
+    size = path.stat().st_size
+    if size > max(BINARY.size, PYTHON.size):  # not even read
+        raise DataError(
+            f"'{path}' has {size:,} bytes, and CIFAR-10's archives {BINARY.size:,} or {PYTHON.size:,}. "
+            f"Download one: edunn data get cifar10."
+        )
     digest = files.sha256(path)
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:
             return archive, digest
     meant = PYTHON if "python" in path.name else BINARY
-    size = path.stat().st_size
     cut = f"; it has {size:,} of {meant.size:,} bytes" if size < meant.size else ""
     raise DataError(
         f"Expected {meant.name} with sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. "
@@ -157,7 +160,9 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
                     raise DataError(f"{name} in '{path}' has {member.size:,} bytes; the published one has 31 million.")
                 file = tar.extractfile(member)
                 found[name] = b"" if file is None else file.read()
-    except UNREADABLE as problem:
+    except DataError:
+        raise
+    except Exception as problem:  # a damaged header raises what it likes
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
@@ -166,12 +171,7 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
 
 
 def read_file(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"'{path}' has {path.stat().st_size:,} bytes; the published file has 31 million.")
-        return path.read_bytes()
-    except OSError as problem:
-        raise DataError(f"Cannot read '{path}': {problem.strerror}.") from problem
+    return files.read_bytes(path, "a file of CIFAR-10", LARGEST)
 
 
 Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels (rows,), the sha256 of the file

@@ -415,6 +415,9 @@ def _read_npz(path: Path, test: bool) -> Table:
     block_key = next((key for key in FEATURES if key in arrays and arrays[key].ndim != 1), None)
     names = arrays.pop("feature_names", None)
     classes = arrays.pop("classes", None)
+    for key, listed in (("feature_names", names), ("classes", classes)):
+        if listed is not None and listed.ndim != 1:
+            raise ShapeError(f"{key!r} in '{path}' is a list of names; got shape {listed.shape}.")
     block = None if block_key is None else _block(path, block_key, arrays.pop(block_key))
     for key, array in arrays.items():
         if array.ndim == 1:

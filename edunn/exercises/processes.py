@@ -77,7 +77,7 @@ def grade_file(
     Returns one dictionary for each hand-in, with file, name, task, status, passed, message, mistakes, rows and notes;
     status is right, wrong, unfinished, error, timeout or memory.
     """
-    path = Path(file).resolve()
+    path = Path(os.path.abspath(file))
     if not path.is_file():
         raise DataError(f"There is no Python file {file}.")
     with tempfile.TemporaryDirectory(prefix="edunn-grade-") as scratch:

@@ -23,11 +23,13 @@ from ..losses import LOSSES
 from ..models import MODELS
 from ..penalties import PENALTIES
 from ..runtime import names
+from ..runtime.files import read_file
 from ..runtime.options import LARGEST, check_size, coerce, shorten
 from ..updates import RULES, SCHEDULES
 
 NEIGHBOURS = "neighbours"  # the model that is not trained
 DEEPEST = 16  # tables and arrays inside one another
+LONGEST = 4 * 2**20  # bytes of a config file
 LONGEST_NAME = 200  # bytes; file systems allow 255, and the time is added
 
 # where a config names a thing: the names that are possible, and the family
@@ -136,7 +138,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, LONGEST).decode()
     except FileNotFoundError:
         raise ConfigError(
             f"There is no config file {path}. The repository's configs/ has some to start from."

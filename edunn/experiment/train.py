@@ -25,7 +25,7 @@ from ..runtime.devices import threads_for
 from ..runtime.processes import OneProcess
 from ..version import __version__
 from . import config as configs
-from .build import Prepared, check_rate, prepare
+from .build import Prepared, prepare
 from .config import Config
 from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
 from .loaded import LoadedRun, describe_shapes, load
@@ -152,7 +152,6 @@ def continue_run(
 
 def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
     """Prepares the run. Raises an error, before anything is written, if its steps cannot be taken."""
-    check_rate(config)
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
         prepared.descent.loop = share(ranks)

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
+from ..data import files
 from ..results import Record, Table
 from ..runtime.files import strict, write_atomically
 from . import analysis, methods
@@ -128,6 +128,7 @@ class Surface(LossGrid, Record):
     @classmethod
     def load(cls, path: str | Path) -> Surface:
         """Reads a surface from a file that `save` wrote."""
+        files.open_zip(files.check_exists(path, "a surface")).close()  # raises for what unpacks to too much
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
@@ -138,7 +139,7 @@ class Surface(LossGrid, Record):
             error = math.nan if about["error"] is None else float(about["error"])
             notes = tuple(map(str, about.get("notes", ())))
             return cls(first, second, values, names, about["loss"], about["method"], error, about["seconds"], notes)
-        except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as problem:
+        except Exception as problem:  # numpy reads what a damaged file says, and can raise anything
             raise errors.DataError(f"{path} cannot be read as a surface that edunn wrote: {problem}.") from None
 
 

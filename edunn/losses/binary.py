@@ -212,7 +212,6 @@ class ZeroOne(Loss):
 
 def check_hinge(margin: float, power: int) -> None:
     """Refuses a margin or power that no hinge takes."""
-    if not margin >= 0:
-        raise errors.ConfigError(f"A hinge takes a margin of 0 or more; got {margin}.")
+    errors.check_number("The margin of a hinge", margin, 0)
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")
