@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -302,6 +303,7 @@ def as_samples(
         if isinstance(labels, np.ndarray) and labels.dtype.kind == "S":
             labels = decode_bytes(labels, "targets")
         if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
+            check_text(labels, "targets")
             y, classes = encode([str(label) for label in labels.ravel()], classes)
             y = y.reshape(labels.shape)
         elif _is_whole(labels):
@@ -401,6 +403,15 @@ def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
         return np.char.decode(array, "utf-8")
     except UnicodeDecodeError as problem:
         raise DataError(f"{title}: the text is not UTF-8 ({problem.reason}). Save array.astype(str).") from problem
+
+
+def check_text(array: np.ndarray, title: str) -> None:
+    """Refuses text whose numbers, of four bytes a letter, are no letters: Python cannot make a string of them."""
+    if not array.size or not array.dtype.itemsize:
+        return
+    codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if int(codes.max()) > sys.maxunicode:
+        raise DataError(f"{title}: the text is damaged. Save array.astype(str) again.")
 
 
 def fingerprint(samples: Samples) -> str:

@@ -19,7 +19,7 @@ from .. import errors
 from ..errors import ConfigError, DataError, ShapeError, nearest
 from . import files
 from .npy import read_array
-from .samples import Samples, check_features, decode_bytes, encode
+from .samples import Samples, check_features, check_text, decode_bytes, encode
 
 DELIMITERS = ",;\t"
 FEATURES = ("features", "x", "X", "data", "images", "X_train", "x_train")  # of an npz, the usual names
@@ -490,6 +490,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
             if array.dtype.kind == "S":
                 array = decode_bytes(array, str(path))
+            elif array.dtype.kind == "U":
+                check_text(array, str(path))
             if array.dtype.kind not in "fiubU":
                 raise DataError(
                     f"'{path}' holds {array.dtype} in {info.filename!r}, which is neither numbers nor text."

@@ -294,7 +294,7 @@ def make_model(
         for leaf, value in start.items():
             parameter = getattr(model, leaf)
             try:
-                numbers = torch.tensor(value, dtype=parameter.dtype)
+                numbers = torch.tensor(value, dtype=parameter.dtype, device="cpu")
                 check_finite(f"model.{leaf}", numbers)
                 parameter.copy_(check_same_shape(f"model.{leaf}", numbers, parameter))
             except (DataError, ShapeError) as error:

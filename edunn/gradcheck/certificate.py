@@ -32,6 +32,17 @@ def reading(error: float) -> str:
 
 
 LARGEST = 64 * 2**20  # bytes of a file
+SAVED = {
+    "rows": [
+        {
+            **dict.fromkeys(("name", "parameter", "term", "note"), str),
+            **dict.fromkeys(("hand_vs_autograd", "hand_vs_numeric", "order"), (float, None)),
+            "kinks": schema.COUNT,
+            "passed": bool,
+        }
+    ],
+    "notes": [str],
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Certificate(Record):
     def load(cls, path: str | Path) -> Certificate:
         """Reads a certificate that `save` wrote."""
         try:
-            found = schema.parse(read_file(path, LARGEST))
+            found = schema.parse(read_file(path, LARGEST), SAVED)
             return cls(tuple(Row(**row) for row in found["rows"]), tuple(found["notes"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(f"{path} is not a certificate that Certificate.save wrote.") from None

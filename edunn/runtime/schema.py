@@ -90,7 +90,7 @@ def check(value: Any, schema: Any, place: str) -> None:
     elif schema is float:
         expect(type(value) is float or (type(value) is int and abs(value) < 2**63), place, "a number")
     else:
-        expect(type(value) is schema, place, {str: "text", int: "a whole number"}[schema])
+        expect(type(value) is schema, place, {str: "text", int: "a whole number", bool: "true or false"}[schema])
 
 
 def check_keys(value: dict[str, Any], schema: Mapping[Any, Any], place: str) -> None:
