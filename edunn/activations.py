@@ -21,7 +21,7 @@ from .runtime.reprs import ArgumentRepr
 class Activation(ArgumentRepr, nn.Module):
     """An elementwise function f with f' and f'' by hand. Subclasses define `forward` and `derivative`.
 
-    The attributes declare properties of f. None means not declared, and nothing is concluded from it.
+    The attributes declare properties of f. None means not declared; nothing is then assumed.
     """
 
     linear: bool = False  # f(z) = z
@@ -109,7 +109,7 @@ class Tanh(Activation):
 
 
 class ReLU(Activation):
-    """f(z) = max(0, z); f'(z) = 1 for z > 0, else 0 (at the kink any value in [0, 1] would do; torch takes 0).
+    """f(z) = max(0, z); f'(z) = 1 for z > 0, else 0 (at the kink any value in [0, 1] is a subgradient; torch takes 0).
 
     A unit whose scores are negative for every sample has derivative 0 everywhere: it is dead.
     """

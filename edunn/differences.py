@@ -1,4 +1,4 @@
-"""Numeric derivatives: the one place.
+"""Numeric derivatives by finite differences, used by every check of the package.
 
 The five-point stencil f'(x) ≈ (f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)) / 12h has error h⁴f⁽⁵⁾/30: in float64 at
 h = 1e-3 it gives about twelve digits. Two points at 1e-6 give nine or ten; float32 never gives more than four or five.
@@ -31,8 +31,8 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
 
     Parameters
     ----------
-    function : takes a tensor of the point's shape, gives a scalar
-    point : float64 for a result worth comparing with; it is not changed
+    function : takes a tensor of the point's shape, returns a scalar
+    point : float64, because float32 gives only four digits; it is not changed
     step : h, in the units of the point
     """
     check_number("step", step, 0, open_ends="low")
@@ -49,7 +49,7 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 
 
 
 def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step: float = 1e-6) -> Tensor:
-    """∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h, entry by entry: the difference that courses write first.
+    """Returns ∂f/∂x_i ≈ (f(x + h e_i) − f(x − h e_i)) / 2h, entry by entry: the difference that courses teach first.
 
     Its error is h² f⁽³⁾/6, and ε|f|/h from rounding. Parameters as in `gradient`, which gives three digits more.
     """
@@ -67,7 +67,7 @@ def two_point_gradient(function: Callable[[Tensor], Tensor], point: Tensor, step
 def relative_error(first: Tensor, second: Tensor) -> float:
     """Returns the largest absolute difference, over the larger of the two largest absolute values.
 
-    0 when both are below 1e-15 everywhere; inf when either holds a nan or an inf. Shapes must agree: nothing is
+    0 when both are below 1e-15 everywhere; inf when either has a nan or an inf. Shapes must agree: nothing is
     broadcast, because a gradient of the wrong shape is a wrong gradient.
     """
     if first.shape != second.shape:

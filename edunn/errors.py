@@ -44,11 +44,11 @@ class RunError(EdunnError, ValueError):
 
 
 class GradientError(EdunnError, RuntimeError):
-    """A derivative does not exist, or is of no use for descent."""
+    """A derivative does not exist, or descent cannot use it."""
 
 
 class EdunnWarning(UserWarning):
-    """Something went on, but not as well as it could. The command line prints it as a note."""
+    """A result is valid but could be better. The command line prints the warning as a note."""
 
 
 class LostError(EdunnError, RuntimeError):
@@ -76,7 +76,7 @@ def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, open_ends: str = "") -> float:
     """Returns a numeric option if it is finite and lies between `low` and `high`.
 
-    open_ends : "low", "high" or "low high": the ends that are not allowed themselves. An infinite end never is.
+    open_ends : "low", "high" or "low high": the ends that are not allowed. An infinite value is never allowed.
     """
     above, below = "low" in open_ends, "high" in open_ends
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -100,7 +100,7 @@ def check_count(name: str, value: Any, least: int = 1, most: int | None = None) 
 
 
 def check_floating(name: str, tensor: Tensor) -> None:
-    """Refuses integer and boolean tensors: they have no derivative."""
+    """Raises an error for integer and boolean tensors, which have no derivative."""
     if not tensor.dtype.is_floating_point:
         raise DtypeError(
             f"{name} need a floating dtype; got {tensor.dtype}. Convert with {name}.float() or {name}.double()."
@@ -108,7 +108,7 @@ def check_floating(name: str, tensor: Tensor) -> None:
 
 
 def check_scores(scores: Tensor, class_axis: bool) -> None:
-    """Scores are (*lead, samples), and (*lead, samples, classes) for a loss over classes (`class_axis`)."""
+    """Checks that scores are (*lead, samples), or (*lead, samples, classes) for a loss over classes (`class_axis`)."""
     check_floating("scores", scores)
     expected = "(*lead, samples, classes)" if class_axis else "(*lead, samples)"
     if scores.ndim < 1 + class_axis:
@@ -117,13 +117,11 @@ def check_scores(scores: Tensor, class_axis: bool) -> None:
             + (" Did you mean scores.unsqueeze(-1)?" if class_axis and scores.ndim == 1 else "")
         )
     if scores.shape[scores.ndim - 1 - class_axis] == 0:
-        raise ShapeError(
-            f"scores {expected} hold no sample: their shape is {shape(scores)}. Their mean loss is undefined."
-        )
+        raise ShapeError(f"scores {expected} are empty: their shape is {shape(scores)}. Their mean loss is undefined.")
 
 
 def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows: bool = False) -> None:
-    """Targets have the scores' sample axis, and may have the same lead; `rows`: a class axis as well.
+    """Checks that targets have the scores' sample axis, and the same lead or none; `rows`: a class axis as well.
 
     Nothing is broadcast over samples: (n, 1) against (n,) would silently give n × n differences.
     """
@@ -151,7 +149,7 @@ def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows:
 
 
 def check_same_dtype(scores: Tensor, targets: Tensor) -> None:
-    """Floating targets need the scores' dtype; integer targets are exact in any dtype."""
+    """Checks that floating targets have the scores' dtype; integer targets are exact in any dtype."""
     if str(targets.dtype) == "torch.bool":  # torch subtracts no truth values
         raise DtypeError("targets are torch.bool, which cannot be subtracted. Convert with targets.long().")
     if targets.dtype.is_floating_point and targets.dtype != scores.dtype:
@@ -203,7 +201,7 @@ def check_labels(targets: Tensor, allowed: tuple[float, float], hint: str) -> No
     """Refuses targets other than the two `allowed` values; `hint` says how to convert from the other convention."""
     low, high = allowed
     if low < 0 and not targets.dtype.is_signed:  # −1 times an unsigned 1 is 255
-        raise DtypeError(f"{targets.dtype} has no sign, and labels are -1 or 1. Convert with targets.long().")
+        raise DtypeError(f"{targets.dtype} cannot be negative, and labels are -1 or 1. Convert with targets.long().")
     bad = (targets != low) & (targets != high)
     if bad.any():
         where = int(bad.flatten().nonzero()[0])
@@ -243,7 +241,7 @@ def check_class_indices(targets: Tensor, classes: int) -> None:
 
 
 def check_distributions(targets: Tensor) -> None:
-    """Refuses rows that are no distribution: entries in [0, 1] that sum to 1."""
+    """Refuses rows that are not distributions, with entries in [0, 1] that sum to 1."""
     check_interval(targets, 0.0, 1.0, "Each row is a distribution over classes.")
     off = (targets.sum(-1) - 1).abs() > 1e-4
     if off.any():

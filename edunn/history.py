@@ -32,7 +32,8 @@ class History(Record):
     Columns: `epoch`, `step` (updates so far), `rate`, `running` (the mean of the batch losses during the epoch, penalty
     included), and after each evaluated epoch, with the weights at its end: `loss` (data), `penalty`,
     `total`, and the model's metric (`accuracy` or `r2`) of the whole training part, and `validation_loss`,
-    `validation_accuracy` (or `validation_r2`) of the validation part. A column that an epoch lacks is nan.
+    `validation_accuracy` (or `validation_r2`) of the validation part. A column without a value in an epoch is nan
+    there.
 
     `history["loss"]` is a column as a list; `len(history)` the number of epochs.
     """
@@ -98,7 +99,7 @@ class History(Record):
 
     @classmethod
     def load(cls, path: str | Path) -> History:
-        """Reads a file that `save` wrote. Snapshots are not in it: a run's folder holds them in a file of their own."""
+        """Reads a file that `save` wrote. Snapshots are not in it: a run's folder has a separate file for them."""
         try:
             *lines, last = read_file(path, LARGEST).decode().splitlines()
             end = schema.parse(last, {"end": schema.END}, "the last line")["end"]

@@ -2,8 +2,8 @@
 
     x ← x − rate · ∇f(x)   until   |f(x_next) − f(x)| < tolerance
 
-The test is the lecture's: it looks one step ahead, and where it fires the step is not taken. `at` is the last accepted
-point, `tested` the one that was looked at.
+The test is the lecture's: it computes the next point first, and if f changes too little the step is not taken. `at` is
+the last accepted point, `tested` the next one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Minimum(Record):
     """The result of a descent: where it ended, and why.
 
     at, value : the last accepted point, and f there
-    tested : the point one step on
+    tested : the next point, which was computed but not accepted
     steps : accepted updates
     stopped : "tolerance" (f changed by less), "steps" (no more were allowed), "diverged" (f or x no longer finite)
     gradient : "autograd", "numeric" or "given"
     path : the accepted points, the start first, thinned to at most 2,000
-    warnings : what a reader should not miss
+    warnings : sentences on why the result may be wrong
     """
 
     expression: str
@@ -60,7 +60,7 @@ class Minimum(Record):
         return self.stopped == "tolerance"
 
     def table(self) -> Table:
-        """Where it ended and why, in a few lines."""
+        """Returns the last point and why the descent ended, in a few lines."""
         reasons = {
             "tolerance": f"f changed by less than the tolerance {self.tolerance:g}",
             "steps": "no more steps were allowed: raise --steps, or the rate",
@@ -137,7 +137,7 @@ def check_start(f: Expression | Function, start: Mapping[str, float]) -> Point:
     if isinstance(f, Expression):
         check_values(f, start)
     if not start:
-        raise ConfigError("There is no variable to minimise over.")
+        raise ConfigError("The function has no variable to minimise over.")
     point = {name: check_number(f"the start of {name}", value, -math.inf) for name, value in start.items()}
     if not math.isfinite(at_point(f, point)):
         raise ConfigError(f"f is {at_point(f, point)} at the start. Start elsewhere.")
@@ -162,7 +162,7 @@ def tensors(point: Point, dtype: torch.dtype = torch.float64) -> dict[str, torch
 
 
 def at_point(f: Expression | Function, point: Point, dtype: torch.dtype = torch.float64) -> float:
-    """f, carried out in the order in which it is written: in float64, or in float32."""
+    """Returns f at the point, computed in float64 or float32 in the order in which it is written."""
     return float(f(**tensors(point, dtype)))
 
 
@@ -179,14 +179,14 @@ def gradient_of(f: Expression | Function, gradient: Any, delta: float) -> Callab
     def by_hand(point: Point) -> Point:
         missing = [name for name in point if name not in partials]
         if missing:
-            raise ConfigError(f"There is no derivative for {missing[0]}. Give one for each of {', '.join(point)}.")
+            raise ConfigError(f"The derivative by {missing[0]} is missing. Give one for each of {', '.join(point)}.")
         return {name: at_point(partials[name], only(partials[name], point)) for name in point}
 
     return by_hand
 
 
 def only(f: Expression | Function, point: Point) -> Point:
-    """Returns the values that this expression has names for: a derivative need not hold every name."""
+    """Returns the values of the names in this expression: a derivative may not contain all of them."""
     return {name: value for name, value in point.items() if not isinstance(f, Expression) or name in f.names}
 
 
@@ -220,7 +220,7 @@ def forward(
 def minimum_warnings(
     f: Expression | Function, point: Point, slope: Point, rate: float, tolerance: float
 ) -> tuple[str, ...]:
-    """Says when a small change of f is no sign of a minimum: the step jumped over the valley, or f curves downwards.
+    """Returns warnings that a small change of f does not mean a minimum: a step over the valley, or a maximum.
 
     A step of gradient descent should lower f by about rate · |∇f|². Where that is far more than the tolerance, and f
     changed by less, the rate is too large: x² at rate 1 goes from 1 to −1 and back.
@@ -228,8 +228,8 @@ def minimum_warnings(
     square = sum(value**2 for value in slope.values())
     if rate * square > 10 * tolerance:
         return (
-            f"this is no minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped to a "
-            f"point where f is nearly the same. Lower the rate.",
+            f"this is not a minimum: the gradient is still {math.sqrt(square):.3g}. The step of rate {rate:g} jumped "
+            f"to a point where f is nearly the same. Lower the rate.",
         )
     value = at_point(f, point)
     for name, x in point.items():
@@ -237,13 +237,13 @@ def minimum_warnings(
         bend = at_point(f, {**point, name: x + h}) + at_point(f, {**point, name: x - h}) - 2 * value
         if bend / h**2 < -1e-5 * max(1.0, abs(value)):
             return (
-                f"this is no minimum: f curves downwards along {name}, as at a maximum or a saddle. Start elsewhere.",
+                f"this is not a minimum: f curves downwards along {name}, as at a maximum or saddle. Start elsewhere.",
             )
     return ()
 
 
 def delta_warnings(f: Expression | Function, point: Point, delta: float | None) -> tuple[str, ...]:
-    """Says when the numeric gradient is rounding noise, or a chord, and which delta would serve."""
+    """Returns warnings that delta is too small (rounding noise) or too large (a chord), with a better one."""
     assert delta is not None
     size = max(abs(at_point(f, point)), 1e-300)
     rounding = 2.0**-52 * size / delta  # f is known to ε|f|, and the difference is divided by δ
@@ -269,7 +269,7 @@ class StepStudy(Record):
     deltas : from 1e-1 to 1e-16
     errors : for "forward float64", "central float32", …: the relative error at each delta
     best : for each curve the `delta` with the least error, and that `error`
-    theory : what truncation and rounding would cost, relative to the derivative
+    theory : the errors expected from truncation and rounding, relative to the derivative
     """
 
     expression: str
@@ -282,7 +282,7 @@ class StepStudy(Record):
     theory: dict[str, tuple[float, ...]] = field(repr=False)
 
     def table(self) -> Table:
-        """One row a whole power of ten, a column a rule and dtype, and the best of each below."""
+        """Returns the errors: a row for each power of ten, a column for each rule and dtype, and the best δ below."""
         where = ", ".join(f"{name} = {value:g}" for name, value in self.point.items())
         title = f"d/d{self.name} of {self.expression} at {where}: {self.true:.10g}; relative error of differences"
         best = [f"best {key}: delta {b['delta']:.0e}, error {b['error']:.0e}" for key, b in self.best.items()]
@@ -292,12 +292,15 @@ class StepStudy(Record):
 
 
 def step_study(function: str | Expression | Function, point: Mapping[str, float], name: str | None = None) -> StepStudy:
-    """How many digits a difference gives for each δ: too large, and it is a chord; too small, and it is rounding."""
+    """Measures the error of forward and central differences for steps δ from 1e-1 to 1e-16.
+
+    If δ is too large, the difference is the slope of a chord; if it is too small, rounding dominates.
+    """
     f = as_function(function)
     at = check_start(f, point)
     name = next(iter(at)) if name is None else name
     if name not in at:
-        raise ConfigError(f"{name!r} is no variable of f; its variables: {', '.join(at)}.")
+        raise ConfigError(f"{name!r} is not a variable of f; its variables are {', '.join(at)}.")
     true = by_autograd(f, at)[name]
     deltas = tuple(10.0 ** (-k / 4) for k in range(4, 65))
     scale = max(abs(true), 1e-300)
@@ -319,7 +322,7 @@ def step_study(function: str | Expression | Function, point: Mapping[str, float]
 def theory_of(
     f: Expression | Function, at: Point, name: str, deltas: tuple[float, ...], scale: float
 ) -> dict[str, tuple[float, ...]]:
-    """The straight lines that the V-curves follow; a line that is 0 throughout is left out."""
+    """Returns the theoretical errors by truncation and by rounding, the straight lines of the V-curves."""
     x = torch.tensor(at[name], dtype=torch.float64, requires_grad=True)
     slopes = [f(**{**tensors(at), name: x})]
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""k nearest neighbours: nothing is trained, all the work is in the search. Exact, in chunks, with rules for every tie.
+"""k nearest neighbours: an exact search in chunks, with rules for ties. There is no training.
 
     model = NearestNeighbours(k=5).fit(features, labels)
     model.predict(queries)
@@ -24,7 +24,7 @@ from .runtime.reprs import ArgumentRepr
 from .runtime.threads import divide_work, slices
 
 BUDGET = 256 * 2**20  # bytes for the distances of one chunk
-GROUP = 100  # training samples whose smallest distance stands for them
+GROUP = 100  # training samples whose smallest distance represents them
 CACHE = 2**20  # bytes of the differences that are measured at once on a CPU
 EXTRA = (5, 40)  # how many candidates beside the k: at first, and for the queries that the first did not settle
 FAR = 2.0**40  # a query this many times larger than the training samples is searched in full
@@ -139,7 +139,7 @@ class NearestNeighbours(ArgumentRepr):
     def predict(self, queries: Tensor, k: int | None = None) -> Tensor:
         """Returns the label of each query, (queries,), in the labels' dtype."""
         if len(self.features) and self.labels is None:
-            raise errors.DataError("There are no labels to vote with. Call fit(features, labels).")
+            raise errors.DataError("The model has no labels to vote with. Call fit(features, labels).")
         return self.decide(*self.neighbours(queries, k))
 
     def decide(self, distances: Tensor, indices: Tensor) -> Tensor:
@@ -158,9 +158,10 @@ class NearestNeighbours(ArgumentRepr):
     def find_nearest(
         self, queries: Tensor, k: int, find: Callable[[Tensor, int], Candidates], extra: tuple[int, ...] = EXTRA
     ) -> tuple[Tensor, Tensor]:
-        """Returns the k nearest of one chunk of queries: candidates found, measured and proved.
+        """Returns the k nearest samples of each query in a chunk: finds candidates, then measures their distances.
 
-        Queries without a proof get more candidates, and in the end are compared with every sample.
+        If the candidates of a query are not proved to include the nearest, it gets more of them, and in the end it is
+        compared with every sample.
         """
         if not extra:
             found = [self.search_all(query, k) for query in queries]
@@ -213,7 +214,7 @@ class NearestNeighbours(ArgumentRepr):
         return distances[:k], indices[:k]
 
     def check_same(self, samples: Tensor, queries: Tensor) -> None:
-        """Refuses samples whose distance underflowed to 0 though they are not the query."""
+        """Raises an error if a distance underflowed to 0 although the sample is not equal to the query."""
         if (samples != queries).any():
             raise errors.DataError(
                 "Some distances are more than 1e140 times smaller than the largest feature: their squares are 0 in "
@@ -230,7 +231,7 @@ class NearestNeighbours(ArgumentRepr):
         buffer = self.centred.new_empty(most, samples if self.metric != "l1" else 0)
 
         def half_squares(queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            """½|a|² − q·a for all, what to add to make it ½|q − a|², and the largest rounding error of it."""
+            """Returns ½|a|² − q·a for all a, the ½|q|² to add for ½|q − a|², and a bound on the rounding."""
             exact = multiply_by_power(self.prepare(queries) - self.centre, -self.rough_exponent)
             far = ~(exact.abs().amax(1) < FAR) if width else exact.new_zeros(len(exact), dtype=torch.bool)
             q = exact.masked_fill(far.unsqueeze(1), 0).to(self.rough)
@@ -265,9 +266,9 @@ class NearestNeighbours(ArgumentRepr):
         return find
 
     def check(self, queries: Tensor, k: int) -> Tensor:
-        """Returns the queries, floating, once their shape and values are known to be right."""
+        """Checks the queries' shape and values, and returns them as floating numbers."""
         if not len(self.features):
-            raise errors.DataError("There are no training samples to search. Call fit(features, labels) first.")
+            raise errors.DataError("The model has no training samples yet. Call fit(features, labels) first.")
         width = self.features.shape[1]
         if queries.ndim != 2 or queries.shape[1] != width:
             hint = " Did you mean queries[None], for a single one?" if tuple(queries.shape) == (width,) else ""
@@ -283,7 +284,7 @@ class NearestNeighbours(ArgumentRepr):
 
 @dataclass(frozen=True)
 class Candidates:
-    """Indices (queries, candidates), and a distance (queries,) that no other sample is below."""
+    """Indices of candidates (queries, candidates), and a lower bound (queries,) of all other distances."""
 
     indices: Tensor
     bound: Tensor
@@ -318,7 +319,7 @@ def sum_difference(difference: Tensor, metric: str) -> Tensor:
 
 
 def multiply_by_power(x: Tensor, exponent: int) -> Tensor:
-    """Returns x · 2**exponent in two factors: 2**1030 alone is no float64."""
+    """Returns x · 2**exponent in two factors: 2**1030 alone overflows float64."""
     if exponent == 0:
         return x
     return x * math.ldexp(1.0, exponent // 2) * math.ldexp(1.0, exponent - exponent // 2)
@@ -348,7 +349,7 @@ def sort_by_distance(distances: Tensor, indices: Tensor) -> Tensor:
 
 
 def vote_weights(distances: Tensor, weights: str, own: Tensor | None = None) -> Tensor | None:
-    """Returns what each vote counts, (queries, k): 1/distance, up to a factor; None where all count the same.
+    """Returns the weight of each vote, (queries, k): 1/distance, up to a factor; None where all count the same.
 
     Where a distance is 0, the votes at distance 0 count 1 and the others 0: the limit of 1/distance. `own` are the
     neighbours' weights as samples, (queries, k), which multiply that.
@@ -386,8 +387,8 @@ def tally(distances: Tensor, labels: Tensor, classes: int, weights: Tensor | Non
 class Voters(Model):
     """Nearest neighbours as a model: scores are votes, and the training samples are its state.
 
-    `model(features)` gives (samples, classes): the votes of each class, less a hair for each class that loses a tie, so
-    that the largest score is the class that `NearestNeighbours.predict` gives.
+    `model(features)` gives (samples, classes): the votes of each class, with a tiny amount subtracted from classes that
+    lose a tie, so that the largest score is the class that `NearestNeighbours.predict` gives.
 
     features (samples, features), targets (samples,), class indices
     """
@@ -417,7 +418,7 @@ class Voters(Model):
         self.k = k
 
     def choose(self, k: int) -> None:
-        """Sets another number of neighbours."""
+        """Changes the number of neighbours k."""
         self.k = k
         self.chosen.fill_(k)
 
@@ -456,7 +457,7 @@ def by_product(queries: Tensor, features: Tensor) -> Tensor:
     """Returns the same without a loop: |q − a|² = |q|² − 2 q·a + |a|², and all the q·a are one matrix product.
 
     Where q and a are close and far from 0, two large numbers are subtracted that agree in most of their digits: in
-    float32 the distance of 10000 and 10001 comes out as 0. What rounding takes below 0 is set to 0.
+    float32 the distance of 10000 and 10001 comes out as 0. Values that rounding makes negative are set to 0.
     """
     squares = (queries**2).sum(1, keepdim=True) + (features**2).sum(1)
     return (squares - 2 * queries @ features.mT).clamp(min=0)

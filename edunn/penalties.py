@@ -1,8 +1,8 @@
 """Penalties on large weights, with hand-derived gradients; and max-norm, a constraint.
 
 `penalty(weight)` is strength · R(weight). The strength may be changed while training, and may be a tensor of shape
-`runs`: then weight is (*runs, …), every run has its own strength, and the value has shape `runs`. Weights alone are
-penalised unless `bias=True`: a bias only shifts the scores.
+`runs`: then weight is (*runs, …), every run has its own strength, and the value has shape `runs`. Biases are penalised
+only with `bias=True`, because a bias only shifts the scores.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ class Penalty(ArgumentRepr, nn.Module):
             raise ConfigError(f"Every strength must be 0 or more, finite; got {strength.tolist()}.")
 
     def forward(self, weight: Tensor) -> Tensor:
-        """strength · R(weight), of shape `runs`; a scalar where the strength is one number."""
+        """Returns strength · R(weight), of shape `runs`; a scalar where the strength is one number."""
         return self.strength * self.total(self.measure(weight))
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """d penalty / d weight, of the weight's shape; a subgradient at kinks."""
+        """Returns d penalty / d weight, of the weight's shape; a subgradient at kinks."""
         raise NotImplementedError
 
     def curvature(self, weight: Tensor) -> Tensor:
-        """The second derivative in each entry, of the weight's shape: by differences, where there is no formula."""
+        """Returns the second derivative in each entry, of the weight's shape; by differences if there is no formula."""
         return differences.derivative(self.gradient, weight)
 
     def measure(self, weight: Tensor) -> Tensor:
-        """The contribution of each entry to R, of the weight's shape."""
+        """Returns the contribution of each entry to R, of the weight's shape."""
         raise NotImplementedError
 
     @property
     def followed(self) -> Penalty | None:
-        """The part whose gradient descent follows; `constrain` applies the rest after the update."""
+        """The part of the penalty whose gradient is added to that of the loss; `constrain` applies the rest."""
         return self
 
     def constrain(self, weight: Tensor, rate: float | Tensor) -> None:
@@ -78,13 +78,13 @@ class Penalty(ArgumentRepr, nn.Module):
         """Returns the penalty of a whole model, summed over the penalised parameters, of shape `runs`.
 
         A weight is (*runs, outputs, features) and a bias (*runs, outputs): the axes in front that all parameters have
-        are the runs. A convolution's weight has four axes, and the bias beside it shows that none of them are runs.
+        are the runs. A convolution's weight has four axes, and the bias beside it shows that it has no axis of runs.
         """
         concerned = self.penalised(parameters)
         if not concerned:
             raise ConfigError(
                 f"{type(self).__name__} is for parameters called weight; the model has {', '.join(parameters)}. "
-                f"Rename what it is to reach, or train without the penalty."
+                f"Rename the parameters to penalise, or train without the penalty."
             )
         runs = min(p.ndim - (2 if name.rpartition(".")[2] == "weight" else 1) for name, p in parameters.items())
         parts = [self.strength * self.measure(p).flatten(max(runs, 0)).sum(-1) for p in concerned.values()]
@@ -106,7 +106,7 @@ class Penalty(ArgumentRepr, nn.Module):
 
 
 class L2(Penalty):
-    """λ Σ w², gradient 2λ w; with `half` ½λ Σ w², gradient λ w. Pulls every weight towards 0 in proportion to itself.
+    """λ Σ w², gradient 2λ w; with `half` ½λ Σ w², gradient λ w. Moves every weight towards 0 in proportion to itself.
 
     torch: `weight_decay` = 2λ (λ with half=True); scikit-learn: `SGDClassifier(alpha)` is λ with half=True, `Ridge` has
     λ = alpha/N beside a mean; CS231n: λ Σ w² on the slide, ½ in its code. See Goodfellow, Bengio & Courville, Deep
@@ -131,7 +131,7 @@ class L2(Penalty):
 
 
 class L1(Penalty):
-    """λ Σ |w|, gradient λ sign(w); at the kink w = 0, where any value in [−λ, λ] would do, 0. Makes weights sparse.
+    """λ Σ |w|, gradient λ sign(w), and 0 at the kink w = 0 (a subgradient is any in [−λ, λ]). Makes weights sparse.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def constrain(penalty: Penalty | None, parameters: Mapping[str, Tensor], rate: f
 
 
 def soft_threshold(weight: Tensor, amount: float | Tensor) -> Tensor:
-    """sign(w) max(0, |w| − amount): the proximal step of amount · |w|."""
+    """Returns sign(w) max(0, |w| − amount): the proximal step of amount · |w|."""
     return torch.sign(weight) * (weight.abs() - amount).clamp(min=0)
 
 

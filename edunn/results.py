@@ -13,7 +13,7 @@ from typing import Any
 
 MOST_ROWS = 20  # of a table as text or HTML; the middle of a longer one is left out
 MOST_LINES = 15  # of a record at a prompt
-NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what stands in a column of numbers where there is none
+NO_NUMBER = ("", "-", "–", "nan", "inf", "-inf")  # what a column of numbers contains where a number is missing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Table:
 
     Parameters
     ----------
-    columns : the column names; none for a result that is only a sentence
+    columns : the column names; empty for a result that is only a sentence
     rows : one sequence a row, as long as `columns`; None is an empty cell
     note : a sentence or a few lines below the table, or ""
     title : a line above it, or ""

@@ -31,8 +31,8 @@ from .runtime.devices import generator
 def folds(samples: Any, count: int = 5, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
     """Returns `count` pairs (rest, part) of row indices. Each sample is in one part; part sizes differ by at most one.
 
-    Where the targets are classes, each part has its share of every class: the samples of a class are shuffled and dealt
-    like cards, one class after the other. The same seed gives the same folds on every device.
+    Where the targets are classes, each part has its share of every class: the samples of a class are shuffled and
+    assigned to the parts in turn, one class after the other. The same seed gives the same folds on every device.
     """
     total = len(samples)
     if not 2 <= count <= total:
@@ -64,7 +64,7 @@ class Trial:
 
 @dataclass(frozen=True, repr=False)
 class Search(Record):
-    """All trials, in the order of the grid. The largest mean is chosen, of equal ones the first; never nan."""
+    """All trials, in the order of the grid. The first one with the largest mean score is chosen."""
 
     trials: tuple[Trial, ...]
 
@@ -117,8 +117,8 @@ def grid_search(
     Parameters
     ----------
     trial : trial(train, validation, **settings) trains on the first and returns a score on the second, larger is better
-    samples : the training part, with `samples[indices]`; grid : the values of each setting, the last runs fastest
-    folds, seed : the same folds for every combination
+    samples : the training part, with `samples[indices]`; grid : the values of each setting; the last setting changes
+    fastest folds, seed : the same folds for every combination
     """
     if not grid or not all(len(values) for values in grid.values()):
         raise errors.ConfigError("The grid is empty. Give at least one value for each setting.")
@@ -141,7 +141,7 @@ def choose_k(
     validation: Any = None,
     weights: str = "uniform",
 ) -> Search:
-    """Chooses how many neighbours vote. Each fold is searched once, with the largest k; smaller k reuse the result.
+    """Chooses k, the number of voting neighbours. Each fold is searched once, with the largest k, for all k.
 
     Where `samples` have weights, votes and scores count them.
     """

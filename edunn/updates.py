@@ -22,7 +22,7 @@ from .runtime.reprs import ArgumentRepr
 class Rule(ArgumentRepr):
     """Base of the update rules: a few state tensors for each parameter, and the step that all rules share.
 
-    A rule of one's own overrides `direction`; one with a memory names its tensors in `buffers`.
+    Your own rule overrides `direction`; a rule with state names its tensors in `buffers`.
     """
 
     buffers: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Rule(ArgumentRepr):
         self.reset()
 
     def reset(self) -> None:
-        """Clears the state, so that a new run does not inherit another run's velocity."""
+        """Clears the state, so that a new run does not start with the velocity of another."""
         self.steps = 0
         self.state: dict[str, dict[str, Tensor]] = {}
 
@@ -42,7 +42,7 @@ class Rule(ArgumentRepr):
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
         """Returns the optimiser of torch that takes the same steps, for `by="autograd"` and `descent.lockstep`."""
         raise ConfigError(
-            f"{type(self).__name__} names no optimiser of torch. Give it a method twin(parameters, rate), or train "
+            f"{type(self).__name__} has no twin in torch.optim. Give it a method twin(parameters, rate), or train "
             f'with by="fast" or by="hand".'
         )
 
@@ -80,7 +80,7 @@ class GradientDescent(Rule):
 class Momentum(Rule):
     """v ← μ v + g, d = v: a velocity that adds up gradients. On a steady slope d grows to g / (1 − μ).
 
-    As in torch, the rate stands outside v, so a changed rate acts at once. Others write v ← μ v − rate · g.
+    As in torch, the rate is outside v, so a changed rate takes effect at once. Others write v ← μ v − rate · g.
     See Sutskever et al. 2013, On the importance of initialization and momentum in deep learning.
     """
 
@@ -215,11 +215,11 @@ class AdamW(Adam):
 
 
 class Clipping(ArgumentRepr):
-    """Bounds the gradient before the update, so that one steep batch cannot throw the weights far away.
+    """Bounds the gradient before the update, so that one batch with a large gradient cannot move the weights far.
 
     By norm: g ← g · min(1, c / (‖g‖ + 1e-6)), with ‖g‖ over all parameters: the direction stays. By value: every entry
-    into [−c, c], which turns the direction. The gradient is that of loss and penalty together; what `AdamW` decays, and
-    the proximal step of an L1 penalty, is not clipped. torch: `clip_grad_norm_` (the 1e-6 is its own) and
+    is clipped to [−c, c], which changes the direction. The gradient is that of loss and penalty together; what `AdamW`
+    decays, and the proximal step of an L1 penalty, is not clipped. torch: `clip_grad_norm_` (the 1e-6 is its own) and
     `clip_grad_value_`. See Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks.
 
     Parameters
@@ -244,7 +244,7 @@ class Clipping(ArgumentRepr):
         return {name: gradient * along_runs(factor, gradient) for name, gradient in gradients.items()}
 
     def clip_in_place(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Clips what autograd left in `grad`, by torch's own functions."""
+        """Clips the gradients in `grad` of the parameters, by torch's own functions."""
         if self.value is not None:
             nn.utils.clip_grad_value_(parameters, self.value)
         elif self.norm is not None:

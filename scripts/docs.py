@@ -46,7 +46,7 @@ def round_numbers(value: Any) -> Any:
         return [round_numbers(one) for one in value]
     if not isinstance(value, float):
         return value
-    return 0.0 if abs(value) <= 1e-12 else float(f"{value:.6g}")  # so asked, a nan is no noise
+    return 0.0 if abs(value) <= 1e-12 else float(f"{value:.6g}")  # in this order a nan does not count as noise
 
 
 def cell(value: Any) -> str:

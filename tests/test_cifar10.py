@@ -178,7 +178,7 @@ FORGED = {
 def test_the_unpickler_admits_three_names_only(make, tmp_path):
     """Behind the sha256, for the day that one is believed wrongly."""
     trace = tmp_path / "trace"
-    with pytest.raises(DataError, match="'x' is no pickle of arrays and was refused"):
+    with pytest.raises(DataError, match="'x' is not a pickle of arrays and was refused"):
         cifar10.load_arrays(make(trace), "x")
     assert not trace.exists()
     assert set(cifar10.ArrayUnpickler.names) == {
@@ -201,7 +201,7 @@ def test_the_unpickler_admits_three_names_only(make, tmp_path):
 def test_a_batch_of_something_else_is_refused(batch, monkeypatch):
     monkeypatch.setattr(cifar10, "load_arrays", lambda content, title: batch)
     monkeypatch.setitem(cifar10.BATCHES, "test_batch", hashlib.sha256(b"").hexdigest())
-    with pytest.raises(DataError, match=r"holds|Expected"):
+    with pytest.raises(DataError, match=r"does not contain data|Expected"):
         cifar10.unpickle(b"", "somewhere/test_batch")
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_archive_is_refused(sources, damage, message, capsys, tmp_path
 BEHIND_THE_HASH = {
     "cut short": (lambda: cut(packed(binary_files(), "x")), "damaged or cut short"),
     "not a tar": (lambda: gzip.compress(b"x" * 1000), "damaged or cut short"),
-    "a batch missing": (lambda: rewritten("data_batch_2.bin", None), "holds no data_batch_2.bin"),
+    "a batch missing": (lambda: rewritten("data_batch_2.bin", None), "does not contain data_batch_2.bin"),
     "a short batch": (lambda: rewritten("data_batch_2.bin", b"12"), "bytes in .*data_batch_2.bin"),
     "a huge batch": (
         lambda: rewritten("data_batch_2.bin", bytes(cifar10.LARGEST + 1)),
@@ -360,7 +360,7 @@ def test_a_missing_file_is_not_asked_for_again(server, tmp_path):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "cifar", "http://"])
 def test_only_the_web_is_downloaded_from(url, tmp_path):
-    with pytest.raises(DataError, match="starts with https://"):
+    with pytest.raises(DataError, match="is not an address such as https://"):
         download.download(url, tmp_path / "file", "0", 1)
 
 

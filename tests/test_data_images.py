@@ -199,8 +199,8 @@ def test_a_turned_photo_is_set_upright() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"just text", "'x.jpg' is no image that can be read, whatever its suffix says"),
-        (b"", "'x.jpg' is no image that can be read"),
+        (b"just text", "'x.jpg' cannot be read as an image. Remove or replace it"),
+        (b"", "'x.jpg' cannot be read as an image"),
         (picture(RED, (64, 64), "JPEG")[:-200], "'x.jpg' is damaged .*[Tt]runcated"),
         (picture(RED, (64, 64))[:100], "'x.jpg' is damaged"),
         (picture(1000, mode="I;16"), "'x.jpg' has more than 8 bits a channel"),
@@ -230,7 +230,7 @@ def test_all_images_together_must_fit(pack: Pack, monkeypatch: pytest.MonkeyPatc
         ({**PLAIN, "dog/2.png": picture(RED, (5, 5))},
          r"cat/1.png' is 4×6 and '.*dog/2.png' 5×5 \(height×width\). Say size=4"),
         ({**PARTS, "test/dog/1.png": picture(RED, (5, 5))}, "train/cat/1.png' is 4×6 and '.*test/dog/1.png' 5×5"),
-        ({**PLAIN, "dog/2.jpg": b"no image"}, "dog/2.jpg' is no image that can be read"),
+        ({**PLAIN, "dog/2.jpg": b"no image"}, "dog/2.jpg' cannot be read as an image"),
         ({**PLAIN, "owl/notes.txt": b"none yet"}, "class folder '.*owl' has no images. Fill it"),
         ({**PLAIN, "owl/": b""}, "class folder '.*owl' has no images"),
         ({**PARTS, "test/cat/": b""}, "class folder '.*test/cat' has no images"),
@@ -357,7 +357,7 @@ def test_one_image(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(picture(RED))
     assert colours(read_unsorted_images(tmp_path / "a.png", size=2, classes=("x", "y"))) == [GREEN]
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=r"holds no images"):
+    with pytest.raises(DataError, match=r"does not contain images"):
         read_unsorted_images(tmp_path / "none")
 
 

@@ -124,7 +124,7 @@ def test_to_changes_floats_only() -> None:
     real = Samples(torch.zeros(3, 1), torch.zeros(3)).to(dtype=F64)
     assert real.targets is not None
     assert real.targets.dtype == F64
-    with pytest.raises(DtypeError, match=r"torch\.int64 is no floating dtype"):
+    with pytest.raises(DtypeError, match=r"torch\.int64 is not a floating dtype"):
         three().to(dtype=torch.int64)
 
 

@@ -143,7 +143,7 @@ BREAKS = {
     "another shape": (wrong_shape, "of float32 (10, 4), as manifest.json says; got float32 (20, 2)"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "has shards, but no manifest.json"),
     "no JSON": (lambda f: (f / "manifest.json").write_text("{"), "cannot be read"),
-    "another file": (lambda f: edit(f, format="run"), "is no manifest of shards"),
+    "another file": (lambda f: edit(f, format="run"), "is not a manifest of shards"),
     "a later version": (lambda f: edit(f, version=2), "has version 2 of the format"),
     "no shards": (lambda f: edit(f, shards=[]), "does not name"),
     "shards of nothing": (lambda f: edit(f, shards=[{}]), "is damaged: 'part'"),

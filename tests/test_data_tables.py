@@ -263,7 +263,7 @@ NAN = np.array([[0, 0], [0, np.nan], [0, 0]])
 @pytest.mark.parametrize(
     ("arrays", "error", "message"),
     [
-        ({}, DataError, "holds no arrays"),
+        ({}, DataError, "does not contain arrays"),
         ({"features": X, "targets": Y[:, None]}, ShapeError, r"shape \(3, 1\), not .*targets.squeeze\(1\)"),
         ({"features": X, "targets": np.eye(3)}, ShapeError, r"targets.argmax\(1\)"),
         ({"features": X, "targets": Y[:2]}, DataError, "'features' has 3 rows and 'targets' 2"),
@@ -304,7 +304,7 @@ def test_damaged_npz(write: Write) -> None:
 def test_an_npz_that_is_another_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(DataError, match=r"holds 'readme.txt', which is no array. Save it with numpy.savez"):
+    with pytest.raises(DataError, match=r"holds 'readme.txt', which is not an array. Save it with numpy.savez"):
         read_table(tmp_path / "other.npz")
 
 
@@ -394,7 +394,7 @@ def test_field_18_an_npz_with_a_test_part(tmp_path):
 
 def test_field_18_other_keys_are_named(tmp_path):
     np.savez(tmp_path / "t.npz", pixels=np.ones((3, 2)), kinds=np.array([0, 1, 1]))
-    with pytest.raises(ShapeError, match=r"'pixels' of shape \(3, 2\), which is no column. Call"):
+    with pytest.raises(ShapeError, match=r"'pixels' of shape \(3, 2\), which is not a column. Call"):
         read_table(tmp_path / "t.npz")
 
 
@@ -454,7 +454,7 @@ def test_field_39_a_large_table_is_not_read(tmp_path):
         file.truncate(2**40)
     with pytest.raises(DataError, match="at most 256 are read"):
         read_table(tmp_path / "t.csv")
-    with pytest.raises(DataError, match="holds no NUL"):
+    with pytest.raises(DataError, match="cannot contain a NUL"):
         data.load("a\0b.csv")
 
 

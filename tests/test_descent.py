@@ -806,7 +806,7 @@ BAD: dict[str, tuple[dict[str, Any], type[EdunnError], str]] = {
     "no samples": ({"data": three_classes()[:0]}, DataError, "no training samples"),
     "no targets": ({"data": Samples(randn(5, 4))}, DataError, "have no targets to train"),
     "validation without targets": ({"validation": Samples(randn(5, 4))}, DataError, "have no targets to train"),
-    "validation without samples": ({"validation": three_classes()[:0]}, ShapeError, "hold no sample"),
+    "validation without samples": ({"validation": three_classes()[:0]}, ShapeError, "are empty"),
     "nan feature": (
         {"data": spoiled(7, 2, math.nan)},
         DataError,

@@ -217,7 +217,7 @@ REFUSED = {
     "rgb of floats": (lambda: colour.rgb_histogram(torch.zeros(2, 8, 8, 3)), DtypeError, "uint8 for RGB"),
     "bins": (lambda: colour.hue_histogram(torch.zeros(2, 8, 8, 3), 0), ConfigError, "bins must be"),
     "kind": (lambda: combination("hog,hu"), ConfigError, "'hu'. Did you mean 'hue'"),
-    "twice": (lambda: combination("hog,hog"), ConfigError, "Each kind of features stands once"),
+    "twice": (lambda: combination("hog,hog"), ConfigError, "names a kind of features twice"),
     "option": (lambda: combination("hog", {"orientation": 8}), ConfigError, "Did you mean 'orientations'"),
     "whose": (lambda: combination("hue,rgb", {"bins": 8}), ConfigError, "hue and rgb .*features.hue.bins"),
     "type": (lambda: combination("hog", {"orientations": "nine"}), ConfigError, "a whole number; got 'nine'"),

@@ -132,7 +132,7 @@ def test_refused(features: torch.Tensor, error: type[Exception], message: str) -
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (torch.zeros(0, 3), "no sample to fit on"),
+        (torch.zeros(0, 3), "The features to fit are empty"),
         (torch.tensor([[1.0], [float("nan")]]), "got nan at row 1, column 0"),
         (torch.tensor([[float("inf")], [1.0]]), "got inf at row 0, column 0"),
         (torch.tensor([[1e200], [-1e200]], dtype=F64), "beyond 1e150"),

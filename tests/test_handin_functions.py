@@ -223,7 +223,7 @@ def test_two_mistakes_or_more_of_every_function_are_named() -> None:
 
 @pytest.mark.parametrize("task", FUNCTIONS)
 def test_every_mistake_of_the_table_can_be_told_from_the_right_answer_and_from_the_others(task: str) -> None:
-    """Each edit stands in the source (it raises otherwise), changes some case, and no two give the same everywhere."""
+    """Each edit is in the source (it raises otherwise), changes some case, and no two give the same everywhere."""
     own = FUNCTIONS[task]
     cases = own.cases(3).values()
 
@@ -252,7 +252,7 @@ def test_the_source_that_is_edited_is_the_reference() -> None:
 def test_a_source_that_has_changed_says_which_mistake_no_longer_fits() -> None:
     mistake = edit("s", "", ("nothing like it", ""))
     assert isinstance(mistake.gives, EditedSource)
-    with pytest.raises(LookupError, match="does not stand in the package's source any more"):
+    with pytest.raises(LookupError, match="is not in the package's source any more"):
         FUNCTIONS["adam"].cut[0].edit(mistake.gives.edits)
 
 

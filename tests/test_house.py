@@ -152,6 +152,8 @@ def test_tests_and_other_workshops_are_not_imported() -> None:
     runtime = {"torch", "numpy", "matplotlib", "mpl_toolkits", "tqdm", "safetensors", "tomli_w", "PIL", "edunn"}
     for path in files():
         others = {name.split(".")[0] for name in imported(path, inner=False)} - set(sys.stdlib_module_names) - runtime
+        if path.parent.name == "kernels" and path.name != "__init__.py":
+            others.discard("triton")  # kernels/__init__.py imports these files late, where Triton is installed
         assert not others, f"{path.relative_to(PACKAGE)} imports {others}"
 
 
@@ -214,7 +216,7 @@ def test_help_takes_less_than_a_third_of_a_second_of_cpu_time() -> None:
     ("arguments", "code", "err"),
     [
         ([], 0, ""),
-        (["trian"], 2, "edunn: there is no command 'trian'. Did you mean 'train'?\n"),
+        (["trian"], 2, "edunn: 'trian' is not a command. Did you mean 'train'?\n"),
         (["--nonsense"], 2, "edunn: unrecognized arguments: --nonsense. See edunn --help.\n"),
     ],
     ids=["nothing", "a misspelt command", "an unknown option"],

@@ -265,7 +265,7 @@ def test_the_cuda_kernel_is_the_plain_formula(loss, dtype, samples: int) -> None
     w, b = torch.linspace(-20, 15, 61, dtype=torch.float64), torch.linspace(-9, 20, 83, dtype=torch.float64)
     reference = direct.plain(plane, w, b)[0]
     on_gpu = plane.to(dtype, "cuda")
-    if kernels.triton is not None:
+    if kernels.available():
         assert kernels.fits(on_gpu, 0)
     values = direct.grid(on_gpu, w, b)[0].cpu().double()
     tolerance = 1e-6 if dtype == torch.float32 else 1e-13

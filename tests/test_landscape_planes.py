@@ -193,7 +193,7 @@ def test_towards_reaches_the_other_weights() -> None:
 
 
 @pytest.mark.parametrize(("which", "words"), [("weight[9,0]", "lies outside"), ("wieght[0,0]", "Did you mean 'weight'"),
-                                              ("weight", "names no entry"), ("bias[0,1]", "lies outside")])  # fmt: skip
+                                              ("weight", "not an entry"), ("bias[0,1]", "lies outside")])  # fmt: skip
 def test_a_parameter_that_is_not_there(which: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         directions.parameter(problem()[0], which)

@@ -95,7 +95,7 @@ class TestDescent:
             ({"gradient": "numeric", "delta": 0.0}, "delta must be"),
             ({"delta": 1e-5}, "delta is a step of"),
             ({"gradient": "newton"}, "got 'newton'"),
-            ({"gradient": {"x": "2*x"}}, "no derivative for y"),
+            ({"gradient": {"x": "2*x"}}, "The derivative by y is missing"),
         ],
         ids=lambda v: str(v)[:30],
     )
@@ -175,7 +175,7 @@ def test_field_26_a_stop_that_is_no_minimum_is_said(text, start, rate, message):
     found = minimise(text, {"x": start}, rate=rate)
     assert found.stopped == "tolerance"
     assert re.search(message, " ".join(found.warnings))
-    assert "warning: this is no minimum" in str(found)
+    assert "warning: this is not a minimum" in str(found)
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])

@@ -807,7 +807,7 @@ def test_own_rule_with_a_twin_trains_by_autograd() -> None:
 
 def test_own_rule_without_a_twin_is_refused_for_autograd() -> None:
     samples, model = digits_and_model()
-    sentence = r"Sign names no optimiser of torch\. Give it a method twin\(parameters, rate\)"
+    sentence = r"Sign has no twin in torch\.optim\. Give it a method twin\(parameters, rate\)"
     with pytest.raises(edunn.EdunnError, match=sentence):
         edunn.descend(model, edunn.losses.CrossEntropy(), samples, rate=1e-3, rule=Sign(), by="autograd")
     assert float(model.weight.detach().abs().max()) == 0

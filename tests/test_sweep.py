@@ -144,7 +144,7 @@ def test_nothing_came_to_an_end(path: Path) -> None:
     found = swept(path, {"train.rate": ["1e308", "1e307"]}, "loss.kind=squared-error", "train.epochs=30")
     assert found.best is None
     assert found.test is None
-    assert "no run came to an end; try smaller rates" in str(found)
+    assert "no run finished; try smaller rates" in str(found)
     assert not (path.parent / "sweep" / "best.toml").exists()
 
 
@@ -238,7 +238,7 @@ def test_the_command_says_when_nothing_finished(path: Path, capsys: Any, tmp_pat
         str(tmp_path / "o"),
     ]
     assert main(given) == 1
-    assert "no run came to an end" in capsys.readouterr().out
+    assert "no run finished" in capsys.readouterr().out
 
 
 # --- the map -----------------------------------------------------------------------------------------------------

@@ -440,7 +440,7 @@ def test_a_plane_and_the_hessian_of_weighted_samples(name: str) -> None:
 
 def test_a_loss_of_one_number_takes_no_weights() -> None:
     weighted, _ = pair_of_samples(targets_for(CrossEntropy()))
-    with pytest.raises(ConfigError, match="weights cannot enter"):
+    with pytest.raises(ConfigError, match="cannot be weighted"):
         landscape.plane(SoftmaxClassifier(3, 3, dtype=torch.float64), torch.nn.CrossEntropyLoss(), weighted)
 
 

@@ -93,7 +93,7 @@ def run(argv: list[str]) -> int:
         return 0 if not argv else 2
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
-        terminal.complain(f"there is no command {name!r}. {nearest(name, COMMANDS)}")
+        terminal.complain(f"{name!r} is not a command. {nearest(name, COMMANDS)}")
         return 2
     return run_command(name, rest)
 

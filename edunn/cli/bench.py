@@ -1,4 +1,4 @@
-"""Measures how fast training runs on this machine, compared with autograd and with the bare matrix products."""
+"""Measures the speed of training on this machine, relative to autograd and to bare matrix products."""
 
 from __future__ import annotations
 

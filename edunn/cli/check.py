@@ -1,12 +1,13 @@
 """Check hand-derived gradients against autograd and finite differences, and name the mistake.
 
-  edunn check                      every activation, loss, penalty, layer and model of this package, in float64
-  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and backward), or functions
+  edunn check                      every gradient of this package, in float64
+  edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and
+                                   backward), or functions
   edunn check FOLDER               every hand-in of a folder, each in its own process
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
-A function without a gradient (an update rule, a histogram, a vote) is compared with the package's own, case by case.
-`edunn exercise NAME --out FILE.py` writes a file to fill in.
+A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
+own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
 The code in a hand-in is executed, with your rights: grade strangers' files in a container.
 Exit 0: all right; 1: something is wrong; 2: the input is wrong.

@@ -33,7 +33,7 @@ def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
 def note(args: argparse.Namespace, text: str) -> None:
     """Prints a line on stderr, unless --quiet."""
     if not args.quiet:
-        with contextlib.suppress(OSError):  # a full stderr is no reason to stop
+        with contextlib.suppress(OSError):  # a full stderr is not a reason to stop
             print(text, file=sys.stderr)
 
 

@@ -225,7 +225,7 @@ def archives_folder() -> Path:
 
     top = files.cache()
     if top is None:
-        raise ConfigError("There is no folder to keep data in. Set EDUNN_CACHE to one.")
+        raise ConfigError("The cache is switched off. Set EDUNN_CACHE to a folder.")
     return top / "data"
 
 

@@ -1,6 +1,7 @@
-"""Trains two classifiers on handwritten digits with hand-derived gradients, checks these, and draws the results.
+"""Trains two classifiers on handwritten digits, checks their gradients, and draws the results.
 
-One is softmax regression with cross-entropy, the other a support vector machine with the multiclass hinge.
+One is softmax regression with cross-entropy, the other a support vector machine with the multiclass
+hinge. The gradients are derived by hand.
 """
 
 from __future__ import annotations

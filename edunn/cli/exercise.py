@@ -1,7 +1,7 @@
 """Writes an exercise with blanks to fill in, cut from the package's own source; edunn check grades it.
 
 edunn exercise --list                      every exercise, its lesson and its formula
-edunn exercise NAME --out FILE.py          a file with the formula and blanks (without --out: to stdout)
+edunn exercise NAME --out FILE.py          a file with the formula and blanks (else to stdout)
 edunn exercise NAME --solution             the same file with the solution, the package's code
 """
 

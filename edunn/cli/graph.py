@@ -1,7 +1,8 @@
-"""Shows the computation graph of an expression: the value, local derivatives and gradient of each node.
+"""Shows the computation graph of an expression: each node's value, local derivatives, gradient.
 
-Expressions have numbers, names, e, pi, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid, relu, abs, max,
-min. They are never evaluated as Python. Put -- before one that starts with a minus: edunn graph -- "-x**2" x=3.
+Expressions have numbers, names, e, pi, + - * / ** and exp, log, sqrt, sin, cos, tan, tanh, sigmoid,
+relu, abs, max, min. They are never evaluated as Python. Put -- before one that starts with a minus:
+edunn graph -- "-x**2" x=3.
 """
 
 from __future__ import annotations

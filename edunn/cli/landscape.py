@@ -1,7 +1,8 @@
-"""Computes the surface of a loss over (w, b), or over a plane of a run's weights, and reports what it shows.
+"""Computes the surface of a loss over (w, b), or over a plane of a run's weights, and reports on it.
 
-The data is random, or two columns of a CSV file. The labels of a binary problem are 0 and 1, or -1 and +1; they are
-converted to those of the loss. Writes surface.npz, summary.json and the figures to --out.
+The data is random, or two columns of a CSV file. The labels of a binary problem are 0 and 1, or -1
+and +1; they are converted to those of the loss. Writes surface.npz, summary.json and the figures to
+--out.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from ..runtime.processes import OneProcess
 
 EXAMPLE = (
-    "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 --b=-20:20:512 --compare bce\n"
-    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 --b=-10:10:61 --basins --steps 3000\n"
+    "edunn landscape --problem binary --loss mse --activation sigmoid --w=-20:20:512 \\\n"
+    "      --b=-20:20:512 --compare bce\n"
+    "  edunn landscape --data points.csv --x x --y y --loss bce --w=-10:10:61 \\\n"
+    "      --b=-10:10:61 --basins --steps 3000\n"
     "  edunn landscape --run runs/digits-… --plane principal"
 )
 

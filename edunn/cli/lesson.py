@@ -1,12 +1,13 @@
-"""Recomputes the worked examples of the lectures: derivation, step table, and a verdict for every printed figure.
+"""Recomputes the worked examples of the lectures: derivation, steps, and a verdict for each number.
 
   edunn lesson --list              every lesson with its lecture and its question
   edunn lesson NAME                one lesson; with --out its tables and figures as files
   edunn lesson all                 every row of every lesson, errata included
   edunn lesson steps CONFIG.toml   the step table of a config's run: its first --steps
 
-Verdicts: holds (the printed figure is right), wrong (it is not; the mistake behind it is named and reproduced), derived
-(computed here, not printed). Exit 0: every row agrees with its verdict; 1: one does not.
+Verdicts: holds (the printed number is right), wrong (it is not; the mistake is named and
+reproduced), derived (computed here, not printed). Exit 0: every row agrees with its verdict;
+1: one does not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Minimises a function of a few numbers by gradient descent, until f changes by less than the tolerance.
+"""Minimises a function of a few numbers by gradient descent, until f changes by less than --tol.
 
-The gradient comes from autograd, from central differences (--gradient numeric), or by hand (--by-hand NAME=EXPRESSION
-for each name). --study shows how the error of numeric derivatives depends on their step --delta.
-With --out the path (of one or two names) or the study's curves are drawn into that folder.
+The gradient comes from autograd, from central differences (--gradient numeric), or by hand
+(--by-hand NAME=EXPRESSION for each name). --study shows how the error of numeric derivatives
+depends on their step --delta. With --out the path (of one or two names) or the study's curves are
+drawn into that folder.
 Exit 0: stopped by the tolerance, or after all steps; 1: diverged.
 """
 

@@ -83,7 +83,7 @@ def run_shared(command: Any, args: Any) -> int:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Hides what this process prints. A traceback still shows: it is printed later."""
+    """Hides the output of this process, except a traceback, which Python prints later."""
     with (
         open(os.devnull, "w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),

@@ -9,7 +9,9 @@ from ..errors import ConfigError
 from ..runtime import interrupts
 from .common import add_common, emit, note, show_progress
 
-EXAMPLE = "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 --over penalty.strength=0,1e-4,1e-2"
+EXAMPLE = (
+    "edunn sweep configs/digits_softmax.toml --over train.rate=0.01,0.1,1 \\\n      --over penalty.strength=0,1e-4,1e-2"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The streams of a command: any encoding, also closed or full ones, without a traceback."""
+"""Prepares stdout and stderr for any encoding, also if they are closed or full, so that no traceback appears."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LONG = re.compile(r"\S{200,}")  # a path or a value of a few thousand letters
 
 
 def prepare() -> bool:
-    """Makes the streams safe to print on, and says whether there is a stdout.
+    """Makes stdout and stderr safe to print on, and returns whether stdout is open.
 
-    A letter that the terminal's encoding lacks is printed as "?". A closed stream's number would be given to the next
-    file that is opened, and whatever is printed would land in that file: it is opened on nothing.
+    A letter that the terminal's encoding lacks is printed as "?". A closed stream is opened on the null device: its
+    file number would otherwise go to the next file that is opened, and output would be written into that file.
     """
     for number in range(3):
         try:
@@ -42,7 +42,7 @@ def complain(text: str) -> None:
 
 
 def give_up_stdout() -> None:
-    """Sends what is still to be printed to nothing, or the interpreter would try again when it ends."""
+    """Discards what is still to be printed; the interpreter would else try again when it ends."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -52,7 +52,7 @@ TABLES = {".csv", ".npz", ".tsv", ".txt"}
 
 
 class Source(NamedTuple):
-    """A set that comes with the package, at its default size."""
+    """A data set of the package: how to load it, and what it contains at its default size."""
 
     name: str
     description: str
@@ -68,7 +68,7 @@ SOURCES = (
     Source("random-linear", "a random line and noise", 100, 1),
     Source("random-binary", "zeros and ones along one feature, P(1) = σ(2x − 1)", 100, 1),
     Source("blobs", "round clouds, 3 classes", 300, 2),
-    Source("moons", "two half circles that reach into each other, 2 classes", 200, 2),
+    Source("moons", "two interlocking half circles, 2 classes", 200, 2),
     Source("circles", "a circle around a circle, 2 classes", 200, 2),
     Source("spirals", "arms of a spiral, 3 classes", 300, 2),
     Source("above-curve", "above or below a sine or a parabola, 2 classes", 300, 2),
@@ -82,8 +82,8 @@ def load(
     """Loads a data set by its name in `SOURCES`, or a file by its path.
 
     A path that ends in .csv, .tsv, .txt or .npz is a table, a folder or a .zip is images. Features in a .npy file or in
-    a folder of shards stay there, and are read batch by batch. A name goes before a path of the same name: write
-    `./digits` for a folder of that name. Other spellings of a name ("make_moons") come after paths.
+    a folder of shards stay on disk, and are read batch by batch. A name is tried before a path of the same name: write
+    `./digits` for a folder of that name. Other spellings of a name ("make_moons") are tried after paths.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def load(
         return _call(load_kept, name, options, progress=progress)
     path = Path(name)
     if "\0" in name:
-        raise DataError(f"A path holds no NUL; got {name!r}.")
+        raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():
@@ -131,7 +131,7 @@ def load(
 
 
 def _call(function: Callable[..., Any], name: str, options: dict[str, Any], *given: Any, **also: Any) -> Any:
-    """Calls the function behind a source; an option that it does not have is named, with those it has."""
+    """Calls the function that loads a source; an unknown option is an error that lists the known ones."""
     known = [key for key in options_of(function)[len(given) :] if key != "progress"]
     for key in options:
         if key not in known:

@@ -1,7 +1,8 @@
 """CIFAR-10 as its author publishes it: the binary archive, or the Python batches; packed, or unpacked into a folder.
 
 60,000 colour images of 32 × 32 pixels, 10 classes, 50,000 to train and 10,000 to test. A. Krizhevsky, Learning Multiple
-Layers of Features from Tiny Images, 2009. It carries no licence and is never shipped: `edunn data get cifar10`.
+Layers of Features from Tiny Images, 2009. It has no licence, so the package does not contain it: `edunn data get
+cifar10`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ BATCHES = {
 
 
 def read_cifar10(path: str | PathLike[str], progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The official binary archive or Python archive (.tar.gz), or the folder that either unpacks to.
+    """Reads CIFAR-10 from the official binary or Python archive (.tar.gz), or from the folder that either unpacks to.
 
     An archive's sha256 is compared before anything in it is read, a Python batch's before it is unpickled.
 
@@ -103,7 +104,7 @@ def read_cifar10(path: str | PathLike[str], progress: Callable[[int, int], None]
 
 
 def is_cifar10(path: Path) -> bool:
-    """Whether a path is to be read as CIFAR-10: a packed archive, or a folder that holds one of its batches."""
+    """Returns whether a path is CIFAR-10: one of its archives, or a folder that contains one of its batches."""
     if path.is_dir():
         names = (BINARY.train[0], PYTHON.train[0])
         return any((path / inner / name).is_file() for inner in ("", *FOLDERS) for name in names)
@@ -114,7 +115,7 @@ FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py")
 
 
 def in_folder(path: Path) -> tuple[Archive, Path]:
-    """The format and the folder itself, which may lie one deeper."""
+    """Returns the format of an unpacked archive, and the folder of its batches: this one, or one inside it."""
     for folder in (path, *(path / inner for inner in FOLDERS)):
         for archive in (BINARY, PYTHON):
             if (folder / archive.train[0]).is_file():
@@ -128,6 +129,7 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
+<<<<<<< HEAD
     """One of the two, by the sha256 of the whole file."""
     size = path.stat().st_size
     if size > max(BINARY.size, PYTHON.size):  # not even read
@@ -135,6 +137,9 @@ def which_archive(path: Path) -> tuple[Archive, str]:
             f"'{path}' has {size:,} bytes, and CIFAR-10's archives {BINARY.size:,} or {PYTHON.size:,}. "
             f"Download one: edunn data get cifar10."
         )
+=======
+    """Returns which of the two archives a file is, by its sha256."""
+>>>>>>> main
     digest = files.sha256(path)
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:
@@ -148,7 +153,7 @@ def which_archive(path: Path) -> tuple[Archive, str]:
 
 
 def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
-    """What each file of the archive holds. Only expected names and sizes are read, and nothing is extracted."""
+    """Returns the content of each file of the archive, by name. Only expected names and sizes are read."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -166,7 +171,7 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
-            raise DataError(f"'{path}' holds no {name}. Download it again: edunn data get cifar10.")
+            raise DataError(f"'{path}' does not contain {name}. Download it again: edunn data get cifar10.")
     return {name: partial(bytes, content) for name, content in found.items()}
 
 
@@ -178,7 +183,7 @@ Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels 
 
 
 def unpack_binary(content: bytes, title: str) -> Part:
-    """Rows of one byte of label and 3,072 of pixels: the red plane, the green, the blue, each row by row."""
+    """Returns images and labels of a binary batch: rows of 1 byte of label and 3,072 of pixels, plane by plane."""
     if len(content) != ROWS * (1 + PIXELS):
         raise DataError(
             f"Expected {ROWS * (1 + PIXELS):,} bytes in '{title}', {ROWS:,} rows of {1 + PIXELS:,}; got "
@@ -189,7 +194,7 @@ def unpack_binary(content: bytes, title: str) -> Part:
 
 
 def unpickle(content: bytes, title: str) -> Part:
-    """A Python batch: its sha256 first, and then an unpickler that can build arrays and nothing else."""
+    """Returns images and labels of a Python batch: checks its sha256, then unpickles arrays and nothing else."""
     name = PurePosixPath(title).name
     digest = hashlib.sha256(content).hexdigest()
     if digest != BATCHES[name]:
@@ -204,7 +209,7 @@ def read_batch(content: bytes, title: str) -> Part:
     """Reads a Python batch whose sha256 is right; whatever else it holds is refused all the same."""
     batch = load_arrays(content, title)
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
-        raise DataError(f"'{title}' holds no data and labels.")
+        raise DataError(f"'{title}' does not contain data and labels. Download it again.")
     data, labels = batch[b"data"], batch[b"labels"]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (ROWS, PIXELS)
     whole = isinstance(labels, list) and len(labels) == ROWS and all(type(label) is int for label in labels)
@@ -214,14 +219,14 @@ def read_batch(content: bytes, title: str) -> Part:
 
 
 def reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    """What numpy's own `_reconstruct` does for a plain array: an empty one, whose content comes next."""
+    """Returns an empty array, as numpy's own `_reconstruct` does; the unpickler then fills it."""
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError("it holds an array that is not a plain numpy array")
     return np.ndarray.__new__(np.ndarray, shape, "b")
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Admits the three names that the genuine batches use; every other, and so every call, is refused."""
+    """An unpickler that accepts only the three names that the official batches use, and so runs no other code."""
 
     names: dict[tuple[str, str], Any] = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"): reconstruct,
@@ -239,17 +244,17 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def load_arrays(content: bytes, title: str) -> Any:
-    """Unpickles with `ArrayUnpickler`; whatever goes wrong is one sentence."""
+    """Unpickles with `ArrayUnpickler`; any problem is raised as a `DataError`."""
     try:
         return ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as problem:  # a damaged pickle can raise anything
         raise DataError(
-            f"'{title}' is no pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
+            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
         ) from problem
 
 
 def checked(planes: np.ndarray, labels: np.ndarray, title: str, content: bytes) -> Part:
-    """Planes as images with the channels last, and labels that are classes."""
+    """Returns the images with the channels last, and the labels, after checking the number and range of both."""
     if labels.min() < 0 or labels.max() >= len(CLASSES):
         wrong = int(((labels < 0) | (labels >= len(CLASSES))).argmax())
         raise DataError(f"Expected labels 0 to 9 in '{title}'; got {labels[wrong]} in row {wrong} (counted from 0).")
@@ -263,7 +268,7 @@ def as_samples(parts: list[Part]) -> Samples:
 
 
 def kept() -> Path | None:
-    """Where `edunn data get` or `import` put an archive, if it did."""
+    """Returns the path of the archive that `edunn data get` or `import` stored, or None."""
     top = cache()
     for archive in (BINARY, PYTHON):
         if top is not None and (top / "data" / archive.name).is_file():
@@ -272,7 +277,7 @@ def kept() -> Path | None:
 
 
 def load_kept(progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """CIFAR-10 from where `edunn data get cifar10` put it."""
+    """Loads CIFAR-10 from the archive that `edunn data get cifar10` stored."""
     path = kept()
     if path is None:
         raise DataError(

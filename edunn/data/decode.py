@@ -21,9 +21,10 @@ BLOCK = 64  # images that a thread decodes between two reports of progress
 
 
 def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decodes one image file, (height, width, 3) uint8; `name` stands in errors.
+    """Decodes one image file, (height, width, 3) uint8; errors name it by `name`.
 
-    Grey becomes RGB, transparent becomes white, a photo is turned as its EXIF says, an animation is its first picture.
+    Grey becomes RGB, transparent becomes white, a photo is rotated as its EXIF data says, and of an animation the first
+    picture is taken.
     """
     try:
         with Image.open(io.BytesIO(content)) as opened:
@@ -39,9 +40,7 @@ def decode(content: bytes, name: str, size: tuple[int, int] | None = None) -> np
     except DataError:
         raise
     except UnidentifiedImageError as problem:
-        raise DataError(
-            f"'{name}' is no image that can be read, whatever its suffix says. Take it out or replace it."
-        ) from problem
+        raise DataError(f"'{name}' cannot be read as an image. Remove or replace it.") from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise too_large(name) from problem
     except Exception as problem:  # on damaged bytes Pillow's decoders raise a dozen kinds, which all mean the same
@@ -58,7 +57,7 @@ def decode_all(
 
     Parameters
     ----------
-    names : what errors call the files
+    names : of the files, for errors
     read : the bytes of the file at an index; called from several threads
     size : (height, width) to resize to; without it, images of different sizes are refused
     report : called with the number of images done

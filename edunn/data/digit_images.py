@@ -1,4 +1,4 @@
-"""The handwritten digits in the package: small enough to learn on in a second, real enough to be wrong on."""
+"""The handwritten digits that come with the package."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TEST = 360  # the last rows of the file
 
 
 def digits() -> Dataset:
-    """1,797 handwritten digits of 8 × 8 pixels, 10 classes, with one fixed split: 1,437 for training, 360 for the test.
+    """Returns 1,797 handwritten digits of 8 × 8 pixels, 10 classes: 1,437 for training and 360 for the test.
 
-    The split is by file order. The digits of one writer lie together there, so the test asks about other hands than the
-    training had; a random split would mix them, score better, and promise too much.
+    The split is fixed, by file order. The digits of one writer are together there, so the test digits are by other
+    writers than those of the training part. A random split would mix writers and give too high an accuracy.
 
     features (samples, 64), float32 in [0, 1]: the number of inked points in a 4 × 4 block, over 16. targets (samples,)
     int64: the digit.

@@ -1,4 +1,4 @@
-"""Downloads that resume where they stopped, and are verified before they get their name."""
+"""Downloads that can be resumed, and are verified before the file gets its name."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def download(
     progress: Callable[[int, int], None] | None = None,
     pause: float = 2.0,
 ) -> Path:
-    """Fetches a file of known sha256 and size; it appears under its name only when it is whole and right.
+    """Downloads a file of known sha256 and size; it gets its name only when it is complete and the sha256 is right.
 
-    What has arrived lies beside it as `<name>.part`; the next call, or the next of a few tries, asks for the rest. A
-    file whose sha256 is another is removed.
+    The bytes received so far are in `<name>.part`; the next call, or the next of a few tries, requests the rest. A file
+    with another sha256 is removed.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def download(
 
 
 def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], None] | None) -> None:
-    """Appends what `part` lacks. A server that does not know ranges sends everything, and the file starts again."""
+    """Appends the missing bytes to `part`; a server without range requests sends the whole file again."""
     here = part.stat().st_size if part.is_file() else 0
     if here > size:
         part.unlink()
@@ -101,10 +101,10 @@ def fetch_rest(url: str, part: Path, size: int, progress: Callable[[int, int], N
 
 
 def check_url(url: str) -> None:
-    """Only from the web: a mirror's address may come from anywhere, a local path is for `edunn data import`."""
+    """Raises an error if an address is not http or https; for a local file there is `edunn data import`."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise DataError(f"{url!r} is no address that starts with https://. For a file here: edunn data import.")
+        raise DataError(f"{url!r} is not an address such as https://…. For a local file use edunn data import.")
 
 
 def reason(problem: Exception) -> str:
@@ -115,7 +115,7 @@ def reason(problem: Exception) -> str:
 
 
 def keep(source: Path, destination: Path, sha256: str) -> Path:
-    """Copies a file of known sha256 to its place; there is nothing there, or all of it."""
+    """Copies a file of known sha256 to its place, so that there is never a part of it."""
     if source.resolve() == destination.resolve():
         return destination
     part = destination.with_name(destination.name + f".{os.getpid()}.part")

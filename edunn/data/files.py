@@ -25,7 +25,7 @@ RATIO = 100  # deflate packs zeros 1000 to 1; tables and images reach ten
 def check_exists(path: str | PathLike[str], what: str) -> Path:
     """Returns the path of a regular file or a folder; else an error that names the file that was probably meant.
 
-    Pipes and devices are refused: reading one can wait, or go on, for ever.
+    Pipes and devices are refused: reading one may never end.
     """
     path = Path(path)
     try:
@@ -41,12 +41,12 @@ def check_exists(path: str | PathLike[str], what: str) -> Path:
 
 
 def reason(problem: Exception) -> str:
-    """Returns the system's words for what went wrong."""
+    """Returns the operating system's message for an exception."""
     return getattr(problem, "strerror", None) or str(problem)
 
 
 def check_regular(path: Path, what: str) -> None:
-    """Refuses pipes, sockets and devices, also behind a link."""
+    """Raises an error for pipes, sockets and devices, also behind a link."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise DataError(f"'{path}' is a pipe or a device, not {what}. Save the data to a file first.")
@@ -61,7 +61,7 @@ def read_bytes(path: Path, what: str, most: int) -> bytes:
 
 
 def check_size(size: int, title: str, most: int) -> None:
-    """Refuses what would take more than `most` bytes in memory."""
+    """Raises an error if `size` is more than `most` bytes."""
     if size > most:
         raise DataError(f"'{title}' takes {size / 2**20:,.0f} MiB; at most {most / 2**20:,.0f} are read.")
 
@@ -82,7 +82,7 @@ def sha256_of(
 
     Parameters
     ----------
-    again : read them whatever is known
+    again : read them even if the sums are known
     progress : called with (files done, files in all)
     """
     found = []
@@ -118,7 +118,7 @@ def recall_sha256(path: Path, again: bool) -> str:
 
 
 def clear_hashes() -> int:
-    """Removes the remembered sums; returns the bytes."""
+    """Removes the stored sums; returns the number of bytes that they took."""
     top, freed = files.cache(), 0
     for path in (top / "hashes").glob("*") if top is not None else ():
         freed += path.stat().st_size
@@ -127,9 +127,9 @@ def clear_hashes() -> int:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens an archive whose list of contents says that they unpack to no more than `LIMIT` bytes, and no bomb.
+    """Opens a zip archive after a check that its files unpack to at most `LIMIT` bytes, to refuse zip bombs.
 
-    zipfile never unpacks more of a file than the list says, so the sum of the list is a bound.
+    zipfile never unpacks more of a file than the list of contents says, so the sum of the list is a bound.
     """
     check_regular(path, "a zip archive")
     try:

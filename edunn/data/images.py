@@ -1,4 +1,4 @@
-"""Images on disk: a folder or a zip of class folders. Nothing is ever extracted."""
+"""Images on disk: a folder or a zip of class folders. Nothing is extracted from a zip."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def read_images(
 ) -> Dataset:
     """Reads a folder or a zip of class folders: images, uint8 (samples, height, width, 3), and class indices.
 
-    Either `<class>/<image>`, or `train/<class>/<image>` and `test/<class>/<image>`; one folder around it all is
-    tolerated. Classes are in alphabetical order, images in the order of class and file name. PNG, JPEG, BMP, WebP and
+    Either `<class>/<image>`, or `train/<class>/<image>` and `test/<class>/<image>`; one folder around all of it is
+    allowed. Classes are in alphabetical order, images in the order of class and file name. PNG, JPEG, BMP, WebP and
     the like are recognised by their suffix; other files and hidden ones are ignored.
 
     Parameters
@@ -110,7 +110,7 @@ def read_unsorted_images(
         else:
             source = open_source(path, stack)
         if not source.images:
-            raise DataError(f"'{path}' holds no images. Suffixes known: {list_some(SUFFIXES, 10)}.")
+            raise DataError(f"'{path}' does not contain images. Known suffixes: {list_some(SUFFIXES, 10)}.")
         titles = [source.title(name) for name in source.images]
         images, _ = decode_all(titles, lambda row: source.content(source.images[row]), both)
     called = tuple("/".join(name) for name in source.images)
@@ -191,7 +191,7 @@ def is_image(name: Name) -> bool:
 
 
 def unwrap(source: ImageSource) -> ImageSource:
-    """Enters a single folder that holds all the others, as archives are often packed."""
+    """Enters a single folder that contains all others: many archives are packed so."""
     while True:
         tops = {name[0] for name in source.folders}
         deeper = {name[1:] for name in source.folders if len(name) > 1}

@@ -71,10 +71,10 @@ def with_targets(features: Rows, targets: np.ndarray, classes: Sequence[str] | N
 
 
 def map_array(path: Path, text: bool = False) -> np.ndarray:
-    """Maps the array of a .npy file into memory, once the file is known to hold all of it.
+    """Maps the array of a .npy file into memory, after a check that the file is complete.
 
-    Mode "c", copy on write: torch takes the array without a warning, and nothing that is written to it would reach the
-    file. Pages that were read are the system's to take back.
+    In mode "c", copy on write, torch accepts the array without a warning, and writing to it does not change the file.
+    The operating system can free pages that were read.
     """
     try:
         files.check_regular(path, "a .npy file")
@@ -98,7 +98,7 @@ def map_array(path: Path, text: bool = False) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Header:
-    """What a .npy file says of its array: shape, memory order, dtype, and where the numbers begin."""
+    """The header of a .npy file: shape, memory order and dtype of the array, and where its numbers begin."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -106,7 +106,7 @@ class Header:
     offset: int
 
     def check(self, size: int, title: str) -> None:
-        """Refuses a file of another length than the header says, before anything is allocated."""
+        """Raises an error if the file is not as long as the header says, before memory is allocated."""
         wanted = self.offset + math.prod(self.shape) * self.dtype.itemsize
         if size != wanted:
             raise DataError(f"'{title}' has {size:,} bytes, but its header says {wanted:,}. Copy it again.")
@@ -127,7 +127,7 @@ def read_header(start: bytes, title: str) -> Header:
             raise ValueError(f"shape {shape}")
     except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
         raise DataError(
-            f"'{title}' is no .npy file, or damaged ({str(problem)[:80]}). Save it with numpy.save."
+            f"'{title}' is not a .npy file, or is damaged ({str(problem)[:80]}). Save it with numpy.save."
         ) from problem
     if dtype.hasobject:
         raise DataError(
@@ -146,12 +146,12 @@ def read_array(content: bytes, title: str) -> np.ndarray:
 
 
 def as_rows(arrays: Sequence[np.ndarray], finite: bool = False) -> Rows:
-    """Returns mapped arrays as rows of features. Bytes that are no images count as float32 numbers, 0 to 255."""
+    """Returns mapped arrays as rows of features. Bytes that are not images become float32 numbers, 0 to 255."""
     parts = [torch.from_numpy(array) for array in arrays]
     rows = Rows(parts, finite=finite or parts[0].dtype == torch.uint8)
     return rows.through(to_float32, finite=True) if rows.dtype == torch.uint8 and rows.ndim == 2 else rows
 
 
 def to_float32(x: Tensor) -> Tensor:
-    """Converts bytes exactly."""
+    """Converts bytes to float32, exactly."""
     return x.to(torch.float32)

@@ -33,9 +33,9 @@ class Samples:
 
     Parameters
     ----------
-    features : (samples, features), floating; or images, (samples, height, width, channels), uint8. `Rows` may stand in
-        for the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but a tensor
-        is converted as `as_samples` does.
+    features : (samples, features), floating; or images, (samples, height, width, channels), uint8. `Rows` may take
+        the place of the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but
+        a tensor is converted as `as_samples` does.
     targets : (samples,): int64 class indices, or floating for regression; None where they are not known. Text and
         other labels become class indices.
     classes : the classes' names, in the order of their indices; None for regression
@@ -80,7 +80,7 @@ class Samples:
             raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
 
     def _convert(self) -> None:
-        """Takes the place of the arrays, frames or lists that were given: tensors, checked, and their names."""
+        """Replaces the arrays, frames or lists that were given by checked tensors and their names."""
         if isinstance(self.features, Rows):
             raise DataError(f"Features in files take targets as a tensor; got {type(self.targets).__name__}.")
         found = as_samples(
@@ -103,7 +103,7 @@ class Samples:
         return self._replaced(weights, features=self.features[rows], targets=targets, names=names)
 
     def _replaced(self, weights: Tensor | None, **changes: Any) -> Samples:
-        """A copy whose weights are not checked again: those of a slice may be all 0."""
+        """Returns a copy with other weights, which are not checked: those of a slice may be all 0."""
         found = replace(self, sample_weight=None, **changes)
         object.__setattr__(found, "sample_weight", weights)
         return found
@@ -135,7 +135,7 @@ class Samples:
         """Returns the samples on another device, or in another floating dtype; images and class indices keep theirs."""
         if dtype is not None and not dtype.is_floating_point:
             raise DtypeError(
-                f"{dtype} is no floating dtype, such as torch.float32. Images and class indices keep theirs."
+                f"{dtype} is not a floating dtype, such as torch.float32. Images and class indices keep theirs."
             )
 
         def move(tensor: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class Samples:
         return self._replaced(self.sample_weight, features=self.features.loaded())
 
     def with_class_weight(self, class_weight: ClassWeight) -> Samples:
-        """The same samples, each weighted by its class as well: w_i ← w_i · c(y_i).
+        """Returns the same samples, each weighted by its class as well: w_i ← w_i · c(y_i).
 
         Weights of classes become weights of samples here, once, before the training: losses, loops and surfaces know
         only those. A score is then weighted too: with "balanced", accuracy is the mean recall of the classes.
@@ -173,7 +173,7 @@ class Samples:
         return replace(self, sample_weight=weights)
 
     def class_weights(self, class_weight: ClassWeight) -> list[float]:
-        """The number of each class, in the order of the classes; `class_weight` as in `with_class_weight`."""
+        """Returns the weight of each class, in the order of the classes; `class_weight` as in `with_class_weight`."""
         return class_weights(class_weight, *labels_of(self.targets, self.classes), self.sample_weight)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
@@ -189,7 +189,7 @@ class Samples:
         import pandas
 
         if self.is_images:
-            raise DataError("Images are no table. Their bytes are samples.features.numpy().")
+            raise DataError("Images cannot become a table. Their bytes are samples.features.numpy().")
         names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
         features = self.loaded().features.cpu().numpy()
         frame = pandas.DataFrame(features, columns=list(names))
@@ -231,15 +231,15 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training part, perhaps a test part, and where they come from.
+    """A data set: a training part, perhaps a test part, and its source.
 
     Parameters
     ----------
     name : what runs and figures call it
     train : the training part
-    test : the part for one look at the end; None where the source has none
-    sha256 : of the file, or of a made set's numbers: two runs with the same one saw the same data
-    source : the path, or how the data was made
+    test : the part for one evaluation at the end; None where the source has none
+    sha256 : of the file, or of the numbers of a generated set: runs with the same one had the same data
+    source : the path, or how the data was generated
     """
 
     name: str
@@ -327,10 +327,10 @@ def as_samples(
 
 
 def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Samples]:
-    """Splits off a seeded part: (rest, part), each in the original order.
+    """Splits samples at random into (rest, part), each in the original order.
 
-    Where the targets are classes, each gives its share, and a class of two samples or more is in both parts; a class
-    of one sample stays in the rest. So validation and test parts have the proportions of the whole.
+    Where the targets are classes, the part has the same fraction of each, and a class of two samples or more is in both
+    parts; a class of one sample stays in the rest. So validation and test parts have the proportions of the whole.
 
     Parameters
     ----------
@@ -359,7 +359,7 @@ def split(samples: Samples, fraction: float, seed: int = 0) -> tuple[Samples, Sa
 def shares(sizes: Sequence[int], fraction: float) -> list[int]:
     """Returns how many of each class go into a part: `fraction` of each, rounded so that the total is right as well.
 
-    Each class starts from the whole part of its quota, between 1 and its size − 1; what is missing from the total goes
+    Each class starts from its quota rounded down, between 1 and its size − 1; what is missing from the total goes
     to the largest remainders, what is too much is taken from the smallest (Hamilton's method, with bounds).
     """
     low = [min(1, size - 1) for size in sizes]
@@ -415,7 +415,7 @@ def check_text(array: np.ndarray, title: str) -> None:
 
 
 def fingerprint(samples: Samples) -> str:
-    """Returns the sha256 of the numbers themselves: features' bytes, then those of targets and weights."""
+    """Returns the sha256 of the samples: of the bytes of the features, then of the targets and weights."""
     digest = hashlib.sha256()
     for tensor in (samples.features, samples.targets, samples.sample_weight):
         for chunk in () if tensor is None else tensor.split(16_384):

@@ -1,5 +1,6 @@
-"""A made set of colour images, class = hue × texture × shape: features of colour, of texture and of form each tell a
-part of the classes apart, and none of them all."""
+"""Generated colour images, whose class is a hue, a texture and a shape.
+
+Features of colour alone, of texture alone or of shape alone separate some of the classes, but not all."""
 
 from __future__ import annotations
 
@@ -41,11 +42,11 @@ CLASSES = tuple(
 
 
 def shapes(samples: int = 2000, seed: int = 0, classes: Sequence[str] = CLASSES) -> Samples:
-    """Images of one coloured, textured shape each, at a random place, size and turn, on a noisy grey-ish ground.
+    """Returns images of one coloured, textured shape each, of random place, size and rotation, on a noisy grey ground.
 
     Parameters
     ----------
-    samples : classes are balanced and come in turn, so any slice has a bit of each
+    samples : their number. Classes are balanced and take turns, so any slice has some of each
     classes : hue-texture-shape, as in "red-striped-disc": hues red, yellow, green, blue; textures plain, striped,
         checked; shapes disc, square, triangle, ring. By default the twelve of `CLASSES`. Indices follow this order.
 
@@ -69,11 +70,11 @@ def shapes(samples: int = 2000, seed: int = 0, classes: Sequence[str] = CLASSES)
 
 
 def _draw(words: list[tuple[str, str, str]], targets: Tensor, generator: torch.Generator) -> Tensor:
-    """The images of some samples, (samples, 32, 32, 3) uint8. (images × height × width) is the shape of all below."""
+    """Returns the images of some samples, (samples, 32, 32, 3) uint8. All tensors below are (images, height, width)."""
     samples = len(targets)
 
     def between(low: float, high: float) -> Tensor:
-        """One uniform number an image, (samples, 1, 1)."""
+        """Returns a uniform random number for each image, (samples, 1, 1)."""
         return low + (high - low) * torch.rand(samples, 1, 1, generator=generator)
 
     # where it lies: pixel coordinates in the shape's own axes, in units of its radius
@@ -103,7 +104,7 @@ def _draw(words: list[tuple[str, str, str]], targets: Tensor, generator: torch.G
 
 
 def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """Hue (in turns), saturation and value as red, green and blue along a last axis, all in [0, 1].
+    """Converts hue (1 is a full circle), saturation and value to red, green and blue, a last axis; all in [0, 1].
 
     channel = v − v s max(0, min(k, 4 − k, 1)) with k = (n + 6h) mod 6 and n = 5, 3, 1 for red, green, blue.
     """
@@ -115,7 +116,7 @@ def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 
 def _edge(wave: Tensor) -> Tensor:
-    """A wave in [−1, 1] as bands of 0 and 1 with soft edges."""
+    """Converts a wave in [−1, 1] to bands of 0 and 1 with soft edges."""
     return (0.5 + 2 * wave).clamp(0, 1)
 
 

@@ -4,8 +4,8 @@
     train-00000.npy          features of the first samples, (samples, features) or uint8 images
     train-00000.targets.npy  their targets, (samples,)
 
-It is written chunk by chunk and read row by row, so that it may be larger than memory at both ends. The folder appears
-under its name when all of it is written, and not before.
+It is written chunk by chunk and read row by row, so that it may be larger than memory. The folder gets its name when
+all of it is written.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ShardWriter:
 
     Parameters
     ----------
-    folder : new, or empty. Until the block ends without an error there is nothing at this place.
+    folder : new, or empty. It is created when the block ends without an error.
     classes : the classes' names, by index, for targets that are class indices; "0", "1", … if not given
     feature_names, target_name : see `Samples`
     shard : bytes of features in a file
@@ -115,7 +115,7 @@ class ShardWriter:
                 self.write(part)
 
     def check(self, x: np.ndarray, y: np.ndarray | None) -> None:
-        """Refuses samples unlike the earlier ones, or such that no model could take them."""
+        """Raises an error for samples of another shape or dtype than the earlier ones, or that no model can use."""
         if x.ndim not in (2, 4) or (x.ndim == 4) > (x.dtype == np.uint8):
             raise ShapeError(
                 f"Expected features of shape (samples, features), or uint8 images (samples, height, width, channels); "
@@ -199,7 +199,7 @@ class Waiting:
         return self.count == len(self.features)
 
     def take(self, x: np.ndarray, y: np.ndarray | None) -> int:
-        """Copies as many of the samples as there is room for, and says how many."""
+        """Copies as many of the samples as fit, and returns their number."""
         count = min(len(x), len(self.features) - self.count)
         here = slice(self.count, self.count + count)
         self.features[here] = x[:count]
@@ -220,7 +220,7 @@ def write_shards(
 
     Parameters
     ----------
-    dtype : float32, float64 or uint8, for rows of numbers; as they are if not given. Numbers that are not whole, or
+    dtype : float32, float64 or uint8, for rows of numbers; unchanged if not given. Numbers that are not whole, or
         outside 0 to 255, are refused for uint8.
     progress : called with (samples done, samples in all)
     """
@@ -245,7 +245,7 @@ def chunks(part: Samples) -> Iterator[tuple[Any, Any]]:
 
 
 def convert(x: np.ndarray, dtype: str) -> np.ndarray:
-    """Returns the numbers in another dtype, where it can hold them."""
+    """Returns the numbers in another dtype, or raises an error if it cannot represent them."""
     if dtype not in KINDS:
         raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, KINDS)}")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -291,7 +291,7 @@ class Summing:
 
 
 def is_shards(path: Path) -> bool:
-    """Whether a folder is one of shards, or what is left of one."""
+    """Returns whether a folder has shards, or the remains of an interrupted write."""
     if not path.is_dir():
         return False
     try:
@@ -307,11 +307,11 @@ def read_shards(
 ) -> Dataset:
     """Reads a folder of shards, whose features stay on disk.
 
-    That all files are there, no others, and each as long as it was written is seen to every time.
+    Every call checks that all files are there, no others, and each as long as when it was written.
 
     Parameters
     ----------
-    verify : when the files are read through for their sha256: "once" (again when a file's time of change is another),
+    verify : when the files are read through for their sha256: "once" (again when a file has a new time of change),
         "always", or "never"
     progress : called with (files done, files in all)
     """
@@ -345,7 +345,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as problem:
         raise DataError(f"The manifest '{place}' cannot be read: {files.reason(problem)}.") from problem
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"'{place}' is no manifest of shards.")
+        raise DataError(f"'{place}' is not a manifest of shards.")
     if manifest.get("version") != VERSION:
         raise DataError(
             f"'{place}' has version {manifest.get('version')!r} of the format, not {VERSION}. Update edunn."
@@ -358,7 +358,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def check_manifest(manifest: dict[str, Any]) -> None:
-    """Raises KeyError, TypeError or ValueError where the manifest is not what the reader takes it for."""
+    """Raises KeyError, TypeError or ValueError if the manifest does not have the expected form."""
     if manifest["dtype"] not in KINDS or manifest["targets"] not in (None, "int64", "float32", "float64"):
         raise ValueError(f"dtype {manifest['dtype']!r} and targets {manifest['targets']!r}")
     if not all(type(n) is int and n > 0 for n in manifest["shape"]) or len(manifest["shape"]) not in (1, 3):

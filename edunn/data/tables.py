@@ -1,4 +1,4 @@
-"""Tables of numbers: CSV text and npz archives, read strictly: a cell that is not a number is named, never skipped."""
+"""Tables of numbers: CSV text and npz archives, read strictly: a cell that is not a number is an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MANY = 20  # different whole numbers; with more of them, "auto" asks whether the
 
 @dataclass(frozen=True)
 class Column:
-    """A column under its name: the file's text (numpy's `U`), or numbers. `place(row)` says where a cell is."""
+    """A column with its name: text (numpy's `U`) or numbers. `place(row)` says where in the file a cell is."""
 
     name: str
     values: np.ndarray
@@ -45,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of one length, in the file's order. A matrix or images that an npz holds whole stand in `block`."""
+    """Columns of one length, in the file's order. A matrix or images of an npz file are in `block`."""
 
     path: Path
     columns: dict[str, Column]
@@ -77,7 +77,7 @@ def read_table(
     ----------
     target : the target's column. By default the last one (`targets` or `y` where an npz has it).
     features : the features' columns, in the order in which the model sees them. By default all but the target.
-    task : what the target is. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
+    task : the kind of target. "classes": labels; text in alphabetical order, whole numbers in numeric order. "real": a
         number to be predicted. "auto": text or whole numbers are classes, anything else is real; for whole numbers of
         more than 20 different values it asks you to say which.
     targets_required : False for prediction: targets are read only if `target` is named and the file has that column.
@@ -358,10 +358,10 @@ def _parse(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
 
 
 def _delimiter(text: str) -> str:
-    """Finds the sign between the cells: the one that splits the first rows like the header, into most numbers.
+    """Finds the delimiter: the character that splits the first rows like the header, into most numbers.
 
-    `temp, C;kind` over `1,0;2` has two cells a row with a comma as with a semicolon; but `0;2` is no number, and `1,0`
-    is one with a decimal comma.
+    `temp, C;kind` over `1,0;2` has two cells a row with a comma as with a semicolon; but `0;2` is not a number, and
+    `1,0` is one with a decimal comma.
     """
     lines = text[:SNIFFED].strip().splitlines()[:20]
 
@@ -410,7 +410,7 @@ def _is_number(cell: str) -> bool:
 def _read_npz(path: Path, test: bool) -> Table:
     arrays = _arrays(path)
     if not arrays:
-        raise DataError(f"'{path}' holds no arrays.")
+        raise DataError(f"'{path}' does not contain arrays.")
     arrays = _part(arrays, test)
     block_key = next((key for key in FEATURES if key in arrays and arrays[key].ndim != 1), None)
     names = arrays.pop("feature_names", None)
@@ -426,7 +426,7 @@ def _read_npz(path: Path, test: bool) -> Table:
             hint = f"{key}.squeeze(1)" if array.shape[1] == 1 else f"{key}.argmax(1), if its rows are one-hot"
             raise ShapeError(f"{key!r} in '{path}' has shape {array.shape}, not (samples,). Save {hint}.")
         raise ShapeError(
-            f"'{path}' has {key!r} of shape {array.shape}, which is no column. Call the features "
+            f"'{path}' has {key!r} of shape {array.shape}, which is not a column. Call the features "
             f"{' or '.join(map(repr, FEATURES))}, and the targets {' or '.join(map(repr, TARGETS))}; all other arrays "
             f"have shape (samples,)."
         )
@@ -465,7 +465,7 @@ def _read_npz(path: Path, test: bool) -> Table:
 
 
 def _part(arrays: dict[str, np.ndarray], test: bool) -> dict[str, np.ndarray]:
-    """Returns the arrays of one part, where the archive has `X_train`, `y_train`, and perhaps `X_test`, `y_test`."""
+    """Returns the arrays of one part, for an archive with `X_train`, `y_train`, and perhaps `X_test`, `y_test`."""
     if not any(key in FEATURES and key.endswith("_train") for key in arrays):
         return arrays
     wanted, other = ("_test", "_train") if test else ("_train", "_test")
@@ -486,7 +486,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     with files.open_zip(path) as archive:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
-                raise DataError(f"'{path}' holds {info.filename!r}, which is no array. Save it with numpy.savez.")
+                raise DataError(f"'{path}' holds {info.filename!r}, which is not an array. Save it with numpy.savez.")
             array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
             if array.dtype.kind == "S":
                 array = decode_bytes(array, str(path))

@@ -32,7 +32,7 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
         wanted = "(*lead, samples, classes)" if loss.class_axis else "(*lead, samples)"
         raise errors.ShapeError(
             f"{type(loss).__name__} takes scores of shape {wanted}; for one sample the model gives "
-            f"{errors.shape(scores)}. For one score a class, take a loss over classes; for one score, another."
+            f"{errors.shape(scores)}. A model with one score a class needs a loss over classes."
         )
     shape[axis] = len(part)  # one sample's scores are enough: only shape and dtype are checked
     loss.check(scores.expand(shape), part.targets)
@@ -53,12 +53,12 @@ def check_same_place(model: Model, features: Tensor) -> None:
 
 
 def prepare_part(data: Any, model: nn.Module) -> Any:
-    """Returns data as samples in the model's dtype and on its device; nothing is copied where they are so already.
+    """Returns data as samples in the model's dtype and on its device; no tensor is copied without need.
 
-    data : `Samples`, a pair (features, targets), or whatever `Samples` takes alone
+    data : `Samples`, a pair (features, targets), or a single argument of `Samples`, such as a DataLoader
     """
     if hasattr(data, "train"):
-        raise errors.DataError(f"{type(data).__name__} is no Samples. Did you mean its training part, dataset.train?")
+        raise errors.DataError(f"{type(data).__name__} is not Samples. Did you mean its training part, dataset.train?")
     if not isinstance(data, Samples):
         data = Samples(*data) if isinstance(data, tuple) and len(data) == 2 else Samples(data)
     first = next(model.parameters(), None) if isinstance(model, nn.Module) else None

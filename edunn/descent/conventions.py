@@ -27,7 +27,7 @@ Step = Callable[..., None]  # of features, targets, rate and, where samples have
 
 @dataclass(frozen=True, repr=False)
 class Convention(Record):
-    """Another convention for the same run, and the difference of its weights from ours.
+    """A convention of other implementations, such as decay in place of a penalty, and how far its weights differ.
 
     largest : the largest relative difference of any parameter after any step
     same : whether that is only rounding
@@ -83,7 +83,7 @@ def conventions(run: Options, steps: int, tolerance: float = 1e-10) -> list[Conv
 def compare(
     run: Options, steps: int, tolerance: float, name: str, formula: str, make: Callable[[Model], Step]
 ) -> Convention:
-    """Takes our steps and the other's from the same start, and compares the weights after each."""
+    """Takes the steps of edunn and of the convention from the same start, and compares the weights after each."""
     ours, theirs = copy.deepcopy(run.model), copy.deepcopy(run.model)
     by_hand = ByHand(ours, run.loss, run.penalty, copy.deepcopy(run.rule), run.clipping)
     by_hand.rule.reset()

@@ -201,7 +201,7 @@ class Loop:
         return losses.reshape(-1).tolist(), metrics.reshape(-1).tolist()
 
     def scores(self, part: Samples) -> Tensor:
-        """Returns the scores of a whole part, computed in chunks of samples."""
+        """Returns the scores of all samples of a part, computed in chunks."""
         return scores_of(self.model, part.features)
 
     def keep_snapshots(self, start: bool = False) -> None:
@@ -295,7 +295,7 @@ def descend(
     penalty, rule, schedule : see those modules; plain gradient descent at a constant rate if not given
     validation : samples that are never trained on, evaluated beside the training part
     tolerance : stop when the objective of the whole training set changes by less than this between two evaluations.
-        (A single batch would not do: any batch without errors would end the training.)
+        (A single batch would not be enough: one without errors would end the training.)
     patience : stop when the validation loss has not improved for this many evaluations, and put the best weights back;
         a run that reaches its last epoch before that keeps its last weights
     evaluate : evaluate every this many epochs, and at the end; 0: only at the end

@@ -84,7 +84,7 @@ class Options:
         yield from draw(self.train, order.split(self.batch))
 
     def masses(self, epoch: int) -> list[float]:
-        """What each batch of an epoch counts: its samples, or their Σ w."""
+        """Returns the weight of each batch of an epoch in a mean: the number of its samples, or their Σ w."""
         weights = self.train.sample_weight
         if weights is None:
             return [self.size(index) for index in range(self.steps_per_epoch)]

@@ -104,7 +104,7 @@ def time_once(work: Callable[[], Any]) -> float:
 def taking_turns(
     ways: dict[str, Callable[[], Any]], rounds: int, bar: bool = True, pause: float = 0.1
 ) -> dict[str, float]:
-    """Returns the median time of each, after a warm-up. They take turns, so that a busy machine slows all alike."""
+    """Returns the median time of each way, after a warm-up. They take turns, so that a busy machine slows all alike."""
     for work in ways.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -1,6 +1,6 @@
 """The student's file: formula, the package's own functions with blanks, and a class that `edunn check` grades.
 
-The functions are cut from the package's source, so that the two never drift. The solution is the same file with the
+The functions are copied from the package's source, so that the two always agree. The solution is the same file with the
 source in place of the blanks.
 """
 

@@ -15,11 +15,11 @@ from ..errors import EdunnError
 
 
 class HandinError(EdunnError):
-    """A hand-in cannot be run: it raises, or has none of the forms of a hand-in."""
+    """A hand-in cannot be run: it raises an exception, or is not written as a hand-in must be."""
 
 
 class Missing(HandinError):
-    """The file holds no hand-in of that name."""
+    """The file does not contain a hand-in of that name."""
 
 
 class Unfinished(HandinError):
@@ -61,7 +61,7 @@ def copy_argument(value: Any, as_torch: bool) -> Any:
 
 
 def to_tensor(value: Any, what: str) -> Tensor:
-    """Returns what a hand-in gave as a tensor in its own dtype."""
+    """Converts the result of a hand-in to a tensor of the same dtype."""
     if value is None or value is ...:
         raise Unfinished(f"{what[0].upper()}{what[1:]} is {value}. Is there a return?")
     try:

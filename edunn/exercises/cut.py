@@ -53,7 +53,7 @@ class Cut:
         text = self.write()
         for old, new in edits:
             if old not in text:
-                raise LookupError(f"{self.name}: {old!r} does not stand in the package's source any more")
+                raise LookupError(f"{self.name}: {old!r} is not in the package's source any more")
             text = text.replace(old, new)
         names = dict(vars(self.module))  # the source refers to what its own module knows
         if self.extends is not None:
@@ -62,7 +62,7 @@ class Cut:
         return names[self.name]
 
     def uses(self) -> set[str]:
-        """The names of its module that the source refers to; torch is imported in any case."""
+        """Returns the names of its module that the source refers to; torch is always imported."""
         used = {self.extends.__name__} if self.extends else set()
         for source in self.sources():
             used |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
@@ -96,8 +96,8 @@ def write_imports(cuts: tuple[Cut, ...]) -> list[str]:
 def blank_out(source: str) -> str:
     """Replaces every right-hand side and condition of a function by `...`, and drops its comments.
 
-    Loops and the names that are assigned stay: they show the way. The first line raises, so that a file which was not
-    touched is graded as unfinished and not as an error.
+    Loops and the names that are assigned stay, as a hint. The first line raises an exception, so that an unchanged file
+    is graded as unfinished and not as an error.
     """
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -113,7 +113,7 @@ def blank_out(source: str) -> str:
 
 
 class Blanks(ast.NodeTransformer):
-    """Right-hand sides, returned values, and the conditions of ifs become `...`."""
+    """Replaces right-hand sides, returned values and the conditions of ifs by `...`."""
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         node.value = ast.Constant(...)

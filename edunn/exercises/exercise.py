@@ -1,4 +1,4 @@
-"""One exercise: what a student writes, what it is graded against, and the mistakes that are often made in it."""
+"""One exercise: what a student writes, the reference that grades it, and the common mistakes."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ STRENGTH, BETA, SLOPE, DELTA, KEEP, EPSILON = 0.7, 0.4, 0.1, 0.8, 0.6, 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """One hand-derived piece of the package, for a student to write.
+    """A function or gradient of the package as an exercise for a student.
 
-    name, lesson : its own, and the lesson that derives it ("" where none does)
+    name, lesson : its name, and that of the lesson that derives it ("" if there is none)
     formula : what is computed
     asked : what the student writes
-    given : what the arguments and the answer are, where the formula does not say it
+    given : describes the arguments and the answer, where the formula does not
     arguments : in the order of the hand-in's signature
-    reference : the package's own, which a hand-in is graded against
+    reference : the package's own function, with which a hand-in is compared
     cut : the functions that are left blank
     adapter : the methods of the class that is graded; they call the student's functions
     imports : lines that the adapter needs
-    mistakes : the typical ones, the likeliest first
+    mistakes : common ones, the most likely first
     """
 
     name: str
@@ -59,13 +59,13 @@ class Exercise:
 
 @dataclass(frozen=True, kw_only=True)
 class GradientExercise(Exercise):
-    """A gradient, checked at random points against autograd of `reference` and differences of the hand-in's own value.
+    """An exercise to write a gradient, which is compared with autograd and differences at random points.
 
     kind : "loss", "activation", "penalty", "layer" or "objective"
     wanted : the arguments in which a gradient is asked for
     reference : takes the arguments by name; returns a scalar, or the output of a layer or activation
     loss, activation, penalty : the package's own objects, where the exercise has them
-    conventions : (what is said, reference) of outputs that are right as well; they take the hand-in's `output` too
+    conventions : (sentence, reference) of other outputs that are right; they take the hand-in's `output` too
     """
 
     kind: str
@@ -77,7 +77,7 @@ class GradientExercise(Exercise):
 
     @property
     def forward(self) -> bool:
-        """Whether it is written as forward and backward: its output is no scalar, and a gradient comes from above."""
+        """Whether it is written as forward and backward: its output is not a scalar, so backward takes an upstream."""
         return self.kind in ("activation", "layer")
 
     def draw(self, seed: int, sizes: Sizes | None = None) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class GradientExercise(Exercise):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionExercise(Exercise):
-    """A function, compared with the package's own case by case.
+    """An exercise to write a function, which is compared with the package's own case by case.
 
     reference : the package's function, or the class whose methods are asked for
     cases : draws the arguments of each case from a seed; the first case is an ordinary one
@@ -105,7 +105,7 @@ class FunctionExercise(Exercise):
     tolerance: float = 1e-7
 
     def answer(self, function: Any, arguments: Arguments) -> Tensor:
-        """Returns what the reference, or an edited copy of it, gives for copies of the arguments."""
+        """Returns the result of the reference, or of an edited copy of it, on copies of the arguments."""
         copies = [value.clone() if isinstance(value, Tensor) else value for value in arguments]
         with torch.no_grad():
             found = function(*copies) if self.through is None else self.through(function, *copies)
@@ -134,7 +134,7 @@ def draw_targets(exercise: GradientExercise, sizes: Sizes, source: torch.Generat
 
 
 def draw_normal(*axes: str) -> Callable[[GradientExercise, Sizes, torch.Generator], Tensor]:
-    """Returns a draw of a tensor with these axes; "outputs" is no axis in an objective of one score."""
+    """Returns a function that draws a tensor with these axes; a model of one output has no axis "outputs"."""
 
     def draw(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
         outputs = () if exercise.kind == "objective" and not exercise.loss.class_axis else (sizes.classes,)

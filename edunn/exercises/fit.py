@@ -1,4 +1,4 @@
-"""Fits a hand-in's value to its exercise's: a factor and a constant are no mistake, another function is one."""
+"""Compares a hand-in's value with its exercise's: another factor or constant is accepted, another function is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fit:
     """The hand-in's value in terms of the exercise's: scale · data + penalty_scale · penalty + a constant.
 
     value : that sum, in torch, as a function of the arguments, which autograd can follow; None without an exercise
-    penalty : its terms that are no data
+    penalty : the terms of that sum that belong to the penalty
     flaw : (name, sentence) of a mistake in the value itself; empty where it has none
     """
 
@@ -94,7 +94,7 @@ def round_factor(number: float) -> float:
 
 
 def split_terms(exercise: GradientExercise) -> dict[str, Value]:
-    """Returns the terms that a hand-in may scale apart: the data, the penalty, and forms of the penalty met in use."""
+    """Returns the terms that a hand-in may scale separately: the data term, the penalty, and common forms of it."""
 
     def data(arguments: Mapping[str, Any]) -> Tensor:
         return exercise.reference(**({**arguments, "strength": 0.0} if exercise.kind == "objective" else arguments))
@@ -112,7 +112,7 @@ def split_terms(exercise: GradientExercise) -> dict[str, Value]:
 
 
 def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tuple[str, ...]:
-    """Says in what the value differs from the exercise's."""
+    """Returns sentences on how the value differs from the exercise's."""
     notes = []
     if abs(factors["data"] - 1) > 1e-6:
         factor = f"{factors['data']:.6g}"
@@ -132,7 +132,7 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
 
 
 def find_flaw(factors: Mapping[str, float]) -> tuple[str, str] | None:
-    """Names a mistake in the value that no gradient of its own can excuse."""
+    """Returns the name of a mistake in the value itself, which stays one even if the gradient matches it."""
     if factors["data"] < 0:
         return "value negated", "the value has the opposite sign: descent would raise the loss"
     if factors.get("penalty", 0.0) < 0 or factors.get("bare", 0.0) < 0:
@@ -141,7 +141,7 @@ def find_flaw(factors: Mapping[str, float]) -> tuple[str, str] | None:
 
 
 def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
-    """Whether the factor of the value changes with the sizes as no sum or mean does: a count is written as a number.
+    """Returns whether the value has a count written as a number, so that its factor changes with the sizes.
 
     A sum in place of a mean has the factor N, a mean over classes 1/C; `/ 7` in place of `/ len(y)` has N/7.
     """

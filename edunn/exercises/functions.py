@@ -61,7 +61,7 @@ def grade_function(handin: Handin, exercise: FunctionExercise, seed: int) -> Gra
 def run_case(
     handin: Handin, exercise: FunctionExercise, name: str, arguments: tuple[object, ...], notes: list[str]
 ) -> Case:
-    """Calls the hand-in with copies. What is still blank, or asks for too much memory, ends the grading."""
+    """Calls the hand-in with copies. A blank, or a lack of memory, ends the grading."""
     case = Case(handin.name, name, exercise, arguments, exercise.answer(exercise.reference, arguments), None)
     copies = [copy_argument(value, handin.torch) for value in arguments]
     try:

@@ -17,8 +17,8 @@ from .report import Grade
 def grade(handin: Handin, seed: int = 0) -> Grade:
     """Grades one hand-in: a gradient at a few random points, a function on its cases; both are drawn from the seed.
 
-    What the file does not say is tried out: which exercise it solves, the shapes and the kind of array that it takes.
-    The first trial whose value is the exercise's counts; without one, the first that runs.
+    What the file does not declare is found by trial: which exercise it solves, the shapes and the kind of array that it
+    takes. The first trial whose value is the exercise's counts; without one, the first that runs.
     """
     first: HandinError | None = None
     other: Grade | None = None
@@ -41,7 +41,7 @@ def grade(handin: Handin, seed: int = 0) -> Grade:
 
 
 def list_trials(handin: Handin) -> Iterator[Handin]:
-    """Yields the hand-in as it may be meant, the likeliest first: exercise, layout, tensors or arrays."""
+    """Yields the possible readings of a hand-in, the most likely first: exercise, layout, tensors or arrays."""
     for one in (handin, *handin.others):
         layouts = list_layouts(one.exercise) if isinstance(one.exercise, GradientExercise) else [one.layout]
         for layout in layouts:

@@ -1,7 +1,8 @@
 """Grades a gradient: against the hand-in's own value, with the name of the mistake where it is wrong.
 
-A hand-in answers for its own value: one that sums where the package takes the mean, with a gradient to match, is right.
-Its value must be the exercise's up to a factor and a constant, though: otherwise it solves another exercise.
+The gradient must be that of the hand-in's own value: one that sums where the package takes the mean is right if its
+gradient does so too. The value must equal the exercise's up to a factor and a constant; else it solves another
+exercise.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .report import Grade
 from .sources import find_sources
 
 GOOD = 1e-7  # relative, in float64: what courses call good
-TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is no mistake in the gradient
+TOLERANCE = 1e-5  # an ε of 1e-9 in a logarithm costs about 1e-6 and is not a mistake in the gradient
 DRAWS = 3  # random points: at one alone, a mistake may happen not to show
 SINGLE = 2e-5  # the tolerance where a hand-in computes in float32, which holds seven digits
 
@@ -37,7 +38,7 @@ COUNT = (
 
 
 class OtherTask(HandinError):
-    """The value is not that of the exercise which was tried."""
+    """The value is not that of the exercise that was tried."""
 
 
 def grade_gradient(handin: Handin, seed: int) -> Grade:
@@ -83,7 +84,7 @@ def grade_gradient(handin: Handin, seed: int) -> Grade:
 
 
 def fail_value(handin: Handin, name: str, says: str, notes: list[str]) -> Grade:
-    """The grade of a hand-in whose value itself is wrong, whatever its gradient is."""
+    """Returns the grade of a hand-in whose value itself is wrong, whatever its gradient is."""
     mistake = Diagnosis("value", "value", (name,), (says,), ())
     return Grade(handin.file, handin.name, handin.task, "wrong", says, (), (mistake,), tuple(dict.fromkeys(notes)))
 
@@ -99,7 +100,7 @@ def check_point(point: Point, seed: int) -> tuple[str, Fit, list[Row]]:
     found = point.gradients()
     fit = fit_value(point, seed)
     if fit is None and not point.handin.declared:
-        raise OtherTask("the value is none that the names of the arguments allow")
+        raise OtherTask("the value is not that of any exercise with these names of arguments")
     if fit is None:
         return f"the value is not that of the task: {exercise.formula if exercise else ''}", Fit(None), []
     point.notes += fit.notes
@@ -144,7 +145,7 @@ def keep_common(found: list[list[Diagnosis]]) -> list[Diagnosis]:
 
 
 def collect(point: Point, row: Row, fit: Fit) -> WrongGradient:
-    """Returns a wrong gradient with everything that it can be computed from."""
+    """Returns a wrong gradient together with all data from which the diagnosis can recompute it."""
     exercise, arguments = point.handin.exercise, dict(point.arguments)
     assert row.hand is not None
     assert row.right is not None

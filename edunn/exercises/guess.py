@@ -1,6 +1,6 @@
-"""Which exercises a function may solve, from the names of its arguments alone, as courses hand them out.
+"""Guesses which exercises a function may solve, from the names of its arguments in common courses.
 
-CS231n's `(W, X, y, reg)` is an objective of a linear model without a bias; which loss it has, its values decide.
+CS231n's `(W, X, y, reg)` is an objective of a linear model without a bias; its values decide which loss it has.
 """
 
 from __future__ import annotations

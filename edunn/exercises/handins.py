@@ -51,9 +51,9 @@ GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 @dataclass(frozen=True)
 class Handin:
-    """One thing in a file that is graded: a value with its gradient, or a function.
+    """One solution in a student's file: a value with its gradient, or a function.
 
-    exercise : what it answers; None where the file's own `inputs` gives the arguments
+    exercise : that it solves; None where the file's own `inputs` gives the arguments
     value : the value, the output of forward, or the function's answer; takes the arguments in the exercise's order
     gradient : takes the same; of forward and backward also upstream; None for a function
     torch : whether the arguments are tensors, and not arrays
@@ -82,7 +82,7 @@ class Handin:
 
 
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
-    """Runs the file and returns what it hands in: NAME, or all that have one of the forms."""
+    """Runs the file and returns its hand-ins: the one called NAME, or all."""
     module = execute(Path(path))
     every = find_gradients(module, str(path))
     # a numeric gradient beside a derived one is its check, and no hand-in of its own
@@ -104,7 +104,7 @@ def checks_gradients(handin: Handin) -> bool:
 
 
 def execute(path: Path) -> ModuleType:
-    """Runs the file as a module. Its folder is importable meanwhile."""
+    """Runs the file as a module. While it runs, modules in its folder can be imported."""
     if not path.is_file():
         raise HandinError(f"There is no Python file {path}.")
     spec = importlib.util.spec_from_file_location(f"handin_{path.stem}", path)
@@ -120,7 +120,7 @@ def execute(path: Path) -> ModuleType:
 
 
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
-    """Lists what the file itself defines, with its exercise; a leading _ marks a helper."""
+    """Lists the functions and classes that the file itself defines, with their exercise; a leading _ marks a helper."""
     for name, thing in vars(module).items():
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__:
             yield name, thing, find_exercise(thing, module, name)
@@ -133,7 +133,7 @@ def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
         if said is not None:
             return named(str(said))
         found = EXERCISES.get(spell(name))
-        # a function softmax(W, X, y, reg) is no activation, whatever its name says
+        # a function softmax(W, X, y, reg) is not an activation, although its name says so
         other = isinstance(found, GradientExercise) and inspect.isfunction(thing) and not match(thing, found.arguments)
         return None if other else found
     except ConfigError as error:
@@ -146,7 +146,7 @@ def spell(name: str) -> str:
 
 
 def uses_torch(module: ModuleType) -> bool:
-    """Whether the file imports torch, or anything out of it, in whatever way."""
+    """Returns whether the file imports torch, or a part of it."""
     for value in vars(module).values():
         owner = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
         if value is torch or (isinstance(owner, str) and owner.split(".")[0] == "torch"):
@@ -157,8 +157,8 @@ def uses_torch(module: ModuleType) -> bool:
 def find_functions(module: ModuleType, file: str) -> list[Handin]:
     """Finds the functions without a gradient: classes with an answer, or functions by their own name, or under TASK.
 
-    Under TASK several functions may stand; the one that is named as the exercise counts, else the last that takes as
-    many arguments, for helpers come first.
+    A file with TASK may have several functions; the one with the exercise's name counts, else the last with as many
+    arguments, because helpers come first.
     """
     classes, by_name, others = [], [], []
     for name, thing, exercise in list_own(module):
@@ -177,7 +177,7 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
 
 
 def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
-    """Returns `answer`, called on a new instance each time."""
+    """Returns a function that calls `answer` on a new instance of the student's class each time."""
     return lambda *given: reorder(thing().answer, exercise.arguments)(*given)
 
 
@@ -185,7 +185,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
     """Finds the values with a gradient: classes, pairs of functions, or one function that returns both.
 
     One without an exercise counts as a hand-in where the file's `inputs` gives its arguments, or their names say which
-    exercises it may solve; beside such a one, what has neither is a helper.
+    exercises it may solve; in a file with such a one, a function with neither is a helper.
     """
     pairs, joint = [], []
     inputs = getattr(module, "inputs", None)
@@ -201,7 +201,7 @@ def find_gradients(module: ModuleType, file: str) -> list[Handin]:
                 pairs += read_pair(thing, other, exercise, *common)
             elif not name.endswith(GRADIENT_ENDINGS):
                 joint += read_joint(thing, exercise, *common)
-    joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
+    joint = [one for one in joint if spell(one.name) == one.task] or joint  # a file with TASK may also have helpers
     known = [one for one in pairs if one.exercise is not None or inputs is not None]
     if known:
         # helper functions beside a class or a pair are not hand-ins of their own
@@ -280,7 +280,7 @@ def make(
 def find_candidates(
     function: Callable[..., Any], exercise: Exercise | None, inputs: Any
 ) -> tuple[Exercise | None, ...]:
-    """Returns the exercise, or those that the names of the arguments leave open; (None,) where they say nothing."""
+    """Returns the exercise, or all that the names of the arguments allow; (None,) if they allow none."""
     if exercise is not None or inputs is not None:
         return (exercise,)
     parameters = list_parameters(function) or []
@@ -304,7 +304,7 @@ def count_arguments(function: Callable[..., Any]) -> int:
 
 
 def count_required(method: Callable[..., Any]) -> int:
-    """How many arguments a method of a class has to be given, beside self."""
+    """Returns the number of required arguments of a method, without self."""
     found = list(inspect.signature(method).parameters.values())
     return sum(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in found[1:])
 
@@ -314,8 +314,8 @@ def after_value(
 ) -> Callable[..., Any]:
     """Returns the second method, called after the first on a new instance each time.
 
-    So no call depends on what an earlier one left behind, and the second finds what the first keeps for it. A loss's
-    backward may ask for an upstream: it is 1.
+    So no call depends on an earlier one, and the second can use what the first stores on the instance. If the backward
+    of a loss takes an upstream, it is 1.
     """
 
     def run(*given: Any) -> Any:
@@ -338,7 +338,7 @@ def reorder(function: Callable[..., Any], names: tuple[str, ...] | None) -> Call
 
 
 def pick(function: Callable[..., Any], name: str, which: int) -> Callable[..., Any]:
-    """Returns one of the two that a function returns together: (loss, gradients), as CS231n's do, or (grads, cost)."""
+    """Returns the value or the gradients of a function that returns both: (loss, gradients) or (grads, cost)."""
 
     def run(*arguments: Any) -> Any:
         result = function(*arguments)

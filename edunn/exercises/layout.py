@@ -12,7 +12,7 @@ from .exercise import GradientExercise
 
 @dataclass(frozen=True)
 class Layout:
-    """How a hand-in lays out its arguments.
+    """The layout of a hand-in's arguments: which axis is which.
 
     weight : "rows" (C, D) or (D,), as in the exercise; "columns" (D, C) or (D, 1); "row" (1, D)
     columns : whether the samples are columns: features (D, N)
@@ -48,7 +48,7 @@ class Layout:
         return gradient
 
     def describe(self) -> str:
-        """Says what differs from the exercise's shapes; "" where nothing does."""
+        """Returns a sentence on what differs from the exercise's shapes; "" where nothing does."""
         said = []
         if self.weight != "rows":
             said.append("the weight's columns are the outputs" if self.weight == "columns" else "the weight is a row")

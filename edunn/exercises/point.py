@@ -94,12 +94,12 @@ class Point:
         return returned if self.handin.forward else returned.reshape(())
 
     def scalar(self, arguments: Mapping[str, Any]) -> Tensor:
-        """Returns what is differentiated: the value, or Σ upstream · output."""
+        """Returns the scalar whose gradient is checked: the value, or Σ upstream · output."""
         found = self.value(arguments).double()
         return found if self.upstream is None else (self.upstream * found).sum()
 
     def moves(self) -> bool:
-        """Whether the value changes when the arguments that have a gradient do."""
+        """Returns whether the value changes when the arguments with a gradient change."""
         first = self.value(self.arguments)
         for k in range(3):
             source = generator(self.seed, 200 + k)
@@ -125,7 +125,7 @@ class Point:
         }
 
     def name_gradients(self, returned: Any) -> dict[str, Any]:
-        """Returns what was handed in by the names of the arguments."""
+        """Returns the returned gradients as a dictionary by argument name."""
         if returned is None or returned is ...:
             raise Unfinished(f"The gradient is {returned}. Is there a return?")
         if isinstance(returned, tuple | list) and len(returned) == 2 and isinstance(returned[1], Mapping):
@@ -140,7 +140,7 @@ class Point:
                 name = find_gradient(str(key), [n for n, v in self.arguments.items() if is_real(v)])
                 if name is None or name in named:
                     raise HandinError(
-                        f"The gradient has a key {str(key)!r}, which is none of the arguments "
+                        f"The gradient has a key {str(key)!r}, which is not one of the arguments "
                         f"{', '.join(self.arguments)}. Name each gradient as its argument."
                     )
                 named[name] = value

@@ -37,7 +37,7 @@ def list_files(path: str | Path) -> list[Path]:
     """Returns the Python files of a folder, by name, without those that start with _ or a dot."""
     folder = Path(path)
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder.")
+        raise DataError(f"{folder} is not a folder.")
     found = sorted(f for f in folder.glob("*.py") if not f.name.startswith(("_", ".")))
     if not found:
         raise DataError(f"{folder} has no Python files. edunn exercise NAME --out FILE.py writes one.")
@@ -127,7 +127,7 @@ def run(command: list[str], folder: str, time_limit: float, ready: Path) -> tupl
 
 @contextlib.contextmanager
 def end_all_on_signal() -> Iterator[None]:
-    """While grading, SIGTERM ends every running hand-in before it ends this process."""
+    """A context in which SIGTERM ends every running hand-in before it ends this process."""
 
     def end(number: int, frame: object) -> None:
         for process in list(RUNNING):
@@ -145,7 +145,7 @@ def end_all_on_signal() -> Iterator[None]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and all it has started, and waits until it is gone."""
+    """Ends a process and all processes that it has started, and waits for the end."""
     kill(process)
     process.wait()
 

@@ -15,10 +15,10 @@ from .exercise import Arguments, FunctionExercise
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a function: the hand-in's answer beside the package's own.
+    """One case of a function exercise: the hand-in's answer and the package's.
 
     hand, right : the two answers; hand is None where the hand-in raised
-    error : relative, over the answer; None where there is nothing to compare: it raised, or has another shape
+    error : relative, over the answer; None where it raised or has another shape
     """
 
     name: str
@@ -32,7 +32,7 @@ class Case:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The keys of a gradient's row; the error has a name of its own, for nothing was derived here."""
+        """Returns the case for JSON, with the keys of a gradient's row; only the key of the error differs."""
         return {
             "name": self.name, "parameter": self.case, "term": "case", "hand_vs_autograd": None,
             "hand_vs_numeric": None, "order": None, "kinks": 0, "passed": self.passed, "note": self.note,

@@ -41,7 +41,7 @@ def find_argument(word: str, arguments: Iterable[str]) -> str | None:
 
 
 def find_gradient(key: str, arguments: Sequence[str]) -> str | None:
-    """Returns the argument that a gradient belongs to: dW, grad_w, W_grad and weight are all the weight's."""
+    """Returns the argument that a gradient belongs to: dW, grad_w, W_grad and weight all mean that of the weight."""
     words = [key, *(key[len(p) :] for p in PREFIXES if key.lower().startswith(p))]
     words += [key[: -len(s)] for s in SUFFIXES if key.lower().endswith(s)]
     same = [name for word in words for name in arguments if word == name]  # W is not w where there are both
@@ -50,7 +50,7 @@ def find_gradient(key: str, arguments: Sequence[str]) -> str | None:
 
 
 def list_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Returns the parameters that an argument can go to; None where there are *arguments."""
+    """Returns the parameters that can receive an argument; None if the function takes *arguments."""
     found = list(inspect.signature(function).parameters.values())
     if any(one.kind is one.VAR_POSITIONAL for one in found):
         return None
@@ -58,10 +58,10 @@ def list_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | N
 
 
 def match(function: Callable[..., Any], arguments: Sequence[str]) -> list[str] | None:
-    """Returns for each parameter the argument that it is given, in the function's order.
+    """Returns for each parameter of the function the argument that it receives.
 
-    Names decide. What is left goes by position, where as many parameters as arguments are left; a parameter with a
-    default may go without. None where that does not work out.
+    They are matched by name, and the rest by position if as many parameters as arguments are left; a parameter with a
+    default may be left out. None if they cannot be matched.
     """
     parameters = list_parameters(function)
     if parameters is None:
@@ -79,12 +79,12 @@ def match(function: Callable[..., Any], arguments: Sequence[str]) -> list[str] |
         return None
     found |= {one.name: name for one, name in zip(rest, left, strict=True)}
     taken = [one for one in parameters if one.name in found]
-    # they are passed by position, so none may stand behind a parameter that keeps its default
+    # they are passed by position, so none may come after a parameter that keeps its default
     return [found[one.name] for one in taken] if taken == parameters[: len(taken)] else None
 
 
 def describe_match(function: Callable[..., Any], arguments: Sequence[str]) -> str:
-    """Says which parameters were matched by position alone, for their names say nothing; "" where there are none."""
+    """Returns a sentence on the parameters that were matched by position alone; "" where there are none."""
     order, parameters = match(function, arguments), list_parameters(function)
     if order is None or parameters is None:
         return ""

@@ -1,7 +1,7 @@
-"""Where a gradient comes from, if it is not derived by hand: autograd, differences, or the package's own code.
+"""Finds out whether a gradient is computed by autograd, by differences or by the package's own code.
 
-The calls that the gradient makes are recorded; the file's text is not searched, so that a check by autograd beside a
-derived gradient is no matter.
+The calls that the gradient makes are recorded. The file's text is not searched, so a file may also contain a check by
+autograd.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AUTOGRAD = {("_tensor.py", "backward"), ("__init__.py", "grad"), ("__init__.py",
 
 
 def find_sources(point: Point) -> list[str]:
-    """Returns what the gradient at one point is derived by, beside the hand-in's own code; empty where by nothing."""
+    """Returns by what other than the hand-in's own code the gradient is computed; empty if by nothing else."""
     calls = record(point)
     found = []
     if any(is_autograd(code) for code in calls):
@@ -69,7 +69,7 @@ def is_autograd(code: CodeType) -> bool:
 
 
 def is_numeric(point: Point, calls: Counter[CodeType]) -> bool:
-    """Whether some function of the file is called as often as differences call the value: once or twice an entry."""
+    """Returns whether the value is called once or twice for each entry, as differences call it."""
     entries = sum(point.arguments[name].numel() for name in point.wanted)
     file = Path(point.handin.file).name
     for code, count in calls.items():
@@ -84,7 +84,7 @@ def is_numeric(point: Point, calls: Counter[CodeType]) -> bool:
 
 
 def is_solution(point: Point, exercise: GradientExercise, calls: Counter[CodeType]) -> bool:
-    """Whether each of the functions to write was called, and has the tree of the package's own."""
+    """Returns whether each function to write was called and is a copy of the package's own."""
     file = Path(point.handin.file).name
     mine = {code.co_name: code for code in calls if Path(code.co_filename).name == file}
     pairs = [(source, mine.get(source_name(source))) for cut in exercise.cut for source in cut.sources()]

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     Path(out).with_suffix(".ready").touch()  # from here on it is the hand-in's time
 
     def attempt(name: str, work: Callable[[], list[Grade]]) -> list[Grade]:
-        """Returns the grades, or why there is none."""
+        """Returns the grades, or one that says why there are none."""
         try:
             return work()
         except HandinError as error:

@@ -131,7 +131,7 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
 def weight_classes(config: Config, rest: Samples, validation: Samples | None) -> tuple[Samples, Samples | None]:
     """Weights the samples of the training and validation parts by `loss.class_weight`, counted on the training part.
 
-    So both losses are of one objective. The test part keeps its own weights: its score is the one to report.
+    So both losses belong to one objective. The test part keeps its own weights, because its score is reported.
     """
     given = config.loss.options.get("class_weight")
     if given is None:
@@ -158,7 +158,7 @@ def to_device(part: Samples, device: torch.device, stored: str | None) -> Any:
 
 
 def convert_part(part: Samples, loss: Loss, dtype: torch.dtype, features: Any) -> Samples:
-    """Returns the part as the model and the loss take it: features in the dtype, targets encoded."""
+    """Returns the part with its features in the model's dtype and its targets in the loss's convention."""
     targets = None if part.targets is None else encode(part, loss, dtype).to(features.device)
     classes = part.classes if loss.labels == "classes" else None
     return Samples(features.to(dtype=dtype), targets, classes, sample_weight=part.sample_weight)

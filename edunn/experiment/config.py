@@ -1,7 +1,7 @@
 """The config of a run, read from TOML into frozen dataclasses.
 
 A table with a `kind` (features, model, loss, penalty, and `rule` and `schedule` of train) takes that kind's own options
-beside it; they are checked when the run is built. A bare name stands for a table with that kind and no options:
+beside it; they are checked when the run is built. A bare name means a table with that kind and no options:
 `loss = "cross-entropy"`. Names are understood in every spelling of `runtime.names`, and kept in the canonical one.
 """
 
@@ -59,7 +59,7 @@ class Data:
     name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
         or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
     features, target : columns of a table (default: all but the last, the last)
-    weight : the column of a table that says what each sample counts, 0 or more
+    weight : the column of a table with the weight of each sample, 0 or more
     validation : the share of the training part on which choices are made
     test : the share that is evaluated once, at the end, for sources without a test part of their own
     dtype : "uint8" keeps images as bytes; each batch is converted to numbers when it is drawn

@@ -128,7 +128,7 @@ class LoadedRun(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """The predictions of samples: `index` into `classes` and probabilities, or a real `value`; `score` with targets."""
+    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known."""
 
     scores: Tensor
     index: Tensor | None

@@ -97,7 +97,7 @@ def undo_standardising(prepared: Prepared) -> Samples:
 
 
 def find_template_shape(prepared: Prepared) -> tuple[int, ...] | None:
-    """Returns the shape in which a row of weights is an image, or None."""
+    """Returns the shape of the images whose pixels are the features, to draw weights as images; else None."""
     if prepared.pipeline.kind == "pixels":
         return prepared.pipeline.shape
     if prepared.dataset.name == "digits":

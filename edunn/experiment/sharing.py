@@ -60,7 +60,7 @@ class SharedStep(ByHand):
         return value
 
     def share_of(self, weights: Tensor | None) -> float | None:
-        """The part of the batch that this process has, of its samples or of their Σ w; None for a batch without any."""
+        """Returns the fraction of the batch that this process has, by samples or by Σ w; None for an empty batch."""
         if weights is None:
             return self.ranks.share
         own = float(weights.double().sum())
@@ -69,7 +69,7 @@ class SharedStep(ByHand):
 
 
 def weigh(mean: Tensor, share: float) -> Tensor:
-    """Returns a mean over this process's rows times its share of the batch; 0 for no rows, whose mean is nan."""
+    """Returns a mean over this process's rows times its share of the batch; 0 if it has no rows."""
     return mean * share if share else torch.zeros_like(mean)
 
 
@@ -119,6 +119,6 @@ class SharedLoop(Loop):
         return [dict(zip(row, self.ranks.agree([*row.values()]), strict=True)) for row in super().evaluate()]
 
     def scores(self, part: Samples) -> Tensor:
-        """Returns the scores of a whole part; each process computes those of its own rows."""
+        """Returns the scores of all samples of a part; each process computes those of its own rows."""
         own = scores_of(self.model, part.features[self.ranks.part(len(part))])
         return self.ranks.gather(own, len(part))

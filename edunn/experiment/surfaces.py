@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import landscape
+from ..data import Samples
 from ..errors import ConfigError
 from ..landscape import Surface, directions
+from ..losses import Loss
 from ..runtime.processes import OneProcess
 from .build import Prepared, prepare
 from .loaded import LoadedRun, load
@@ -58,7 +60,7 @@ def surface_of_run(
     ----------
     run : the run's folder
     plane : "random" (filter-normalised), "principal" (of the run's snapshots), "hessian" (its two largest curvatures),
-        or two numbers of its parameters, as "weight[0,3],weight[0,4]"
+        or two entries of its parameters, as "weight[0,3],weight[0,4]"
     a, b : (low, high, count) along each direction; None chooses a window from the curvature
     device : where all of it is computed: features, weights and directions are moved there
     seed : of the random directions
@@ -84,7 +86,7 @@ def surface_of_run(
 
 
 def prepare_on(loaded: LoadedRun, device: torch.device) -> Prepared:
-    """Returns the run's data, encoded as in training, on a device of ours."""
+    """Returns the run's data, encoded as in training, on a given device."""
     return prepare(replace(loaded.config, run=replace(loaded.config.run, device=str(device))))
 
 
@@ -94,7 +96,7 @@ def to_device(weights: Mapping[str, Tensor], device: torch.device, dtype: torch.
 
 
 def plane_directions(
-    plane: str, model: Any, loss: Any, data: Any, snapshots: Sequence[Weights], seed: int
+    plane: str, model: nn.Module, loss: Loss, data: Samples, snapshots: Sequence[Weights], seed: int
 ) -> tuple[Weights, Weights]:
     """Returns the two directions of a plane, by its name: see `surface_of_run`."""
     if plane == "random":

@@ -96,7 +96,7 @@ class Sweep(Record):
         rows = [[*(record[name] for name in names), "← best" if record["best"] else ""] for record in records]
         columns = [*(leaf(name) if name in self.axes else name for name in names), ""]
         if self.best is None:
-            return Table(columns, rows, "no run came to an end; try smaller rates")
+            return Table(columns, rows, "no run finished; try smaller rates")
         said = f"best: {self.best.name}: validation {self.metric} {self.best.row[f'validation_{self.metric}']:.4f}"
         if self.test is not None:
             said += f", test {self.metric} {self.test:.4f}"
@@ -119,15 +119,15 @@ def sweep(
 
     Parameters
     ----------
-    load : gives the config with overrides laid over it, as
+    load : returns the config with some values replaced, as
         `lambda overrides: edunn.experiment.config.load(path, overrides)`
     over : key -> values as they are written behind `--set key=`
     out : the folder, new or empty; runs/<name>-sweep-<time> if not given
     bar : show progress on stderr
-    note : called with what a reader should know, such as a picture that could not be drawn
+    note : called with sentences for the reader, such as that a picture could not be drawn
     ranks : the processes that share the runs, `edunn.runtime.processes.ranks()`; each of them calls this
 
-    The best is chosen on the validation part; the test part is looked at once, by the best.
+    The best is chosen on the validation part; only the best is evaluated on the test part.
     """
     count = math.prod(len(values) for values in over.values())
     if count > MOST_RUNS:
@@ -227,7 +227,7 @@ def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared
 def keep_data_options(config: Config) -> Config:
     """Returns the config without the options that do not concern data, features and encoded targets.
 
-    The seed is among what stays: the validation part is drawn with it.
+    The seed stays: the validation part is drawn with it.
     """
     options = {key: value for key, value in config.loss.options.items() if key != "margin"}
     loss, model = Kind(config.loss.kind, options), Kind(config.model.kind, {})
@@ -259,7 +259,7 @@ def train_shared(
     ranks: OneProcess,
     keep: Callable[[int, History, Mapping[str, Tensor]], None],
 ) -> list[History]:
-    """Every process trains its runs, some of each kind, as a kind trains as one stack; rank 0 gets the rest from them.
+    """Trains all runs on several processes: each trains some of every kind, as one stack, and sends them to rank 0.
 
     Histories come in the order of the runs, to rank 0 alone, and its models end with the trained weights. Rank 0 calls
     `keep` with each run that has ended; those in `finished` are not trained.

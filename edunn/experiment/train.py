@@ -1,4 +1,4 @@
-"""Trains what a config describes, in a folder of its own; and goes on with a run that was interrupted."""
+"""Trains what a config describes, in a folder of its own, and continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def continue_run(
                 f"The run in {folder.path} was by {was} and kept no checkpoint. Start a new run with another --out."
             )
         if by not in (None, was):
-            raise ConfigError(f"The run in {folder.path} was by {was} and cannot go on by {by}. Leave out --by.")
+            raise ConfigError(f"The run in {folder.path} was by {was} and cannot continue by {by}. Leave out --by.")
         saved = folder.has("checkpoint.safetensors")
         return before, after, manifest, folder.read_tensors("checkpoint.safetensors") if saved else None
 
@@ -138,7 +138,7 @@ def continue_run(
         at = restore_checkpoint(checkpoint, folder, prepared.model, prepared.descent.rule)
     if at.epoch > (prepared.descent.epochs or 0):
         raise ConfigError(
-            f"The run in {folder.path} has had {at.epoch} epochs already; got "
+            f"The run in {folder.path} has {at.epoch} epochs already; got "
             f"train.epochs = {prepared.descent.epochs}. Ask for more."
         )
     if at.epoch and before.train.epochs != after.train.epochs and prepared.descent.schedule.needs_end:
@@ -200,7 +200,7 @@ def write_end(
     prepared: Prepared, folder: RunFolder, at: Progress, by: str, history: History, note: Callable[[str], None]
 ) -> LoadedRun:
     """Writes the last checkpoint and the results."""
-    # an interrupted run stands in the middle of an epoch; it goes on from the checkpoint of the last whole one
+    # an interrupted run is in the middle of an epoch; it continues from the checkpoint of the last whole one
     if by != "autograd" and history.status not in ("interrupted", "stopped"):
         save_checkpoint(folder, prepared.model, prepared.descent.rule, at)
     return write_results(prepared, folder, history, note)

@@ -15,7 +15,7 @@ CUDA_BYTES = 512 * 2**20
 
 
 def check_images(images: Tensor, channels: int | None = None) -> None:
-    """Refuses what is not uint8 or floating, (samples, height, width, channels) or (samples, height, width)."""
+    """Raises an error unless images are uint8 or floating, (samples, height, width[, channels])."""
     expected = "(samples, height, width, channels)"
     if not isinstance(images, Tensor):
         raise errors.DtypeError(f"Images are a tensor {expected}; got {type(images).__name__}. Use torch.as_tensor.")
@@ -49,7 +49,7 @@ def fill(
 ) -> Tensor:
     """Sets out[i] = function(images[i]), in batches whose buffers fit the budget; returns `out`.
 
-    bytes_a_pixel : what the buffers of the function take for each pixel of one channel
+    bytes_a_pixel : memory of the function's buffers for each pixel of one channel
     """
     budget = budget or (CUDA_BYTES if images.is_cuda else CPU_BYTES)
     size = max(1, budget // (bytes_a_pixel * images.shape[1] * images.shape[2]))

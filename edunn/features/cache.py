@@ -1,6 +1,7 @@
 """Features on disk, so that the second run over the same images does not compute them again.
 
-One file for each (images, kinds, options, what was fitted): its name is their sha256, so nothing can go stale. In
+One file for each combination of images, kinds, options and fitted tensors: its name is their sha256, so a file never
+becomes outdated. In
 `EDUNN_CACHE` (default ~/.cache/edunn; empty: nothing is kept), listed and emptied by `edunn data list` and
 `edunn data clear`.
 """
@@ -58,7 +59,7 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Empties the cache, remains of interrupted writes included; returns the bytes."""
+    """Empties the cache, remains of interrupted writes included; returns the number of bytes freed."""
     top = files.cache()
     freed = 0
     if top is not None and (top / "features").is_dir():
@@ -69,7 +70,7 @@ def clear() -> int:
 
 
 def fit(kinds: Combination, images: Tensor) -> Combination:
-    """Returns `kinds.fit(images)`, or what an earlier call learnt from the same images."""
+    """Returns `kinds.fit(images)`, from the cache if an earlier call had the same images."""
     if not any(hasattr(kind, "dictionary") for kind in kinds.kinds):
         return kinds.fit(images)
     path = place("fitted", kinds, images)
@@ -82,7 +83,7 @@ def fit(kinds: Combination, images: Tensor) -> Combination:
 
 
 def compute(kinds: Combination, images: Tensor) -> Tensor:
-    """Returns `kinds(images)`, or what an earlier call computed for the same images."""
+    """Returns `kinds(images)`, from the cache if an earlier call had the same images."""
     path = place("features", kinds, images)
     kept = None if path is None else read(path)
     if kept is not None and "features" in kept and len(kept["features"]) == len(images):

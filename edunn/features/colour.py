@@ -14,7 +14,7 @@ HUE_BYTES = 12 * 8  # a pixel: the planes that are alive at once, in float64
 
 
 def hue_histogram(images: Tensor, bins: int = 10, dtype: torch.dtype | None = None) -> Tensor:
-    """(samples, bins): the share of an image's pixels whose hue lies in [i/bins, (i + 1)/bins).
+    """Returns the share of each image's pixels whose hue lies in [i/bins, (i + 1)/bins), (samples, bins).
 
     Hue is the angle of the colour on its circle, over 360°: red 0, green ⅓, blue ⅔. Grey pixels have none and count as
     0, as in CS231n's handout. Equal to `numpy.histogram(hue, bins, (0, 1))` of matplotlib's `rgb_to_hsv`.
@@ -42,12 +42,14 @@ def hue_histogram(images: Tensor, bins: int = 10, dtype: torch.dtype | None = No
 
 
 def hue(images: Tensor) -> Tensor:
-    """(samples, pixels), float64, in [0, 1]: with M the largest and m the smallest of (r, g, b), and d = M − m,
+    """Returns the hue of each pixel, (samples, pixels), float64, in [0, 1].
 
+    With M the largest and m the smallest of (r, g, b), and d = M − m:
     hue = ⅙ · ((g − b)/d if M = r, 2 + (b − r)/d if M = g, 4 + (r − g)/d if M = b), modulo 1; 0 where d = 0.
 
-    In float64 whatever the images are: many hues lie on a bin's edge, and float32 would move them over it. Where two
-    channels are largest the later formula is taken, as in matplotlib: both give the same hue, up to the last digit.
+    In float64 whatever the images are: many hues lie on the edge of a bin, and float32 would round them to the wrong
+    side. Where two channels are largest the later formula is taken, as in matplotlib: both give the same hue, up to the
+    last digit.
     """
     planes = images.flatten(1, 2).movedim(2, 0).contiguous().double()  # (3, samples, pixels)
     if images.dtype == torch.uint8:
@@ -68,10 +70,10 @@ def hue(images: Tensor) -> Tensor:
 
 
 def rgb_histogram(images: Tensor, bins: int = 8, joint: bool = False, dtype: torch.dtype | None = None) -> Tensor:
-    """How much red, green and blue there is: the share of pixels in each of `bins` equal intervals of [0, 256).
+    """Returns histograms of red, green and blue: the share of pixels in each of `bins` equal intervals of [0, 256).
 
     (samples, 3 · bins), one histogram a channel, or with `joint` (samples, bins³), one for the colours as a whole, the
-    blue bin running fastest. Equal to `numpy.histogram(channel, bins, (0, 256))` and to `numpy.histogramdd`.
+    blue bin changing fastest. Equal to `numpy.histogram(channel, bins, (0, 256))` and to `numpy.histogramdd`.
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ def rgb_histogram(images: Tensor, bins: int = 8, joint: bool = False, dtype: tor
 
 
 def shares(bins: Tensor, count: int) -> Tensor:
-    """(samples, count): how often each bin occurs in each row of (samples, values), over the row's length."""
+    """Returns the share of each bin in each row of (samples, values), (samples, count)."""
     samples, values = bins.shape
     flat = bins + torch.arange(samples, device=bins.device).unsqueeze(1) * count
     counts = torch.zeros(samples * count, dtype=torch.int64, device=bins.device)

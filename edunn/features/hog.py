@@ -1,7 +1,7 @@
-"""Histograms of oriented gradients: which way the edges run, cell by cell. In batches, on CPU or CUDA.
+"""Histograms of oriented gradients: the directions of the edges in each cell. In batches, on CPU or CUDA.
 
-Equal to `skimage.feature.hog` (the oracle of the tests) for all of its options, and many times as fast, because the
-images lie along the last axis: every line below works on all images of a batch at once.
+Equal to `skimage.feature.hog` (the tests compare them) for all of its options, and many times as fast, because the
+last axis is that of the images: every line below works on all images of a batch at once.
 
 Dalal & Triggs 2005, Histograms of Oriented Gradients for Human Detection.
 """
@@ -31,7 +31,7 @@ def hog(
     transform_sqrt: bool = False,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """(samples, width), the normalised blocks of each image: blocks by rows, cells of a block by rows, orientations.
+    """Returns the HOG features of each image, (samples, width): blocks by rows, cells of a block by rows, orientations.
 
     1. gradients: g_row = I[y+1, x] − I[y−1, x], g_col = I[y, x+1] − I[y, x−1], 0 on the image's rim; of the colour
        channels each pixel takes the one with the largest √(g_row² + g_col²)
@@ -42,12 +42,12 @@ def hog(
     Parameters
     ----------
     images : (samples, height, width, channels), uint8 or floating; or (samples, height, width), grey
-    pixels_per_cell, cells_per_block : (rows, columns), or one number for both. Pixels beyond the last whole cell only
-        lend their neighbours a gradient.
+    pixels_per_cell, cells_per_block : (rows, columns), or one number for both. Pixels beyond the last whole cell count
+        only in the gradients of their neighbours.
     block_norm : "L1" h/(‖h‖₁ + ε), "L1-sqrt" its square root, "L2" h/√(‖h‖₂² + ε²), "L2-Hys" the L2 norm, cut off at
         0.2, and normalised again
     transform_sqrt : take the square root of the image first. A gradient of roots can lie so close to a bin's edge that
-        rounding decides (√3 : 1 at 60°), here and in scikit-image, and not always alike.
+        rounding decides (√3 : 1 at 60°), here and in scikit-image, and not always in the same way.
     dtype : of the result; by default float32, and float64 for float64 images
     """
     check_images(images)
@@ -72,21 +72,21 @@ def hog(
 
 
 def orientation_strengths(image: Tensor, orientations: int = 9, pixels_per_cell: int | tuple[int, int] = 8) -> Tensor:
-    """Steps 1 to 3 of `hog` for one image: (orientations, cell rows, cell columns), what `figures.hog_glyphs` draws."""
+    """Returns the cell histograms of one image, (orientations, cell rows, cell columns), for `figures.hog_glyphs`."""
     planes = to_last_axis(torch.as_tensor(image)[None], torch.float32)
     cell = pair("pixels_per_cell", pixels_per_cell)
     return cell_histograms(*strongest_gradients(planes), orientations, cell)[..., 0]
 
 
 def to_last_axis(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """(samples, height, width[, channels]) to (channels, height, width, samples), floating."""
+    """Converts images (samples, height, width[, channels]) to (channels, height, width, samples), floating."""
     images = images if images.ndim == 4 else images.unsqueeze(-1)
     flat = images.reshape(len(images), -1).mT.contiguous()  # one transposition of bytes, before they become floats
     return flat.view(*images.shape[1:], -1).movedim(2, 0).to(dtype, memory_format=torch.contiguous_format)
 
 
 def strongest_gradients(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(g_row, g_col, magnitude), each (height, width, samples), of the channel whose magnitude is largest."""
+    """Returns (g_row, g_col, magnitude), each (height, width, samples), of the channel with the largest magnitude."""
     rows, columns = torch.empty_like(images), torch.empty_like(images)
     rows[:, 0] = rows[:, -1] = 0
     columns[:, :, 0] = columns[:, :, -1] = 0
@@ -110,14 +110,14 @@ def exactly_rounded(row: Tensor) -> bool:
 
 
 def channel_strength(row: Tensor, column: Tensor) -> Tensor:
-    """Returns what channels are compared by: the magnitude, or its square, which is faster, and exact for uint8."""
+    """Returns the number by which channels are compared: the magnitude, or its square for uint8, which is exact."""
     return torch.hypot(row, column) if exactly_rounded(row) else (row * row).addcmul_(column, column)
 
 
 def cell_histograms(row: Tensor, column: Tensor, magnitude: Tensor, orientations: int, cell: tuple[int, int]) -> Tensor:
-    """(orientations, cell rows, cell columns, samples): the mean magnitude in each bin of angles.
+    """Returns the mean magnitude in each bin of angles, (orientations, cell rows, cell columns, samples).
 
-    No angle is computed. Turned into the upper half plane, (g_col, g_row) lies at or beyond the angle θ exactly when
+    No angle is computed. Rotated into the upper half plane, (g_col, g_row) lies at or beyond the angle θ exactly when
     g_row · cot θ ≥ g_col; the pixels of a bin are those beyond its lower edge and not beyond its upper one.
     """
     cells = (row.shape[0] // cell[0], row.shape[1] // cell[1])
@@ -139,13 +139,13 @@ def cell_histograms(row: Tensor, column: Tensor, magnitude: Tensor, orientations
 
 
 def pool(values: Tensor, cell: tuple[int, int], out: Tensor) -> None:
-    """Sums over each cell: first over its rows, then over its columns (both at once is several times slower)."""
+    """Sums values over each cell: first over its rows, then over its columns (both at once is much slower)."""
     rows = values.view(-1, cell[0], *values.shape[1:]).sum(1)
     torch.sum(rows.view(len(rows), -1, cell[1], values.shape[-1]), 2, out=out)
 
 
 def cotangent(bin: int, orientations: int) -> float:
-    """cot of the lower edge of a bin, 0 < bin < orientations; exact at 45°, 90° and 135°, where gradients do lie."""
+    """Returns the cotangent of the lower edge of a bin, exact at 45°, 90° and 135°, where many gradients lie."""
     exact = {1: 1.0, 2: 0.0, 3: -1.0}
     if 4 * bin % orientations == 0:
         return exact[4 * bin // orientations]
@@ -154,7 +154,7 @@ def cotangent(bin: int, orientations: int) -> float:
 
 
 def normalised_blocks(histograms: Tensor, block: tuple[int, int], norm: Callable[[Tensor], Tensor]) -> Tensor:
-    """(width, samples): every block of cells, each of norm one."""
+    """Returns all blocks of cells, each scaled to norm 1, (width, samples)."""
     blocks = histograms.unfold(1, block[0], 1).unfold(2, block[1], 1)  # (orientation, row, column, sample, r, c)
     blocks = blocks.permute(1, 2, 4, 5, 0, 3)
     rows, columns = blocks.shape[:2]
@@ -183,7 +183,7 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    """One number for both axes, or (rows, columns)."""
+    """Returns (rows, columns) of an option that may be one number for both."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not all(type(v) is int and v >= 1 for v in both):
         raise errors.ConfigError(f"{name} is a whole number of 1 or more, or two (rows, columns); got {value!r}.")
@@ -193,7 +193,7 @@ def pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
 def check_options(
     images: Tensor, orientations: int, cell: tuple[int, int], block: tuple[int, int], norm: str, transform_sqrt: bool
 ) -> None:
-    """Refuses impossible HOG options, and images too small for them."""
+    """Raises an error for impossible HOG options, and for images too small for them."""
     errors.check_count("orientations", orientations, most=MOST_ORIENTATIONS)
     if norm not in NORMS:
         raise errors.ConfigError(f"Unknown block_norm {norm!r}. {errors.nearest(norm, NORMS)}")

@@ -1,10 +1,10 @@
-"""Kinds of features, one protocol: options, what was fitted on the training part, and images into numbers.
+"""Kinds of features, all with the same methods: `fit` on the training part, then a call computes features.
 
     kinds = combination("hog,hue", {"cells_per_block": 2}).fit(train_images)
-    kinds(images)                                  # (samples, width), one kind beside the other
+    kinds(images)                                  # (samples, width), the columns of hog, then of hue
 
-A kind is a frozen dataclass of its options. `fit` gives one that is ready (itself, where nothing is learnt), `state` is
-what was learnt, and `restore` puts it back: that is how a run's folder keeps it.
+A kind is a frozen dataclass of its options. `fit` returns a fitted kind (itself, where nothing is learnt), `state` its
+learnt tensors, and `restore` a kind with such tensors: so a run's folder stores it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class FeatureKind:
         raise NotImplementedError
 
     def fit(self, images: Tensor) -> Self:
-        """Learns what there is to learn, from images of the training part alone."""
+        """Returns a kind fitted to images of the training part."""
         return self
 
     def state(self) -> dict[str, Tensor]:
-        """Returns what was learnt."""
+        """Returns the learnt tensors, by name."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> Self:
-        """Returns the same kind with what was learnt, from `state`."""
+        """Returns the same kind with the learnt tensors of `state`."""
         return self
 
     def options(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ KINDS: dict[str, type[FeatureKind]] = {kind.name: kind for kind in (Pixels, HOG,
 
 @dataclass(frozen=True)
 class Combination:
-    """Several kinds, one beside the other."""
+    """Several kinds, whose features are concatenated."""
 
     kinds: tuple[FeatureKind, ...]
 
@@ -167,7 +167,7 @@ class Combination:
         return Combination(tuple(kind.fit(images) for kind in self.kinds))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(samples, the sum of the kinds' widths)."""
+        """Computes the features of all kinds, (samples, sum of their widths)."""
         parts = [kind(images) for kind in self.kinds]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
@@ -186,14 +186,14 @@ class Combination:
 
 
 def combination(kinds: str, options: Mapping[str, Any] | None = None) -> Combination:
-    """Kinds by name, "hog" or "hog,hue", with their options.
+    """Returns the kinds of these names, "hog" or "hog,hue", with their options.
 
-    An option goes to the one kind that has it; where two do ("bins" of hue and rgb) it is said for which:
+    An option goes to the one kind that has it. If two have it ("bins" of hue and rgb), name the kind:
     `{"hue": {"bins": 20}}`.
     """
     listed = [resolve(name.strip(), KINDS, "features") for name in kinds.split(",")]
     if len(set(listed)) < len(listed):
-        raise errors.ConfigError(f"Each kind of features stands once; {kinds!r} repeats one. Remove it.")
+        raise errors.ConfigError(f"{kinds!r} names a kind of features twice. Remove one.")
     takes = {name: [f.name for f in dataclasses.fields(KINDS[name]) if f.init] for name in listed}
     given: dict[str, dict[str, Any]] = {name: {} for name in listed}
     for key, value in (options or {}).items():
@@ -222,7 +222,7 @@ def check_option(key: str, takes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def make(name: str, options: Mapping[str, Any]) -> FeatureKind:
-    """Builds a kind with its options, each of the type that its default has."""
+    """Makes a kind with its options, each of the type of its default."""
     defaults = KINDS[name]()
     for key, value in options.items():
         default = getattr(defaults, key)

@@ -1,6 +1,6 @@
 """HOG of one cell and the hue histogram of one image, pixel by pixel, as a lecture writes them.
 
-For reading, for exercises, and as oracles of `hog` and `hue_histogram`, which are the same arithmetic on whole batches.
+They are for reading, for exercises, and to test `hog` and `hue_histogram`, which do the same on whole batches.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import Tensor
 
 
 def cell_histogram(row: Tensor, column: Tensor, orientations: int = 9) -> Tensor:
-    """(orientations,): the mean magnitude of one cell's gradients in each bin of their angles.
+    """Returns the mean magnitude of one cell's gradients in each bin of their angles, (orientations,).
 
-    A pixel votes with √(row² + column²), for the bin that holds the angle of (column, row), modulo 180°: an edge from
-    dark to light and one from light to dark lie in the same direction. A bin is 180°/orientations wide.
+    A pixel adds √(row² + column²) to the bin of the angle of (column, row), modulo 180°: an edge from dark to light and
+    one from light to dark have the same direction. A bin is 180°/orientations wide.
 
     row, column : ∂I/∂y and ∂I/∂x of the cell's pixels, (pixel rows, pixel columns) each
     """
@@ -29,8 +29,9 @@ def cell_histogram(row: Tensor, column: Tensor, orientations: int = 9) -> Tensor
 
 
 def hue_of(red: float, green: float, blue: float) -> float:
-    """The hue in [0, 1): with M the largest and d the largest less the smallest of the three,
+    """Returns the hue of a colour, in [0, 1).
 
+    With M the largest, and d the largest minus the smallest of the three:
     ⅙ · ((g − b)/d if M = r, 2 + (b − r)/d if M = g, 4 + (r − g)/d if M = b), modulo 1; 0 for grey, where d = 0.
     """
     largest = max(red, green, blue)
@@ -47,7 +48,7 @@ def hue_of(red: float, green: float, blue: float) -> float:
 
 
 def hue_histogram_by_loops(image: Tensor, bins: int = 10) -> Tensor:
-    """(bins,): the share of the pixels whose hue lies in [k/bins, (k + 1)/bins).
+    """Returns the share of the pixels whose hue lies in [k/bins, (k + 1)/bins), (bins,).
 
     image : (height, width, 3), red, green and blue in [0, 1]
     """

@@ -1,7 +1,7 @@
-"""A bag of visual words: a dictionary of small patches, learnt without labels, and what each image has of them.
+"""A bag of visual words: a dictionary of small patches, learnt without labels, and how much of each an image has.
 
-1. take patches at random, and even out the brightness and contrast of each
-2. ZCA whitening: neighbouring pixels say nearly the same; rotate, scale, rotate back until all are uncorrelated
+1. take random patches, and normalise the brightness and contrast of each
+2. ZCA whitening: neighbouring pixels are nearly equal; rotate, scale and rotate back, so that all are uncorrelated
 3. k-means: the centroids are the words of the dictionary
 4. every patch of an image (stride 1) is coded by its distances to the words
 5. the codes are summed over the four quadrants: the features
@@ -31,8 +31,8 @@ class Whitening:
     """x → (x − mean) @ matrix, after which the features are uncorrelated and of variance one (nearly: see epsilon).
 
     matrix = V diag(1/√(λ + ε)) Vᵀ, for the covariance C = V diag(λ) Vᵀ of the fitted rows. Of all whitening rotations
-    ZCA's stays nearest to the data, so a whitened patch still looks like one. Without ε the weakest directions, which
-    are noise, would be blown up.
+    ZCA's is closest to the data, so a whitened patch still looks like a patch. Without ε the directions of least
+    variance, which are noise, would be amplified most.
 
     mean (features,), matrix (features, features)
     """
@@ -66,19 +66,19 @@ class Whitening:
 
 
 def even_out(patches: Tensor, epsilon: float = 10.0) -> Tensor:
-    """(x − mean(x)) / √(var(x) + ε) of each patch: brightness and contrast go. ε for pixels of 0 to 255."""
+    """Returns (x − mean(x)) / √(var(x) + ε) of each patch, without brightness and contrast; pixels are 0 to 255."""
     centred = patches - patches.mean(-1, keepdim=True)
     return centred / torch.sqrt(centred.square().sum(-1, keepdim=True) / (patches.shape[-1] - 1) + epsilon)
 
 
 def patches_of(images: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(samples, rows, columns, size · size · channels): every patch, stride 1, its pixels row by row, channels last."""
+    """Returns every patch of the images (stride 1), (samples, rows, columns, size · size · channels)."""
     windows = images.to(dtype).unfold(1, size, 1).unfold(2, size, 1)  # (n, rows, columns, channels, size, size)
     return windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
 
 
 def random_patches(images: Tensor, size: int, count: int, seed: int = 0) -> Tensor:
-    """(count, size · size · channels), float32, at random places of random images; the same on every device."""
+    """Returns `count` patches at random places of random images, (count, size · size · channels), float32."""
     samples, height, width = images.shape[:3]
     draw = generator(seed, int.from_bytes(b"patches", "big"))
     which = torch.randint(samples, (count,), generator=draw)
@@ -91,11 +91,11 @@ def random_patches(images: Tensor, size: int, count: int, seed: int = 0) -> Tens
 
 
 def for_distances(centroids: Tensor, most: int) -> Callable[[Tensor], Tensor]:
-    """A function of (rows, features), at most `most` rows, that gives |x − c|², (rows, centroids).
+    """Returns a function that computes the squared distances |x − c|², (rows, centroids), of at most `most` rows.
 
     |x|² − 2 x·c + |c|², never negative: one product, with |x|² and a 1 appended to each row. The digits that this loses
-    beside |x − c|² in full do not matter here; for nearest neighbours they do (see `edunn.neighbours`). What it
-    gives is overwritten by its next call.
+    beside |x − c|² in full do not matter here; for nearest neighbours they do (see `edunn.neighbours`). Its result
+    is overwritten by the next call.
     """
     extended = torch.cat([-2 * centroids, torch.ones_like(centroids[:, :1]), norms(centroids)], 1).mT.contiguous()
     rows = centroids.new_ones(most, len(extended))
@@ -140,8 +140,8 @@ def k_means(rows: Tensor, start: Tensor, rounds: int = 10, budget: int | None = 
     """Lloyd's algorithm: assign each row to its nearest centroid, move each centroid to the mean of its rows, repeat.
 
     Of centroids at the same distance the first is taken. A centroid without rows moves onto the row that is farthest
-    from its own centroid (several: onto the farthest ones in turn), so that none is wasted, as in scikit-learn. A row
-    that is on its centroid, or its centroid's last, does not move; a centroid that finds no row stays where it is.
+    from its own centroid (several: onto the farthest ones in turn), so that all are used, as in scikit-learn. A row
+    that equals its centroid, or is its centroid's only one, is not taken; if there is no other, the centroid stays.
     Stops early once no assignment changes.
 
     Parameters
@@ -210,8 +210,7 @@ def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000)
     """k-means++: each next centroid is a row drawn with a probability proportional to its squared distance to the
     nearest one so far. Arthur & Vassilvitskii 2007.
 
-    Drawn among the first `sample` rows (or 20 a centroid, if that is more): the rows are in random order anyway, and a
-    start is only a start.
+    It draws from the first `sample` rows (or 20 a centroid, if that is more), because the rows are in random order.
     """
     pool = rows[: max(sample, 20 * count)]
     if count > len(pool):
@@ -233,16 +232,15 @@ def k_means_start(rows: Tensor, count: int, seed: int = 0, sample: int = 20_000)
 
 
 def hard(squared: Tensor) -> Tensor:
-    """1 for the nearest word, 0 for the others: summed over an image, the histogram of its words. In place."""
+    """Codes patches in place: 1 for the nearest word, 0 for the others; the sum over an image is its histogram."""
     nearest = squared.argmin(1, keepdim=True)
     return squared.zero_().scatter_(1, nearest, 1.0)
 
 
 def triangle(squared: Tensor) -> Tensor:
-    """max(0, μ − z_k), with z_k the distance to word k and μ the mean of a patch's distances.
+    """Codes patches in place: max(0, μ − z_k), with z_k the distance to word k and μ the mean of a patch's distances.
 
-    About half are 0. In place. Softer than the nearest word alone, and better by several points in Coates, Lee & Ng's
-    table 1.
+    About half of the codes are 0. The accuracy is several points higher than with `hard` in Coates, Lee & Ng's table 1.
     """
     distance = squared.sqrt_()
     mean = distance.mean(1, keepdim=True)
@@ -254,7 +252,7 @@ CODES = {"triangle": triangle, "hard": hard}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dictionary:
-    """Whitening, words, and the coding of images with them.
+    """A learnt dictionary: the whitening, the words, and the coding of images with them.
 
     centroids (words, size · size · channels), in whitened coordinates
     """
@@ -277,7 +275,7 @@ class Dictionary:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, budget: int | None = None) -> Tensor:
-        """(samples, 4 · words): the mean code of each quadrant: upper left, upper right, lower left, lower right.
+        """Returns the mean code of each quadrant (upper left and right, lower left and right), (samples, 4 · words).
 
         Where the number of patches in a row is odd, the middle one belongs to the right (or lower) quadrants.
         """
@@ -329,9 +327,9 @@ def learn(
 
     Parameters
     ----------
-    words : how many centroids
+    words : the number of centroids
     size : of a patch, in pixels
-    patches : how many random patches to learn from
+    patches : the number of random patches to learn from
     rounds : of Lloyd's algorithm
     coding : "triangle" or "hard"
     epsilon : of the whitening
@@ -345,7 +343,7 @@ def learn(
     for name, value in (("words", words), ("size", size), ("patches", patches), ("rounds", rounds)):
         errors.check_count(name, value)
     if patches < words:
-        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches.")
+        raise errors.ConfigError(f"{words} words cannot be learnt from {patches} patches. Take more patches.")
     images = images if images.ndim == 4 else images.unsqueeze(-1)
     check_size(images, size, least=size + 1)
     rows = even_out(random_patches(images, size, patches, seed))
@@ -360,7 +358,7 @@ def learn(
 
 
 def quadrants(rows: int, columns: int) -> Tensor:
-    """(4, rows · columns): row q is 1/count at the places of quadrant q and 0 elsewhere, so that one product pools."""
+    """Returns a matrix (4, rows · columns) by which one product takes the mean over each of the four quadrants."""
     lower = (torch.arange(rows) >= rows // 2).long()[:, None]
     right = (torch.arange(columns) >= columns // 2).long()
     member = torch.nn.functional.one_hot((2 * lower + right).flatten(), 4).float().mT

@@ -42,7 +42,7 @@ class Pipeline:
 
     @classmethod
     def fit(cls, features: Tensor, kind: str = "auto", standardise: bool = False, **options: Any) -> Pipeline:
-        """`auto` is pixels for images, which are uint8 (samples, height, width, channels), and raw for tables."""
+        """Returns a pipeline fitted to the features; kind "auto" is pixels for uint8 images, and raw for tables."""
         return cls.fit_apply(features, kind, standardise, **options)[0]
 
     @classmethod
@@ -61,7 +61,7 @@ class Pipeline:
         return cls(kind, plain.shape, fitted, extract), through(x, fitted)
 
     def __call__(self, features: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """(samples, *shape) to (samples, width). Of `Rows`, to rows that will be made so when they are read."""
+        """Returns the model's input (samples, width) of samples (samples, *shape); of `Rows`, when they are read."""
         if tuple(features.shape[1:]) != self.shape:
             raise ShapeError(
                 f"Expected samples of shape {self.shape}, as the run was trained on; got {tuple(features.shape[1:])}."
@@ -83,14 +83,14 @@ class Pipeline:
     def from_state(
         cls, kind: str, shape: tuple[int, ...], state: Mapping[str, Tensor], options: Mapping[str, Any] | None = None
     ) -> Pipeline:
-        """Builds a pipeline from what `state` returned; `options` are those of the kinds."""
+        """Makes a pipeline from the tensors of `state`; `options` are those of the kinds."""
         own = {key: tensor for key, tensor in state.items() if "." not in key}  # a kind's have its name in front
         extract = combination(kind, options).restore(state) if len(shape) == 3 else None
         return cls(kind, shape, Standardise.from_state(own) if own else None, extract)
 
 
 def fit_kinds(kinds: Combination, images: Tensor) -> Combination:
-    """Returns the kinds with what they learn from the images of the training part."""
+    """Returns the kinds fitted to the images of the training part."""
     if not isinstance(images, Rows):
         return cache.fit(kinds, images)
     learning = [kind.name for kind in kinds.kinds if hasattr(kind, "dictionary")]
@@ -114,8 +114,8 @@ def kind_of(kind: str, images: bool, options: Mapping[str, Any]) -> str:
         kind = "pixels" if images else "raw"
     if images != (kind != "raw"):
         raise ConfigError(
-            f"Expected features that fit the samples; {kind!r} needs {'a table' if images else 'images'} "
-            f"and came with {'images' if images else 'a table'}. Use features.kind = 'auto'."
+            f"Features of kind {kind!r} need {'a table' if images else 'images'}; the samples are "
+            f"{'images' if images else 'a table'}. Use features.kind = 'auto'."
         )
     if not images and options:
         raise ConfigError(f"Unknown config key features.{next(iter(options))}: features of kind {kind!r} take none.")

@@ -17,7 +17,7 @@ CHUNK = 4 * 2**20  # numbers that are looked at in float64 at once: 32 MiB
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Standardise:
-    """z = (x − μ) / σ for each feature, with μ and σ of the training part: validation and test must not be looked at.
+    """z = (x − μ) / σ for each feature, with μ and σ of the training part alone, not of validation or test.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Standardise:
         _check(features)
         samples, width = features.shape
         if samples == 0:
-            raise ShapeError(f"There is no sample to fit on; got {errors.shape(features)}.")
+            raise ShapeError(f"The features to fit are empty; got {errors.shape(features)}.")
         size = max(1, CHUNK // max(1, width))
         first = next(iter(features.split(1)))[0]
         mean = torch.zeros(width, dtype=torch.float64, device=features.device)
@@ -90,13 +90,13 @@ class Standardise:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Standardise:
-        """Builds it from what `state` returned."""
+        """Makes a standardisation from the tensors of `state`."""
         if set(state) != {"mean", "scale"}:
             raise DataError(f"Expected the tensors mean and scale; got {', '.join(sorted(state)) or 'none'}.")
         return cls(state["mean"], state["scale"])
 
     def _matching(self, features: Tensor) -> Tensor:
-        """Returns the features, floating, if they are as wide as those it was fitted on."""
+        """Returns the features, floating; raises an error if they have another width than those it was fitted on."""
         _check(features)
         if features.shape[1] != len(self.mean):
             raise ShapeError(

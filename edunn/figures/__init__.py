@@ -1,7 +1,7 @@
-"""Figures: what a run did, what a model learned, what its weights look like, and what its loss looks like.
+"""Figures of runs, models, weights, loss surfaces, features and lessons.
 
-Every function takes `ax=None` and returns the Axes. Without `ax` it makes a figure of its own, apart from pyplot: no
-backend is chosen, no window opens, rcParams stay as they are, and the figure is freed with its last reference. A
+Every function takes `ax=None` and returns the Axes. Without `ax` it makes a figure without pyplot: no backend
+is chosen, no window opens, rcParams do not change, and the figure is freed with its last reference. A
 notebook shows the returned Axes as a picture; `save(ax, "loss.png")` writes it.
 """
 

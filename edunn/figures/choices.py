@@ -20,11 +20,11 @@ def stops(
     name: str = "descent on all samples",
     should: str = "stops by the loss of all samples",
 ) -> Axes:
-    """Draws where runs stopped, (steps, loss), over the curve of a longer run, with a star where they should stop.
+    """Draws the points (steps, loss) where runs stopped on the curve of a longer run; a star marks the right place.
 
     Parameters
     ----------
-    losses : (steps,), of the run that goes on, after its first step and each later one
+    losses : (steps,), of the longer run after each step
     stopped : by name, a (steps, loss) for each run
     right : (steps, loss) of the star
     """
@@ -50,7 +50,12 @@ def stops(
 def counts(
     groups: Mapping[str, Mapping[str, int]], total: int, ax: Axes | None = None, title: str = "", y: str = ""
 ) -> Axes:
-    """Draws counts out of `total` runs as bars: a group for each plan, with the same colours in each group."""
+    """Draws bars in groups: how many of `total` runs had each outcome.
+
+    Parameters
+    ----------
+    groups : name of the group -> name of the bar -> number of runs; the bars have the same names in every group
+    """
     axes = axes_for(ax, 6.8, 4.2)
     names = list(next(iter(groups.values())))
     width = 0.8 / len(names)

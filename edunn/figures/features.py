@@ -1,4 +1,4 @@
-"""Figures of features: HOG as glyphs, a dictionary of patches; and of losses against a strength or a score."""
+"""Figures of features (HOG, a dictionary of patches), and of a score or loss against a parameter."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .style import BLUE, GREY, MARKERS, ORANGE, array, axes_for, class_colours, 
 
 
 def hog_glyphs(image: Any, strengths: Any, cell: tuple[int, int] = (8, 8), ax: Axes | None = None) -> Axes:
-    """Draws the HOG of an image: in each cell a star, whose strokes lie along the edges; the stronger, the darker.
+    """Draws the HOG of an image: in each cell a star of strokes along the edges; a stronger edge is darker.
 
-    A gradient stands across its edge; the strokes are turned by 90°, so that they run with the edge as the eye does.
+    A gradient is perpendicular to its edge, so the strokes are rotated by 90°, to show the edge as the eye sees it.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def strength_curves(
 ) -> Axes:
     """Draws training and validation scores against a regulariser's strength, and marks the best on validation.
 
-    On the left the model overfits, on the right it underfits. A strength of 0 is
-    drawn at the left edge, apart from the logarithmic axis.
+    On the left the model overfits, on the right it underfits. A strength of 0 is drawn at the left edge, outside
+    the logarithmic axis.
     """
     if not len(strengths) == len(train) == len(validation) or not len(strengths):
         raise ShapeError(
@@ -136,14 +136,14 @@ def loss_against_score(
     """Draws losses of one sample against one of its scores, the others fixed.
 
     The multiclass hinge is flat wherever every margin is met, or the moving class does not break one; cross-entropy is
-    never flat: it always asks for more.
+    never flat: its gradient is never 0.
 
     Parameters
     ----------
     losses : by name, of scores with a class axis: `{"SVM": MulticlassHinge(), "softmax": CrossEntropy()}`
     scores : one sample's; target : its class
     moving : whose score moves; by default the target's
-    reach : how far to both sides
+    reach : the range of the score, to both sides
     """
     start, moving = torch.tensor(scores, dtype=torch.float64), target if moving is None else moving
     for name, index in (("target", target), ("moving", moving)):

@@ -1,4 +1,4 @@
-"""Figures of the lessons alone: named curves, surfaces side by side, margins, lifted features, a robot arm."""
+"""Figures used only by the lessons: curves, surfaces side by side, margins, lifted features, a robot arm."""
 
 from __future__ import annotations
 

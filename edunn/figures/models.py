@@ -211,7 +211,9 @@ def decision_regions(
 
 
 def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Draws how often each class was predicted as which: counts, and their share of the row as the cell's shade.
+    """Draws a confusion matrix: how many samples of each true class were predicted as each class.
+
+    The shade of a cell is its share of the row.
 
     A row is a true class, a column a predicted one. The share on the diagonal is the class's recall.
 

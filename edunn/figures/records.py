@@ -1,6 +1,6 @@
 """Protocols of the records that figures draw: any object with these attributes can be drawn.
 
-Figures import none of the modules that make these records, so that a record may import the figures.
+Figures do not import the modules that make these records, so that a record may import the figures.
 """
 
 from typing import Any

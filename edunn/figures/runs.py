@@ -238,8 +238,8 @@ def wildly_spread(axes: Axes) -> bool:
 def set_heights(axes: Axes, log: bool) -> None:
     """Sets the range of the loss axis.
 
-    Next to other runs a diverging one leaves the frame, or else they would be a flat line at the bottom. Alone it ends
-    near 1e308, where a margin above would overflow.
+    A diverging run among others is drawn only in part, so that the others are not a flat line at the bottom. Alone it
+    ends near 1e308, where a margin above would overflow.
     """
     values, sound = finite_values(axes), finite_values(axes, (CURVE,))
     if 0 < sound.size < values.size:

@@ -17,9 +17,9 @@ from .style import BLUE, GREY, ORANGE, array, number, tidy
 class Piecewise:
     """A piecewise function of one variable and its slope.
 
-    x, y, slope : what stands on the axes
+    x, y, slope : labels of the axes
     at, values, slopes : (points,) each
-    kinks : where the slope jumps; the slope at a kink itself is the value that is taken there
+    kinks : where the slope jumps; the slope at a kink itself is the subgradient that is used there
     notes : (place, text), beside the curve
     here : a place on the curve to mark, with its name; None for none
     """

@@ -29,8 +29,8 @@ LABELS = {
 def step_study(study: StepStudy, ax: Axes | None = None, marks: tuple[float, ...] = (1e-15,)) -> Axes:
     """Draws the relative error of forward and central differences against the step δ, two V-shaped curves.
 
-    On the right the difference is the slope of a chord (truncation falls with δ, or δ²), on the left rounding is left
-    (it grows with 1/δ).
+    On the right the difference is the slope of a chord (truncation falls with δ, or δ²), on the left
+    rounding dominates (it grows with 1/δ).
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def descent_path(found: Minimum, function: Any, ax: Axes | None = None) -> Axes:
 
 
 def window(path: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Returns a window around the path, as high as it is wide, so that a path along an axis has room beside it."""
+    """Returns a window around the path, as high as it is wide, even for a path along one axis."""
     half = max(np.ptp(path[:, 0]), np.ptp(path[:, 1]), 1e-3) * 0.7
     centres = (path.min(0) + path.max(0)) / 2
     return tuple((float(c - half), float(c + half)) for c in centres)  # type: ignore[return-value]

@@ -351,7 +351,7 @@ def report_figures(
     path: Path | None = None,
     same_scale: bool = False,
 ) -> Iterator[tuple[str, Axes]]:
-    """Draws all that one report shows, or two side by side: names and Axes, one after the other.
+    """Yields the figures of one report, or of two side by side, as pairs of a name and its Axes.
 
     A surface gives `surface`, `contour`, `gradient`, `basins` (if it has them) and `cuts`. Two surfaces give the first
     four for each, as `surface-NAME`, and a `comparison`. A curve gives `curve`.
@@ -375,7 +375,7 @@ def report_pictures(
     path: Path | None = None,
     same_scale: bool = False,
 ) -> Iterator[tuple[str, Callable[[], Axes]]]:
-    """The pictures of `report_figures`, each as its name and the function that draws it."""
+    """Yields the pictures of `report_figures`, each as its name and the function that draws it."""
     first = next(iter(reports.values()))
     at = at or first.cuts
     titles = titles or [report.surface.loss for report in reports.values()]

@@ -32,7 +32,7 @@ def sweep_map(
     ----------
     axes : key -> the values that were tried, in the order in which they are drawn. One axis is one row of cells; with
         more than two, a cell shows the best over the others, and the title says so.
-    entries : (key -> value, metric) of each run; nan where a run came to no end, drawn as a cross
+    entries : (key -> value, metric) of each run; nan where a run did not finish, drawn as a cross
     metric : "accuracy" or "r2"
     ax : where to draw; None makes a figure
     best : key -> value of the run to frame; None frames the first cell of the highest metric
@@ -74,7 +74,7 @@ def sweep_map(
         others = ", ".join(short(key) for key in keys[2:])
         title += f", the best over {others}"
     if len(finite) < values.size:
-        title += " (×: came to no end)"
+        title += " (×: did not finish)"
     tidy(drawn, title, escape(across), escape(down) if down else "", grid=False)
     drawn.set_xticks(range(len(columns)), [label(x) for x in columns])
     if down:

@@ -1,8 +1,8 @@
 """Checks hand-derived gradients against autograd, five-point differences and a Taylor test.
 
-    certify(model, loss, samples, penalty)     a whole objective, every term and parameter apart
+    certify(model, loss, samples, penalty)     a whole objective, each term and parameter separately
     certify_function(value, gradient, x=…)     a plain function; likewise certify_loss, _activation, _penalty, _layer
-    everything(seed)                           all that this package derived by hand
+    everything(seed)                           every hand-derived gradient of this package
 
 `edunn.gradcheck.diagnosis.explain(certificate)` names the likely mistake in each row that is wrong.
 """

@@ -1,7 +1,7 @@
 """Everything in the package that has a hand-derived gradient, as claims at random points.
 
-A new loss, activation or penalty is one line of a table here. Points are drawn from the seed; those that turn out to
-lie near a kink are drawn again, and a second table puts points on the kinks on purpose.
+A new loss, activation or penalty is one line of a table here. Points are drawn from the seed; those near a kink
+are drawn again, and a second table puts points exactly on the kinks.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Draw:
         return torch.softmax(self.normal(*shape), -1)
 
     def targets(self, labels: str, samples: int = SAMPLES, classes: int = CLASSES) -> Tensor:
-        """Draws targets of a loss's domain; every class occurs."""
+        """Draws targets that a loss accepts; every class occurs."""
         if labels == "real":
             return self.normal(samples)
         if labels == "classes":
@@ -141,7 +141,7 @@ def everything(seed: int = 0) -> Certificate:
 
 
 def check_smooth(make: Callable[[Draw], list[Claim]], seed: int, k: int) -> list[Row]:
-    """Checks claims at points drawn until no stencil meets a kink, which the differences themselves show."""
+    """Checks claims at random points, drawn again until the differences show no kink near them."""
     for attempt in range(20):
         rows = [row for claim in make(Draw(seed, k, attempt)) for row in check(claim, seed=seed)]
         if not any(row.near for row in rows):
@@ -150,7 +150,7 @@ def check_smooth(make: Callable[[Draw], list[Claim]], seed: int, k: int) -> list
 
 
 def smooth_claims() -> Iterator[Callable[[Draw], list[Claim]]]:
-    """Yields a maker of claims for each line of the tables."""
+    """Yields, for each line of the tables, a function that makes its claims."""
     for activation in activations.ACTIVATIONS:
         yield partial(claim_activations, activation)
     for name, loss in LOSSES.items():
@@ -196,7 +196,7 @@ def claim_activation(
 
 
 def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
-    """Claims a loss's gradient in its scores, in a stack of scores with one lead axis, and its curvature."""
+    """Claims a loss's gradient in its scores, also for scores of a stack, and its second derivative."""
     shape = (SAMPLES, CLASSES) if loss.class_axis else (SAMPLES,)
     targets = draw.targets(loss.labels)
     found = [
@@ -321,7 +321,7 @@ def claim_layer(name: str, layer: Any, features: Tensor, draw: Draw) -> Claim:
 
 
 def claim_model(name: str, draw: Draw) -> list[Claim]:
-    """Claims the gradients of a model with its loss and penalty, every term apart."""
+    """Claims the gradients of a model with its loss and penalty, each term separately."""
     make, loss, penalty = OBJECTIVES[name]
     model = make()
     features = draw.normal(SAMPLES, FEATURES)

@@ -47,15 +47,15 @@ SAVED = {
 
 @dataclass(frozen=True)
 class Row(Record):
-    """The comparison of one gradient with its witnesses.
+    """The comparison of one gradient with autograd, differences and the Taylor test.
 
-    name, parameter, term : what it is the gradient of, in what, and which part of the objective
-    hand_vs_autograd, hand_vs_numeric : relative errors; None where that witness cannot be called
+    name, parameter, term : the function, the parameter of the gradient, and the part of the objective
+    hand_vs_autograd, hand_vs_numeric : relative errors; None where that comparison is impossible
     order : of the Taylor remainder, 2 for a right gradient, 1 for a wrong one; None where f is linear, or at a kink
-    kinks : entries that lie on a kink, and whose value was held against the interval of one-sided derivatives
-    note : what a reader should know besides
-    near : entries where a kink lies within reach of the usual step
-    hand, right : the gradient that was checked, and the best witness to it
+    kinks : number of entries on a kink, where any value between the one-sided derivatives is right
+    note : a remark for the reader
+    near : number of entries with a kink closer than the usual step
+    hand, right : the gradient that was checked, and the most accurate other one
     """
 
     name: str
@@ -80,7 +80,7 @@ class Row(Record):
 
 @dataclass(frozen=True, repr=False)
 class Certificate(Record):
-    """Hand-derived gradients against autograd, five points and Taylor: a table, a notebook's table, or JSON."""
+    """The comparison of hand-derived gradients with autograd, five-point differences and a Taylor test."""
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
@@ -152,5 +152,5 @@ HEADINGS = ("what", "term", "gradient in", "hand~autograd", "hand~numeric", "ord
 
 
 def dashed(value: float | None) -> float | str:
-    """Returns the number as text, or a dash for a witness that was not called."""
+    """Returns the number as text, or a dash where there is none."""
     return "-" if value is None else value

@@ -1,4 +1,4 @@
-"""A claim to be checked: this scalar, at these points, has this hand-derived gradient."""
+"""A claim to be checked: a scalar function, the point, and its hand-derived gradient there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Claim:
     name : what is checked, as the table shows it
     value : the scalar f(points); differentiable by autograd, or `plain`
     gradients : the hand-derived ∂f/∂point, by the point's name, of the point's shape
-    points : where, by name; float64
+    points : the arguments, by name; float64
     term : which part of an objective this is: "data", the name of a penalty, or "total"
-    at_kink : the point was put on a kink on purpose: any value between the one-sided derivatives is right there
-    plain : the value is no torch function (but numpy's, say), so that autograd cannot follow it
-    witness : a torch function of the points with the same value, which autograd can follow
+    at_kink : the point is exactly on a kink, where any value between the one-sided derivatives is right
+    plain : the value is not a torch function (but numpy's, say), so that autograd cannot differentiate it
+    witness : a torch function of the points with the same value, which autograd can differentiate
     ingredients : what the gradient is computed from, for the diagnosis: features, targets, loss, penalty, …
     """
 

@@ -1,4 +1,4 @@
-"""Compares the gradients of a claim with the witnesses: one row for each of its points."""
+"""Compares the gradients of a claim with autograd, differences and a Taylor test: a row for each parameter."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def check(
 
 
 def restrict(value: Callable[[Points], Tensor], points: Points, name: str) -> Callable[[Tensor], Tensor]:
-    """Returns the value as a function of one of its points, the others fixed."""
+    """Returns the value as a function of one of its arguments, the others fixed."""
     return lambda x: value({**points, name: x})
 
 
 def check_one(
     claim: Claim, name: str, hand: Tensor | None, tolerances: tuple[float, float], seed: int, entries: int
 ) -> Row:
-    """Compares the gradient in one point with autograd, five points and Taylor."""
+    """Compares the gradient in one argument with autograd, five-point differences and a Taylor test."""
     point = claim.points[name]
     function = restrict(claim.value, claim.points, name)
     by_autograd = None
@@ -78,7 +78,7 @@ def find_misfit(hand: Tensor | None, point: Tensor) -> str:
 
 
 def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tensor | None) -> Tensor:
-    """Returns the most accurate gradient that is not the hand-derived one; nan for entries that were not moved."""
+    """Returns the most accurate gradient other than the hand-derived one; nan for entries that were not computed."""
     if by_autograd is not None:
         return by_autograd
     right = torch.full_like(point, float("nan"))
@@ -87,10 +87,10 @@ def choose_witness(point: Tensor, numeric: witnesses.Numeric, by_autograd: Tenso
 
 
 def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -> float:
-    """Returns the relative error over the entries that lie on no kink; on one, both may be right and differ.
+    """Returns the relative error over the entries that are not on a kink, where two right gradients may differ.
 
-    Two gradients that are nothing but rounding count as equal: a bias in front of a batch normalisation has gradient 0,
-    and the rounding errors (1e-16) of two ways of summing have no digits in common.
+    Two gradients that consist of rounding errors count as equal: a bias in front of a batch normalisation has gradient
+    0, and the rounding errors (1e-16) of two ways of summing have no digits in common.
     """
     if max(float(hand.abs().max()), float(other.abs().max())) <= min(2 * numeric.noise, 1e-12):
         return 0.0
@@ -102,9 +102,9 @@ def compare_off_kinks(hand: Tensor, other: Tensor, numeric: witnesses.Numeric) -
 
 
 def compare_numeric(hand: Tensor, numeric: witnesses.Numeric) -> float:
-    """Returns the largest distance from the numeric derivative (at a kink: from the interval), over the largest entry.
+    """Returns the largest distance from the numeric derivative (at a kink: its interval), over the largest entry.
 
-    A distance that is all rounding of the difference (a gradient of 0 beside noise) counts as 0.
+    A distance no larger than the rounding error of the difference counts as 0.
     """
     if not len(numeric.index):
         return 0.0

@@ -1,4 +1,4 @@
-"""Certifies one component: a function, a loss, an activation, a penalty, or a layer, the package's or one's own."""
+"""Certifies one component: a function, a loss, an activation, a penalty, or a layer, of the package or your own."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def certify_function(
 
     Parameters
     ----------
-    value : gives a scalar
-    gradient : gives the derivative in the only point, or a dictionary by name
-    points : by name; each is raised to float64
+    value : returns a scalar
+    gradient : returns the derivative in the only point, or a dictionary by name
+    points : by name; each is converted to float64
     """
     if not points:
-        raise ConfigError("There is no point to check at. Give one by name, such as x=torch.randn(4).")
+        raise ConfigError("The point at which to check is missing. Give it by name, such as x=torch.randn(4).")
     at, notes = raise_precision(points)
 
     def gradients(where: Points) -> Mapping[str, Tensor]:
@@ -75,14 +75,14 @@ def certify_activation(activation: Any, scores: Tensor, tolerance: float = USER_
 def certify_penalty(
     penalty: Any, weight: Tensor, tolerance: float = USER_TOLERANCE, name: str | None = None
 ) -> Certificate:
-    """Certifies a penalty with `gradient(weight)`, with a strength of order one, so that a forgotten one shows.
+    """Certifies a penalty with `gradient(weight)`, with a strength of order one, so that a forgotten strength shows.
 
     The table shows `name`, or else its class.
     """
     at, notes = raise_precision({"weight": weight})
     one = normalise_strength(penalty)
     if hasattr(penalty, "strength"):
-        notes = (*notes, f"checked with strength {STRENGTH}: beside 1, a penalty of 1e-5 could be forgotten unseen")
+        notes = (*notes, f"checked with strength {STRENGTH}: a penalty of 1e-5 could be forgotten unnoticed")
     claim = Claim(
         name or type(penalty).__name__,
         lambda where: one(where["weight"]),
@@ -101,14 +101,14 @@ def certify_layer(layer: Any, features: Tensor, tolerance: float = USER_TOLERANC
 
 
 def raise_precision(points: Mapping[str, Any]) -> tuple[Points, tuple[str, ...]]:
-    """Returns the points in float64 on the CPU, and a note for each dtype that was raised."""
+    """Returns the points in float64 on the CPU, and a note for each one converted from another dtype."""
     at: Points = {}
     notes: dict[str, None] = {}
     for name, value in points.items():
         tensor = torch.as_tensor(value).detach()
         if tensor.is_floating_point() and tensor.dtype != torch.float64:
             kind = str(tensor.dtype).removeprefix("torch.")
-            notes[f"raised from {kind} to float64: in {kind} no difference shows more than four or five digits"] = None
+            notes[f"raised from {kind} to float64: in {kind} differences show only four or five digits"] = None
         at[name] = tensor.to("cpu", torch.float64)
     return at, tuple(notes)
 

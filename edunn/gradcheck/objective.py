@@ -1,7 +1,7 @@
 """Certifies a whole objective: the loss in the scores, the model in its parameters, the penalty, and the total.
 
-The terms are checked apart, and the strengths are of order one: beside a data term of 1, a penalty of strength 1e-5
-could be forgotten without a trace.
+The terms are checked separately, and the strengths are of order one: next to a mean loss of 1, a forgotten penalty of
+strength 1e-5 would not show.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ingredients:
     """The parts from which an objective's gradient is computed.
 
     features : (samples, features); targets : (samples,) or (samples, classes)
-    weights : (samples,), or nothing: what is given to the loss behind its targets
+    weights : the third argument of the loss: one tensor (samples,), or none
     scores : the model's output
     parameters : by name
     loss, penalty, model : the objects themselves, None where there is none
@@ -50,11 +50,11 @@ class Ingredients:
     weights: tuple[Tensor, ...] = ()
 
     def right_upstream(self) -> Tensor:
-        """Returns ∂loss/∂scores by autograd, whatever the loss's own gradient says."""
+        """Returns ∂loss/∂scores by autograd, independent of the loss's own gradient."""
         return autograd(lambda scores: self.loss(scores, self.targets, *self.weights), self.scores)
 
     def chain(self, parameter: str) -> Callable[[Tensor], Tensor]:
-        """From any ∂L/∂scores to the gradient in one parameter (or the features), by autograd through the model."""
+        """Returns the function from ∂L/∂scores to the gradient in one parameter (or the features), by autograd."""
 
         def scores(point: Tensor) -> Tensor:
             points = {**self.parameters, parameter: point}
@@ -75,17 +75,18 @@ def certify(
 ) -> Certificate:
     """Compares every hand-derived gradient of an objective with autograd, five points and a Taylor test.
 
-    The model and the penalty are copied, raised to float64, and the copy's parameters drawn at random (at zeros wrong
-    gradients look right); a dropout keeps one mask. The caller's are not touched.
+    The model and the penalty are copied and converted to float64, and the copy gets random parameters (at zeros wrong
+    gradients look right); a dropout keeps one mask. The originals do not change.
 
     Parameters
     ----------
     model : a `Model`, or any torch module with `gradients(features, upstream)`; `input_gradient` is checked where it
         has one
     loss : has `gradient(scores, targets)`
-    samples : `Samples`, or whatever it takes; anything with `features` and `targets`. 50 are plenty; `sample_weight`,
+    samples : `Samples`, or anything that it accepts; or any object with `features` and `targets`. 50 are plenty;
+    `sample_weight`,
         where there is any, is given to the loss as a third argument
-    penalty : one penalty or none; it is checked apart and in the total, with a strength of 0.7
+    penalty : one penalty or none; it is checked separately and in the total, with a strength of 0.7
     tolerance : largest relative error that passes
     """
     if not hasattr(samples, "targets"):
@@ -97,10 +98,10 @@ def certify(
     remarks = []
     if samples.features.dtype != torch.float64:
         name = str(samples.features.dtype).removeprefix("torch.")
-        remarks.append(f"raised from {name} to float64: in {name} no difference shows more than four or five digits")
+        remarks.append(f"raised from {name} to float64: in {name} differences show only four or five digits")
     if penalty is not None and hasattr(penalty, "strength"):
         remarks.append(
-            f"the penalty is checked with strength {STRENGTH}: beside 1, one of 1e-5 could be forgotten unseen"
+            f"the penalty is checked with strength {STRENGTH}: a penalty of 1e-5 could be forgotten unnoticed"
         )
     return Certificate(tuple(rows), tuple(remarks))
 
@@ -201,7 +202,7 @@ def claim_penalty(
 
 
 def hold_masks(model: nn.Module) -> None:
-    """Lets every dropout keep its next mask: the function must be the same in every evaluation of a difference."""
+    """Makes every dropout reuse its next mask, so that all evaluations of a difference use the same function."""
     for layer in model.modules():
         if isinstance(layer, Dropout):
             layer.held, layer.mask = True, None

@@ -39,7 +39,7 @@ class ParityRow(Record):
 
 @dataclass(frozen=True, repr=False)
 class Parity(Record):
-    """CPU against another device, for everything in the package."""
+    """The comparison of the CPU with another device, for everything in the package."""
 
     device: str
     rows: tuple[ParityRow, ...]
@@ -55,14 +55,14 @@ class Parity(Record):
         return {"passed": self.passed, "largest": self.largest(), **super().as_dict()}
 
     def largest(self) -> dict[str, float]:
-        """For each dtype the largest difference of all."""
+        """The largest difference of all, by dtype."""
         return {
             dtype: max((max(row.value, row.gradient) for row in self.rows if row.dtype == dtype), default=0.0)
             for dtype in LARGEST
         }
 
     def table(self) -> Table:
-        """One row a value and its gradients, and the largest difference of each dtype below."""
+        """Returns one row for each value with its gradients; a note has the largest difference of each dtype."""
         rows = [(r.name, r.term, r.dtype, r.value, r.gradient, "" if r.passed else "DIFFERS") for r in self.rows]
         largest = ", ".join(f"{dtype} {error:.1e}" for dtype, error in self.largest().items())
         columns = (f"CPU against {self.device}", "term", "dtype", "value", "gradient", "")

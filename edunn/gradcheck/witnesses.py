@@ -1,8 +1,8 @@
-"""The witnesses: autograd, five points, and a Taylor test, for the gradient of a scalar in one tensor.
+"""Three independent checks of the gradient of a scalar in one tensor: autograd, five points, and a Taylor test.
 
-Each entry of the point is moved by itself. Where the function bends within reach of the stencil, two step sizes
-disagree; the step is then shortened until the bend is out of reach. Where no step is short enough (the point lies on
-a kink), the two one-sided derivatives are taken, and every value between them is a right answer.
+One entry of the point changes at a time. If the function has a kink closer than the step, two step sizes disagree; the
+step is then shortened until the kink is farther away. If no step is short enough (the point is on a kink), the two
+one-sided derivatives are computed, and every value between them is right.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ENTRIES = 400  # of a large tensor only so many, drawn with the seed, are moved
 class Numeric:
     """The numeric derivative, entry by entry.
 
-    Shapes: all are flat, one number for each entry that was moved.
+    Shapes: all are flat, one number for each entry that was computed.
 
     index : which entries of the flattened point
     low, high : the interval of right answers: equal where the function is smooth
     smooth : whether the two ends are one number
-    slack : the error that the difference itself may have where it was taken close to a kink; else 0
-    near : entries where the step had to be shortened, because the function bends close by
-    noise : the size of the rounding error that the difference may hold
+    slack : the possible error of the difference close to a kink; else 0
+    near : entries where the step had to be shortened, because there is a kink close by
+    noise : the possible rounding error of the difference
     """
 
     index: Tensor
@@ -64,10 +64,10 @@ def numeric(
 
     Parameters
     ----------
-    function : takes a tensor of the point's shape, gives a scalar
+    function : takes a tensor of the point's shape, returns a scalar
     point : float64; it is not changed
-    doubtful : how much each entry is in doubt, of the point's shape: where not all are moved, half of those that are
-        are the most doubtful
+    doubtful : the difference of two gradients, of the point's shape: if only some entries are computed, half of them
+        are those where it is largest
     """
     point = point.detach().clone()
     index = pick_entries(point, seed, entries, doubtful)
@@ -85,7 +85,7 @@ def numeric(
 
 
 def pick_entries(point: Tensor, seed: int, entries: int, doubtful: Tensor | None) -> Tensor:
-    """Returns the indices of the entries that are moved: all, or some of the most doubtful and some at random."""
+    """Returns the indices of the entries to compute: all, or some of the most doubtful and some at random."""
     count = point.numel()
     if count <= entries:
         return torch.arange(count)
@@ -126,11 +126,11 @@ class Line:
         return sum(weight * self(offset * step) for offset, weight in FIVE_POINTS) / step
 
     def one_sided(self, step: float) -> float:
-        """The derivative on the side of the step's sign."""
+        """Returns the one-sided derivative on the side of the step's sign."""
         return sum(weight * self(offset * step) for offset, weight in ONE_SIDED) / step
 
     def has_corner(self, step: float, size: float) -> bool:
-        """Whether the slope jumps at the point itself, which a central difference cannot see: it is symmetric there.
+        """Returns whether the slope jumps at the point itself, which a central difference cannot show.
 
         (f(h) − 2f(0) + f(−h)) / h halves with h where f is smooth, stays at a corner, and doubles at a jump.
         """
@@ -139,7 +139,7 @@ class Line:
         return abs(narrow) > 0.75 * abs(wide) and abs(narrow) > 1e-7 * max(abs(self.five_points(step)), 1e-3) + noise
 
     def derivative(self, size: float) -> Slope:
-        """`size` is |f|, to which rounding is proportional."""
+        """Returns the derivative and its possible errors; `size` is |f|, to which rounding is proportional."""
         for step in SHORTER:
             wide, narrow = self.five_points(step), self.five_points(step / 2)
             # twelve digits where f is smooth: a bend inside the stencil costs many of them
@@ -173,7 +173,7 @@ def autograd(function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
 class Taylor:
     """The Taylor test: the remainder |f(x + t v) − f(x) − t g·v| shrinks like t² if g is the gradient, like t if not.
 
-    order : the exponent that was measured; None where nothing is left of the remainder but rounding (f is linear)
+    order : the exponent that was measured; None where the remainder is only rounding (f is linear)
     passed : the order is near 2 or above
     """
 

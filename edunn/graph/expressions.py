@@ -1,7 +1,7 @@
 """Expressions as people type them, `x**2 + sin(y)`, read by an allow-list: never `eval`.
 
-Python's own parser makes the tree; only numbers, names, + − * / **, and the functions below may stand in it. The tree
-is then run on whatever it is given: plain floats, tensors, or the symbols from which a graph is built.
+Python's own parser makes a tree, which may contain only numbers, names, + − * / ** and the functions below. It is then
+evaluated on floats, on tensors, or on the symbols from which a graph is built.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Expression:
     """An expression as a list of operations, in Python's order of evaluation.
 
     names : the variables, in the order of their first appearance
-    program : (function, how many operands) | a name | a number, last operand on top
+    program : in postfix order: a name, a number, or (function, number of operands)
     """
 
     text: str
@@ -134,9 +134,13 @@ def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
 
 
 def parse(text: str) -> Expression:
+<<<<<<< HEAD
     """Reads an expression, and refuses with a sentence whatever is not one."""
     if not isinstance(text, str):
         raise ConfigError(f"An expression is text, such as 'x**2 + 3*x'; got {type(text).__name__}.")
+=======
+    """Reads an expression; anything else is an error that says what is wrong."""
+>>>>>>> main
     if len(text) > LONGEST:
         raise ConfigError(f"The expression has {len(text):,} characters; at most {LONGEST:,} are read.")
     try:
@@ -145,7 +149,7 @@ def parse(text: str) -> Expression:
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise ConfigError(
-            f"{shortened(text)!r} is no expression. One looks like 'x**2 + 3*x'."
+            f"{shortened(text)!r} is not an expression such as 'x**2 + 3*x'."
             + (" Powers are written **." if "^" in text else "")
         ) from None
     except (RecursionError, MemoryError):
@@ -163,7 +167,7 @@ def parse(text: str) -> Expression:
 
 
 def read(node: ast.AST) -> tuple[Any, list[ast.AST]]:
-    """Returns the operation and the operands of one node of the tree, or refuses it."""
+    """Returns the operation and the operands of one node of the tree; raises an error for any other node."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], 2), [node.left, node.right]
     if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
@@ -212,7 +216,7 @@ def check_values(expression: Expression, values: Mapping[str, Any]) -> None:
     unknown = [name for name in values if name not in expression.names]
     if unknown:
         known = ", ".join(expression.names) or "none"
-        raise ConfigError(f"The expression has no name {unknown[0]!r}; its names: {known}.")
+        raise ConfigError(f"The expression does not contain the name {unknown[0]!r}; its names are {known}.")
 
 
 def shortened(text: str, length: int = 60) -> str:

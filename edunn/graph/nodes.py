@@ -6,7 +6,7 @@ goes backward over the nodes:
 
     ∂f/∂u = Σ over the nodes v that use u of  ∂f/∂v · ∂v/∂u
 
-The result is a record: going backward again starts from nothing and gives the same.
+The result is a record: going backward again gives the same gradients, and does not add to them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_JACOBIAN = 64  # entries; a larger one is not kept: the product with it 
 
 
 def build(function: str | Expression | Callable[..., Any], /, **values: Any) -> Graph:
-    """The graph of an expression, or of a function of named scalars or tensors, at these values.
+    """Builds the graph of an expression, or of a function of named scalars or tensors, at these values.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def as_tensor(name: str, value: Any) -> Tensor:
 
 
 class Recorder(fx.proxy.GraphAppendingTracer):
-    """fx's tracer, which also accepts tensors that the function brings along (the weights of a module, say)."""
+    """A tracer of torch.fx that also accepts tensors which are not arguments (the weights of a module, say)."""
 
     def __init__(self, graph: fx.Graph) -> None:
         super().__init__(graph)
@@ -82,7 +82,7 @@ class Recorder(fx.proxy.GraphAppendingTracer):
 
 
 def record(function: Callable[..., Any], points: Mapping[str, Tensor]) -> tuple[fx.Graph, dict[str, Tensor]]:
-    """The function run once on symbols; the second result holds the tensors it brought along."""
+    """Runs the function once on symbols; returns the graph, and the tensors in it that are not arguments."""
     graph = fx.Graph()
     tracer = Recorder(graph)
     symbols = {name: fx.Proxy(graph.placeholder(name), tracer) for name in points}
@@ -120,7 +120,7 @@ class Step:
 
 
 def run_forward(recorded: tuple[fx.Graph, dict[str, Tensor]], points: Mapping[str, Tensor]) -> list[Step]:
-    """Each node's value and local derivatives, in order."""
+    """Computes each node's value and local derivatives, in order."""
     graph, brought = recorded
     result = next(node for node in graph.nodes if node.op == "output").args[0]
     names: dict[fx.Node, str] = {}
@@ -154,7 +154,7 @@ def run_forward(recorded: tuple[fx.Graph, dict[str, Tensor]], points: Mapping[st
 
 
 def operands(node: fx.Node) -> list[fx.Node]:
-    """The nodes among the arguments, one for each place where one stands."""
+    """Returns the nodes among a node's arguments; one that appears twice is listed twice."""
     found: list[fx.Node] = []
 
     def keep(other: fx.Node) -> fx.Node:
@@ -166,7 +166,7 @@ def operands(node: fx.Node) -> list[fx.Node]:
 
 
 def evaluate(node: fx.Node, values: Mapping[fx.Node, Any], names: Mapping[fx.Node, str]) -> Any:
-    """The node's value, with its derivative in each operand by itself: a step; or a value that is no tensor."""
+    """Returns the node's value with its derivative in each operand: a `Step`; or a value that is not a tensor."""
     places = operands(node)
     leaves = [
         v.detach().clone().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v
@@ -189,7 +189,7 @@ def evaluate(node: fx.Node, values: Mapping[fx.Node, Any], names: Mapping[fx.Nod
 
 
 def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Carries the operation out."""
+    """Runs the operation of a node on these arguments."""
     try:
         if node.op == "call_method":
             first, *rest = args
@@ -202,7 +202,7 @@ def call(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def jacobian(value: Tensor, leaf: Tensor) -> Tensor | None:
-    """∂value/∂leaf, of shape (*value's, *leaf's); None where it is large. Zeros where there is no dependence."""
+    """Returns ∂value/∂leaf, (*value's shape, *leaf's shape), 0 without dependence; None if it is large."""
     if value.numel() * leaf.numel() > LARGEST_JACOBIAN:
         return None
     found = torch.zeros(value.numel(), leaf.numel(), dtype=value.dtype)
@@ -215,7 +215,7 @@ def jacobian(value: Tensor, leaf: Tensor) -> Tensor | None:
 
 
 def run_backward(steps: list[Step]) -> tuple[Node, ...]:
-    """The chain rule from the result to the inputs: every node's gradient, and the terms it is the sum of."""
+    """Applies the chain rule from the result to the inputs: returns each node's gradient and the terms of its sum."""
     arrived: dict[str, list[tuple[str, Tensor, Tensor | None, Tensor]]] = {step.node.name: [] for step in steps}
     result = steps[-1].node.name
     nodes: list[Node] = []
@@ -233,7 +233,7 @@ def run_backward(steps: list[Step]) -> tuple[Node, ...]:
 
 
 def symbol(node: fx.Node) -> str:
-    """How the operation is written: `*`, or its name."""
+    """Returns the operation as text: `*`, or its name."""
     if node.op == "call_method":
         return str(node.target)
     named: dict[Any, str] = SYMBOLS
@@ -241,7 +241,7 @@ def symbol(node: fx.Node) -> str:
 
 
 def text_of(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
-    """The operation with its operands by name: `2 * a`, `exp(v1)`."""
+    """Returns the operation with its operands by name: `2 * a`, `exp(v1)`."""
 
     def written(argument: Any) -> str:
         if isinstance(argument, fx.Node):
@@ -256,6 +256,6 @@ def text_of(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
 
 
 def number(value: Tensor) -> str:
-    """A number as a reader writes it, with all its digits."""
+    """Returns a number as text, with all its digits."""
     exact = float(value)
     return f"{exact:g}" if float(f"{exact:g}") == exact else repr(exact)

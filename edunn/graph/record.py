@@ -1,4 +1,4 @@
-"""The recorded graph and its nodes; and how it is shown: as text, forward and backward, as a table, and as JSON."""
+"""The recorded graph and its nodes, shown as text, as a table, or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Node:
     value : a number or tensor
     local : ∂value/∂input for each of `inputs`; the Jacobian where they are tensors, None where that is large
     gradient : ∂f/∂value, of the value's shape; None where f does not depend on it
-    terms : what each user contributes to the gradient: (the user's name, its gradient, the local derivative, product)
+    terms : of the gradient's sum, for each node that uses this one: (its name, its gradient, local derivative, product)
     """
 
     name: str
@@ -58,7 +58,7 @@ class Graph(Record):
         return {n.name: torch.zeros_like(n.value) if n.gradient is None else n.gradient for n in self.inputs}
 
     def slopes(self, name: str) -> dict[str, Tensor | None]:
-        """∂node/∂operand for each operand that may change; one that stands twice has the sum of both.
+        """Returns ∂node/∂operand for each operand that is not a constant; for one that appears twice, the sum of both.
 
         None for a Jacobian that is too large to be kept.
         """
@@ -81,7 +81,7 @@ class Graph(Record):
 
 
 def format_value(value: Tensor | None) -> str:
-    """A number; a few numbers; or only the shape of many."""
+    """Returns a value as text: a number, a few numbers, or only the shape of many."""
     if value is None:
         return "…"
     if value.numel() == 1:
@@ -92,7 +92,7 @@ def format_value(value: Tensor | None) -> str:
 
 
 def describe(graph: Graph) -> str:
-    """Forward, one line a node; then backward from the result, each gradient with the sum it is."""
+    """Returns the graph as text: forward, a line for each node; then backward, each gradient with its sum."""
     lines = [f"f = {graph.text}", "", "forward"]
     width = max(len(node.name) for node in graph.nodes)
     for node in graph.nodes:
@@ -115,7 +115,7 @@ def describe(graph: Graph) -> str:
 
 
 def sum_of(node: Node) -> str:
-    """`∂f/∂v2 · ∂v2/∂v1 + … = numbers = gradient`."""
+    """Returns a gradient as a sum: `∂f/∂v2 · ∂v2/∂v1 + … = numbers = gradient`."""
     if node.gradient is None:
         return "0 (f does not depend on it)"
     if not node.terms:
@@ -136,7 +136,7 @@ def in_brackets(value: Tensor | None) -> str:
 
 
 def to_json(value: Tensor | None) -> Any:
-    """For JSON: a number, or nested lists."""
+    """Returns a tensor for JSON: a number, or nested lists."""
     return None if value is None else value.tolist()
 
 
@@ -161,7 +161,7 @@ def as_dict(graph: Graph) -> dict[str, Any]:
 
 
 def table(graph: Graph) -> Table:
-    """One row a node."""
+    """Returns a table with one row for each node."""
     rows = [
         (node.name, node.text, format_value(node.value), sum_of(node) if node.operation != "constant" else "")
         for node in graph.nodes

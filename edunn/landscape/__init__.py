@@ -11,11 +11,13 @@ from . import directions as directions
 from . import study as study
 from .build import grid as grid
 from .build import line, plane
+from .descents import Paths, paths
 from .directions import filter_normalised, hessian, principal, random, towards
 from .report import Report
 from .surface import Surface
 
 __all__ = [
+    "Paths",
     "Report",
     "Surface",
     "analysis",
@@ -24,6 +26,7 @@ __all__ = [
     "grid",
     "hessian",
     "line",
+    "paths",
     "plane",
     "principal",
     "random",

@@ -15,14 +15,14 @@ from .loss_grid import LossGrid
 from .minima import minima as minima
 from .planes import Field, eigenvalues
 
-SEGMENTS = 512  # along which convexity is measured
+SEGMENTS = 512  # random segments along which convexity is measured
 
 
 def plateaus(surface: LossGrid, thresholds: tuple[float, ...]) -> dict[str, float]:
     """Returns the share of grid points whose gradient norm √(L_a² + L_b²) is below each threshold, by threshold.
 
-    Descent hardly moves on a plateau: a step of rate 1 is shorter than the threshold. The zero-one loss has plateaus
-    alone.
+    Descent hardly moves on a plateau: a step of rate 1 is shorter than the threshold. The gradient of the zero-one loss
+    is 0 everywhere, so its share is 1.
     """
     steepness = surface.gradient.double().norm(dim=0)
     return {format_threshold(t): float((steepness < t).double().mean()) for t in thresholds}
@@ -39,7 +39,7 @@ def format_threshold(threshold: float) -> str:
 class Convexity:
     """Whether a loss is convex along a plane, how that is known, and the smallest curvature found.
 
-    `convex` : True, False, or None when it cannot be told
+    `convex` : True, False, or None when it is not known
     `by` : "structure", "curvature" (the Hessian over the window) or "measurement" (the values over the window)
     """
 
@@ -137,10 +137,10 @@ def smallest_curvature(surface: LossGrid) -> tuple[dict[str, float] | None, floa
 
 
 def condition(surface: LossGrid) -> tuple[float, str | None]:
-    """Returns λmax/λmin of the Hessian where the loss is lowest, and a hint if standardising x would lower it.
+    """Returns λmax/λmin of the Hessian where the loss is lowest, and a hint if standardising x lowers that number.
 
-    Descent at the largest stable rate still needs about λmax/λmin steps. "Why is my cost not a bowl?": because x is far
-    from mean 0 and spread 1, and the bowl is a narrow valley.
+    Descent at the largest stable rate still needs about λmax/λmin steps. Where x is far from mean 0 and standard
+    deviation 1, the bowl is a narrow valley.
     """
     field = surface.known("its condition number")
     problem = surface.problem("its condition number")

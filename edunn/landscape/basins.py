@@ -24,7 +24,7 @@ class Basins:
 
     `ends` (2, len(first), len(second)) and `losses` there; `labels` numbers the ends, 0 the best, −1 where descent
     diverged; `best_fraction` is the share of grid points whose loss ends within 1e-3 of `best_loss`; `steps` were
-    taken at `rate`, and `moving` points had not come to rest by then.
+    taken at `rate`, and `moving` points had not stopped by then.
     """
 
     ends: Tensor = field(repr=False)
@@ -54,7 +54,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     """Runs gradient descent from every grid point in one batch: θ ← θ − rate · ∇L(θ), `steps` times.
 
     A point stops early, with the same result, when its step no longer changes it, or when it lies at the bottom of a
-    bowl in which descent at this rate contracts, so near that the loss has less than 1e-13 left to fall.
+    bowl in which descent at this rate contracts, so near to it that the loss can fall by less than 1e-13.
     """
     field = surface.known("its basins").to(torch.float64)
     if not (rate > 0 and rate - rate == 0):
@@ -66,7 +66,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
     free = torch.tensor(surface.free, device=points.device)
 
     def descend(some: Tensor) -> Tensor:
-        """Returns where these points end, and whether they rest: (3, count)."""
+        """Returns where these points end, and whether each has stopped moving: (3, count)."""
         workers = min(torch.get_num_threads(), len(some)) if some.device.type == "cpu" else 1
         # every core takes its share of the points and never waits for the others: with a thread pool inside each small
         # operation instead, a busy machine spends most of its time at barriers
@@ -102,7 +102,7 @@ def basins(surface: LossGrid, rate: float, steps: int) -> Basins:
 def travel(
     field: Field, surface: LossGrid, points: Tensor, rate: float, steps: int, free: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Descends from points (count, 2): returns where they are after the steps, and which of them came to rest."""
+    """Descends from points (count, 2): returns where they end, and which of them have stopped moving."""
     slope = field.slopes(1.1 * surface.reach + 1)
     pace = rate * free.to(points.dtype)
     ends = points.clone()

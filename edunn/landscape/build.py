@@ -50,10 +50,10 @@ def grid(
         A window that is left out follows from the curvature and the data's scale: see `windows.default_window`.
     method : auto, direct, exact or spectral
     sample_weight : (samples,), finite and 0 or more: the mean is Σ w ℓ / Σ w
-    dtype : of the computation and the values; float32 is faster in `direct`. The error counts what it rounds off x too
-    derivatives : compute gradient and Hessian in the same pass (else they are computed when they are asked for)
+    dtype : of the computation and the values; float32 is faster in `direct`. `error` includes the rounding of x
+    derivatives : compute gradient and Hessian in the same pass; else they are computed when they are needed
     split : for several processes that share the surface, `edunn.runtime.processes.ranks().split`; each of them
-        calls this, and then asks the same of the surface in the same order
+        calls this, and then calls the same methods of the surface in the same order
 
     Returns
     -------
@@ -78,7 +78,7 @@ def one_feature(
     device: torch.device | str | None,
     sample_weight: Any = None,
 ) -> LinearPlane:
-    """Checks x and y, and returns the plane of one feature: S0 = 0, S1 = x, S2 = 1."""
+    """Checks x and y, and returns the loss over (w, b) for one feature x, whose scores are w·x + b."""
     x, y = (numbers(values).to(device=device, dtype=dtype) for values in (x, y))
     if x.ndim == 2 and x.shape[1] == 1:
         x = x.squeeze(1)
@@ -95,7 +95,7 @@ def one_feature(
     errors.check_finite("x", x)
     loss.check(x, y)  # scores have x's shape
     weights = weights_of(sample_weight, x, len(x))
-    if weights is not None:  # a sample without weight has no kink and bars no way
+    if weights is not None:  # a sample of weight 0 adds no kink and stops no descent
         counted = weights > 0
         x, y = x[counted], y[counted]
         weights = weights_of(weights[counted], x, len(x))
@@ -130,12 +130,12 @@ def plane(
     """Returns the surface of the mean loss over θ0 + a·first + b·second, θ0 being the model's weights.
 
     The model is not touched: a net in training mode is copied, and the copy is evaluated in evaluation mode. (0, 0),
-    where the model stands, lies on the grid: the nearest value of each axis is moved there if 0 is inside the window.
+    the model's own weights, is a grid point: the nearest value of each axis is moved to 0 if 0 is inside the window.
     The surface's `notes` name every choice that the caller left open.
 
     Parameters
     ----------
-    model : a linear model (its scores are affine in its weights: three score tensors are all that is needed), or any
+    model : a linear model (its scores are affine in its weights, so three tensors of scores are enough), or any
         module that maps features to scores
     loss : one of `edunn.losses`, or any function of (scores, targets) that gives their mean, such as
         `torch.nn.CrossEntropyLoss()`
@@ -199,7 +199,10 @@ def along(
     names: tuple[str, str] = ("a", "b"),
     chunk: int = 16_384,
 ) -> LinearPlane | ModulePlane:
-    """Returns the loss over a plane of weights as a field: three score tensors for a linear model, else the module."""
+    """Returns the loss over a plane of weights as a field, which gives its value and derivatives at any (a, b).
+
+    A linear model is replaced by three tensors of scores (see `planes`); any other module is called at each point.
+    """
     loss = as_loss(loss)
     features, targets = pair(data, model)
     weights = weights_of(getattr(data, "sample_weight", None), features, len(features))
@@ -216,7 +219,7 @@ def along(
             )
         if weights is not None and not isinstance(loss, Loss):
             raise errors.ConfigError(
-                f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
+                f"{loss.name} gives one number for all samples, so it cannot be weighted. Take one of edunn.losses."
             )
         smooth = is_smooth(model, loss)
         field = ModulePlane(model, loss, features, targets, here, first, second, smooth, names, weights=weights)

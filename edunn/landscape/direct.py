@@ -1,14 +1,16 @@
-"""Direct surfaces: the loss at every grid point and sample, in blocks. It works for every loss; the reference.
+"""The method `direct`: evaluates the loss at every grid point for every sample. It works for every loss.
 
-`plain` asks the loss for its values and derivatives. `factored` restates three of them for speed, on the (w, b) grid of
-one feature: the one place of this package where a loss's formula stands a second time, with `plain` as its oracle.
+The other methods are measured against it. `plain` calls the loss's own functions. `factored` restates the formulas of
+three losses for speed, on the (w, b) grid of one feature; the tests compare it with `plain`.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,20 +22,58 @@ from .planes import JET, Plane, blocks
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype, the fastest way."""
+    """Returns the mean loss and its derivatives up to `order` on the grid: a jet, (JET[order], len(a), len(b))."""
     return with_penalty(plane, a, b, order, plane.split(lambda rows: fastest(plane, rows, b, order), a, 1))
 
 
 def fastest(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
-    """Returns the jet over a × b, without a penalty, by the kernel, the factored form or the plain one."""
+    """Returns the jet over the grid without a penalty, by the fastest of the CUDA kernel, `factored` and `plain`.
+
+    On a CPU `factored` is always faster where it applies. On a GPU the times are measured: for a large grid, each way
+    computes a few rows first.
+    """
+    known = ways(plane, b, order)
+    if len(known) > 1 and plane.device.type == "cuda" and len(a) * len(b) * plane.samples >= TRIAL:
+        known.sort(key=lambda way: seconds(way, plane, a, b, order))
+    return known[0](plane, a, b, order)
+
+
+Way = Callable[[Plane, Tensor, Tensor, int], Tensor]
+
+TRIAL = 1 << 32  # evaluations of a grid for which a trial of a few rows is a small part
+ROWS = 16  # of a trial
+
+_seconds: dict[tuple[Any, ...], float] = {}
+
+
+def ways(plane: Plane, b: Tensor, order: int) -> list[Way]:
+    """Returns the functions that can compute the jet of a plane, the one that is probably fastest first."""
+    found: list[Way] = []
     if plane.device.type == "cuda":
         from . import kernels  # Triton is only looked for where there is a GPU
 
         if kernels.fits(plane, order):
-            return kernels.grid(plane, a, b)
+            found.append(kernels.grid)
     if order == 0 and fits(plane, b):
-        return factored(plane, a, b).unsqueeze(0).to(plane.dtype)
-    return plain(plane, a, b, order)
+        found.append(factored)
+    return [*found, plain]
+
+
+def seconds(way: Way, plane: Plane, a: Tensor, b: Tensor, order: int) -> float:
+    """Returns the seconds that a way takes for a few rows, measured once for each kind of work.
+
+    A kind of work is a loss, a dtype, a device, and sizes rounded to a power of 2.
+    """
+    sizes = (len(b).bit_length(), plane.samples.bit_length(), plane.first[:1].numel())
+    kind = (way, repr(plane.loss), plane.dtype, plane.device, order, plane.one_feature, *sizes)
+    if kind not in _seconds:
+        for _ in range(2):  # the first round compiles and allocates
+            start = time.perf_counter()
+            way(plane, a[:ROWS], b, order)
+            if plane.device.type == "cuda":
+                torch.cuda.synchronize(plane.device)
+            _seconds[kind] = time.perf_counter() - start
+    return _seconds[kind]
 
 
 @torch.no_grad()
@@ -43,7 +83,7 @@ def plain(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
 
 
 def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor) -> Tensor:
-    """Adds the penalty along the plane to a jet over the grid."""
+    """Adds the penalty and its derivatives, at every grid point, to the jet `values`."""
     if plane.penalty is None:
         return values
     points = torch.cartesian_prod(a.to(values), b.to(values)).view(-1, 2)
@@ -51,8 +91,11 @@ def with_penalty(plane: Plane, a: Tensor, b: Tensor, order: int, values: Tensor)
 
 
 def as_bits(plane: Plane) -> Plane:
-    """Rewrites cross-entropy for labels ±1 as that for labels 0 and 1: the same value, affine in the target."""
-    if not isinstance(plane.loss, Logistic):
+    """Returns the plane with labels 0 and 1 in place of ±1, for cross-entropy, which has the same value for both.
+
+    For labels 0 and 1 it is affine in the target, as `spectral.measures` needs.
+    """
+    if type(plane.loss) is not Logistic:
         return plane
     return replace(plane, loss=BinaryCrossEntropy(), targets=(plane.targets + 1) / 2)
 
@@ -61,8 +104,7 @@ class Slopes:
     """The gradient at single points (w, b) of one feature, for the losses of `factored`. Basins use it.
 
     With p = f(z), z = w x + b:  cross-entropy (p − y);  squared error 2(p − y) f′, f′ = p − p² (sigmoid) or 1 − p²
-    (tanh). Expanded in y, so that nodes with the two measures 1 and y (see `spectral.measures`) serve as well as
-    samples.
+    (tanh). Both are sums of terms in y⁰, y¹, so a few weighted nodes (see `spectral.measures`) can replace the samples.
     """
 
     def __init__(self, plane: Plane, measures: tuple[Tensor, Tensor, Tensor], reach: float) -> None:
@@ -79,7 +121,7 @@ class Slopes:
         result = torch.empty(2, len(points), dtype=points.dtype, device=points.device)
         for some in blocks(len(points), self.rows.shape[1] // 8 + 1, points):
             self.block(points[some], result[:, some])
-        if self.condensed:  # too far out for the nodes
+        if self.condensed:  # |w| is larger than the nodes are valid for
             far = (points[:, 0].abs() > self.reach).nonzero().squeeze(1)
             if len(far):
                 result[:, far] = self.plane.at(points[far], 1)[1:]
@@ -135,7 +177,7 @@ REACH = {torch.float32: 80.0, torch.float64: 640.0}  # the largest exponent that
 
 
 def fits(plane: Plane, b: Tensor) -> bool:
-    """Returns whether `factored` knows the loss and is faster; it needs many columns to repay a row's polynomials."""
+    """Returns whether `factored` supports the loss and is faster here, which takes many columns in a row."""
     if not plane.one_feature or plane.dtype not in GROUP or recipe(plane.loss) is None or plane.weights is not None:
         return False
     if isinstance(plane.loss, SquaredError) and float(plane.targets.abs().max()) > LARGEST:
@@ -145,10 +187,10 @@ def fits(plane: Plane, b: Tensor) -> bool:
 
 
 def recipe(loss: Loss) -> Callable[[Plane, Tensor, Tensor, Tensor, Tensor], Tensor] | None:
-    """Returns the function that evaluates a loss in factored form, or None."""
-    if isinstance(loss, BinaryCrossEntropy | Logistic):
+    """Returns the function that evaluates a loss in factored form, or None. A subclass may compute something else."""
+    if type(loss) in (BinaryCrossEntropy, Logistic):
         return cross_entropy
-    if isinstance(loss, SquaredError) and not loss.class_axis and isinstance(loss.through, Sigmoid | Tanh):
+    if type(loss) is SquaredError and not loss.class_axis and type(loss.through) in (Sigmoid, Tanh):
         return squared_error
     return None
 
@@ -164,8 +206,8 @@ def half_width(plane: Plane) -> float:
     return REACH[plane.dtype] / degree / rate
 
 
-def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
-    """Returns the values over the grid in factored form, (len(a), len(b)), float64."""
+def factored(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
+    """Returns the values over the grid in factored form, (1, len(a), len(b)), in the plane's dtype."""
     method = recipe(plane.loss)
     assert method is not None
     a, b = a.double().to(plane.device), b.double().to(plane.device)
@@ -175,11 +217,11 @@ def factored(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
         part = slice(start, start + 8192)
         x, y = plane.x[part].double(), plane.targets[part].double()
         total += torch.cat([method(plane, x, y, a, piece) for piece in pieces], 1)
-    return total / plane.samples
+    return (total / plane.samples).unsqueeze(0).to(plane.dtype)
 
 
 def tiles(b: Tensor, count: int) -> list[Tensor]:
-    """Cuts the columns into pieces of equal width in b."""
+    """Cuts the columns of the grid into tiles of equal width in b."""
     if count == 1:
         return [b]
     edges = torch.linspace(float(b[0]), float(b[-1]), count + 1, dtype=b.dtype, device=b.device)[1:-1]
@@ -235,7 +277,7 @@ def squared_error(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> T
 
 
 def row_blocks(w: Tensor, x: Tensor) -> list[slice]:
-    """Cuts the rows into blocks whose polynomials fit in a few buffers."""
+    """Cuts the rows of the grid into blocks whose polynomials fit in a few buffers of memory."""
     return blocks(len(w), len(x) // 4 + 1, w)
 
 
@@ -280,7 +322,7 @@ def fractions(above: Tensor, below: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def products(polynomials: Tensor, powers: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yields (rows, polynomials[rows] @ powers), a few rows at a time: the polynomials' values at all columns.
 
-    One buffer is reused, so that it stays in cache: the caller reduces it before it asks for the next.
+    One buffer is reused, so that it stays in cache: the caller must be done with one block before it takes the next.
     """
     groups, terms = polynomials.shape[1:]
     rows = blocks(len(polynomials), groups * powers.shape[1] // 4 + 1, powers)

@@ -47,7 +47,7 @@ def filter_normalised(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """Returns a random direction whose filters (rows of a weight) are as long as the model's own; biases are 0.
 
     So a step of 1 changes every filter by its own size, and surfaces of models of different scale can be compared. A
-    filter of zeros stays where it is: a model that has not been trained from zero has no such direction.
+    filter of zeros gets a direction of zeros, so a model whose weights are all 0 is refused.
     See Li, Xu, Taylor, Studer & Goldstein 2018, Visualizing the Loss Landscape of Neural Nets, §4.
     """
     direction = random(model, seed)
@@ -86,7 +86,7 @@ def parameter(model: nn.Module, which: str) -> dict[str, Tensor]:
     name = match[1] if match else which
     if match is None or name not in here:
         raise errors.ConfigError(
-            f"{which!r} names no entry of a parameter; an entry is weight[0,3]. {errors.nearest(name, here)}"
+            f"{which!r} is not an entry of a parameter; an entry is written weight[0,3]. {errors.nearest(name, here)}"
         )
     index = tuple(int(i) for i in match[2].split(","))
     if len(index) != here[name].ndim or any(i >= n for i, n in zip(index, here[name].shape, strict=True)):
@@ -134,7 +134,7 @@ def random_vector(like: Tensor, source: torch.Generator) -> Tensor:
 
 
 def perpendicular(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """Returns a vector's part at right angles to others of length 1, scaled to length 1."""
+    """Returns the component of a vector orthogonal to `others` (vectors of length 1), scaled to length 1."""
     vector = vector / vector.norm()
     for _ in range(2):  # twice is enough (Kahan), or rounding leaves something of the others
         for other in others:
@@ -147,7 +147,7 @@ def hessian(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Returns the two eigenvectors of the loss's Hessian at the model's weights with the largest eigenvalues.
 
-    They have length 1. Lanczos' method needs products H v alone, never the matrix. For a linear model H v = Xᵀ ℓ″ X v
+    They have length 1. Lanczos' method needs only products H v, never the matrix. For a linear model H v = Xᵀ ℓ″ X v
     by hand, from the loss's `curvature_product`; for any other module H v = ∇(∇L · v) by torch.func. `loss` and `data`
     are as in `landscape.plane`; a net in training mode is copied, and the copy is evaluated in evaluation mode.
     """
@@ -167,7 +167,7 @@ def hessian(
 
         found: list[Tensor] = []
         for _ in range(2):
-            # the second search stays at right angles to the first vector and starts from a draw of its own: so it
+            # the second search stays orthogonal to the first vector and starts from a draw of its own: so it
             # finds the second vector also where both eigenvalues are equal, which one search cannot
             vector, largest = lanczos(product, random_vector(like, source), steps, found)
             if not found and not largest > 0:
@@ -185,7 +185,7 @@ def lanczos(
 ) -> tuple[Tensor, float]:
     """Returns the eigenvector (length 1) with a symmetric matrix's largest eigenvalue, and the largest |eigenvalue|.
 
-    Lanczos' method needs products with the matrix alone. The eigenvector is at right angles to `others`.
+    Lanczos' method needs only products with the matrix. The eigenvector is orthogonal to `others`.
     """
     basis: list[Tensor] = []
     vector = start
@@ -221,7 +221,7 @@ def hessian_product(
     """
     if sample_weight is not None and not isinstance(loss, Loss):
         raise errors.ConfigError(
-            f"{loss.name} gives one number for all samples, which weights cannot enter. Take one of edunn.losses."
+            f"{loss.name} gives one number for all samples, so it cannot be weighted. Take one of edunn.losses."
         )
     here = parameters(model)
     if isinstance(model, LinearModel) and isinstance(loss, Loss):
@@ -269,7 +269,7 @@ def norm(weights: Weights) -> float:
 
 
 def check_names(here: Weights, other: Weights) -> None:
-    """Refuses a direction whose names or shapes are not those of the model."""
+    """Raises an error if the names or shapes of a direction are not those of the model's parameters."""
     for name, p in here.items():
         if name not in other or other[name].shape != p.shape:
             got = f"a tensor {errors.shape(other[name])}" if name in other else "none"
@@ -279,7 +279,10 @@ def check_names(here: Weights, other: Weights) -> None:
 
 
 def project(model: nn.Module, path: Sequence[Weights], first: Weights, second: Weights) -> Tensor:
-    """Projects a path of weights on the plane through the model: (a, b) of the nearest points, (steps, 2)."""
+    """Returns the coordinates (a, b) of the point of the plane nearest to each weights of a path, (steps, 2).
+
+    The plane is θ0 + a·first + b·second through the model's weights θ0; the points are found by least squares.
+    """
     weights = parameters(model)
     here = flat({k: weights[k] for k in first}).double()  # all in one order: files keep names sorted, models do not
     columns = torch.stack([flat({k: d[k] for k in first}).double() for d in (first, second)], 1)

@@ -1,8 +1,9 @@
 """Exact surfaces of losses that are polynomial between kinks, at a cost of N + G or N log N + G log N, not N·G.
 
 - Squared error on linear scores is a quadratic form on any plane: `quadratic`.
-- Hinge, squared hinge, perceptron and zero-one on one feature: which samples pay is decided by a threshold in x, so the
-  samples are sorted once for each label, and a grid point is a binary search and a few prefix sums: `by_label`.
+- Hinge, squared hinge, perceptron and zero-one on one feature: the samples of a label with a loss above 0 are those on
+  one side of a threshold in x. So they are sorted once for each label, and a grid point takes a binary search and a
+  few prefix sums: `by_label`.
 - Absolute error and Huber on one feature: for a given w the kinks lie at b = y − w x: `by_residual`.
 """
 
@@ -32,7 +33,10 @@ def is_quadratic(loss: Loss) -> bool:
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
-    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), computed in float64."""
+    """Returns the mean loss and its derivatives up to `order` on the grid: a jet, (JET[order], len(a), len(b)).
+
+    It is computed in float64.
+    """
     dtype = plane.dtype
     plane = plane.to(torch.float64)
     a, b = a.to(plane.first), b.to(plane.first)
@@ -49,12 +53,12 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
 
 
 def least_squares(plane: Plane) -> tuple[Tensor, float, Tensor]:
-    """Returns the least-squares point (a*, b*), the loss L* there, and the triangle R: L = L* + ‖R (θ − θ*)‖².
+    """Returns the least-squares point θ* = (a*, b*), the loss L* there, and R of L(θ) = L* + ‖R (θ − θ*)‖².
 
-    With residuals r = S0 + a S1 + b S2 − y and the columns A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1,
-    or ½ with half=True, and is put into R). Centring at θ* keeps the digits that the raw form Σ r² loses at wide
-    windows, and a sum of squares cannot cancel. Where S1 and S2 are dependent (constant x) θ* is the nearest to 0 of
-    a line.
+    R is triangular. With scores S0 + a S1 + b S2 (see `planes`), residuals r = S0 + a S1 + b S2 − y and the columns
+    A = (S1, S2): A/√N = Q R, L − L* = c ‖R(θ − θ*)‖² (c is 1, or ½ with half=True, and is put into R). Centring at θ*
+    keeps the digits that the raw form Σ r² loses at wide windows, and a sum of squares cannot cancel. Where S1 and S2
+    are dependent (constant x) the minima form a line, and θ* is its point nearest to 0.
     """
     loss: Any = plane.loss
     residuals = loss.residual(plane.base, plane.targets).flatten()
@@ -100,14 +104,14 @@ def quadratic(plane: Plane, a: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
-    """Returns the jet of a hinge, perceptron or zero-one loss, by a threshold in x and prefix sums for each label."""
+    """Returns the jet of a hinge, perceptron or zero-one loss over the grid, from sorted samples and prefix sums."""
     result = w.new_zeros(JET[order], len(w), len(b))
     for label in (-1.0, 1.0):
         here = plane.targets == label
         x, weights = plane.x[here], None if plane.weights is None else plane.weights[here]
         if len(x) == 0:
             continue
-        # y·z = y w x + y b: where y w ≥ 0 the samples that pay are the first of the ascending x, else of the descending
+        # y·z = y w x + y b: where y w ≥ 0 samples with a loss come first in ascending x, else in descending
         ascending = Prefix.of(x, False, weights)
         descending = Prefix.of(x, True, weights)
         for prefix, chosen in ((ascending, label * w >= 0), (descending, label * w < 0)):
@@ -121,7 +125,7 @@ def by_label(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 class Prefix:
     """The distinct x of one label, sorted, and for every k the count, mean and spread Σ(x − x̄)² of the first k.
 
-    With weights of the samples a count is a sum of them.
+    With weighted samples the count is the sum of their weights.
     """
 
     def __init__(self, x: Tensor, counts: Tensor) -> None:
@@ -130,7 +134,7 @@ class Prefix:
 
         self.x = x
         self.count = sums(counts)
-        # about the first x all terms have one sign, and what comes later, however far, does not concern the first k
+        # relative to the first x all terms have one sign, and a later x, even a huge one, changes no earlier sum
         self.mean = x[0] + sums(counts * (x - x[0])) / self.count.where(self.count > 0, 1)
         # Σ (x − mean)² grows with each x by a square (Chan, Golub & LeVeque 1983): nothing is subtracted
         before = self.count[:-1]
@@ -146,10 +150,10 @@ class Prefix:
         return cls(values, counts.to(x.dtype))
 
     def paying(self, loss: Any, label: float, w: Tensor, b: Tensor) -> Tensor:
-        """Returns how many of the distinct x have a loss above 0 at every grid point, (len(w), len(b)).
+        """Returns for every grid point how many of the distinct x have a loss above 0, (len(w), len(b)).
 
-        A binary search that asks the loss about the score w·x + b itself, rounded as `direct` rounds it, so that both
-        agree on samples that lie exactly on the boundary.
+        A binary search. It calls the loss on the score w·x + b with the same rounding as `direct`, so that both agree
+        on samples that lie exactly on the boundary.
         """
         w = w.unsqueeze(1)
 
@@ -159,9 +163,10 @@ class Prefix:
         return count_leading(pays, len(self.x), torch.zeros(len(w), len(b), dtype=torch.int64, device=b.device))
 
     def jet(self, loss: Any, label: float, w: Tensor, b: Tensor, order: int) -> Tensor:
-        """Returns the sums over the n samples of this label that pay, with mean x̄ and spread V = Σ(x − x̄)².
+        """Returns the jet of the loss summed over the samples of this label, by their number, mean and spread.
 
-        Zero-one: n. Hinge: n m with the shortfall m = Δ − y(w x̄ + b) at the mean. Squared hinge: n m² + w² V.
+        n samples have a loss above 0; x̄ is their mean and V = Σ(x − x̄)². Zero-one: n. Hinge: n m with the shortfall m
+        = Δ − y(w x̄ + b) at the mean. Squared hinge: n m² + w² V.
         """
         k = self.paying(loss, label, w, b)
         n = self.count[k]
@@ -182,9 +187,9 @@ class Prefix:
 
 
 def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) -> Tensor:
-    """Counts for how many of the indices 0 … count − 1 a condition holds that holds at first and then no more.
+    """Returns how many of the indices 0 … count − 1 meet a condition that holds up to some index and not beyond.
 
-    A binary search at every grid point at once; `low` holds zeros, of the result's shape.
+    A binary search at every grid point at once; `low` is a tensor of zeros in the shape of the result.
     """
     high = torch.full_like(low, count)
     for _ in range(count.bit_length()):
@@ -197,7 +202,7 @@ def count_leading(holds: Callable[[Tensor], Tensor], count: int, low: Tensor) ->
 
 
 def violated(loss: Any, scores: Tensor, label: float) -> Tensor:
-    """Returns whether a sample of this label has a loss or a gradient at these scores, as the loss itself decides."""
+    """Returns which scores of samples with this label miss the margin: the loss, or its subgradient, is not 0."""
     target = torch.as_tensor(label, dtype=scores.dtype, device=scores.device)
     pays: Tensor = ~loss.satisfied(loss.shortfall(scores, target))
     return pays
@@ -209,9 +214,9 @@ def violated(loss: Any, scores: Tensor, label: float) -> Tensor:
 def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
     """Returns the jet of the absolute error or Huber's, by sorted residuals for each w and a binary search in b.
 
-    With r = y − w x and t = b − r the score is t above its target. |t| and Huber's function are linear outside, so with
-    the n₋ samples on the left (r below) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊); Huber adds the samples
-    within δ of b.
+    With r = y − w x the score exceeds the target by t = b − r. |t| is linear on each side of 0, and Huber's function
+    outside |t| ≤ δ, so with the n₋ samples on the left (r < b) and n₊ on the right: Σ|t| = n₋(b − r̄₋) − n₊(b − r̄₊);
+    Huber adds the samples within δ of b.
     """
     x, y, loss = plane.x, plane.targets, plane.loss
     delta: Any = loss.delta
@@ -238,7 +243,8 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
             scale * (n_low - n_high),
         ]
         if delta:
-            # residuals that no column comes near are left out of these sums: a far one would swallow the others
+            # residuals far from every column are left out of these sums: the others would be lost in the rounding of a
+            # large one
             close = (r >= t[:, :1] - 1.01 * delta) & (r <= t[:, -1:] + 1.01 * delta)
             r, xs = r * close, xs * close
             n, mean_r = near.sum(one), near.sum(one * r)
@@ -254,7 +260,10 @@ def by_residual(plane: Plane, w: Tensor, b: Tensor, order: int) -> Tensor:
 
 
 def score_above(w: Tensor, b: Tensor, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-    """Returns w·x + b − y for the samples at an index of each grid point, rounded as `direct` rounds it."""
+    """Returns the residuals w·x + b − y of the samples x[index], y[index], one a grid point.
+
+    The order of the operations is that of `direct`, so that both round in the same way.
+    """
     return w * x.gather(-1, index) + b - y.gather(-1, index)
 
 
@@ -267,7 +276,7 @@ def not_below_kink(score: Callable[[Tensor], Tensor], kink: float, index: Tensor
 
 
 class Span:
-    """A range of the sorted samples at every grid point of a row, from `start` up to `stop`."""
+    """A range of the sorted samples for every grid point of a row: from index `start` up to, but without, `stop`."""
 
     def __init__(self, start: Tensor, stop: Tensor) -> None:
         self.start, self.stop = start, stop

@@ -1,9 +1,10 @@
 """Exact minima of piecewise linear losses, which lie where two lines of kinks cross.
 
-Along a plane every sample has one line of kinks, S0_i + a S1_i + b S2_i = k_i, with k_i = y_i for the absolute error
-and k_i = Δ y_i for the hinge; between the lines the loss is linear. So a lowest point is a crossing of two lines (or
-a whole edge or face, of which a crossing is a part), and it is reached by going down along lines, each time as far as
-it falls: the simplex method of Barrodale and Roberts (1973), in two dimensions.
+Along a plane sample i has the score S0_i + a S1_i + b S2_i (see `planes`), and its loss has a kink on the line where
+the score equals k_i: k_i = y_i for the absolute error and k_i = Δ y_i for the hinge; between the lines the loss is
+linear. So a lowest point is a crossing of two lines (or a whole edge or face, of which a crossing is a part), and it is
+reached by going down along lines, each time as far as the loss falls: the simplex method of Barrodale and Roberts
+(1973), in two dimensions.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ STEPS = 1000
 
 
 def fits(plane: Plane) -> bool:
-    """Returns whether the loss is convex and linear on both sides of one kink a sample."""
+    """Returns whether each sample's loss is convex, and linear on both sides of one kink."""
     loss = plane.loss
     straight = bool(loss.convex) and loss.curvature_bound == 0 and not loss.class_axis and plane.penalty is None
     return straight and loss.kink(plane.targets) is not None
 
 
 def lowest_vertex(plane: Plane, start: Tensor) -> Tensor:
-    """Returns a lowest point of the loss, (2,), found from any starting point."""
+    """Returns the coordinates (a, b) of a minimum of the loss, (2,), whatever the starting point."""
     lines = Lines(plane)
     point = start.to(plane.first)
     for _ in range(STEPS):
@@ -54,23 +55,23 @@ class Lines:
             self.below, self.above = self.below * plane.weights, self.above * plane.weights
 
     def gaps(self, point: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the scores' distances from their kinks, and which lines pass through the point (up to rounding)."""
+        """Returns each score minus that of its kink, and which lines pass through the point (up to rounding)."""
         moved = self.normals * point
         gaps = self.plane.base + moved.sum(1) - self.kinks
         noise = 1e-13 * (self.plane.base.abs() + moved.abs().sum(1) + self.kinks.abs())
         return gaps, gaps.abs() <= noise
 
     def slope(self, gaps: Tensor, on: Tensor, direction: Tensor) -> float:
-        """Returns the one-sided derivative along a direction; a sample on its kink has the slope of the side ahead."""
+        """Returns the one-sided derivative along a direction; a sample on its kink counts with the side ahead."""
         speed = self.normals @ direction
         side = torch.where(on, speed, gaps)
         return float((torch.where(side > 0, self.above, self.below) * speed).sum() / self.plane.samples)
 
     def steepest(self, point: Tensor) -> tuple[Tensor | None, float]:
-        """Returns the direction of steepest descent among the candidates, and its slope; None at a lowest point.
+        """Returns the direction of steepest descent, and the slope along it; None at a minimum.
 
         Within a cone between neighbouring lines the slope is linear, so if the loss rises along all lines through the
-        point, it rises everywhere. With one line, or none, the gradients beside it are asked as well.
+        point, it rises everywhere. With one line, or none, the gradients beside it are candidates as well.
         """
         gaps, on = self.gaps(point)
         directions = self.directions(gaps, on)
@@ -85,7 +86,7 @@ class Lines:
         unit = self.normals[on]
         length = unit.norm(dim=1, keepdim=True)
         unit = (unit / length.clamp(min=1e-300))[length.squeeze(1) > 0]
-        unit = unit * torch.where(unit[:, :1] < 0, -1.0, 1.0)  # a line has two normals
+        unit = unit * torch.where(unit[:, :1] < 0, -1.0, 1.0)  # each line has two unit normals: one sign is chosen
         unit = torch.unique((unit * 1e12).round() / 1e12, dim=0)
         along = [s * torch.stack([-n[1], n[0]]) for n in unit for s in (1.0, -1.0)]
         if len(unit) > 1:
@@ -97,7 +98,7 @@ class Lines:
         return [down / down.norm()] if float(down.norm()) > 0 else []
 
     def step_length(self, point: Tensor, direction: Tensor, slope: float) -> float | None:
-        """Returns the step to the kink at which the loss stops falling. The slope grows at each kink on the way."""
+        """Returns the step to the kink at which the loss stops falling. The slope increases at each kink."""
         gaps, on = self.gaps(point)
         speed = self.normals @ direction
         ahead = ~on & (speed != 0) & (gaps / torch.where(speed == 0, 1.0, speed) < 0)
@@ -111,7 +112,7 @@ class Lines:
         return float(times[int(stops[0])]) if len(stops) else float(times[-1])
 
     def snap(self, point: Tensor) -> Tensor:
-        """Moves a point onto the lines through it, up to rounding: to their crossing, or the nearest point of one."""
+        """Removes rounding errors: moves a point to the crossing of the lines through it, or onto a single line."""
         gaps, on = self.gaps(point)
         near = on.nonzero().squeeze(1)
         if len(near) == 0:
@@ -120,21 +121,22 @@ class Lines:
         turn = (first[0] * self.normals[near, 1] - first[1] * self.normals[near, 0]).abs()
         other = near[int(turn.argmax())]
         if float(turn.max()) <= 1e-9 * float(first.norm() * self.normals[other].norm()):
-            return point - gaps[near[0]] * first / (first @ first).clamp(min=1e-300)  # one line, or several as one
+            return point - gaps[near[0]] * first / (first @ first).clamp(min=1e-300)  # one line, or equal ones
         matrix = torch.stack([first, self.normals[other]])
         shift = torch.linalg.solve(matrix, torch.stack([gaps[near[0]], gaps[other]]))
         return point - shift
 
 
 def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor, float]:
-    """Returns a point (w, b) with the fewest errors, of the window's scale, and its share of errors.
+    """Returns a point (w, b), scaled to the window, with the fewest misclassified samples, and their share.
 
-    Only the sign of w x + b counts, so the choice is a threshold between two x, and a side.
+    Only the sign of w x + b counts, so it is enough to try a threshold between each two neighbouring x, with +1 on its
+    left or on its right.
     """
     x, order = plane.x.sort()
     counts = torch.ones_like(x) if plane.weights is None else plane.weights[order]
     positive = counts * (plane.targets[order] > 0)
-    # errors if the k lowest are called −1 and the others +1, for the k that do not part equal x
+    # errors if the k lowest are classified as −1 and the others as +1; a k that would separate equal x is not allowed
     ups = torch.nn.functional.pad(positive.cumsum(0), (1, 0))
     downs = torch.nn.functional.pad((counts - positive).cumsum(0), (1, 0))
     rising = ups + (downs[-1] - downs)
@@ -152,15 +154,15 @@ def best_threshold(plane: Plane, first: Tensor, second: Tensor) -> tuple[Tensor,
 
 
 def best_on_curve(plane: Plane, first: Tensor) -> tuple[Tensor, float]:
-    """Returns the point with the fewest errors on a curve, with the second coordinate held, and its share of errors.
+    """Returns the point with the fewest misclassified samples on a curve (b is fixed), and their share.
 
-    Each score a·S1 + S0 changes sign once, at a = −S0/S1, so the count of errors is constant between these places. A
-    score of 0 is an error, so a place itself is never better than both its sides. Of equal stretches one that meets
-    the window is taken, the widest.
+    A score S0 + a·S1 changes sign once, at a = −S0/S1, so the count of errors is constant between these values of a. A
+    score of 0 is an error, so the value itself is never better than both its sides. Of several best intervals the
+    widest inside the window is taken, and its middle is returned.
     """
     turns = plane.first != 0
     places, order = (-plane.base[turns] / plane.first[turns]).sort()
-    rising = (plane.targets * plane.first)[turns][order] > 0  # wrong on the left of its place, right beyond
+    rising = (plane.targets * plane.first)[turns][order] > 0  # wrong to the left of its a, right beyond it
     counts = torch.ones_like(plane.base) if plane.weights is None else plane.weights
     constant = float((counts * (plane.targets * plane.base <= 0))[~turns].sum())
     counts = counts[turns][order]

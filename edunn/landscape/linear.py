@@ -17,7 +17,7 @@ from .planes import Evaluator, Plane
 
 
 class KnownMinimum(NamedTuple):
-    """A lowest point (2,) known without a search, the loss there, and whether it is flat along some direction."""
+    """A minimum (2,) found without a search of the grid, the loss there, and whether it is flat in some direction."""
 
     point: Tensor
     loss: float
@@ -26,7 +26,7 @@ class KnownMinimum(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LinearPlane(Plane):
-    """The loss along S0 + a·S1 + b·S2, with the properties of `planes.Field`."""
+    """The loss of the scores S0 + a·S1 + b·S2, with the properties of `planes.Field`."""
 
     @property
     def convex(self) -> bool | None:
@@ -51,7 +51,7 @@ class LinearPlane(Plane):
 
     @property
     def order_in_one_pass(self) -> int:
-        """2 on one feature, where the Hessian costs little more than the gradient; else 1."""
+        """2 on one feature, where the Hessian takes little longer than the gradient; else 1."""
         return 2 if self.one_feature and self.curvature_by_formula else 1
 
     @property
@@ -83,7 +83,7 @@ class LinearPlane(Plane):
         return methods.evaluate(self, a, b, order, method)
 
     def near(self, reach: float) -> Evaluator:
-        """Returns the same loss with many samples of one feature replaced by few nodes, for |w| ≤ reach."""
+        """Returns the same loss, with the samples of one feature replaced by a few weighted nodes, for |w| ≤ reach."""
         if self.one_feature and self.analytic and self.samples > 4096:
             return spectral.Compressed.of(self, reach)
         return self
@@ -100,7 +100,7 @@ class LinearPlane(Plane):
         return lambda points: self.at(points, 1)[1:]
 
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> KnownMinimum | None:
-        """Returns the minimum of a quadratic, a piecewise linear or a step loss, found without a search on the grid."""
+        """Returns the minimum of a quadratic, piecewise linear or zero-one loss, found without a search of the grid."""
         if self.penalty is not None:
             return None
         if exact.is_quadratic(self.loss):
@@ -121,17 +121,17 @@ class LinearPlane(Plane):
 
     @property
     def falls_forever(self) -> bool:
-        """Whether the loss falls for ever from every point: along some direction no score moves away from its label.
+        """Whether the loss falls without end from every point: along some direction no score moves away from its label.
 
         On one feature the direction is ±(1, −t), where a threshold t separates the two labels (x = t may have both). On
-        a curve it is the curve's own.
+        a curve it is the direction of the curve.
         """
         if not (self.penalty is None and self.loss.unreachable):
             return False
         low, high = self.loss.unreachable
         down, up = self.first[self.targets == low], self.first[self.targets == high]
         if len(down) + len(up) < self.samples:
-            return False  # targets between the two have a score of their own
+            return False  # targets between the two labels have a finite best score
         if self.free == (True, False) and not self.loss.class_axis:
             ways = torch.cat([up, -down])
             return bool((ways != 0).any()) and bool((ways >= 0).all() | (ways <= 0).all())

@@ -17,8 +17,9 @@ from .planes import JET, Field
 class LossGrid:
     """The values of a loss on a grid, `values[i, j]` at (first[i], second[j]), with the two coordinates' `names`.
 
-    Minima, plateaus, convexity and basins are functions of it (`minima`, `analysis`, `basins`); they ask its `field`,
-    which a grid that was loaded from a file does not have. `jet` is there if the derivatives came with the values.
+    Minima, plateaus, convexity and basins are functions of it (`minima`, `analysis`, `basins`); they need its
+    `field`, which a grid that was loaded from a file does not have. `jet` is not None if the derivatives were computed
+    with the values.
     """
 
     first: Tensor
@@ -41,7 +42,7 @@ class LossGrid:
         return (self.derivatives if both else self.jets(1))[1:3]
 
     def jets(self, order: int) -> Tensor:
-        """Returns the jet over the grid: the stored one, or else computed by the cheapest method."""
+        """Returns the values and derivatives up to `order` over the grid: the stored jet, or one computed by `auto`."""
         if self.jet is not None and len(self.jet) >= JET[order]:
             jet = self.jet[: JET[order]]
         else:
@@ -64,7 +65,7 @@ class LossGrid:
 
     @property
     def reach(self) -> float:
-        """The largest size of the first coordinate."""
+        """The largest absolute value of the first coordinate."""
         return float(self.first.abs().max())
 
     def cut(self, second: float) -> Tensor:
@@ -72,7 +73,7 @@ class LossGrid:
         return self.values[:, int((self.second - second).abs().argmin())]
 
     def known(self, what: str) -> Field:
-        """Returns the field, or raises an error that says how to get one."""
+        """Returns the field, or raises an error that says that `what` needs one and how to get it."""
         if self.field is None:
             raise errors.DataError(
                 f"This surface was loaded from a file and has values alone; {what} needs the data. Compute it again "
@@ -82,11 +83,11 @@ class LossGrid:
 
     @property
     def free(self) -> tuple[bool, bool]:
-        """Which coordinates vary: one whose axis is a single value is held there, and the grid is a curve."""
+        """Which coordinates vary: one whose axis is a single value is fixed, and the grid is a curve."""
         return len(self.first) > 1, len(self.second) > 1
 
     def problem(self, what: str) -> Field:
-        """The field in float64 as a problem of the free coordinates alone: on a curve, of one variable."""
+        """Returns the field in float64 as a function of the coordinates that vary: on a curve, of one variable."""
         first, second = (
             None if varies else float(axis[0])
             for varies, axis in zip(self.free, (self.first, self.second), strict=True)

@@ -15,7 +15,7 @@ METHODS = ("auto", "direct", "exact", "spectral")
 PROBES = 64  # at which the error is measured, at least; up to MOST while they cost no more than so many evaluations
 MOST_PROBES, EVALUATIONS = 4096, 1 << 17
 
-POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # an error above which a more exact way is looked for
+POOR = {torch.float64: 1e-8, torch.float32: 1e-5}  # a larger error makes edunn look for a more exact method
 LONG = 1e10  # grid points × samples above which a surface is not computed again
 
 FACTORED = 0.15  # what a factored evaluation costs, in units of a plain one
@@ -25,7 +25,7 @@ INTERPOLATION = 0.01  # what a multiply-add costs in the matrix products from no
 def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tuple[Tensor, str]:
     """Returns the jet over the grid, (JET[order], len(a), len(b)), and the name of the method used.
 
-    "plain" is direct by the loss's own formulas: slower than `direct.factored`, and good to the last digits.
+    "plain" is `direct.plain`: slower than `direct.factored`, and right to the last digits.
     """
     if method not in (*METHODS, "plain"):
         raise errors.ConfigError(
@@ -35,7 +35,7 @@ def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tup
     kind = type(plane.loss).__name__
     if name == "exact" and not exact.fits(plane):
         raise errors.ConfigError(
-            f"The method exact needs a loss that is polynomial between kinks; {kind} on this plane is none. Use auto, "
+            f"The method exact needs a loss that is polynomial between kinks; {kind} on this plane is not. Use auto, "
             f"or direct, which works for every loss."
         )
     if name == "spectral" and not spectral.fits(plane):
@@ -51,9 +51,9 @@ def evaluate(plane: Plane, a: Tensor, b: Tensor, order: int, method: str) -> tup
 def ways_out(
     field: Field, a: Tensor, b: Tensor, dtype: torch.dtype, method: str, used: str
 ) -> Iterator[tuple[str, torch.dtype]]:
-    """Yields more exact ways (method, dtype) to the same surface, for one whose error is poor.
+    """Yields pairs (method, dtype) that give the surface with a smaller error, for one whose error is too large.
 
-    They are kinds of `direct`. There are none if the caller chose another method, or if they would take too long.
+    All are forms of `direct`. It yields nothing if the caller chose another method, or if they would take too long.
     """
     if method not in ("auto", "direct") or used == "exact":
         return
@@ -67,7 +67,7 @@ def ways_out(
 
 
 def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
-    """Returns the method with the least work, counted in evaluations of the loss at one sample."""
+    """Returns the method that needs the fewest evaluations of the loss (one is one sample at one point)."""
     if exact.fits(plane):
         return "exact"
     if not spectral.fits(plane):
@@ -75,7 +75,7 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
     cheap = order == 0 and direct.fits(plane, b)
     whole = len(a) * len(b) * plane.first.numel() * (FACTORED if cheap else 1)
     if whole < 1e7:
-        return "direct"  # done before the nodes are counted
+        return "direct"  # finished in less time than it takes to count the nodes
     plan = spectral.Plan.of(plane.to(torch.float64), a.to(plane.device), b.to(plane.device), spectral.tolerance(plane))
     if plan.full and not plan.bulk.total:
         return "direct"
@@ -88,14 +88,14 @@ def choose(plane: Plane, a: Tensor, b: Tensor, order: int) -> str:
 def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
     """Returns the largest difference from `direct` in float64 at probe points, over the largest loss among them.
 
-    The probes: the corners, the least value, (0, 0) where a model stands, the steepest places, and points drawn over
-    the grid; 64 in all, or more where the samples are few (every point of a small grid). A value anywhere that is not
-    finite is infinitely wrong.
+    The probes: the corners, the least value, (0, 0), the steepest places, and random points of the grid; 64 in all, or
+    more where the samples are few (every point of a small grid). A value anywhere that is not finite counts as an
+    infinite error.
     """
     if not bool(values.isfinite().all()):
         return float("inf")
     count = len(a) * len(b)
-    work = field.samples * (1 if field.affine else 64)  # a net's forward pass is dearer than a score
+    work = field.samples * (1 if field.affine else 64)  # a net's forward pass takes longer than a score
     probes = max(PROBES, min(MOST_PROBES, EVALUATIONS // max(1, work)))
     if count <= probes:
         index = torch.arange(count)
@@ -115,7 +115,7 @@ def measured_error(field: Field, a: Tensor, b: Tensor, values: Tensor) -> float:
 
 
 def steepest(values: Tensor) -> list[int]:
-    """The flat indices on both sides of the largest change along each axis: where rounding in the scores tells most."""
+    """Returns the flat indices beside the largest change along each axis, where rounding errors are largest."""
     found = []
     rows, columns = values.shape
     if rows > 1:

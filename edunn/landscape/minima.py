@@ -1,8 +1,8 @@
 """Minima of a surface: each local minimum of the grid is a candidate, which is polished and classified.
 
-- **minimum**: descent from the candidate ends at a point with gradient 0 and curvature up in every direction (or flat
-  in one: a valley, or a floor, with `flat` true).
-- **saddle**: gradient 0, and curvature down in some direction.
+- **minimum**: descent from the candidate ends at a point with gradient 0 and positive curvature in every direction (or
+  curvature 0 in one, as in a valley: then `flat` is true).
+- **saddle**: gradient 0, and negative curvature in some direction.
 - **runaway**: the loss keeps falling without end; its infimum lies at infinity. On separable data cross-entropy has no
   minimum at all.
 - **artefact**: a local minimum of the grid alone. In a narrow valley that runs askew to the grid, each row has a lowest
@@ -45,7 +45,7 @@ def minima(surface: LossGrid) -> list[dict[str, Any]]:
 
 
 def between(surface: LossGrid, points: Tensor) -> Tensor:
-    """Eight points about each of some candidates, one and a half cells of the grid away: (8 · points, 2)."""
+    """Returns eight points around each of the given points, one and a half grid cells away: (8 · points, 2)."""
     cell = torch.tensor([float(axis[-1] - axis[0]) / max(1, len(axis) - 1) for axis in (surface.first, surface.second)])
     angles = torch.arange(8, dtype=points.dtype) * (math.pi / 4) + 0.3
     return (points.unsqueeze(1) + 1.5 * cell * torch.stack([angles.cos(), angles.sin()], 1)).view(-1, 2)
@@ -68,8 +68,8 @@ def candidates(values: Tensor) -> list[tuple[int, int]]:
 
 
 def known_minima(surface: LossGrid, points: Tensor, point: Tensor, loss: float, flat: bool) -> list[dict[str, Any]]:
-    """Returns a minimum that is known without a search, and the grid's other candidates as artefacts."""
-    at = torch.where(torch.tensor(surface.free), point.cpu(), points[0])  # what is held stays
+    """Returns a minimum found without a search of the grid, and the grid's other candidates as artefacts."""
+    at = torch.where(torch.tensor(surface.free), point.cpu(), points[0])  # a fixed coordinate keeps its value
     best = surface.point(float(at[0]), float(at[1]), loss) | {"kind": "minimum"}
     if flat:
         best["flat"] = True
@@ -87,7 +87,7 @@ def scales(surface: LossGrid) -> Tensor:
 def polish(surface: LossGrid, field: Field, start: Tensor, candidates: int) -> list[dict[str, Any]]:
     """Runs Newton steps from all starts at once, and classifies the point where each ends.
 
-    The first `candidates` starts are the grid's; of the others only the minima that they find are shown.
+    The first `candidates` starts are the grid's; of the others only the minima that they find are returned.
     """
     scale = scales(surface).to(start.device)
     # along an axis of a single value nothing moves
@@ -141,7 +141,7 @@ def grid_point(surface: LossGrid, point: Tensor, kind: str) -> dict[str, Any]:
 
 
 class Newton:
-    """The state of Newton steps from each candidate: points, jets, whether they rest, and the loss at the start."""
+    """The state of Newton steps from each candidate: points, jets, which are done, and the loss at the start."""
 
     def __init__(self, points: Tensor, jets: Tensor) -> None:
         self.points, self.jets = points, jets
@@ -153,8 +153,8 @@ class Newton:
 def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: float, rounds: int = 150) -> Newton:
     """Takes Newton steps that only go down, within an adaptive radius: θ ← θ − V |Λ|⁻¹ Vᵀ g with H = V Λ Vᵀ.
 
-    Where H is positive definite this is Newton's step; a negative curvature is turned about, so that the step leaves a
-    saddle instead of seeking it (Dauphin et al. 2014). Lengths are in units of `scale`.
+    Where H is positive definite this is Newton's step; a negative curvature counts with its absolute value, so that the
+    step leaves a saddle and does not converge to it (Dauphin et al. 2014). Lengths are in units of `scale`.
     """
     state = Newton(start.clone(), field.at(start, 2))
     radius = torch.full((len(start),), 0.25, dtype=start.dtype, device=start.device)
@@ -179,9 +179,9 @@ def newton(field: Evaluator, start: Tensor, scale: Tensor, free: Tensor, noise: 
 
 
 def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None:
-    """Continues from the ends of Newton's steps by values alone, for a loss with kinks, where slopes mislead.
+    """Continues from the ends of Newton's steps without derivatives, for a loss with kinks, where they mislead.
 
-    First `descend`, then `follow_kinks` from where it ended. Classes what was found.
+    First `descend`, then `follow_kinks` from where it ended. Records the kind of each point found.
     """
     points, losses = state.points, state.jets[0]
     radius = torch.full_like(losses, 1e-2)
@@ -205,7 +205,7 @@ def search(field: Evaluator, state: Newton, scale: Tensor, free: Tensor) -> None
 def descend(
     field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 100
 ) -> None:
-    """Moves points downhill by values alone, in place.
+    """Moves points downhill in place, by comparing values, without derivatives.
 
     Each round looks at eight points on a circle, turned by the golden angle from round to round. A lower one is taken
     and the circle grows; else it shrinks, and a circle of 1e-9 of the window with nothing lower on it is the end.
@@ -229,10 +229,10 @@ def descend(
 def follow_kinks(
     field: Evaluator, points: Tensor, losses: Tensor, radius: Tensor, scale: Tensor, free: Tensor, rounds: int = 150
 ) -> None:
-    """Moves points down narrow valleys, in place: along a kink that bends upwards the way down is a thin cone.
+    """Moves points down narrow valleys, in place: along a curved kink only a thin cone of directions goes down.
 
-    As `descend`, but the least loss on each circle is looked for closely: among 64 angles, and then nearer and nearer
-    about the four lowest ones. Of points that ended together one is enough.
+    As `descend`, but the least loss on each circle is searched more finely: among 64 angles, and then ever closer to
+    the four lowest of them. Of points that ended at the same place one is moved.
     """
     ended = ((radius <= 1e-3) & points.isfinite().all(1)).nonzero().squeeze(1)
     chosen: list[int] = []

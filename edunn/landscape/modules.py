@@ -44,7 +44,7 @@ def is_smooth(model: nn.Module, loss: Loss | ScalarLoss) -> bool | None:
             answers.append(False)
         elif isinstance(part, Activation):
             answers.append(part.smooth)
-        else:  # by its very type: what a subclass, or a net of your own, does in `forward` is not known
+        else:  # by its exact type: what a subclass does in its own `forward` is not known
             answers.append(True if type(part) in SMOOTH else None)
     return False if False in answers else None if None in answers else True
 
@@ -87,7 +87,7 @@ class ModulePlane:
     names: tuple[str, str] = ("a", "b")
     penalty: object = None
     split: Split = whole
-    weights: Tensor | None = None  # what each sample counts, with Σ w = N
+    weights: Tensor | None = None  # of the samples, with Σ w = N
 
     # little is known of a module, so convexity and minima are measured
     convex = None
@@ -95,7 +95,7 @@ class ModulePlane:
     feature = None
     curvature_by_formula = True  # by torch.func
     order_in_one_pass = 1
-    scales = (0.1, 0.1)  # ten of them are a whole direction
+    scales = (0.1, 0.1)  # so that the default window is ±1 along a direction
 
     @property
     def dtype(self) -> torch.dtype:
@@ -179,8 +179,8 @@ class ModulePlane:
     def value_and_trace(self, point: Tensor) -> Tensor:
         """Returns the mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
 
-        The loss may be the same on both sides of a sudden change, so that nodes on both sides do not see it; the
-        scores differ there.
+        The loss may be the same on both sides of a sudden change, so that no node shows it; the scores differ
+        there.
         """
         scores = self.scores(point)
         draw = generator(0)

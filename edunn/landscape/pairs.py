@@ -19,8 +19,8 @@ ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoade
 class ScalarLoss:
     """A loss given as a function of scores and targets, such as torch's own, that returns one number for all samples.
 
-    It has no values per sample, no derivative by hand and no declared properties: derivatives come from torch.func, and
-    convexity is measured.
+    It has no values per sample, no hand-derived gradient and no declared properties: derivatives come from torch.func,
+    and convexity is measured.
     """
 
     class_axis = None
@@ -43,7 +43,7 @@ class ScalarLoss:
         return value
 
     def check(self, scores: Tensor, targets: Tensor) -> None:
-        """Refuses a loss that does not return one number; the function itself checks the shapes."""
+        """Raises an error if the loss does not return one number; the function itself checks the shapes."""
         self(scores, targets)
 
 
@@ -53,7 +53,7 @@ def as_loss(loss: Any) -> Loss | ScalarLoss:
         return loss
     if isinstance(loss, type) or not callable(loss):
         hint = f"Did you mean {loss.__name__}()?" if isinstance(loss, type) else "F.cross_entropy is one."
-        raise errors.ConfigError(f"A loss is a function of scores and targets; {loss!r} is none. {hint}")
+        raise errors.ConfigError(f"A loss is a function of scores and targets; {loss!r} is not. {hint}")
     return ScalarLoss(loss)
 
 
@@ -81,7 +81,7 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
-    """Checks weights of the samples, and returns them scaled so that Σ w = N, (samples,); None for none.
+    """Checks weights of the samples, and returns them scaled so that Σ w = N, (samples,); None if there are none.
 
     The mean over the samples, 1/N Σ w ℓ, is then Σ w ℓ / Σ w.
     """

@@ -8,8 +8,9 @@ By the chain rule, with the loss's own derivatives in its scores (⟨·,·⟩ su
     ∂L/∂a   = 1/N ⟨ℓ′, S1⟩        ∂L/∂b   = 1/N ⟨ℓ′, S2⟩
     ∂²L/∂a² = 1/N ⟨ℓ″ S1, S1⟩     ∂²L/∂a∂b = 1/N ⟨ℓ″ S1, S2⟩     ∂²L/∂b² = 1/N ⟨ℓ″ S2, S2⟩
 
-The six numbers of a point travel together, as a *jet*: value, a, b, aa, ab, bb, on the first axis of a tensor.
-`order` says how far it goes: 0 the value alone, 1 the gradient too, 2 the Hessian too.
+These six numbers of a point, (L, ∂L/∂a, ∂L/∂b, ∂²L/∂a², ∂²L/∂a∂b, ∂²L/∂b²), are called a *jet*, and are the first axis
+of a tensor. `order` says how many of them it holds, JET[order]: 1 (the value), 3 (with the gradient) or 6 (with the
+Hessian).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Evaluator(Protocol):
     """A loss that can be evaluated at points of two coordinates."""
 
     def at(self, points: Tensor, order: int = 0) -> Tensor:
-        """The jet at points (count, 2): (JET[order], count)."""
+        """Returns the loss and its derivatives up to `order` at points (count, 2): a jet, (JET[order], count)."""
         ...
 
 
@@ -88,7 +89,7 @@ class Field(Evaluator, Protocol):
 
     @property
     def analytic(self) -> bool:
-        """Whether the loss is known to be analytic: it cannot be flat in one place and fall in another."""
+        """Whether the loss is known to be analytic: it cannot be constant in one region and fall in another."""
         ...
 
     @property
@@ -103,7 +104,7 @@ class Field(Evaluator, Protocol):
 
     @property
     def order_in_one_pass(self) -> int:
-        """The highest order of a jet over a grid that costs little more than the gradient."""
+        """The highest order of derivatives over a grid that takes little longer than the gradient."""
         ...
 
     @property
@@ -113,16 +114,16 @@ class Field(Evaluator, Protocol):
 
     @property
     def scales(self) -> tuple[float, float]:
-        """A natural length along each coordinate."""
+        """A unit of length along each coordinate; the default window is ten of them to each side."""
         ...
 
     @property
     def falls_forever(self) -> bool:
-        """Whether the loss is known to fall for ever from every point."""
+        """Whether the loss is known to fall without end from every point, so that it has no minimum."""
         ...
 
     def held(self, first: float | None, second: float | None) -> Field:
-        """Returns the loss with a coordinate held at a value (None: it varies)."""
+        """Returns the loss with a coordinate fixed at a value; a coordinate given as None varies."""
         ...
 
     def values(self, a: Tensor, b: Tensor, order: int = 0, method: str = "auto") -> tuple[Tensor, str]:
@@ -130,7 +131,7 @@ class Field(Evaluator, Protocol):
         ...
 
     def near(self, reach: float) -> Evaluator:
-        """Returns the same loss, cheaper to evaluate where the first coordinate is at most `reach` in size."""
+        """Returns the same loss, faster to evaluate where the first coordinate is at most `reach` in size."""
         ...
 
     def slopes(self, reach: float) -> Callable[[Tensor], Tensor]:
@@ -138,7 +139,7 @@ class Field(Evaluator, Protocol):
         ...
 
     def known_minimum(self, start: Tensor, first: Tensor, second: Tensor) -> Any:
-        """Returns a lowest point (point, loss, flat) that needs no search, or None."""
+        """Returns a minimum (point, loss, flat) that needs no search of the grid, or None where there is none."""
         ...
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Field:
@@ -158,8 +159,8 @@ class Plane:
     names : of the two coordinates
     penalty : added along the plane, or None
     free : which coordinates vary (see `held`)
-    weights : what each sample counts, with Σ w = N; or, where a few nodes stand for many samples, what each of them
-        counts, and `total` the number of samples
+    weights : of the samples, with Σ w = N; or, where a few nodes replace many samples, of the nodes, and `total` is the
+        number of samples
     split : shares the rows of a grid among several processes: see `runtime.threads.whole`
     """
 
@@ -209,9 +210,9 @@ class Plane:
         )
 
     def held(self, first: float | None, second: float | None) -> Self:
-        """Returns the loss with a coordinate held at a value, a problem of one variable. None leaves a coordinate free.
+        """Returns the loss with a coordinate fixed at a value: a function of one variable. None leaves one free.
 
-        The held coordinate's part moves into S0; its direction and its derivatives become 0.
+        The fixed coordinate's term is added to S0; its direction and its derivatives become 0.
         """
         if first is None and second is None:
             return self
@@ -260,12 +261,12 @@ class Plane:
         return total
 
     def jet(self, scores: Tensor, part: slice, order: int) -> Tensor:
-        """Returns the jet of a block of points, summed over some of the samples: (JET[order], *lead)."""
+        """Returns the jet of a block of points, summed over the samples of one slice: (JET[order], *lead)."""
         weights = None if self.weights is None else self.weights[part]
         return jet(self.loss, scores, self.targets[part], self.first[part], self.second[part], order, weights)
 
     def parts(self) -> list[slice]:
-        """Cuts the samples into slices, so short that a block holds the scores of a few points over one of them."""
+        """Cuts the samples into slices so short that a block of memory holds their scores at several points."""
         length = max(1, BLOCK[self.device.type] // (self.first.element_size() * 8 * (self.first[:1].numel() or 1)))
         return [slice(start, start + length) for start in range(0, len(self.first), length)]
 
@@ -309,7 +310,7 @@ def jet(
 def eigenvalues(hessian: Tensor, free: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
     """Returns both eigenvalues of [[p, q], [q, r]], given as (p, q, r): (p + r)/2 ∓ √((p − r)²/4 + q²).
 
-    Of one free coordinate both are its second derivative.
+    With a single free coordinate both are its second derivative.
     """
     p, q, r = hessian
     if free != (True, True):
@@ -320,7 +321,7 @@ def eigenvalues(hessian: Tensor, free: tuple[bool, bool]) -> tuple[Tensor, Tenso
 
 
 def blocks(count: int, size: int, like: Tensor) -> list[slice]:
-    """Cuts `count` items of `size` numbers each into slices within the byte budget, of one item at least."""
+    """Cuts `count` items of `size` numbers each into slices that fit in the byte budget, of at least one item."""
     length = max(1, BLOCK[like.device.type] // (size * like.element_size()))
     return [slice(start, min(start + length, count)) for start in range(0, count, length)]
 
@@ -361,10 +362,10 @@ def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tens
 
 @dataclass(frozen=True, eq=False)
 class PenaltyAlong:
-    """A penalty along θ0 + a·d1 + b·d2, on the parameters that it penalises, as flat vectors.
+    """A penalty as a function of (a, b), for the weights θ0 + a·d1 + b·d2. The vectors hold only penalised parameters.
 
     λ Σ θ² along a plane is an exact quadratic form: with c = λ (½λ with half=True),
-    c‖θ0‖² + 2c(a θ0·d1 + b θ0·d2) + c(a²‖d1‖² + 2ab d1·d2 + b²‖d2‖²), three numbers of which need the weights again.
+    c‖θ0‖² + 2c(a θ0·d1 + b θ0·d2) + c(a²‖d1‖² + 2ab d1·d2 + b²‖d2‖²), where the six sums are computed once.
     λ Σ |θ| is not quadratic: it is summed weight by weight.
     """
 
@@ -384,7 +385,7 @@ class PenaltyAlong:
         return PenaltyAlong(self.penalty, *parts)
 
     def held(self, first: float | None, second: float | None) -> PenaltyAlong:
-        """Returns the same penalty with a coordinate held at a value, as `Plane.held`."""
+        """Returns the same penalty with a coordinate fixed at a value, as `Plane.held`."""
         base, along_a, along_b = self.base, self.first, self.second
         if first is not None:
             base, along_a = base + first * along_a, torch.zeros_like(along_a)
@@ -393,7 +394,7 @@ class PenaltyAlong:
         return PenaltyAlong(self.penalty, base, along_a, along_b)
 
     def at(self, points: Tensor, order: int) -> Tensor:
-        """Returns the penalty's jet at points (count, 2)."""
+        """Returns the penalty and its derivatives up to `order` at points (a, b), (count, 2): (JET[order], count)."""
         points = points.to(self.base)
         if self.penalty.quadratic:
             return self.quadratic(points, order)

@@ -75,12 +75,12 @@ class Report(Record):
         return dict(report_figures({"": self}, **options))
 
     def table(self) -> Table:
-        """Returns the surface's own rows, then the readings."""
+        """Returns a table of the surface and its readings."""
         above = self.surface.table()
         return Table(above.columns, (*above.rows, *self.rows()))
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Yields the readings, a row each."""
+        """Yields a row of the table for each reading."""
         for found in self.minima[:SHOWN]:
             yield found["kind"], f"{found['loss']:.10g} at {format_point(found, self.surface.names, 8)}"
         if len(self.minima) > SHOWN:
@@ -108,7 +108,7 @@ def report(
     steps: int = 1000,
     plateaus: tuple[float, ...] = (1e-3, 1e-6),
 ) -> Report:
-    """Returns all readings of a surface that knows its data.
+    """Returns all readings of a surface, which must know its data: one loaded from a file does not.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def report(
 def remarks(surface: LossGrid, minima: tuple[dict[str, Any], ...], flat: bool) -> Iterator[str]:
     """Yields sentences that explain the numbers; `flat` losses are constant between jumps."""
     if flat:
-        yield "the loss is flat wherever it has a gradient: every point is a plateau, and descent cannot move"
+        yield "the gradient is 0 wherever the loss has one: every point is a plateau, and descent cannot move"
         return
     lowest = next((found for found in minima if found["kind"] == "minimum"), None)
     if lowest is None:

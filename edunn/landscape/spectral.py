@@ -1,7 +1,7 @@
-"""Spectral surfaces: a loss that is analytic in the scores is evaluated at a few nodes and interpolated to the grid.
+"""The method `spectral`: evaluates an analytic loss at a few nodes and interpolates to the grid.
 
 An analytic function on an interval is the limit of its interpolants at Chebyshev nodes, and the error falls like ρ^−n,
-where ρ > 1 is read off the nearest pole: for one at distance d from the real scores, and scores of half-range R along
+where ρ > 1 follows from the nearest pole: for one at distance d from the real scores, and scores of half-range R along
 the variable, ρ = d/R + √(1 + (d/R)²), so that about n = R/d · ln(1/ε) nodes reach ε. The sigmoid and log(1 + e^z)
 have their poles at ±iπ, tanh at ±iπ/2; a sum of C exponentials has no zero while the scores differ by less than π in
 their imaginary parts, so cross-entropy has d = π with R half the range of the differences.
@@ -10,11 +10,11 @@ their imaginary parts, so cross-entropy has d = π with R half the range of the 
 - **Samples.** On one feature x enters as w·x + b, analytic as well: N samples are replaced by M Chebyshev nodes in x
   with weights, Σ_i f(x_i) = Σ_m ω_m f(t_m) for every polynomial of degree < M, from the moments Σ_i T_k(x_i). Targets
   enter as a polynomial: each of its few terms has weights of its own.
-- **Outliers.** The few samples far outside the bulk, which alone would force more nodes, are summed on their own.
+- **Outliers.** The few samples far outside the bulk, which would require many more nodes, are summed on their own.
 
 So the cost is N + M·n_w·n_b + G·n: linear in N and in G, never their product. Value, gradient and Hessian are each
-evaluated at the nodes and interpolated; the interpolant is never differentiated. See Trefethen, Approximation Theory
-and Approximation Practice, chapters 3, 8 and 19.
+evaluated at the nodes and interpolated; the interpolating polynomial is never differentiated. See Trefethen,
+Approximation Theory and Approximation Practice, chapters 3, 8 and 19.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from . import direct
 from .planes import JET, Evaluator, Plane
 
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-11}  # of the interpolation, relative to the largest loss
-GROWTH = 1.5  # the factor by which the nodes grow in number where the coefficients have not decayed
+GROWTH = 1.5  # the factor on the number of nodes while the coefficients have not decayed
 
 
 def pole(loss: Loss) -> float | None:
-    """Returns the distance of the nearest singularity from the real scores; None if there is none, or no analytic loss.
+    """Returns the distance of the loss's nearest singularity from the real axis; None if there is no such distance.
 
-    A polynomial has none: `exact` serves it.
+    A loss that is not analytic has none, nor has a polynomial, for which `exact` is the method.
     """
     distance = loss.pole
     if distance is not None and not distance > 0:
@@ -58,7 +58,7 @@ def fits(plane: Plane) -> bool:
 
 @torch.no_grad()
 def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None = None) -> Tensor:
-    """Returns the jet over the grid a × b, (JET[order], len(a), len(b)), in the plane's dtype."""
+    """Returns the mean loss and its derivatives up to `order` on the grid: a jet, (JET[order], len(a), len(b))."""
     dtype = plane.dtype
     a, b = a.double().to(plane.device), b.double().to(plane.device)
     if plane.one_feature:
@@ -77,7 +77,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor, order: int = 0, goal: float | None 
 
 
 def tolerance(plane: Plane) -> float:
-    """Returns the error that the interpolation aims at, relative to the largest loss."""
+    """Returns the error allowed in the interpolation, relative to the largest loss."""
     # near a double pole, as (f − y)² has, the coefficients start n times as large
     return TOLERANCE[plane.dtype] / (50 if plane.loss.pole_order else 1)
 
@@ -85,7 +85,7 @@ def tolerance(plane: Plane) -> float:
 def nodes_needed(ranges: Tensor, distance: float, tolerance: float) -> int:
     """Returns the least n with mean ρ_i^−n ≤ tolerance over the samples, each with its own half-range R_i.
 
-    The mean serves because the surface is a mean: a single sample that decays slowly counts 1/N.
+    The mean is enough because the surface is a mean over samples: a single sample with a slow decay counts 1/N.
     """
     ratio = distance / ranges.clamp(min=1e-12)
     logs = torch.asinh(ratio)  # ln ρ = ln(y + √(1 + y²))
@@ -117,7 +117,7 @@ class Axis:
         return (low + high) / 2 + (high - low) / 2 * chebyshev_nodes(self.count, self.values)
 
     def spread(self, at_nodes: Tensor) -> Tensor:
-        """Interpolates values at the nodes to the grid, along the second last axis."""
+        """Interpolates values at the nodes (the second last axis) to the grid."""
         if self.full:
             return at_nodes
         low, high = self.values[0], self.values[-1]
@@ -126,7 +126,7 @@ class Axis:
         return (powers @ coefficients(self.count, where)).to(at_nodes.dtype) @ at_nodes
 
     def tail(self, at_nodes: Tensor) -> float:
-        """Returns the largest of the last coefficients along the second last axis, relative to the largest of all."""
+        """Returns the size of the last Chebyshev coefficients relative to the largest: an estimate of the error."""
         if self.full:
             return 0.0
         size = (coefficients(self.count, self.values).to(at_nodes.dtype) @ at_nodes).abs()
@@ -151,7 +151,7 @@ def coefficients(count: int, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The evaluations of a spectral surface: most samples at the nodes, the outliers along the whole first axis."""
+    """Where a spectral surface is evaluated: most samples at the nodes, outliers along the whole first axis."""
 
     plane: Plane
     first: Axis
@@ -163,7 +163,7 @@ class Plan:
 
     @classmethod
     def of(cls, plane: Plane, a: Tensor, b: Tensor, tolerance: float) -> Plan:
-        """Returns the cheapest plan: the numbers of nodes, the outliers, and whether the rest is compressed."""
+        """Returns the plan with the least work: the numbers of nodes and outliers, and if nodes replace samples."""
         distance = pole(plane.loss)
         assert distance is not None
         half_a, half_b = float(a[-1] - a[0]) / 2, float(b[-1] - b[0]) / 2
@@ -193,7 +193,7 @@ class Plan:
         return Plan.of(self.plane, self.first.values, self.second.values, self.tolerance**GROWTH)
 
     def evaluate(self, order: int) -> tuple[Tensor, float]:
-        """Returns the jet over the grid, and the size of the value's last coefficients, the error left."""
+        """Returns the jet over the grid, and an estimate of its error: the size of the value's last coefficients."""
         plane = self.bulk
         if plane.weights is None and plane.one_feature:
             at_nodes = direct.grid(replace(plane, penalty=None), self.first.nodes, self.second.nodes, order)
@@ -210,7 +210,7 @@ class Plan:
 
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
-    """Returns how fast each sample's scores move along a direction: |S|, or over classes its range."""
+    """Returns by how much a step of 1 changes each sample's scores: |S|, or max S − min S over classes."""
     if loss.class_axis:
         return direction.double().amax(-1) - direction.double().amin(-1)
     return direction.double().abs()
@@ -231,7 +231,10 @@ def subset(plane: Plane, index: Tensor) -> Plane:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A division of one feature's samples: `order` sorts them by distance from the median, outliers last."""
+    """A division of the samples of one feature into the bulk and the outliers.
+
+    `order` sorts them by distance from the median, outliers last.
+    """
 
     order: Tensor
     outliers: int
@@ -241,7 +244,7 @@ class Split:
     cost: float
 
     def parts(self, plane: Plane) -> tuple[Plane, Plane | None]:
-        """Returns the plane of the samples that are no outliers, and the plane of the outliers."""
+        """Returns the plane of the samples that are not outliers, and the plane of the outliers."""
         if not self.outliers:
             return replace(plane, penalty=None), None
         bulk = plane.samples - self.outliers
@@ -288,10 +291,11 @@ def outlier_counts(samples: int) -> list[int]:
 
 
 def target_nodes(plane: Plane) -> Tensor | None:
-    """Returns targets from which the loss at any other follows: the distinct ones if few; three for degree 2 in them.
+    """Returns a few targets η_j such that the loss at any target y is a combination of the losses at the η_j.
 
-    For an affine loss one is enough: a node takes the mean target of its samples. None if there are many targets and
-    the loss does not declare its degree in them.
+    They are all the targets if at most three differ, and three for a loss of degree 2 in y (by Lagrange's formula). For
+    a loss affine in y one is enough: a node takes the mean target of its samples. None if there are many targets and
+    the loss does not declare its degree in y.
     """
     if plane.loss.affine:
         return plane.targets[:1]
@@ -305,7 +309,7 @@ def target_nodes(plane: Plane) -> Tensor | None:
 
 
 def compress(plane: Plane, count: int) -> Plane:
-    """Replaces N samples by `count` weighted nodes in x (for each of the target nodes)."""
+    """Replaces N samples by `count` weighted nodes in x, for each target of `target_nodes`."""
     x, y = plane.x, plane.targets
     middle, half = interval(x)
     etas = target_nodes(plane)
@@ -351,7 +355,7 @@ def lagrange(y: Tensor, etas: Tensor) -> Tensor:
 
 
 def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Tensor:
-    """Returns Σ_i measure_i T_k(t_i) for k < count, (measures, count), in about 2√count passes over the samples.
+    """Returns the Chebyshev moments Σ_i measure_i T_k(t_i), k < count, (measures, count), in about 2√count passes.
 
     With k = q·j + r and T_{qj+r} = 2 T_{qj} T_r − T_{qj−r}, the sums over the samples of all products T_{qj} T_r are
     one matrix product of the q polynomials T_r and the count/q polynomials T_{qj}.
@@ -376,7 +380,7 @@ def moments(t: Tensor, measures: Tensor, count: int, block: int = 1 << 14) -> Te
 
 
 def polynomials(t: Tensor, count: int) -> Tensor:
-    """Returns T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
+    """Returns the Chebyshev polynomials T_0 … T_{count−1} at t, (count, len(t)), by T_{k+1} = 2t T_k − T_{k−1}."""
     rows = t.new_empty(count, len(t))
     rows[0] = 1
     if count > 1:
@@ -387,7 +391,7 @@ def polynomials(t: Tensor, count: int) -> Tensor:
 
 
 class Traced(Protocol):
-    """A field of values alone, with a sum of the scores beside each value: see `modules`."""
+    """A field without derivatives, which gives the loss and a sum of the scores at each point: see `modules`."""
 
     @property
     def dtype(self) -> torch.dtype: ...
@@ -402,11 +406,11 @@ class Traced(Protocol):
 
 @torch.no_grad()
 def interpolate(field: Traced, a: Tensor, b: Tensor) -> Tensor | None:
-    """Returns the values of any field over the grid from values at nodes, or None if that saves nothing.
+    """Returns the values of any field over the grid by interpolation from nodes, or None if that saves no time.
 
-    Nodes are added until the coefficients of the loss and of the scores have decayed and fresh points, which the nodes
-    did not use, agree; (0, 0), the model's own weights, is one of them. If the nodes come to half the grid's points,
-    the function is not smooth enough (a ReLU, a sharp ravine), and nothing is gained.
+    Nodes are added until the coefficients of the loss and of the scores have decayed and the interpolant is right at
+    test points that are not nodes; (0, 0), the model's own weights, is one of them. If that takes half as many nodes as
+    the grid has points, the function is not smooth enough (a ReLU, a sharp ravine), and None is returned.
     """
     goal = 10 * TOLERANCE[field.dtype]
     first, second = Axis(a, min(13, len(a))), Axis(b, min(13, len(b)))
@@ -440,13 +444,14 @@ def test_points(a: Tensor, b: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(torch.cat([drawn, at]) for drawn, at in zip((i, j), origin, strict=True))  # type: ignore[return-value]
 
 
-# ---- the same compression for single points --------------------------------------------------------------------------
+# ---- the same nodes for single points --------------------------------------------------------------------------------
 
 
 def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
-    """Returns the samples' order by distance from the median, the number of outliers, and that of nodes for the rest.
+    """Returns how to replace samples by nodes: the samples sorted, the number of outliers, and that of nodes.
 
-    Valid for |w| ≤ reach; None if outliers and nodes are hardly fewer than the samples.
+    They are sorted by distance from the median, outliers last. Valid for |w| ≤ reach; None if outliers and nodes are
+    hardly fewer than the samples.
     """
     distance = pole(plane.loss)
     assert distance is not None
@@ -462,7 +467,10 @@ def condensation(plane: Plane, reach: float) -> tuple[Tensor, int, int] | None:
 
 
 def measures(plane: Plane, reach: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns nodes t and two weights each, for |w| ≤ reach: Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u n_m + v y_m) f(t_m)."""
+    """Returns a few nodes t_m that replace the samples x_i in sums, with two weights n_m and y_m each, for |w| ≤ reach.
+
+    Σ_i (u + v y_i) f(x_i) ≈ Σ_m (u n_m + v y_m) f(t_m) for all numbers u, v.
+    """
     plan = condensation(plane, reach)
     if plan is None:
         return plane.x, torch.ones_like(plane.x), plane.targets
@@ -487,7 +495,7 @@ class Compressed:
 
     @classmethod
     def of(cls, plane: Plane, reach: float) -> Evaluator:
-        """Returns the compressed plane, or the plane itself if nothing is gained."""
+        """Returns a plane of few nodes, or the plane itself if nodes would save no work."""
         plan = None if target_nodes(plane) is None else condensation(plane, reach)
         if plan is None:
             return plane

@@ -31,7 +31,7 @@ LOSSES = (
 )  # fmt: skip
 THROUGH = ("identity", "sigmoid", "tanh")
 
-OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that hold their activation already
+OWN = {"binary-cross-entropy": "sigmoid", "logistic": "sigmoid"}  # losses that include their activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Study:
     """One feature x with its targets and a loss, ready for a surface.
 
     name : the loss as the caller calls it: mse, bce, …
-    activation : what the score goes through
+    activation : the function applied to the score
     targets : in the loss's own convention, which `labels` names: "0, 1", "-1, +1", "probabilities" or "real"
     source : where the data is from, for a figure's title
     """
@@ -98,7 +98,7 @@ def studies(
     if len(set(names)) < len(names):
         raise ConfigError(f"{' and '.join(losses)} are the same loss; there is nothing to compare. Name another one.")
     if half and "squared-error" not in names:
-        raise ConfigError(f"The factor 1/2 belongs to the squared error alone; {losses[0]} has none.")
+        raise ConfigError(f"The factor 1/2 belongs to the squared error alone; {losses[0]} does not take it.")
     problem = guess_problem(names[0], y) if problem is None else resolve(problem, PROBLEMS, "problem")
     if x is None or y is None:
         x, y = random_data(problem, samples, seed)
@@ -133,9 +133,9 @@ def guess_problem(loss: str, y: Tensor | None) -> str:
 
 
 def make_loss(name: str, activation: str | None, problem: str, half: bool = False) -> tuple[Loss, str]:
-    """Returns a loss by its name, and the activation that the score goes through.
+    """Returns a loss by its name, and the activation applied to the score.
 
-    Squared error of a binary problem goes through a sigmoid by default. Cross-entropy holds its sigmoid already. The
+    In a binary problem squared error takes the sigmoid of the score by default. Cross-entropy includes its sigmoid. The
     losses for labels ±1 and the robust ones take the score itself.
     """
     said, name = name, resolve(name, LOSSES, "loss")
@@ -149,7 +149,7 @@ def make_loss(name: str, activation: str | None, problem: str, half: bool = Fals
     if activation not in (None, own):
         raise ConfigError(
             f"The loss {said} is defined on {'the score of a sigmoid' if own == 'sigmoid' else 'the score itself'}, "
-            f"activation {own}; it takes no {activation}. Only the squared error takes others."
+            f"activation {own}; not {activation}. Only the squared error takes others."
         )
     return loss_table.named(name), own
 

@@ -33,8 +33,8 @@ class Surface(LossGrid, Record):
     to the largest loss there. `notes` name every choice that the caller left open. It prints as a table, saves to
     npz and loads back.
 
-    Minima, plateaus, convexity and basins need the loss itself and not only its values: a surface has them as long as
-    it knows its `field`. A surface that was loaded from a file does not.
+    Minima, plateaus, convexity and basins need the loss itself and not only its values: they need the
+    surface's `field`, which one that was loaded from a file does not have.
     """
 
     loss: str
@@ -154,9 +154,9 @@ def compute(
     notes: tuple[str, ...] = (),
     dtype: torch.dtype | None = None,
 ) -> Surface:
-    """Returns the surface of a field over a grid, computed in a dtype (default: the field's), with its measured error.
+    """Computes a field on the grid first × second, and returns the surface with its measured error.
 
-    If the error is poor, a slower and more exact way is taken, if there is one, and a note says so.
+    If the error is too large, a slower and more exact method is used where there is one, and a note says so.
     """
     start = time.perf_counter()
     dtype = dtype or field.dtype

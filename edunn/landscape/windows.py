@@ -1,4 +1,4 @@
-"""The default window of a surface: it holds the start and the minimum, and is scaled to the bowl around it."""
+"""The default window of a surface: it contains the start and the minimum, and its size follows from the curvature."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .planes import Field, Window
 
 # points along an axis: of one feature, of a linear model, and of a net, where each point costs a forward pass
 POINTS, PLANE_POINTS, NET_POINTS = 512, 201, 51
-NEGLIGIBLE = 1e-6  # a curvature that explains less than this share of the fall from the start belongs to no bowl
+NEGLIGIBLE = 1e-6  # a curvature that explains less than this share of the fall from the start is not that of a bowl
 
 
 def default_window(field: Field, around_start: bool = False) -> tuple[Window, Window]:
     """Returns a window (low, high, count) for each axis, from the curvature and the data's scale.
 
-    Without a minimum within reach it is ±10 units of the axis (`field.scales`): over it the scores change by about 10.
-    Around a minimum it is four times as wide as the quadratic model needs to rise by what the loss falls from the start
-    (0, 0) to the minimum. The start is inside, and so is the minimum.
+    If no minimum is found it is ±10 units of the axis (`field.scales`): over it the scores change by about 10.
+    Around a minimum it is four times as wide as a quadratic of that curvature needs to rise from the minimum to the
+    loss at the start, (0, 0). The start is inside, and so is the minimum.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Minimum:
 
 
 def find_minimum(field: Field) -> Minimum | None:
-    """Returns the minimum of a loss whose scores are affine, or None: there is none, or the start leads to none."""
+    """Returns the minimum of a loss whose scores are affine, or None if none was found from the start."""
     if not field.affine or field.flat or field.falls_forever:
         return None
     precise = field.to(torch.float64)
@@ -77,5 +77,5 @@ def find_minimum(field: Field) -> Minimum | None:
 
 
 def round_end(value: float) -> float:
-    """Rounds to two digits, for a person to read."""
+    """Rounds an end of a window to two digits, so that it is easy to read."""
     return float(f"{value:.2g}")

@@ -1,4 +1,4 @@
-"""A chain of layers: values go up, gradients go down. This is backpropagation."""
+"""A chain of layers, with backpropagation: values go forward, gradients backward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runtime.reprs import ArgumentRepr
 class Chain(ArgumentRepr, nn.Sequential):
     """y = f_K(… f_2(f_1(x))): the output of each layer is the input of the next.
 
-    Downwards, with x_k the input of layer k and u_K = ∂L/∂y:  u_{k−1} = f_k.input_gradient(x_k, u_k),  and the
+    Backward, with x_k the input of layer k and u_K = ∂L/∂y:  u_{k−1} = f_k.input_gradient(x_k, u_k),  and the
     parameters of layer k get f_k.gradients(x_k, u_k). That is all of backpropagation.
 
     Parameters
@@ -53,7 +53,7 @@ class Chain(ArgumentRepr, nn.Sequential):
         return features
 
     def dependencies(self) -> list[object]:
-        """Returns the mode, and the identity and version of each parameter and buffer: a change gives other values."""
+        """Returns a key that changes with the mode and with any parameter or buffer, and so with the layers' values."""
         tensors = (*self.parameters(), *self.buffers())
         return [self.training, *((id(tensor), tensor._version) for tensor in tensors)]
 

@@ -46,7 +46,7 @@ def rows() -> list[Row]:
 def show(*names: str, out: str | Path) -> None:
     """Prints each lesson's question, tables and verdicts, and saves its figures into the existing folder `out`.
 
-    What the scripts end with: a lesson as a reader sees it, without the derivation.
+    The scripts end with it.
     """
     for name in names:
         lesson = get(name)

@@ -33,7 +33,7 @@ def joints_of(angles: Tensor, links: tuple[float, ...]) -> Tensor:
 
 
 def miss(links: int, **angles: Tensor) -> Tensor:
-    """Returns L, the squared distance of the tip from the target."""
+    """Returns L, the squared distance of the arm's tip from the target."""
     tip = joints_of(torch.stack(list(angles.values())), LINKS[links])[-1]
     return ((tip - numbers(TARGETS[links])) ** 2).sum()
 

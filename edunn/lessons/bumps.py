@@ -151,7 +151,7 @@ def bump_picture() -> object:
 
 
 def effective_bias() -> float:
-    """Returns the bias of 1/(1 + exp(−w X + 100)): the score at X = 0, computed back from log p."""
+    """Returns the bias of 1/(1 + exp(−w X + 100)): the score at X = 0, recovered from log p."""
     return float(torch.nn.functional.logsigmoid(-numbers(100.0)))  # log p = s for s far below 0
 
 
@@ -255,7 +255,7 @@ counts as good if its loss ends within 0.01 of the best that any reached."""
 
 @cache
 def noisy_losses(batch_size: int, steps: int, seeds: int = 20) -> Tensor:
-    """Returns the final loss of each seed's run. All seeds train at once, each with batches of its own."""
+    """Returns the final loss of each seed's run. All seeds train at once, each with its own batches."""
     x, y, _ = draw_samples("noisy", 1, 0)
     model = LogisticRegression(1, runs=(seeds,)).double()
     source = generator(23)

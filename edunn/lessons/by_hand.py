@@ -58,7 +58,7 @@ def single_rows() -> list[Row]:
             "is written for y."),
         Row("003.c", {"chain": 2 * (guess - 17.0) * 9.0}, "wrong",
             "∂Loss_i / ŷ(x_i) · ∂ŷ(x_i)/∂w",
-            "The denominator lacks its ∂: read as it stands, a loss is divided by a prediction.",
+            "The denominator lacks its ∂: as printed, a loss is divided by a prediction.",
             {"chain": second.loss / guess * 9.0},
             note="∂Loss/∂w at (9, 17) from θ₁."),
     ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Lessons: a question, a derivation, tables, figures, and rows that compare a lecture's numbers with ours.
 
-A row is computed when it is asked for. Its verdict is a claim: `holds`, the printed number follows from the inputs, to
-its printed digits; `wrong`, it does not, and the named mistake gives it; `derived`, it was not printed and follows.
-`Row.right` checks the claim.
+A row is computed when it is needed. Its verdict is a claim: `holds`, the printed number follows from the inputs, to its
+printed digits; `wrong`, it does not, and the named mistake leads to it; `derived`, it was not printed and follows from
+the inputs. `Row.right` checks the claim.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ VERDICTS = ("holds", "wrong", "derived")
 
 @dataclass(frozen=True)
 class Row:
-    """A number of a lecture (or a list, or named numbers) beside the one that the package computes.
+    """A number of a lecture (or a list, or named numbers) and the one that the package computes.
 
     Parameters
     ----------
     id : as in the errata, such as "1.13", "e0" or "001.a"
-    printed : the lecture's number, a constant; None if it prints none; words for a claim in words
+    printed : the lecture's number, a constant; None if there is none; text for a claim in words
     computed : the package's number
     verdict : holds, wrong or derived
     mistake : a sentence on the mistake, if the verdict is wrong
@@ -108,7 +108,7 @@ def agree(printed: Any, value: Any, digits: int | None = None, relative: float =
 
 
 def not_finite(name: str, value: Any) -> list[str]:
-    """Returns a sentence for each number that is not finite, which JSON cannot hold."""
+    """Returns a sentence for each number that is not finite, which JSON cannot represent."""
     if isinstance(value, Mapping):
         return [text for key, one in value.items() for text in not_finite(f"{name} {key}", one)]
     if isinstance(value, list | tuple):
@@ -133,8 +133,7 @@ def format_value(value: Any) -> str:
 class Table:
     """A titled table of numbers and words, as text, markdown or CSV, at full precision.
 
-    widest : letters of a cell in the text form, where a longer one would push the other columns off the page; markdown
-        and CSV hold every cell whole
+    widest : the largest number of letters of a cell in the text form; markdown and CSV have every cell in full
     """
 
     title: str
@@ -168,8 +167,8 @@ class Table:
 class Lesson:
     """One topic of a lecture.
 
-    name, lecture : of the command, and which lecture document it belongs to: "000" to "004"
-    question : what it answers, in one line
+    name, lecture : its name for the command, and its lecture document, "000" to "004"
+    question : that it answers, in one line
     derivation : the formulas, in a few lines
     make_rows, make_tables : compute them
     figures : file name (without suffix) to a function that draws it
@@ -205,7 +204,7 @@ def cut(text: str, widest: int | None) -> str:
 
 
 def verdicts(rows: Sequence[Row], widest: int | None = None) -> Table:
-    """Returns the rows as a table; a wrong one has its mistake's result beside the true value."""
+    """Returns the rows as a table; a wrong row shows the result of its mistake and the true value."""
     cells = [
         [
             row.id,

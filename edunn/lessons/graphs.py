@@ -1,4 +1,4 @@
-"""The sigmoid's derivative, and a computation graph walked forward and backward."""
+"""The sigmoid's derivative, and a computation graph evaluated forward and backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The indexing slip: a surface with two minima that the loss does not have."""
+"""An indexing mistake in a lecture's code: its surface has two minima that the loss does not have."""
 
 from __future__ import annotations
 

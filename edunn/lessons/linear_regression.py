@@ -1,4 +1,4 @@
-"""Linear regression by descent: the table of rates and epochs, and a divergence forecast before the run."""
+"""Linear regression by descent: the table of rates and epochs, and a forecast of divergence before the run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOSS = SquaredError()
 
 
 def model() -> LinearRegression:
-    """Returns the line at the lecture's start."""
+    """Returns the linear model with the starting weights of the lecture."""
     made = set_weights(LinearRegression(1), [[START[0]]], [START[1]])
     assert isinstance(made, LinearRegression)
     return made

@@ -1,4 +1,4 @@
-"""Logistic regression by table and by matrix, and two softmax neurons that are one sigmoid."""
+"""Logistic regression by table and by matrix, and two softmax neurons that equal one sigmoid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three descents as loops, their names, a stop rule that stops for the wrong reason, and the SVM's margin."""
+"""The three kinds of descent as loops, a wrong stop rule, and the margin of an SVM."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def rows() -> list[Row]:
             epoch_of_singles(True),
             "wrong",
             None,
-            "The loops have lost their indentation: read as they stand, the update lies behind the inner loop and is "
+            "The loops have lost their indentation: as printed, the update comes after the inner loop and is "
             "made once an epoch, with the last example's gradient.",
             epoch_of_singles(False),
         ),
@@ -142,7 +142,7 @@ def three_classes() -> Samples:
 
 @cache
 def run_naive_rule(batch_size: int, seed: int, most: int = 5000) -> Stopped:
-    """Runs descent with the lecture's stop rule, word by word."""
+    """Runs descent with the lecture's stop rule, exactly as written."""
     samples, loss, model = three_classes(), MulticlassHinge(), LinearSVM(2, classes=3).double()
     assert samples.targets is not None
     stepper, source = ByHand(model, loss, None, GradientDescent()), generator(seed, batch_size)

@@ -1,4 +1,4 @@
-"""The multiclass hinge worked through: three images, three classes, and every question the lecture asks of it."""
+"""The multiclass hinge worked through: three images, three classes, and every question of the lecture."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mean(loss: MulticlassHinge) -> float:
 
 
 def slack() -> list[float]:
-    """Returns s_y − s_j − Δ for each other class: how far the car's score may fall before its image has a loss."""
+    """Returns s_y − s_j − Δ for each other class: by how much the car's score may fall before the loss is above 0."""
     short = HINGE.shortfall(scores(), truth())[1]
     return [float(-short[j]) for j in (0, 2)]
 
@@ -274,7 +274,7 @@ def softmax_rows() -> list[Row]:
             "wrong",
             "L = −log P(Y = j | X = x_i)",
             "It should say y_i: there is one such number for each j, and only the true class's is the loss. In the "
-            "elastic net the β stands on L2 only.",
+            "elastic net only L2 has the β.",
             {"of_the_true_class": every[1]},
             note="The mistake, at j = car, makes a loss of the wrong answer. The elastic net's gradient at w = (2, "
             "−1): β changes the L2 part alone, sign w stays.",

@@ -26,9 +26,9 @@ from .engine import Lesson, Table
 DERIVATION = """\
 k nearest neighbours keep every training image and vote among the k at the least distance Σ (a − b)²: nothing is learnt,
 and every prediction costs a pass over the data. |q − a|² = |q|² − 2 q·a + |a|² makes one matrix product of all of them.
-A linear classifier keeps one template a class. Where a class is no template (a shape at any place, size and turn)
-neither serves on pixels; histograms of gradient directions and of hues forget place and keep form and colour, and on
-them a line beats the neighbours.
+A linear classifier keeps one template a class. If a class has many forms (a shape at any place, size and rotation),
+neither is accurate on pixels; histograms of gradient directions and of hues do not depend on the place, only on form
+and colour, and on them a linear classifier is better than the neighbours.
 Measured: the digits, on their own test part; made images of twelve classes (hue × texture × shape), on 300 new ones
 after 1,200. Rates and k are chosen on a quarter of the training part that is not trained on; then each is trained on
 the whole training part, and the test part is looked at once. One run each: the order is the result, not the digits."""
@@ -65,7 +65,7 @@ def histograms(images: Tensor) -> Tensor:
 
 
 def standardise(name: str, train: Samples, other: Samples) -> tuple[Samples, Samples]:
-    """Standardises histograms by the training part's mean and spread; pixels stay unchanged."""
+    """Standardises histograms by the training part's mean and standard deviation; pixels do not change."""
     if name != "made images, histograms":
         return train, other
     scale = Standardise.fit(train.features)

@@ -18,7 +18,7 @@ tested is not taken."""
 TEXT = "x**2 + y**2 + 3*x + 3"  # in this order: the noise of 4.2 depends on it
 HAND = {"x": "2*x + 3", "y": "2*y"}
 TRUE = -1.5
-CELLS = {"import": 7, "f": 1, "df": 3, "gd": 8, "num_grad": 9}  # as they stand in the lecture, with their numbers
+CELLS = {"import": 7, "f": 1, "df": 3, "gd": 8, "num_grad": 9}  # as they appear in the lecture, with their numbers
 WORDS: dict[str, Callable[[str], str]] = {
     "complessità": lambda word: word.replace("t", ""),
     "ci si": lambda word: word.replace(" ", ""),
@@ -56,10 +56,10 @@ def rows() -> list[Row]:
             {"x": found.at["x"]}, digits=7,
             note=f"This package says both: at and tested; and of 100 allowed steps: stopped by '{few.stopped}'."),
         Row("004.d", sorted(CELLS.values()), "wrong", [7, 1, 3, 8, 9],
-            "The cells' numbers are out of order: the import is In [7], and In [1] and In [3] stand below it.",
+            "The cells' numbers are out of order: the import is In [7], and In [1] and In [3] come after it.",
             [*CELLS.values()],
             note=f"computed: as they were run, {', '.join(sorted(CELLS, key=lambda cell: CELLS[cell]))}. "
-            "The mistake: the import was run again, and stands where it stood."),
+            "The mistake: the import was run again, and its cell stayed in place."),
         Row("004.e",
             {"x": lowest.at["x"], **{f"{eps:g}": exact(eps).at["x"] - TRUE for eps in (1e-7, 1e-9, 1e-12)}},
             "wrong", {"x": -1.4984406},
@@ -90,7 +90,7 @@ def picture() -> object:
 
 
 DELTAS = """\
-(f(x + δ) − f(x − δ)) / 2δ errs by δ²f'''/6 (a chord is no tangent) and by ε|f|/δ (f is known to ε|f|, ε = 2.2e-16).
+(f(x + δ) − f(x − δ)) / 2δ errs by δ²f'''/6 (a chord is not a tangent) and by ε|f|/δ (f is known to ε|f|, ε = 2.2e-16).
 The docstring says δ = 1e-4; the signature says 1e-15. There the rounding, 2.2e-16 · 1 / 1e-15, is 0.2 of a slope of 1:
 the "gradient" is mostly noise, and descent stops 0.02 beside the minimum."""
 

@@ -26,7 +26,7 @@ MOST = 1000  # steps of a table
 class Step:
     """One step of descent: the weights before and after it, the mean loss, the gradient, and a table of its samples.
 
-    `start`, `nabla`, `end` are by parameter entry: {"w": 0.0, "b": 0.0}
+    `start`, `nabla` (the gradient) and `end` are dictionaries by parameter entry: {"w": 0.0, "b": 0.0}
     """
 
     number: int
@@ -122,7 +122,7 @@ def default_names(features: int) -> list[str]:
 
 
 def mixes_samples(part: torch.nn.Module) -> bool:
-    """Returns whether a layer's output for one sample depends on the other samples, or on chance."""
+    """Returns whether a layer's output for one sample depends on the other samples, or is random."""
     return isinstance(part, BatchNorm) or (isinstance(part, Dropout) and part.p > 0)
 
 

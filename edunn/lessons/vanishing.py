@@ -1,4 +1,4 @@
-"""Squared error through a sigmoid: a gradient that vanishes where the answer is wrong, and limits of L(w)."""
+"""Squared error through a sigmoid: a gradient that vanishes where the prediction is wrong, and limits of L(w)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def limits_data() -> tuple[Tensor, Tensor]:
 
 
 def limits_of(side: int) -> dict[str, float]:
-    """Returns the limits of L(w) for w → side · ∞ by formula."""
+    """Returns the limits of L(w) for w → ±∞ by formula; `side` is +1 or −1."""
     x, y = limits_data()
     wrong = (side * x > 0) != (y == 1)
     return {"squared_error": float(wrong.double().mean()), "slope_of_cross_entropy": float((x.abs() * wrong).mean())}

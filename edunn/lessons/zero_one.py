@@ -144,11 +144,11 @@ def picture() -> object:
 ZEROS = """\
 Accuracy is a step of the scores: its derivative is 0 wherever it exists, so descent on it never takes a step.
 A ReLU unit max(0, w·x + b) whose score is negative for every sample has derivative 0 for every sample: it is dead.
-But a derivative of 0 is no disaster in itself: it is 0 at every minimum, and half of a healthy ReLU's are."""
+But a derivative of 0 is not a problem in itself: it is 0 at every minimum, and half of a healthy ReLU's are."""
 
 
 def dead_units() -> list[list[float]]:
-    """Returns rows of bias, share of derivatives that are 0, share of dead units: 1,000 units, 200 samples, d = 10."""
+    """Returns a row for each bias: the share of ReLU derivatives that are 0, and the share of dead units."""
     x = torch.randn(200, 10, dtype=torch.float64, generator=generator(0))
     w = torch.randn(1000, 10, dtype=torch.float64, generator=generator(1)) / 10**0.5
     found = []

@@ -19,10 +19,10 @@ class Loss(ArgumentRepr, nn.Module):
         they are distributions
     `pointwise` : (*lead, samples); `pointwise_gradient` : the scores' shape
 
-    `lead` is nothing, or the runs of a stack, or the axes of a grid: only the sample axis is reduced.
+    `lead` is empty, or the runs of a stack, or the axes of a grid: only the sample axis is reduced.
     A subclass writes the formulas for one sample (`pointwise` and `pointwise_gradient`). Optional are
     `pointwise_curvature`, the targets' domain (`check_domain`), and the attributes below, which hold for every target
-    that the loss takes. None means not declared: the answer is then measured, never assumed.
+    that the loss accepts. None means not declared: the property is then measured, never assumed.
     """
 
     class_axis: bool = False  # whether the last axis of the scores is classes: one sample has a score for each

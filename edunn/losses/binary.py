@@ -24,7 +24,7 @@ def softplus(z: Tensor) -> Tensor:
 
 
 class BinaryCrossEntropy(Loss):
-    """ℓ(s, y) = −y log σ(s) − (1 − y) log(1 − σ(s)) = log(1 + e^s) − y s: the surprise at label y.
+    """ℓ(s, y) = −y log σ(s) − (1 − y) log(1 − σ(s)) = log(1 + e^s) − y s: minus the log-probability of label y.
 
     ∂ℓ/∂s = σ(s) − y
     ∂²ℓ/∂s² = σ(s)(1 − σ(s)), at most 1/4
@@ -97,7 +97,7 @@ class Logistic(Loss):
 class Hinge(Loss):
     """ℓ(s, y) = max(0, Δ − y s)^p: 0 once the margin y·s has reached Δ.
 
-    ∂ℓ/∂s = −y p max(0, Δ − y s)^{p−1} where y s < Δ, else 0 (at the kink y s = Δ any value between would do)
+    ∂ℓ/∂s = −y p max(0, Δ − y s)^{p−1} where y s < Δ, else 0 (at the kink y s = Δ any value between is a subgradient)
     ∂²ℓ/∂s² = 0 for p = 1; 2 where y s < Δ for p = 2
 
     Parameters
@@ -211,7 +211,13 @@ class ZeroOne(Loss):
 
 
 def check_hinge(margin: float, power: int) -> None:
+<<<<<<< HEAD
     """Refuses a margin or power that no hinge takes."""
     errors.check_number("The margin of a hinge", margin, 0)
+=======
+    """Raises an error for a margin below 0, or a power other than 1 and 2."""
+    if not margin >= 0:
+        raise errors.ConfigError(f"A hinge takes a margin of 0 or more; got {margin}.")
+>>>>>>> main
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")

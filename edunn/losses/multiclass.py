@@ -13,7 +13,7 @@ from .binary import Hinge, check_hinge
 
 
 class CrossEntropy(Loss):
-    """ℓ(s, y) = −log p_y with p = softmax(s), that is log Σ_j e^{s_j} − s_y: the surprise at class y.
+    """ℓ(s, y) = −log p_y with p = softmax(s), that is log Σ_j e^{s_j} − s_y: minus the log-probability of class y.
 
     ∂ℓ/∂s_j = p_j − 1(j = y)
     ∂²ℓ/∂s_j∂s_k = p_j (δ_jk − p_k)
@@ -180,7 +180,7 @@ class OneVsAllHinge(Hinge):
 
     With v_j = p max(0, Δ − t_j s_j)^{p−1} where Δ − t_j s_j > 0, else 0:  ∂ℓ/∂s_j = −t_j v_j
 
-    The scores of different classes are not compared: each row of the weight is a two-class SVM of its own, and training
+    The scores of different classes are not compared: each row of the weight is a separate two-class SVM, and training
     them together only saves time. `MulticlassHinge` compares them.
 
     Parameters

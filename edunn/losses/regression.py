@@ -18,7 +18,7 @@ class SquaredError(Loss):
 
     Parameters
     ----------
-    half : ½(f(s) − y)², whose derivative has no 2. Lectures differ, so the factor is never guessed.
+    half : ½(f(s) − y)², whose derivative has no 2. Lectures differ, so you choose the factor.
     through : the activation f; identity if not given. With a sigmoid the loss is no longer convex, and its gradient
         is never more than 8/27 in size and vanishes far from 0 on both sides, the wrong one included.
     classes : the scores have a class axis and ℓ is the sum over it. Targets are rows of that length, or class indices,
@@ -80,7 +80,7 @@ class SquaredError(Loss):
 class AbsoluteError(Loss):
     """ℓ(s, y) = |s − y|: far and near targets have gradients of the same size; the best constant is the median.
 
-    ∂ℓ/∂s = sign(s − y); at the kink s = y, where any value in [−1, 1] would do, 0.
+    ∂ℓ/∂s = sign(s − y); at the kink s = y, where any value in [−1, 1] is a subgradient, 0.
 
     torch: `L1Loss()`; scikit-learn: `mean_absolute_error`. See Hastie, Tibshirani & Friedman, The Elements of
     Statistical Learning, §10.6.

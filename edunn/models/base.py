@@ -40,14 +40,14 @@ class Model(ArgumentRepr, nn.Module):
     ------
     features : (samples, …)
     scores : (samples,) for one output, (samples, outputs) for several
-    upstream : ∂L/∂scores, of the scores' shape; it holds the 1/N of the mean
+    upstream : ∂L/∂scores, of the scores' shape; it includes the 1/N of the mean
 
     Attributes
     ----------
     predicts : how the scores give a prediction. "real": the score itself; "bits": 1 where the score is above 0,
         else 0; "signs": +1 and −1; "classes": the index of the largest score
     one_output : whether the scores have no axis of outputs. None: they have none if they are (samples,); a model that
-        trains as a stack, with scores (*runs, samples), has to say it
+        trains as a stack, with scores (*runs, samples), has to set it
     """
 
     predicts: str = "real"
@@ -125,7 +125,7 @@ class Model(ArgumentRepr, nn.Module):
 
 @contextlib.contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Sets evaluation mode inside: no dropout, running statistics. Afterwards every layer has its mode back."""
+    """Sets evaluation mode inside: no dropout, running statistics. Afterwards every layer is in its old mode."""
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     try:

@@ -77,7 +77,7 @@ class SoftmaxClassifier(LinearModel):
 class LinearSVM(LinearModel):
     """A support vector machine without a kernel: a hinge loss, with an L2 penalty that widens the margin.
 
-    There are no probabilities: a hinge does not ask how sure, only whether by the margin.
+    It gives no probabilities: a hinge only requires the margin.
 
     Parameters
     ----------

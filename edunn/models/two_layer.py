@@ -28,7 +28,7 @@ class TwoLayerNet(Chain, Model):
     dropout : the share of hidden units dropped while training
     batchnorm : normalise z before the activation
     scale : of the starting weights: "auto" (kaiming before ReLU, else xavier), "kaiming", "xavier", or a number
-    predicts : how a prediction is read off (see `Model`); by default "bits" for one output, else "classes"
+    predicts : how the scores give a prediction (see `Model`); by default "bits" for one output, else "classes"
     seed : of the starting weights and the dropout masks
 
     Parameters are called hidden.weight, hidden.bias, output.weight, output.bias (and batchnorm.scale, .shift).

@@ -1,7 +1,7 @@
-"""What the machine does for the mathematics: devices, processes, threads, files, and features that stay in files.
+"""Devices, processes, threads, files, and features that stay in files.
 
 `devices` (names, dtypes, seeds), `processes` (several processes under torchrun), `threads`, `rows` and `prefetch`
-(features that are read when they are asked for), `files`; `names` and `options` (words and values of a user, checked).
+(features that are read when they are needed), `files`; `names` and `options` (checks of a user's words and values).
 Each loads on first use.
 """
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def along_runs(number: float | Tensor, parameter: Tensor) -> float | Tensor:
-    """A number of each run, of shape `runs`, with axes added until it multiplies a parameter (*runs, …)."""
+    """Returns one number for each run, with axes added so that it multiplies a parameter (*runs, …)."""
     if not isinstance(number, Tensor) or number.ndim == 0:
         return number
     return number.reshape(*number.shape, *(1,) * (parameter.ndim - number.ndim))

@@ -1,4 +1,4 @@
-"""A folder that one process writes in at a time. Its claim ends with the process, however that ends."""
+"""Locks a folder, so that one process at a time writes in it. The lock ends with the process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that 
 class Claim:
     """A locked file in a folder, which is made if needed.
 
-    The system holds the lock as long as the process lives. So the file that a killed process leaves claims nothing, and
-    no process number has to be believed.
+    The operating system holds the lock as long as the process lives, so a file left by a killed process locks nothing.
 
         with Claim("results"):
             ...  # another process that claims the folder gets RunError
@@ -69,7 +68,7 @@ class Claim:
         return descriptor if same else None
 
     def release(self) -> None:
-        """Lets go of the folder, and removes it again if nothing was written."""
+        """Releases the folder, and removes it again if nothing was written."""
         if self.descriptor is None:
             return
         with contextlib.suppress(OSError):
@@ -79,7 +78,7 @@ class Claim:
         self.remove_empty()
 
     def remove_empty(self) -> None:
-        """Removes the folders that this claim has made, and those in them, if they hold no file."""
+        """Removes the folders that this claim has made, and those in them, if they contain no file."""
         inner = [path for path in sorted(self.folder.rglob("*"), reverse=True) if path.is_dir()]
         if not any(path.is_file() for path in self.folder.rglob("*")):
             for path in [*inner, *self.made]:

@@ -17,7 +17,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 def device(name: str = "auto") -> torch.device:
     """Returns the device of this name. `auto` is CUDA where there is one, else the CPU.
 
-    `cuda` without a CUDA device is an error, never a silent CPU.
+    `cuda` without a CUDA device is an error.
 
     Under torchrun each process of a machine takes the device of its local rank.
     """
@@ -73,7 +73,7 @@ def generator(seed: int, *parts: int) -> torch.Generator:
 
 
 def permutation(samples: int, seed: int, epoch: int) -> Tensor:
-    """Returns the order of the samples in one epoch: of (seed, epoch) alone, so that a resumed run stores none."""
+    """Returns the order of the samples in one epoch, which depends only on (seed, epoch)."""
     return torch.randperm(samples, generator=generator(seed, epoch))
 
 
@@ -81,8 +81,8 @@ def permutation(samples: int, seed: int, epoch: int) -> Tensor:
 def threads_for(multiplications: int) -> Iterator[None]:
     """Limits torch to one thread while the work of a step is too small to share.
 
-    Below some ten million multiplications a step, waking the other threads costs about what they save; on a machine
-    that is busy with something else, waiting for them costs ten to a hundred times more.
+    Below about ten million multiplications a step, starting the other threads takes about as long as they save; on a
+    machine that is busy with other work, waiting for them takes ten to a hundred times longer.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1 if multiplications < 16_000_000 else before)

@@ -1,4 +1,4 @@
-"""Files: read only if regular and of a bounded size, written whole or not at all; and the folder of the cache."""
+"""Reads regular files of a bounded size, writes files completely or not at all, and finds the cache folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import RunError
 def cache() -> Path | None:
     """Returns the cache folder, `EDUNN_CACHE` or else ~/.cache/edunn.
 
-    None if `EDUNN_CACHE` is set to nothing, or there is no home folder.
+    None if `EDUNN_CACHE` is empty, or there is no home folder.
     """
     given = os.environ.get("EDUNN_CACHE", "~/.cache/edunn")
     try:
@@ -63,12 +63,12 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is named as one that is being written: `.NAME.PROCESS.part`, or without the first dot."""
+    """Returns whether a file has the name of an unfinished one: `.NAME.PROCESS.part`, or without the first dot."""
     return re.fullmatch(r".+\.[0-9]+\.part", path.name) is not None
 
 
 def remove_leftovers(folder: Path, name: str = "*") -> None:
-    """Removes what killed processes left while they wrote `name` into a folder; running ones are left alone."""
+    """Removes the unfinished files of killed processes from a folder, but not those of running ones."""
     for path in [*folder.glob(f".{name}.*.part"), *folder.glob(f"{name}.*.part")]:
         if is_part(path) and not alive(int(path.name.split(".")[-2])):
             if path.is_dir():
@@ -79,7 +79,7 @@ def remove_leftovers(folder: Path, name: str = "*") -> None:
 
 
 def alive(process: int) -> bool:
-    """Whether a process of this number is running."""
+    """Returns whether a process of this number is running."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -90,7 +90,7 @@ def alive(process: int) -> bool:
 
 
 def strict(value: Any) -> Any:
-    """Returns a value as strict JSON has it: a number that is not finite becomes null."""
+    """Converts a value to strict JSON: a number that is not finite becomes None."""
     if isinstance(value, dict):
         return {str(k): strict(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Reads what people have: data frames, scikit-learn's bunches, torch's datasets and loaders, as arrays with names."""
+"""Converts data frames, scikit-learn's bunches and torch's datasets and loaders to arrays with names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
     ----------
     features : a DataFrame (pandas or polars), a scikit-learn Bunch, a torch Dataset or DataLoader of pairs (features,
         targets), or features alone
-    targets : a Series, an array, or the name of a frame's column, which is then no feature. A Bunch, a Dataset and a
+    targets : a Series, an array, or the name of a frame's column, which is then not a feature. A Bunch, a Dataset and a
         DataLoader bring their own.
     """
     if isinstance(features, DataLoader | Dataset):
@@ -59,7 +59,7 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
 
 
 def to_tensor(name: str, values: Any) -> Tensor:
-    """Returns numbers of any container as a tensor; `name` says in an error what they are."""
+    """Returns the numbers of any container as a tensor; errors call them `name`."""
     if isinstance(values, Tensor):
         return values
     array = np.asarray(values)
@@ -69,7 +69,7 @@ def to_tensor(name: str, values: Any) -> Tensor:
 
 
 def unpack_bunch(bunch: Any, targets: Any) -> Unpacked:
-    """Splits what `sklearn.datasets.load_…` returns; class names stand for the indices where it has them."""
+    """Splits what `sklearn.datasets.load_…` returns; class indices become class names where it has them."""
     found = unpack(bunch.data, bunch.target if targets is None else targets)
     names = found.feature_names or bunch.get("feature_names")
     classes = bunch.get("target_names")
@@ -89,11 +89,11 @@ def is_series(thing: Any) -> bool:
 
 
 def frame_values(frame: Any) -> Any:
-    """Returns a frame of numbers as an array; names the columns that are text or lack values."""
+    """Returns a data frame as an array; an error names the columns with text or missing values."""
     text = [str(name) for name in frame.columns if not is_numeric(frame[name])]
     if text:
         raise DataError(
-            f"{'Column' if len(text) == 1 else 'Columns'} {', '.join(text[:10])} of the frame hold no numbers. "
+            f"{'Column' if len(text) == 1 else 'Columns'} {', '.join(text[:10])} of the frame do not contain numbers. "
             f"Encode them (pandas.get_dummies), or leave them out: frame.drop(columns={text[:10]})."
         )
     values = frame.to_numpy()
@@ -101,20 +101,20 @@ def frame_values(frame: Any) -> Any:
 
 
 def series_values(series: Any) -> Any:
-    """Returns a column as an array; labels of any kind that are no numbers as text."""
+    """Returns a column as an array; labels that are not numbers become text."""
     if is_numeric(series) and str(series.dtype).lower() not in ("bool", "boolean"):
         return series.to_numpy()
     return [str(value) for value in series]
 
 
 def is_numeric(series: Any) -> bool:
-    """Tells whether a column of pandas or polars holds numbers or truth values."""
+    """Returns whether a column of pandas or polars has numbers or booleans."""
     name = str(series.dtype).lower()
     return name.startswith(("int", "uint", "float", "bool"))
 
 
 def collect(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
-    """Joins all batches of a loader, or all items of a dataset. Random generators are left as they were."""
+    """Joins all batches of a loader, or all items of a dataset. Random generators do not change."""
     loader = data if isinstance(data, DataLoader) else DataLoader(data, batch_size=256)
     with untouched_generators(loader):
         batches = list(loader)
@@ -122,13 +122,13 @@ def collect(data: DataLoader[Any] | Dataset[Any]) -> tuple[Tensor, Tensor]:
         if not (isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(t, Tensor) for t in batch)):
             raise DataError(f"The data give {type(batch).__name__}, not pairs of tensors (features, targets).")
     if not batches:
-        raise DataError("The data hold no samples.")
+        raise DataError("The data are empty: there are no samples.")
     return torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
 
 
 @contextmanager
 def untouched_generators(loader: DataLoader[Any]) -> Iterator[None]:
-    """Puts the default generator and the loader's own back where they were."""
+    """Restores the default random generator and the loader's own afterwards."""
     own = [getattr(thing, "generator", None) for thing in (loader, loader.sampler)]
     states = [(g, g.get_state()) for g in own if isinstance(g, torch.Generator)]
     with torch.random.fork_rng():

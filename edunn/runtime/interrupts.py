@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both raise KeyboardInterrupt, where a run saves its state; the exit code says which it was."""
+"""Ctrl-C and SIGTERM both raise KeyboardInterrupt, at which a run saves its state; the exit codes differ."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ received: int | None = None  # the last signal
 
 
 def listen() -> None:
-    """From now on SIGTERM ends this process as Ctrl-C does. For the command line: a library leaves signals alone."""
+    """Makes SIGTERM end this process as Ctrl-C does. Only the command line calls it."""
     with contextlib.suppress(ValueError):  # signals belong to the main thread
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGTERM, interrupt)
 
 
 def ignore() -> None:
-    """The command is done and its exit code known: a signal would only spoil the farewell."""
+    """Ignores signals from now on: the command is finished and its exit code is known."""
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -39,7 +39,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def is_importing(frame: FrameType | None) -> bool:
-    """Whether a frame, or one that called it, is Python's import machinery."""
+    """Returns whether a frame, or one that called it, is that of a Python import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -54,5 +54,5 @@ def check() -> None:
 
 
 def exit_code() -> int:
-    """130 after Ctrl-C, 143 after SIGTERM: 128 and the number of the signal."""
+    """Returns 130 after Ctrl-C, 143 after SIGTERM: 128 plus the number of the signal."""
     return 128 + (received or signal.SIGINT)

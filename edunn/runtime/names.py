@@ -3,7 +3,7 @@
     names.resolve("MSELoss", LOSSES, "loss")        # "squared-error"
     names.create("squared-hinge", LOSSES, "loss")   # Hinge(power=2)
 
-Capitals, hyphens, underscores and spaces make no difference, and a name may end with what it is: `hinge_loss`,
+Capitals, hyphens, underscores and spaces make no difference, and a name may end with its kind: `hinge_loss`,
 `HingeLoss` and `hinge` are one. The package itself writes the canonical name: lower case, with hyphens.
 """
 
@@ -17,7 +17,7 @@ from .options import options_of, required_of
 
 T = TypeVar("T")
 
-# For each family: a canonical name, and its other names. Those that torch, scikit-learn and Keras use stand for what
+# For each family: a canonical name, and its other names. Those that torch, scikit-learn and Keras use mean what
 # these libraries compute, up to a constant factor that their own pages name.
 SYNONYMS: dict[str, dict[str, str]] = {
     "loss": {
@@ -155,7 +155,7 @@ EXERCISES = {
     "two-point-gradient": "forward-differences two-point",
     "numeric-gradient": "numerical-gradient finite-differences",
 }  # fmt: skip
-# a word that is the name of an exercise, as softmax or l1, is no synonym of another
+# a word that is the name of an exercise, as softmax or l1, is not a synonym of another
 SYNONYMS["exercise"] = {
     name: " ".join(word for word in words.split() if word not in EXERCISES) for name, words in EXERCISES.items()
 }
@@ -172,13 +172,13 @@ PRESETS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
 
 
 def resolve(name: str, known: Iterable[str], what: str) -> str:
-    """Returns the canonical name, one of `known`, that a word stands for.
+    """Returns the canonical name, one of `known`, that a word means.
 
     Parameters
     ----------
     name : as a user writes it
     known : the canonical names that are possible here
-    what : the family, a key of `SYNONYMS`; it stands in the message
+    what : the kind of thing, a key of `SYNONYMS`; it appears in the message
 
     A word that is not understood raises ConfigError, with the nearest one that is.
     """
@@ -197,7 +197,7 @@ def suggest(name: str, known: Iterable[str], what: str) -> str:
 
 
 def find(name: str, known: Iterable[str], what: str) -> str | None:
-    """Returns the canonical name that a word stands for, or None."""
+    """Returns the canonical name that a word means, or None."""
     if not isinstance(name, str):
         return None
     understood: dict[str, str] = {}
@@ -229,7 +229,7 @@ def expand(name: str, known: Iterable[str], what: str) -> tuple[str, dict[str, A
 
 
 def possible_presets(known: Iterable[str], what: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Returns the presets of those kinds that are known here."""
+    """Returns the presets (words that imply options, such as squared-hinge) of the names in `known`."""
     known = set(known)
     presets = PRESETS.get(what, {})
     return {name: preset for name, preset in presets.items() if preset[0] in known and name not in known}

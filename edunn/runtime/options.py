@@ -42,7 +42,7 @@ def hints_of(maker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def signature_of(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Returns the named parameters of a function or a class; those of a base stand for a constructor's `**options`."""
+    """Returns the named parameters of a function or a class; those of a base replace a constructor's `**options`."""
     functions = [maker]
     if isinstance(maker, type):
         functions = [base.__dict__["__init__"] for base in maker.__mro__[:-1] if "__init__" in base.__dict__]

@@ -1,10 +1,10 @@
 """Reads the next batches in the background while a step is computed on the current one.
 
-What takes long, and keeps no core busy, is waiting: for the disk, and for the way to a CUDA device. A thread does that
-ahead of the loop, a few blocks and no further. On a CPU it has the pages of the next rows brought into memory, where
-they are not, and the loop gathers them with all of its cores (a thread that gathered as well would take a core from the
-products, which is slower as soon as the files are in memory). For a CUDA device it gathers them into pinned memory.
-What comes out, and in what order, is what reading in the loop itself would have given, to the bit.
+Waiting for the disk, or for a copy to a CUDA device, takes long and uses no core. So a thread does it ahead of the
+loop, a few blocks at a time. On a CPU it makes the system load the next rows into memory if they are not there, and the
+loop gathers them with all of its cores (gathering in the thread would take a core from the products, which is slower
+once the files are in memory). For a CUDA device it gathers them into pinned memory. The batches and their order are the
+same, to the bit, as without the thread.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PINNED = 3  # blocks of pinned memory: one that travels, one ready, one being fi
 def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Generator[Tensor, None, None]:
     """Yields the rows at each of the indices, batch after batch, on the rows' device.
 
-    A batch lasts until the next one is asked for. What goes wrong in the background is raised here, at the batch that
-    it would have been. The thread ends with the iterator: at its end, when it is closed, and when it is let go.
+    A batch is valid until the next one is requested. An error in the background is raised here, at the batch that it
+    concerns. The thread ends with the iterator, also when that is closed or deleted.
 
     Parameters
     ----------
     indices : (samples,) int64 for each batch
-    ahead : fetch in the background; not where all of it is one block, or is on a device already
+    ahead : fetch in the background, unless all is one block, or is on the device already
     """
     place = rows.parts[0].device
     if indices and indices[0].device != place:  # all at once: each transfer would wait for the device
@@ -61,8 +61,8 @@ def batches_of(rows: Rows, indices: Sequence[Tensor], ahead: bool = True) -> Gen
 class Fetch:
     """Finds where a block's rows are, and brings them into memory where they are not.
 
-    Looking at pages that are in memory takes a core's time for nothing. So once a block has taken no longer than that,
-    only one in `PROBE` is looked at, until one takes longer: a single read of a disk is 20 µs and more.
+    Touching pages that are in memory already wastes a core's time. So once a block took no longer than that, only one
+    block in `PROBE` is touched, until one takes longer: a single read of a disk takes 20 µs or more.
     """
 
     def __init__(self, rows: Rows, groups: Sequence[Sequence[Tensor]], touch: bool) -> None:
@@ -95,7 +95,7 @@ def group_blocks(rows: Rows, indices: Sequence[Tensor]) -> list[Sequence[Tensor]
 def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator[T, None, None]:
     """Yields work(0), work(1), …, computed in a thread ahead of their use.
 
-    ahead : how many are computed before the one that is in use is let go; 0: none, and no thread
+    ahead : how many are computed before the one in use is released; 0: none, and no thread
     """
     if not ahead:
         yield from map(work, range(count))
@@ -131,7 +131,7 @@ def in_background(work: Callable[[int], T], count: int, ahead: int) -> Generator
 def gather_batches(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -> Iterator[Tensor]:
     """Yields the batches of each block in turn, of these sizes at most.
 
-    A batch has a tensor of its own, for a product may round by where its rows begin.
+    Each batch has its own tensor, because the rounding of a product may depend on the address of its rows.
     """
     width = rows.shape[1:].numel()
     memory = [room(size, width, rows.dtype, rows.device).unflatten(1, rows.shape[1:]) for size in sizes]
@@ -141,7 +141,7 @@ def gather_batches(rows: Rows, sizes: Sequence[int], found: Iterable[Located]) -
 
 
 def largest(indices: Sequence[Tensor]) -> int:
-    """The samples of the largest batch."""
+    """Returns the number of samples of the largest batch."""
     return max((len(index) for index in indices), default=0)
 
 
@@ -162,7 +162,7 @@ def pin_blocks(rows: Rows, groups: Sequence[Sequence[Tensor]], most: int) -> Gen
 
 
 def copy_blocks(rows: Rows, blocks: Iterator[list[Tensor]]) -> Iterator[Tensor]:
-    """Copies blocks on a stream of their own: one travels while steps are taken on the one before.
+    """Copies blocks to the device on a separate CUDA stream, while steps are taken on the block before.
 
     All calls to CUDA are made here and none in the thread, so that a graph may be captured meanwhile.
     """

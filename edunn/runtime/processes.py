@@ -45,7 +45,7 @@ PATIENCE = 3600.0  # seconds outside a loop: reading data, a long part of a swee
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a process: its rank among `world` processes, and the same numbers for its own machine."""
+    """The place of a process: its rank among `world` processes, and its rank on its own machine."""
 
     rank: int = 0
     world: int = 1
@@ -236,7 +236,7 @@ class Processes(OneProcess):
 
     @contextlib.contextmanager
     def delay_interrupts(self) -> Iterator[None]:
-        """Delays interrupts while a loop runs, to a point where all processes can end together."""
+        """Delays interrupts (Ctrl-C, SIGTERM) until all processes can end together; a context for a loop."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

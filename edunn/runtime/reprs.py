@@ -67,7 +67,7 @@ def current(thing: Any, name: str, given: Any) -> Any:
 
 
 def same(value: Any, default: Any) -> bool:
-    """Returns whether a value is the default, by type and value."""
+    """Returns whether a value equals the default, in type and value."""
     return type(value) is type(default) and not isinstance(value, Tensor) and bool(value == default)
 
 

@@ -1,9 +1,9 @@
 """Features that are read only when a batch needs them: from mapped files, as bytes, or both.
 
-`Rows` stand where a tensor of features stands. They know its shape, dtype and device, cut it (`rows[index]`, which
-copies nothing), go through it in chunks (`split`), and give the rows at some indices (`index_select`). What a row is
-made into on its way (bytes into numbers, another dtype, mean 0 and deviation 1) is done to the few rows that were asked
-for, by the same functions that would have been called on all of them.
+`Rows` take the place of a tensor of features. They have its shape, dtype and device, can be sliced (`rows[index]`,
+which copies nothing), read in chunks (`split`) or at some indices (`index_select`). The conversions of a row (bytes to
+numbers, another dtype, standardisation) are the steps; they are applied to the few rows that are read, by the same
+functions as for a whole tensor.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Located:
 
 
 class Rows:
-    """Rows of several tensors, one after another, some or all of them, as they come out of the steps.
+    """The rows of several tensors, or a selection of them, to which `steps` are applied when they are read.
 
     Parameters
     ----------
-    parts : what is read from, (n_i, *shape) each, of one shape and dtype; a tensor over a mapped file reads the file
-    index : (samples,) int64, which rows these are and in what order; None for all, in the parts' order
-    steps : what a row is made into, function after function; each takes (n, …) to (n, …), row by row
-    device : where the rows are put, and the steps computed. The parts stay where they are.
-    finite : the values are known to be finite
+    parts : the tensors, (n_i, *shape) each, of one shape and dtype; they may be mapped from files
+    index : (samples,) int64, the selected rows in order; None for all, in the parts' order
+    steps : functions applied to the rows in turn, each from (n, …) to (n, …), row by row
+    device : of the rows after reading, where the steps are computed. The parts stay where they are.
+    finite : whether the values are known to be finite
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all rows would take in memory."""
+        """The bytes that all rows would take in memory."""
         return self.shape.numel() * self.dtype.itemsize
 
     @property
@@ -171,7 +171,7 @@ class Rows:
         return Located(pieces, back, sizes)
 
     def touch(self, where: Located) -> None:
-        """Makes the system load rows into memory, by reading a number of every page."""
+        """Makes the operating system load rows into memory, by reading one number of every page."""
         for number, rows in where.pieces:
             self.pages[number].index_select(0, rows)
 
@@ -189,7 +189,7 @@ class Rows:
         return found, where.places
 
     def scratch(self, rows: int) -> Tensor:
-        """Allocates memory for raw rows; for none where there is one part, which needs no copy."""
+        """Allocates memory for raw rows; an empty tensor if there is one part, which needs no copy."""
         first = self.parts[0]
         return first.new_empty(rows if len(self.parts) > 1 else 0, *first.shape[1:])
 
@@ -218,7 +218,7 @@ class Rows:
 
     @property
     def at_once(self) -> int:
-        """How many rows go through the steps at a time."""
+        """The number of rows to which the steps are applied at a time."""
         return max(1, AT_ONCE // max(1, self.shape[1:].numel() * self.dtype.itemsize))
 
     def split(self, size: int) -> Iterator[Tensor]:
@@ -270,7 +270,7 @@ class Rows:
 
 
 def room(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Allocates memory for a batch, (rows, width). Rows whole pages apart would share one set of a CPU's cache."""
+    """Allocates memory for a batch, (rows, width). Rows whole pages apart would collide in the CPU's cache."""
     apart = device.type == "cpu" and width * dtype.itemsize % PAGE == 0
     return torch.empty(rows, width + apart * 64 // dtype.itemsize, dtype=dtype, device=device)[:, :width]
 
@@ -281,7 +281,7 @@ def resolve_device(device: torch.device | str) -> torch.device:
 
 
 def through(features: Any, step: Step, finite: bool = False) -> Any:
-    """`step(features)` of a tensor; of `Rows` the rows that will go through it when they are read."""
+    """Returns `step(features)` of a tensor; of `Rows`, rows with one more step, applied when they are read."""
     return features.through(step, finite) if isinstance(features, Rows) else step(features)
 
 

@@ -1,8 +1,8 @@
-"""The schema of a run's JSON: what each file holds, and of which types. What does not fit is never used.
+"""The schema of a run's JSON: the keys of each file, and the types of their values. Other data is refused.
 
-A schema is a type (`float` stands for any number), a range of whole numbers, ... for anything, a pair of a schema and
-None, a list with the schema of every item, or a dictionary: key -> schema, where "key?" may be missing and `str` stands
-for all other keys. Keys that a dictionary does not name are not looked at.
+A schema is one of these: a type (`float` means any number), a range of whole numbers, ... for anything, a pair of a
+schema and None, a list with the schema of every item, or a dictionary key -> schema, where "key?" may be missing and
+`str` means all other keys. Keys that are not in such a dictionary are ignored.
 """
 
 from __future__ import annotations

@@ -507,7 +507,7 @@ def picture(form: str, mode: str = "RGB") -> bytes:
 class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined]
     """Writes bytes as Python 2 wrote its strings, as in CIFAR-10's batches; Python 3 would call a function for them."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]  # noqa: RUF012
 
     def save_string(self, value: bytes) -> None:
         self.write(b"T" + struct.pack("<i", len(value)) + value)

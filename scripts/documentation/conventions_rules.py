@@ -252,7 +252,7 @@ LINES: list[Line] = [
         "scikit-learn",
         '`MLPClassifier(solver="sgd", momentum=0)`',
         SAME,
-        "`SGDClassifier` and `SGDRegressor` are this with one sample a step; the default of their rate is no constant.",
+        "`SGDClassifier` and `SGDRegressor` are this with one sample a step; their default rate is not constant.",
         by_sklearn(mlp(momentum=0.0, nesterov=False), updates.GradientDescent),
     ),
     Line(

@@ -1,4 +1,4 @@
-"""Chooses chooses the fastest implementation of the step for a run."""
+"""Chooses the fastest implementation of the step for a run."""
 
 from __future__ import annotations
 

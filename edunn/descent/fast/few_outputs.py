@@ -1,6 +1,6 @@
 """Plain descent with few outputs on many features, on a CPU of several cores.
 
-Such a step reads the batch three times: to gather it, and for two products. The time between them is saved. The weight
+Such a step reads the batch three times: to gather it, and for two products. The weight
 is stored in blocks of features, so that each core has its part in its cache, and the product that computes the gradient
 also updates the weight. The objectives are needed only at the epoch's end, so they are computed for many steps at once.
 """

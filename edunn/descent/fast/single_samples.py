@@ -157,8 +157,8 @@ class Part:
 def coefficients(rates: Sequence[float], decay: float, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Returns the coefficients of W before each step, and of W and V after the last, in W₀, V₀ and the gradients.
 
-    The rule runs on rows of coefficients in place of weights: column 0 stands for W₀, 1 for V₀, and 2 + j
-    for u_j x_jᵀ. The L2 penalty adds `decay` · W to every gradient.
+    The rule runs on rows of coefficients in place of weights: column 0 is the coefficient of W₀, 1 that of V₀, and
+    2 + j that of u_j x_jᵀ. The L2 penalty adds `decay` · W to every gradient.
     """
     basis = np.eye(2 + len(rates))
     w, v, rows = basis[0], basis[1], []

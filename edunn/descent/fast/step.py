@@ -169,10 +169,10 @@ def add_scaled(into: Tensor, what: Tensor, factor: float | Tensor) -> None:
 def value_and_upstream(
     loss: Loss, scores: Tensor, targets: Tensor, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The mean loss, of shape `runs`, and its gradient in the scores: `loss` and `loss.gradient` in one pass.
+    """Returns the mean loss, of shape `runs`, and its gradient in the scores: `loss` and `loss.gradient` in one pass.
 
     Cross-entropy and the multiclass hinge are written out, for their value and gradient share the larger part. Both
-    work on the transposed scores, the classes as rows. With weights the loss itself is asked.
+    work on the transposed scores, the classes as rows. With weights the functions of the loss are called.
     """
     if weights is not None:
         return loss(scores, targets, weights, validate=False), loss.gradient(scores, targets, weights, validate=False)

@@ -55,13 +55,13 @@ def cut_function(
 
 
 def edit(name: str, says: str, *edits: tuple[str, str]) -> Mistake:
-    """A mistake in a function, as (old, new) replacements in the package's source: a changed source fails a test."""
+    """Returns a mistake in a function, as (old, new) replacements in the package's source."""
     return Mistake(name, says, "", "whole", EditedSource(edits))
 
 
 @dataclass(frozen=True)
 class EditedSource:
-    """What a mistake returns for the arguments of a case: the answer of the edited source."""
+    """Computes the wrong answer that a mistake gives, by running the edited source."""
 
     edits: Edits
 
@@ -71,6 +71,6 @@ class EditedSource:
 
 
 def drawing(*seed: int) -> Callable[..., Tensor]:
-    """Returns a function of a shape that draws normal float64 numbers, one tensor after the other."""
+    """Returns a function that draws normal float64 tensors of a given shape, one after the other."""
     source = generator(*seed)
     return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=source)

@@ -125,7 +125,7 @@ def cut_layer(
 
 
 def cut_objective(name: str, lesson: str, loss: Any, formula: str) -> GradientExercise:
-    """A linear model with a loss and L2, in its weight and bias."""
+    """Returns the exercise of the gradients of a linear model with this loss and L2, in weight and bias."""
     own, of_loss = loss(), cut_methods(loss, "pointwise_gradient")
 
     def value(
@@ -161,7 +161,7 @@ def apply_dropout(features: Tensor, keep: float, seed: int) -> Tensor:
 
 
 def apply_mask_of(output: Tensor, features: Tensor, divisor: float) -> Tensor:
-    """Dropout with the mask read from an output; nan where everything was kept or dropped."""
+    """Returns the features after dropout with the mask of `output`; nan if everything was kept or dropped."""
     mask = (output != 0).to(features.dtype)
     return features * mask / divisor if 0 < float(mask.mean()) < 1 else torch.full_like(features, float("nan"))
 

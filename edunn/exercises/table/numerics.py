@@ -1,4 +1,4 @@
-"""Numeric pieces as exercises: gradients by differences, batch standardisation, and forms that no score overflows."""
+"""Numeric pieces as exercises: gradients by differences, batch standardisation, and stable forms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .functions import cut_function, drawing, edit
 
 
 def waves(x: Any) -> Any:
-    """1/(1 + x²) summed with weights: for an array and for a tensor alike, and different in each entry."""
+    """Returns Σ w_i/(1 + x_i²), for an array or a tensor: a function with a different derivative in each entry."""
     weights = [k + 1 for k in range(len(x.reshape(-1)))]
     return sum(w / (1 + entry**2) for w, entry in zip(weights, x.reshape(-1), strict=True))
 

@@ -85,7 +85,7 @@ BLOCK = cut_function(
     edit("square root forgotten", "v is divided by Σ v² + ε², not by its root", (".sqrt_()", "")),
     edit("not cut off", "0.2 is the most that a value may be after the first division",
          (".clamp_(max=0.2)", "")),
-    edit("not divided again", "after the cut the block has no norm of 1: it is divided once more",
+    edit("not divided again", "after the cut the norm of the block is not 1: it is divided once more",
          ("return l2(l2(blocks).clamp_(max=0.2))", "return l2(blocks).clamp_(max=0.2)")),
     edit("cut off first", "the cut comes after the first division, and not before it",
          ("l2(l2(blocks).clamp_(max=0.2))", "l2(l2(blocks.clamp(max=0.2)))")),
@@ -94,7 +94,7 @@ BLOCK = cut_function(
           "(blocks.sum(1, keepdim=True) + EPSILON)")),
     edit("mean of the squares", "the norm is the root of the sum of squares, not of their mean",
          (".square().sum(1", ".square().mean(1")),
-    edit("ε not squared", "√(Σ v² + ε): under the root stands ε²", ("EPSILON**2", "EPSILON")),
+    edit("ε not squared", "the root is √(Σ v² + ε²), not √(Σ v² + ε)", ("EPSILON**2", "EPSILON")),
     edit("ε forgotten", "without ε a flat block gives 0/0", (" + EPSILON**2", "")),
 )  # fmt: skip
 

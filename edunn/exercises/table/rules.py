@@ -30,7 +30,7 @@ def draw_cases(seed: int) -> dict[str, Arguments]:
         "no step": (start, draw(0, ENTRIES), 0.1),
         "forty steps": (start, draw(40, ENTRIES), 0.02),
         "gradients of 1e6": (start, 1e6 * draw(3, ENTRIES), 0.3),
-        # as small as ε, so that it shows where ε stands; and a start of 0, beside which the small steps are not lost
+        # as small as ε, so that it shows where ε is added; and a start of 0, beside which the small steps are not lost
         "gradients of 1e-8": (torch.zeros_like(start), 1e-8 * draw(3, ENTRIES), 0.3),
         "gradients of 0": (start, torch.zeros(3, ENTRIES, dtype=torch.float64), 0.3),
     }
@@ -41,7 +41,7 @@ def cut_rule(
     asked: str = "d, the direction of the step, (entries,);\n{state}, zeros at first and changed in place",
     piece: str = "direction", extends: type[updates.Rule] | None = None,
 ) -> FunctionExercise:  # fmt: skip
-    """`state`: where the rule keeps what it remembers."""
+    """`state`: where the rule stores its running values."""
     return cut_function(
         name, "three-descents", asked.format(state=state), f"{formula}; w ← w − rate · d",
         "start (entries,), gradients (steps, entries), one a step; the answer is w after the last step",
@@ -54,7 +54,7 @@ def forget(name: str, old: str, new: str) -> Mistake:
 
 
 ROOT = "the square root is forgotten: g is divided by the mean square, not by its root"
-UNDER = "ε stands under the root: √(G + ε) in place of √G + ε"
+UNDER = "ε is added under the root: √(G + ε) in place of √G + ε"
 SQUARE = "the gradient is not squared before it is remembered"
 
 EXERCISES = (

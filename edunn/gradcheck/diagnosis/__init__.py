@@ -1,8 +1,7 @@
 """Names the mistake behind a wrong gradient.
 
-Every mistake of the table computes, from the same ingredients, the gradient that it would give. The diagnosis names
-those that give, to 1e-6, the hand-derived gradient, the likeliest first. Where none does, it shows the worst entries
-and names nothing.
+Every mistake of the table computes, from the same data, the gradient that it leads to. The diagnosis names those whose
+gradient equals the hand-derived one to 1e-6, the most likely first. If there is none, it only shows the worst entries.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ __all__ = [
 class Diagnosis:
     """The mistakes that explain one wrong gradient.
 
-    names : keys of the mistakes that give exactly this gradient, the likeliest first; empty where none does
-    lines : for each of them what it is, and the line of the formula
-    worst : the entries that differ most: (index, hand, right); all there is where no mistake fits
+    names : of the mistakes that lead to exactly this gradient, the most likely first; empty if none does
+    lines : for each of them a description, and the line of the formula
+    worst : the entries that differ most: (index, hand, right)
     """
 
     parameter: str
@@ -76,13 +75,13 @@ def diagnose(wrong: WrongGradient, term: str = "") -> Diagnosis:
 
 
 def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
-    """Returns whether this mistake gives the hand-derived gradient, and not the right one."""
+    """Returns whether this mistake leads to the hand-derived gradient, and not to the right one."""
     candidate = compute_gradient(mistake, wrong)
     return candidate is not None and is_close(candidate, wrong.hand) and not is_close(candidate, wrong.right)
 
 
 def compute_gradient(mistake: Mistake, wrong: WrongGradient) -> Tensor | None:
-    """Returns the whole gradient that this mistake would give; None where it does not apply."""
+    """Returns the gradient that this mistake leads to; None where it does not apply."""
     if mistake.stage == "loss" and (wrong.loss is None or wrong.kind not in ("loss", "objective")):
         return None
     if mistake.stage == "penalty" and wrong.penalty is None:
@@ -120,7 +119,7 @@ def worst_entries(hand: Tensor, right: Tensor, count: int = 3) -> tuple[tuple[tu
 
 
 def put_shared_first(found: list[Diagnosis]) -> list[Diagnosis]:
-    """Puts first a mistake that explains all wrong gradients at once: one mistake is likelier than two."""
+    """Puts first a mistake that explains all wrong gradients at once: one mistake is more likely than two."""
     if len(found) < 2:
         return found
     shared = [name for name in found[0].names if all(name in other.names for other in found)]
@@ -134,12 +133,12 @@ def put_shared_first(found: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def explain(certificate: Certificate) -> list[Diagnosis]:
-    """Names the likely mistakes in every wrong row of a certificate."""
+    """Returns the likely mistakes in every wrong row of a certificate."""
     return put_shared_first([diagnose(collect(row), row.term) for row in certificate.wrong if row.hand is not None])
 
 
 def collect(row: Row) -> WrongGradient:
-    """Returns a certificate's wrong row with everything that its gradient was computed from."""
+    """Returns the wrong gradient of a certificate's row, together with the data it is computed from."""
     made, claim = row.claim.ingredients, row.claim
     assert row.hand is not None
     assert row.right is not None

@@ -34,7 +34,7 @@ def read_other_mask(wrong: WrongGradient) -> Tensor | None:
 
 
 def pass_batch_norm(wrong: WrongGradient, mean: bool, variance: bool) -> Tensor:
-    """γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms."""
+    """Returns γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms."""
     x, scale, epsilon = wrong.points["features"], wrong.points["scale"], wrong.points["epsilon"]
     centred = x - x.mean(0)
     deviation = torch.sqrt((centred**2).mean(0) + epsilon)
@@ -46,9 +46,9 @@ def pass_batch_norm(wrong: WrongGradient, mean: bool, variance: bool) -> Tensor:
 
 MISTAKES: tuple[Mistake, ...] = (
     # activations
-    Mistake("activation's derivative forgotten", "f'(z) is forgotten: what arrives is passed on as it is", "u · f'(z)",
+    Mistake("activation's derivative forgotten", "f'(z) is forgotten: the upstream is passed on unchanged", "u · f'(z)",
             "whole", when(lambda g: g.kind == "activation" and not g.is_a("Identity"), up)),
-    Mistake("upstream forgotten", "what arrives from above is forgotten", "u · f'(z)", "whole",
+    Mistake("upstream forgotten", "the upstream is forgotten", "u · f'(z)", "whole",
             when(is_elementwise, lambda g: g.activation.derivative(g.scores))),
     Mistake("derivative of the output", "f' is taken of the output in place of the score", "f'(z), not f'(f(z))",
             "whole", when(is_elementwise, lambda g: up(g) * g.activation.derivative(g.activation(g.scores)))),
@@ -58,9 +58,9 @@ MISTAKES: tuple[Mistake, ...] = (
             "whole", when(is_a("Tanh"), lambda g: up(g) * (1 - g.scores**2))),
     Mistake("activation's derivative twice", "f'(z) is applied twice", "u · f'(z)", "whole",
             when(is_elementwise, lambda g: up(g) * g.activation.derivative(g.scores) ** 2)),
-    Mistake("value in place of the derivative", "f(z) stands where f'(z) should", "u · f'(z)", "whole",
+    Mistake("value in place of the derivative", "f(z) is used in place of f'(z)", "u · f'(z)", "whole",
             when(is_elementwise, lambda g: up(g) * g.activation(g.scores))),
-    Mistake("square forgotten", "tanh stands where tanh² should", "1 − tanh²(z)", "whole",
+    Mistake("square forgotten", "tanh is used in place of tanh²", "1 − tanh²(z)", "whole",
             when(is_a("Tanh"), lambda g: up(g) * (1 - g.scores.tanh()))),
     Mistake("sigmoid: half of the derivative", "one of σ and 1 − σ is missing", "σ(1 − σ)", "whole",
             when(is_a("Sigmoid"), lambda g: up(g) * (1 - g.scores.sigmoid()))),
@@ -101,6 +101,6 @@ MISTAKES: tuple[Mistake, ...] = (
             when(in_layer("batch-norm", "features"), lambda g: pass_batch_norm(g, True, False))),
     Mistake("scale forgotten", "γ is forgotten on the way down", "γ/√(σ² + ε) · …", "whole",
             when(in_layer("batch-norm", "features"), lambda g: g.right / g.points["scale"])),
-    Mistake("not normalised", "γ's gradient takes x where x̂ should stand", "∂L/∂γ = Σ_i u_i x̂_i", "whole",
+    Mistake("not normalised", "γ's gradient has x in place of x̂", "∂L/∂γ = Σ_i u_i x̂_i", "whole",
             when(in_layer("batch-norm", "scale"), lambda g: (up(g) * g.points["features"]).sum(0))),
 )  # fmt: skip

@@ -22,7 +22,7 @@ def replace_softmax(wrong: WrongGradient, rows: Tensor) -> Tensor:
 def change_violations(
     wrong: WrongGradient, violated: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    """Returns the multiclass hinge's gradient with another indicator or another slope."""
+    """Returns the gradient of a multiclass hinge that counts other terms as violated, or has another slope."""
     loss, true = wrong.loss, wrong.one_hot
     shortfall = loss.shortfall(wrong.scores, wrong.points["targets"])
     slopes = torch.ones_like(shortfall) if loss.power == 1 else 2 * shortfall
@@ -52,7 +52,7 @@ def change_indicator(wrong: WrongGradient, violated: Callable[[Tensor], Tensor])
 
 
 def own_slope(wrong: WrongGradient) -> float:
-    """The multiclass hinge's slope in the term j = y, whose shortfall is the margin itself."""
+    """Returns the multiclass hinge's slope in the term j = y, whose shortfall is the margin itself."""
     return float(wrong.loss.power * wrong.loss.margin ** (wrong.loss.power - 1))
 
 
@@ -79,7 +79,7 @@ MISTAKES: tuple[Mistake, ...] = (
             when(is_entropy, lambda g: subtract_ones(g, lambda ones: -ones.roll(1, -1)))),
     Mistake("off by one class", "the 1 is subtracted one class beside the true one", "p_j − 1(j = y)", "loss",
             when(is_entropy, lambda g: subtract_ones(g, lambda ones: -ones.roll(-1, -1)))),
-    Mistake("softmax forgotten", "the scores stand where the probabilities should", "p = softmax(s)", "loss",
+    Mistake("softmax forgotten", "the scores are used in place of the probabilities", "p = softmax(s)", "loss",
             when(is_entropy, lambda g: replace_softmax(g, g.scores))),
     Mistake("softmax not normalised", "e^s is not divided by its sum", "p_j = e^{s_j} / Σ_k e^{s_k}", "loss",
             when(is_entropy, lambda g: replace_softmax(g, g.scores.exp()))),
@@ -101,18 +101,18 @@ MISTAKES: tuple[Mistake, ...] = (
             when(is_binary, lambda g: use_slope(g, lambda z, y: (z.sigmoid() - y) / (z.sigmoid() * (-z).sigmoid())))),
     Mistake("activation's derivative twice", "σ'(s) is applied once more: it has cancelled already", "σ(s) − y", "loss",
             when(is_binary, lambda g: use_slope(g, lambda z, y: (z.sigmoid() - y) * z.sigmoid() * (-z).sigmoid()))),
-    Mistake("sigmoid forgotten", "the score stands where the probability should", "σ(s) − y", "loss",
+    Mistake("sigmoid forgotten", "the score is used in place of the probability", "σ(s) − y", "loss",
             when(is_binary, lambda g: use_slope(g, lambda z, y: z - y))),
     Mistake("target not subtracted", "the target is not subtracted", "∂ℓ/∂s = (output − y) …", "loss",
             when(is_binary, lambda g: use_slope(g, lambda z, y: z.sigmoid()))),
     Mistake("sigmoid of the sigmoid", "the sigmoid is taken twice", "σ(s) − y", "loss",
             when(is_binary, lambda g: use_slope(g, lambda z, y: z.sigmoid().sigmoid() - y))),
-    Mistake("sigmoid of the wrong sign", "σ(y s) stands where σ(−y s) should", "−y σ(−y s)", "loss",
+    Mistake("sigmoid of the wrong sign", "σ(y s) is used in place of σ(−y s)", "−y σ(−y s)", "loss",
             when(is_logistic, lambda g: use_slope(g, lambda z, y: -y * (y * z).sigmoid()))),
     Mistake("label forgotten", "the factor y in front is forgotten", "∂ℓ/∂s = −y · …", "loss",
             when(is_logistic, lambda g: use_slope(g, lambda z, y: -(-y * z).sigmoid()))),
     # hinges of one score
-    Mistake("indicator forgotten", "every sample pulls: the indicator of a missed margin is forgotten",
+    Mistake("indicator forgotten", "every sample has a gradient: the indicator of a missed margin is forgotten",
             "−y · 1(y s < Δ)", "loss", when(is_hinge, lambda g: change_indicator(g, lambda short: short == short))),
     Mistake("indicator inverted", "the indicator is the wrong way round", "1(y s < Δ)", "loss",
             when(is_hinge, lambda g: change_indicator(g, lambda short: short <= 0))),
@@ -128,7 +128,7 @@ MISTAKES: tuple[Mistake, ...] = (
             when(lambda g: is_hinge(g) and g.loss.power == 2, lambda g: use_slope(
                 g, lambda z, y: -y * (g.loss.shortfall(z, y) > 0)))),
     # multiclass hinges
-    Mistake("indicator forgotten", "every class pulls: the indicator of a missed margin is forgotten",
+    Mistake("indicator forgotten", "every class has a gradient: the indicator of a missed margin is forgotten",
             "1(s_j − s_y + Δ > 0)", "loss",
             when(is_multiclass, lambda g: change_violations(g, lambda short: short == short))),
     Mistake("indicator inverted", "the indicator is the wrong way round", "1(s_j − s_y + Δ > 0)", "loss",
@@ -158,16 +158,16 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("target not subtracted", "the target is not subtracted", "∂ℓ/∂s = 2(s − y)", "loss",
             when(is_squared, lambda g: g.loss.pointwise_gradient(g.scores, 0.0 * g.points["targets"]) * g.per_sample
                  if g.points["targets"].dtype.is_floating_point else None)),
-    Mistake("residual without its sign", "|s − y| stands where s − y should", "2(s − y)", "loss",
+    Mistake("residual without its sign", "|s − y| is used in place of s − y", "2(s − y)", "loss",
             when(is_real_squared, lambda g: use_slope(g, lambda z, y: 2 * g.loss.factor * (z - y).abs()))),
-    Mistake("sign in place of the residual", "the sign of the residual stands where the residual should", "2(s − y)",
+    Mistake("sign in place of the residual", "the sign of the residual is used in place of the residual", "2(s − y)",
             "loss", when(is_real_squared, lambda g: use_slope(g, lambda z, y: 2 * torch.sign(z - y)))),
     Mistake("activation's derivative forgotten", "f'(s) is forgotten", "2(f(s) − y) f'(s)", "loss",
             when(has_link, lambda g: g.per_sample * 2 * g.loss.factor * g.loss.residual(
                 g.scores, g.points["targets"]))),
     Mistake("activation's derivative twice", "f'(s) is applied twice", "2(f(s) − y) f'(s)", "loss",
             when(has_link, lambda g: g.loss.through.input_gradient(g.scores, up(g)) if not g.chain else None)),
-    Mistake("residual in place of its sign", "the residual stands where its sign should", "∂|r|/∂r = sign(r)", "loss",
+    Mistake("residual in place of its sign", "the residual is used in place of its sign", "∂|r|/∂r = sign(r)", "loss",
             when(is_a("AbsoluteError"), lambda g: use_slope(g, lambda z, y: z - y))),
     Mistake("clip forgotten", "the residual is not clipped to ±δ", "∂ℓ/∂s = r clipped to [−δ, δ]", "loss",
             when(is_a("Huber"), lambda g: use_slope(g, lambda z, y: z - y))),

@@ -1,4 +1,4 @@
-"""One typical mistake, and the small functions that the table of mistakes is written with."""
+"""One common mistake, and small functions with which the table of mistakes is written."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Transform = Callable[[WrongGradient], Tensor | None]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical mistake in a gradient, or in another function: it computes the result that it would give.
+    """A common mistake in a gradient or another function, which computes the wrong result that it leads to.
 
     name : short; several lines may share one where the mistake can be made in several ways
-    says : what it is, for the student
-    formula : the line of the formula that it concerns; "" where `says` holds it
-    stage : what `gives` returns: "whole" the result itself; "data" the data term's share, the penalty's being right;
-        "loss" ∂L/∂scores, the rest of the chain being right; "penalty" the penalty's share; "numeric" nothing
+    says : describes it, for the student
+    formula : the line of the formula that it concerns; "" where `says` contains it
+    stage : what `gives` returns: "whole" the result itself; "data" the gradient of the data term, to which the right
+        gradient of the penalty is added; "loss" ∂L/∂scores, from which the chain rule continues; "penalty" the
+        gradient of the penalty; "numeric" nothing
     gives : takes a `WrongGradient` (or one case of a function); None where the mistake does not apply
     """
 
@@ -33,7 +34,7 @@ class Mistake:
 
     @property
     def line(self) -> str:
-        """What it is, and the line of the formula, for a reader."""
+        """Returns the description and the line of the formula."""
         return f"{self.says} [{self.formula}]" if self.formula else self.says
 
 
@@ -43,11 +44,11 @@ def when(condition: Callable[[WrongGradient], bool], gives: Transform) -> Transf
 
 
 def is_a(*types: str) -> Callable[[WrongGradient], bool]:
-    """Whether the loss, activation or penalty is of one of these classes."""
+    """Returns a condition: whether the loss, activation or penalty is of one of these classes."""
     return lambda wrong: wrong.is_a(*types)
 
 
 def up(wrong: WrongGradient) -> Tensor:
-    """Returns ∂L/∂output, which every activation and layer is given."""
+    """Returns ∂L/∂output, the upstream of every activation and layer."""
     assert wrong.upstream is not None
     return wrong.upstream

@@ -1,4 +1,4 @@
-"""A gradient that is itself a difference: too coarse, one-sided, lopsided, or nothing but rounding noise."""
+"""Recognises a gradient computed by differences that are too coarse, one-sided, asymmetric, or only rounding."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def find(wrong: WrongGradient, is_close: Callable[[Tensor, Tensor], bool]) -> li
 
 
 def evaluate_shifted(function: Callable[[Tensor], Tensor], point: Tensor, step: float) -> Tensor:
-    """Returns f with each entry of the point moved by itself, of the point's shape."""
+    """Returns f with one entry of the point changed at a time, in the point's shape."""
     values = torch.zeros_like(point)
     for i in range(point.numel()):
         moved = point.clone()

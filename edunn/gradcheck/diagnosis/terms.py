@@ -1,4 +1,4 @@
-"""Mistakes that any gradient can hold: signs, factors, samples, axes, and what concerns the penalty."""
+"""Mistakes that can occur in any gradient: in signs, factors, samples, axes and the penalty."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .wrong_gradient import WrongGradient
 
 
 def scale_data(factor: Callable[[WrongGradient], float]) -> Transform:
-    """Returns the data term's share times a factor."""
+    """Returns a mistake that multiplies the gradient of the data term (the mean loss) by a factor."""
     return lambda wrong: factor(wrong) * wrong.data if factor(wrong) != 1 else None
 
 
 def drop_samples(wrong: WrongGradient, rows: slice, divisor: int) -> Tensor | None:
-    """Returns ∂L/∂scores with some samples left out, and the sum divided by `divisor`."""
+    """Returns ∂L/∂scores of a mean that sums only some samples (`rows`) and divides by `divisor`."""
     if wrong.upstream is None or wrong.kind not in ("loss", "objective") or wrong.samples < 2:
         return None
     left = torch.zeros_like(wrong.upstream)
@@ -47,14 +47,14 @@ def scale_penalty(wrong: WrongGradient, factor: float) -> Tensor | None:
 
 
 def apply_penalty(wrong: WrongGradient, in_value: bool) -> Tensor | None:
-    """Returns the penalty's right gradient where the value itself has no penalty, or none that λ scales."""
+    """Returns the right gradient of the penalty, where the value leaves out the penalty or its strength λ."""
     if wrong.kind != "objective" or wrong.parameter != "weight" or wrong.penalty_scale or wrong.penalised is None:
         return None
     return wrong.penalty.gradient(wrong.points["weight"]) if bool(wrong.penalised.any()) == in_value else None
 
 
 def count_as_number(wrong: WrongGradient) -> Tensor | None:
-    """Returns the data term's share divided by a number of samples other than these."""
+    """Returns the gradient of the data term divided by a wrong number of samples, written as a number."""
     if wrong.hand.shape != wrong.right.shape or wrong.kind not in ("loss", "objective"):
         return None
     data = wrong.data
@@ -82,7 +82,7 @@ def has_penalty(wrong: WrongGradient) -> bool:
 def change_penalty(
     condition: Callable[[WrongGradient], bool], gives: Callable[[WrongGradient, Tensor, float], Tensor]
 ) -> Transform:
-    """Returns another gradient of a penalty on the weight w with strength λ."""
+    """Returns a mistake that replaces the gradient of a penalty on the weight w with strength λ."""
     return when(
         lambda wrong: has_penalty(wrong) and condition(wrong),
         lambda wrong: wrong.penalty_scale * gives(wrong, wrong.points["weight"], get_strength(wrong)),
@@ -95,7 +95,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("sign", "the sign is wrong", "∂L/∂θ: the slope uphill; descent subtracts it", "whole", lambda g: -g.right),
     Mistake("penalty forgotten", "the penalty is forgotten", "∂(data + λR)/∂w = ∂data/∂w + λ ∂R/∂w", "penalty",
             lambda g: scale_penalty(g, 0.0)),
-    Mistake("penalty on the bias", "the penalty reaches the bias too", "R(W): weights alone, a bias only shifts",
+    Mistake("penalty on the bias", "the bias is penalised too", "R(W): only weights, because a bias only shifts",
             "penalty", penalise_bias),
     Mistake("strength forgotten in the value", "the value's penalty is not scaled by its strength λ; the gradient's is",
             "data + λ R(w)", "penalty", lambda g: apply_penalty(g, True)),
@@ -132,14 +132,14 @@ MISTAKES: tuple[Mistake, ...] = (
     # factors of the data term: losses and objectives alone have an N in them
     Mistake("1/N forgotten", "1/N is forgotten: the gradient of a mean, summed", "L = 1/N Σ_i ℓ_i", "data",
             scale_data(lambda g: g.samples)),
-    Mistake("1/N twice", "1/N is there twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
+    Mistake("1/N twice", "divided by N twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
     Mistake("factor 2 missing", "a factor 2 is missing (or a ½ too many)", "d r²/dr = 2 r", "data",
             scale_data(lambda g: 0.5)),
     Mistake("factor 2 too many", "a factor 2 too many (or a ½ missing)", "d ½ r²/dr = r", "data",
             scale_data(lambda g: 2.0)),
     Mistake("sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
             when(lambda g: g.penalised is not None and bool(g.penalised.any()), lambda g: -g.data)),
-    Mistake("mean over classes", "divided by the number of classes: the sum over classes is no mean",
+    Mistake("mean over classes", "divided by the number of classes: the loss is a sum over classes, not a mean",
             "Σ_j, not 1/C Σ_j", "data", scale_data(lambda g: 1 / g.classes)),
     Mistake("sum over classes", "multiplied by the number of classes: the value is a mean over them",
             "1/C Σ_j", "data", scale_data(lambda g: float(g.classes))),

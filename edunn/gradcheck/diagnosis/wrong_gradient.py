@@ -1,4 +1,4 @@
-"""A wrong gradient, with the ingredients from which each mistake computes the gradient that it would give."""
+"""A wrong gradient, with the data from which each mistake computes the gradient that it leads to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...losses.base import as_rows
 
 @dataclass(frozen=True)
 class WrongGradient:
-    """One wrong gradient, with everything it can be computed from.
+    """One wrong gradient, with all data it can be computed from.
 
     kind : "loss", "activation", "layer", "penalty" or "objective"
-    parameter : what it is the gradient in
-    hand, right : the hand-derived gradient, and a witness's
+    parameter : by which the value is differentiated
+    hand, right : the hand-derived gradient, and one by autograd or differences
     samples : N
     points : the arguments by name: features, weight, bias, scores, targets, …
     loss, activation, penalty : the package's own objects, None where there is none
@@ -48,13 +48,13 @@ class WrongGradient:
 
     @property
     def classes(self) -> int:
-        """C: the scores' or the weight's; 1 where there is one output."""
+        """C, the number of classes of the scores or the weight; 1 for one output."""
         scores = self.points.get("scores")
         return scores.shape[-1] if isinstance(scores, Tensor) and scores.ndim == 2 else 1
 
     @property
     def features(self) -> int:
-        """D; 1 where there are no features."""
+        """D, the number of features; 1 where there are none."""
         features = self.points.get("features")
         return features.shape[-1] if isinstance(features, Tensor) else 1
 
@@ -64,17 +64,17 @@ class WrongGradient:
 
     @property
     def one_hot(self) -> Tensor:
-        """The targets as rows, of the scores' shape."""
+        """The targets as one-hot rows, in the shape of the scores."""
         return as_rows(self.scores, self.points["targets"])
 
     @property
     def per_sample(self) -> float:
-        """1/N, times what the value is scaled by: in front of every sample's derivative."""
+        """The factor of every sample's derivative: 1/N times `scale`."""
         return self.scale / self.samples
 
     @property
     def data(self) -> Tensor:
-        """The data term's share of the right gradient."""
+        """The part of the right gradient that comes from the data term (the mean loss)."""
         return self.right if self.penalised is None else self.right - self.penalised
 
     def pass_down(self, upstream: Tensor) -> Tensor:
