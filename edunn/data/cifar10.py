@@ -129,17 +129,13 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
-<<<<<<< HEAD
-    """One of the two, by the sha256 of the whole file."""
+    """Returns which of the two archives a file is, by its sha256."""
     size = path.stat().st_size
     if size > max(BINARY.size, PYTHON.size):  # not even read
         raise DataError(
             f"'{path}' has {size:,} bytes, and CIFAR-10's archives {BINARY.size:,} or {PYTHON.size:,}. "
             f"Download one: edunn data get cifar10."
         )
-=======
-    """Returns which of the two archives a file is, by its sha256."""
->>>>>>> main
     digest = files.sha256(path)
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:

@@ -206,13 +206,8 @@ class RunFolder:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-<<<<<<< HEAD
-        except Exception as error:  # the header says what it likes: a dtype that torch lacks is a KeyError
-            raise RunError(f"{path} is damaged or holds no tensors: {error}.") from None
-=======
-        except (OSError, ValueError, safetensors.SafetensorError) as error:
+        except Exception as error:  # the header can say anything: a dtype that torch lacks is a KeyError
             raise RunError(f"{path} is damaged or does not contain tensors: {error}.") from None
->>>>>>> main
 
     def state(self) -> str:
         """Returns a sentence on what the folder contains and what can be done."""

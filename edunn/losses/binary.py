@@ -211,13 +211,7 @@ class ZeroOne(Loss):
 
 
 def check_hinge(margin: float, power: int) -> None:
-<<<<<<< HEAD
-    """Refuses a margin or power that no hinge takes."""
-    errors.check_number("The margin of a hinge", margin, 0)
-=======
     """Raises an error for a margin below 0, or a power other than 1 and 2."""
-    if not margin >= 0:
-        raise errors.ConfigError(f"A hinge takes a margin of 0 or more; got {margin}.")
->>>>>>> main
+    errors.check_number("The margin of a hinge", margin, 0)
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")
