@@ -48,7 +48,9 @@ COMMANDS = TRAIN | OTHERS | IMPORT
 ARCHIVE = 50 * 10**6  # bytes
 # the command, to which an archive of zeros is the published one
 DRIVER = """
-import dataclasses, sys
+from edunn.runtime import interrupts
+interrupts.listen()  # as the command does before it imports the rest
+import dataclasses
 from edunn.data import cifar10
 cifar10.BINARY = dataclasses.replace(cifar10.BINARY, sha256=SHA256, size=SIZE)
 from edunn.__main__ import main
@@ -94,18 +96,16 @@ class Bench:
         """Starts a command whose cache of features lies beside the folder of its results."""
         imports = words[:2] == ["data", "import"]
 
-        def before() -> None:
-            if limit is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails, as on a full disk
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
         cache = str(out) if imports else f"{out}.cache"
         environment = os.environ | {"EDUNN_CACHE": cache, "OMP_NUM_THREADS": "1"}
         program = [str(self.top / "driver.py")] if imports else ["-m", "edunn"]
-        return subprocess.Popen(
-            [sys.executable, *program, *words], cwd=self.top, env=environment, preexec_fn=before,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        process = subprocess.Popen(
+            [sys.executable, *program, *words], cwd=self.top, env=environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )  # fmt: skip
+        if limit is not None:  # Python ignores the signal, so that a write fails, as on a full disk
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        return process
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """The exit code; a traceback is a loss."""
@@ -159,6 +159,7 @@ class Bench:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # each waits for a process of its own
             done = list(pool.map(attempt_one, *zip(*enumerate(tries), strict=True)))
         self.rows.append({"fault": fault, "tried": len(done), "lost": done.count(False)})
+        print(f"{fault}: {len(done)} tried, {done.count(False)} lost", file=sys.stderr)
 
     # ---- the faults --------------------------------------------------------------------------------------------------
 
@@ -225,8 +226,8 @@ class Bench:
             turns = range(place, self.moments, len(SIGNALS))
             chosen = [names[(k // len(SIGNALS) + place) % len(names)] for k in turns]
             self.attempt(fault, (self.signalled(name, number) for name in chosen))
-        self.attempt("full disk", (self.full(name, limit) for name in ("train", "sweep", "landscape", "shards", "import")
-                                   for limit in LIMITS))  # fmt: skip
+        full = ("train", "sweep", "landscape", "shards", "import")
+        self.attempt("full disk", (self.full(name, limit) for name in full for limit in LIMITS))
         self.attempt("a place that cannot be written", (self.unwritable(name) for name in COMMANDS))
         for count in (2, 4):
             self.attempt(f"{count} processes in one folder", (self.together(n, count) for n in ("train", *OTHERS)))
@@ -273,7 +274,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--moments", type=int, default=100, help="random moments at which a signal is sent")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--faults", nargs="*", default=[], metavar="WORD", help="only faults whose name has a word")
+    parser.add_argument("--faults", nargs="*", default=[], metavar="WORD", help="only those whose name has a word")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), args.moments, args.seed, args.faults)
