@@ -19,7 +19,7 @@ from .version import __version__ as __version__
 MODULES = (
     "activations", "data", "descent", "differences", "errors", "exercises", "experiment", "features", "figures",
     "gradcheck", "graph", "history", "landscape", "layers", "lessons", "losses", "metrics", "minimise", "models",
-    "neighbours", "penalties", "results", "runtime", "selection", "updates",
+    "neighbours", "penalties", "play", "results", "runtime", "selection", "updates",
 )  # fmt: skip
 
 NAMES = {

@@ -107,6 +107,20 @@ def check_floating(name: str, tensor: Tensor) -> None:
         )
 
 
+def check_dense(name: str, values: Any) -> None:
+    """Refuses sparse matrices of scipy, torch and pandas, and names the call that makes them dense."""
+    columns = getattr(values, "dtypes", None)
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        remedy = f"{name}.toarray()"
+    elif str(getattr(values, "layout", "torch.strided")) != "torch.strided":
+        remedy = f"{name}.to_dense()"
+    elif columns is not None and any(str(kind).startswith("Sparse") for kind in getattr(columns, "values", ())):
+        remedy = f"{name}.sparse.to_dense()"
+    else:
+        return
+    raise DtypeError(f"The {name} are sparse, and every number is needed here. Convert them with {remedy}.")
+
+
 def check_scores(scores: Tensor, class_axis: bool) -> None:
     """Checks that scores are (*lead, samples), or (*lead, samples, classes) for a loss over classes (`class_axis`)."""
     check_floating("scores", scores)
@@ -141,6 +155,8 @@ def check_targets_shape(scores: Tensor, targets: Tensor, class_axis: bool, rows:
     message += f"; got {shape(targets)}."
     if rows and class_axis and tuple(targets.shape) in (wanted[:-1], tail[:-1]):
         message += " For class indices use targets.long()."
+    elif class_axis and not rows and targets.shape == scores.shape:
+        message += " For rows of bits or probabilities use targets.to(scores.dtype)."
     elif tuple(targets.shape) == (*tail, 1):
         message += f" Did you mean targets.squeeze({len(tail)})?"
     elif not rows and not class_axis and tuple(scores.shape) == (*tuple(targets.shape), 1):

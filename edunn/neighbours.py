@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import errors
 from .models import Model
+from .runtime.foreign import to_tensor, unpack
 from .runtime.reprs import ArgumentRepr
 from .runtime.threads import divide_work, slices
 
@@ -68,13 +70,16 @@ class NearestNeighbours(ArgumentRepr):
         self.classes: Tensor | None = None
         self.sample_weight: Tensor | None = None
 
-    def fit(
-        self, features: Tensor, labels: Tensor | None = None, sample_weight: Tensor | None = None
-    ) -> NearestNeighbours:
+    def fit(self, features: Any, labels: Any = None, sample_weight: Any = None) -> NearestNeighbours:
         """Stores (samples, features) and, for `predict`, labels (samples,), whole numbers or bool. Returns itself.
+
+        Each may be a tensor, an array, a list or a data frame.
 
         With sample_weight (samples,) the vote of a sample counts its weight, times 1/distance if votes are weighted so.
         """
+        features = to_tensor("features", unpack(features).features)
+        labels = None if labels is None else to_tensor("labels", unpack(None, labels).targets)
+        sample_weight = None if sample_weight is None else to_tensor("weights", sample_weight)
         if features.ndim != 2:
             raise errors.ShapeError(f"Expected features of shape (samples, features); got {errors.shape(features)}.")
         if not features.dtype.is_floating_point:
@@ -115,7 +120,7 @@ class NearestNeighbours(ArgumentRepr):
         self.half = (self.norms / 2).to(self.rough)
         return self
 
-    def neighbours(self, queries: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
+    def neighbours(self, queries: Any, k: int | None = None) -> tuple[Tensor, Tensor]:
         """Returns (distances, indices), each (queries, k), the nearest first. Distances are float64, never negative."""
         k = self.k if k is None else k
         queries = self.check(queries, k)
@@ -136,7 +141,7 @@ class NearestNeighbours(ArgumentRepr):
             )
         return distances, indices
 
-    def predict(self, queries: Tensor, k: int | None = None) -> Tensor:
+    def predict(self, queries: Any, k: int | None = None) -> Tensor:
         """Returns the label of each query, (queries,), in the labels' dtype."""
         if len(self.features) and self.labels is None:
             raise errors.DataError("The model has no labels to vote with. Call fit(features, labels).")
@@ -149,11 +154,18 @@ class NearestNeighbours(ArgumentRepr):
         own = None if self.sample_weight is None else self.sample_weight[indices]
         return self.classes[vote(distances, self.labels[indices], vote_weights(distances, self.weights, own))]
 
-    def score(self, queries: Tensor, labels: Tensor) -> Tensor:
-        """Returns the share of right predictions."""
+    def score(self, queries: Any, labels: Any, sample_weight: Any = None) -> Tensor:
+        """Returns the share of right predictions; with weights of the queries, Σ w [right] / Σ w."""
+        queries = to_tensor("queries", unpack(queries).features)
+        labels = to_tensor("labels", unpack(None, labels).targets)
+        sample_weight = None if sample_weight is None else to_tensor("weights", sample_weight)
         if labels.shape != queries.shape[:1]:
             raise errors.ShapeError(f"Expected labels of shape ({len(queries)},); got {errors.shape(labels)}.")
-        return (self.predict(queries) == labels).double().mean()
+        right = (self.predict(queries) == labels).double()
+        if sample_weight is None:
+            return right.mean()
+        errors.check_weights(sample_weight, len(queries))
+        return (right * sample_weight).sum() / sample_weight.sum()
 
     def find_nearest(
         self, queries: Tensor, k: int, find: Callable[[Tensor, int], Candidates], extra: tuple[int, ...] = EXTRA
@@ -265,8 +277,9 @@ class NearestNeighbours(ArgumentRepr):
 
         return find
 
-    def check(self, queries: Tensor, k: int) -> Tensor:
+    def check(self, queries: Any, k: int) -> Tensor:
         """Checks the queries' shape and values, and returns them as floating numbers."""
+        queries = to_tensor("queries", unpack(queries).features)
         if not len(self.features):
             raise errors.DataError("The model has no training samples yet. Call fit(features, labels) first.")
         width = self.features.shape[1]

@@ -207,7 +207,7 @@ class AdamW(Adam):
     def step(self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float | Tensor) -> None:
         for parameter in parameters.values():
             parameter *= 1 - along_runs(rate, parameter) * self.decay
-        super().step(parameters, gradients, rate)
+        Adam.step(self, parameters, gradients, rate)
 
     def twin(self, parameters: Iterable[nn.Parameter], rate: float) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)

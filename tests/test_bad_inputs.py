@@ -413,7 +413,16 @@ CSV = {
 for name, content in CSV.items():
     add(f"csv, {name}", with_data("rows.csv"), "", text("rows.csv", content))
 for kind in SPECIAL:
-    for name in ("rows.csv", "rows.tsv", "rows.npz", "rows.npy", "rows.zip", "rows.tar.gz", "rows.none"):
+    for name in (
+        "rows.csv",
+        "rows.tsv",
+        "rows.npz",
+        "rows.npy",
+        "rows.zip",
+        "rows.tar.gz",
+        "rows100.tar.gz",
+        "rows.none",
+    ):
         add(f"data, {name} is {kind}", with_data(name), files=special(name, kind))
     add(f"data, targets.npy is {kind}", with_data("rows.npy", "data.targets=targets.npy"),
         files=lambda here, kind=kind: (np.save(here / "rows.npy", np.zeros((3, 2), np.float32)),

@@ -18,9 +18,10 @@ import pytest
 import torch
 from PIL import Image
 
-from edunn import data
+from edunn import data, experiment
 from edunn.data import decode, files, read_images, read_unsorted_images
 from edunn.errors import ConfigError, DataError, ShapeError
+from edunn.experiment import config
 from edunn.features import hog
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -95,6 +96,54 @@ def test_train_and_test_folders(pack: Pack) -> None:
     assert dataset.test.targets is not None
     assert dataset.test.targets.tolist() == [1]
     assert dataset.test.classes == dataset.train.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("train", "held", "test"),
+    [
+        ("train", "val", "test"),
+        ("Train", "Val", "Test"),
+        ("TRAIN", "VALID", "TESTING"),
+        ("Training", "validation", None),
+        ("training", None, "test"),
+    ],
+    ids=lambda name: str(name),
+)
+def test_parts_in_any_capitals(pack: Pack, train: str, held: str | None, test: str | None) -> None:
+    content = {f"{train}/cat/1.png": picture(GREEN), f"{train}/dog/1.png": picture(RED)}
+    if held is not None:
+        content |= {f"{held}/dog/1.png": picture(BLUE), f"{held}/dog/2.png": picture(RED)}
+    if test is not None:
+        content |= {f"{test}/cat/1.png": picture(BLUE)}
+    found = read_images(pack({"inner/README.md": b"", **{f"inner/{name}": file for name, file in content.items()}}))
+    assert colours(found.train) == [GREEN, RED]
+    for part, name, seen, targets in (
+        (found.validation, held, [BLUE, RED], [1, 1]), (found.test, test, [BLUE], [0]),
+    ):  # fmt: skip
+        assert (part is None) == (name is None)
+        if part is not None:
+            assert part.targets is not None
+            assert (colours(part), part.targets.tolist(), part.classes) == (seen, targets, ("cat", "dog"))
+
+
+def test_a_validation_folder_is_the_validation_part(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        fill_class_folders(tmp_path / "set" / part)
+    tables: dict[str, Any] = {
+        "data": {"path": str(tmp_path / "set")},
+        "model": "softmax",
+        "loss": "cross-entropy",
+        "train": {"epochs": 2},
+    }
+    run = experiment.train(config.parse(tables), tmp_path / "run")
+    assert run.manifest["data"]["samples"] == {"train": 4, "validation": 4, "test": 4}
+    assert run.summary["validation_accuracy"] is not None
+    tables["data"]["validation"] = 0.5
+    with pytest.raises(ConfigError, match=r"has a validation part already, of 4 samples\. Leave data\.validation"):
+        experiment.prepare(config.parse(tables))
+    with pytest.raises(DataError, match="Move its images into train/"):
+        data.write_shards(tmp_path / "shards", read_images(tmp_path / "set"))
+    assert not (tmp_path / "shards").exists()
 
 
 @pytest.mark.parametrize("content", [PLAIN, PARTS], ids=["classes", "parts"])
@@ -238,15 +287,21 @@ def test_all_images_together_must_fit(pack: Pack, monkeypatch: pytest.MonkeyPatc
         ({"notes.txt": b"hello"}, "two class folders of images or more in .*; got none"),
         ({**PLAIN, "3.png": picture()}, "'.*3.png' lies outside the class folders"),
         ({**PLAIN, "cat/old/3.png": picture()}, "'.*cat/old/3.png' lies in a folder inside a class folder"),
-        ({**PARTS, "3.png": picture()}, r"train/ and test/ only in .*; got 3\.png as well"),
-        ({**PARTS, "val/cat/3.png": picture()}, "train/ and test/ only in .*; got val as well"),
+        ({**PARTS, "3.png": picture()}, r"may hold nothing else; got 3\.png\. Take it out"),
+        ({**PARTS, "extra/cat/3.png": picture()}, "may hold nothing else; got extra"),
+        ({**PARTS, "Train/cat/3.png": picture()}, "has two train parts, Train/ and train/"),
+        ({**PARTS, "val/cat/3.png": picture(), "Valid/cat/3.png": picture()}, "two validation parts, Valid/ and val"),
+        ({**PARTS, "val/owl/3.png": picture()}, "val/ of .* has classes that train/ lacks: owl"),
+        ({"val/cat/1.png": picture(), "val/dog/1.png": picture()}, "has val/, but no train/"),
         ({**PARTS, "train/3.png": picture()}, "'.*train/3.png' lies outside the class folders"),
         ({"test/cat/1.png": picture(), "test/dog/1.png": picture()}, "but no train/"),
         ({**PARTS, "test/owl/1.png": picture()}, "that train/ lacks: owl"),
     ],
     ids=["two sizes", "two sizes over parts", "text as JPEG", "no image in a class", "an empty class",
          "an empty test class", "one class", "no folder", "an image outside", "an image too deep",
-         "an image beside train", "another part", "an image in train", "no train", "a class of the test's own"],
+         "an image beside train", "another part", "two train parts", "two validation parts",
+         "a class of the validation's", "no train but val", "an image in train", "no train",
+         "a class of the test's own"],
 )  # fmt: skip
 def test_bad_layouts(pack: Pack, content: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:

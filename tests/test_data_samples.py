@@ -84,7 +84,7 @@ def test_parts_refused(index: Any, message: str) -> None:
         ({"features": torch.zeros(3, 2, 2, dtype=torch.uint8)}, ShapeError, r"features.unsqueeze\(-1\)"),
         ({"features": torch.zeros(3, 2, 2, 3)}, ShapeError, r"features.flatten\(1\)"),
         ({"targets": torch.zeros(3, 1)}, ShapeError, r"got \(3, 1\). Did you mean targets.squeeze\(1\)"),
-        ({"targets": torch.zeros(3, 2)}, ShapeError, r"targets.argmax\(1\)"),
+        ({"targets": torch.zeros(3, 2, dtype=torch.int64)}, ShapeError, r"targets.argmax\(1\)"),
         ({"targets": torch.zeros(4)}, ShapeError, "3 samples, but 4 targets"),
         ({"targets": torch.zeros(3, dtype=torch.int32)}, DtypeError, r"got torch.int32. Convert with targets.long\(\)"),
         ({"targets": torch.zeros(3), "classes": ("a", "b")}, DtypeError, "leave the names out for regression"),

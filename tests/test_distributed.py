@@ -31,6 +31,7 @@ from edunn.losses import (
     Logistic,
     Loss,
     MulticlassHinge,
+    OneVsAllCrossEntropy,
     OneVsAllHinge,
     SquaredError,
 )
@@ -473,3 +474,21 @@ def test_weighted_samples_are_shared(world: int, batch_size: int | None, options
         rule=Momentum(), **options,
     )  # fmt: skip
     assert_same_run(*run)
+
+
+@pytest.mark.parametrize("batch_size", [None, 10, 1])
+@pytest.mark.parametrize("world", [2, 3])
+def test_several_labels_and_ignored_samples_are_shared(world: int, batch_size: int | None) -> None:
+    part = samples("classes")
+    bits = torch.nn.functional.one_hot((part.targets + 1) % 3, 3) + torch.nn.functional.one_hot(part.targets, 3)
+    rows = Samples(part.features, bits.to(part.features.dtype))
+    options = {"rate": 0.2, "batch_size": batch_size, "epochs": 3, "penalty": L2(0.01)}
+    run = alone_and_together(
+        world, LogisticRegression(4, outputs=3, dtype=torch.float64),
+        OneVsAllCrossEntropy(), rows, **options,
+    )  # fmt: skip
+    assert_same_run(*run)
+    y = part.targets.clone()
+    y[:20] = -100
+    left_out = Samples(part.features, y)
+    assert_same_run(*alone_and_together(world, SOFTMAX, CrossEntropy(ignore_index=-100), left_out, **options))

@@ -18,9 +18,11 @@ import safetensors.torch
 import torch
 
 import edunn
-from edunn import experiment
+from edunn import data, experiment
+from edunn.cli import main
 from edunn.errors import ConfigError, EdunnError, RunError
 from edunn.experiment import config
+from edunn.experiment.train import add_rate
 
 ROOT = Path(__file__).parent.parent
 
@@ -211,8 +213,71 @@ def test_a_precision_that_a_way_does_not_have_is_refused_before_anything_is_writ
 
 def test_any_other_change_is_refused(tmp_path: Path) -> None:
     experiment.train(digits(), tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"train\.rate was 0\.1 and is now 0\.2 in the run in"):
+    with pytest.raises(ConfigError, match=r"train\.batch_size was 64 and is now 8 in the run in"):
+        experiment.resume(tmp_path / "run", overrides=["train.batch_size=8"])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_resumed_run_may_change_its_rate_and_records_it(
+    momentum: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The steps of torch's SGD, whose rate is lowered twice by hand; each change stands in every record."""
+    tables = {
+        "data": {"name": "moons"},
+        "model": "logistic-regression",
+        "loss": "bce",
+        "train": {"rate": 0.5, "epochs": 3, "rule": {"kind": "momentum", "momentum": momentum}},
+        "run": {"dtype": "float64"},
+    }
+    run, out = experiment.train(config.parse(tables), tmp_path / "run"), str(tmp_path / "run")
+    assert run.summary["rates"] == [{"after_epoch": 0, "rate": 0.5}]
+    assert main(["train", "--resume", out, "--set", "train.rate=0.1", "--set", "train.epochs=5"]) == 0
+    assert "rate 0.5, 0.1 after epoch 3" in capsys.readouterr().out
+    notes: list[str] = []
+    run = experiment.resume(out, overrides=["train.rate=0.02", "train.epochs=7"], note=notes.append)
+    assert notes == ["note: the rate changes from 0.1 to 0.02 after epoch 5"]
+
+    rates = [0.5] * 3 + [0.1] * 2 + [0.02] * 2
+    samples = data.load("moons").train
+    assert samples.targets is not None
+    net = torch.nn.Linear(2, 1, dtype=torch.float64)
+    torch.nn.init.zeros_(net.weight)
+    torch.nn.init.zeros_(net.bias)
+    optimiser = torch.optim.SGD(net.parameters(), lr=1.0, momentum=momentum)
+    for rate in rates:
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.zero_grad()
+        scores = net(samples.features.double()).squeeze(-1)
+        torch.nn.functional.binary_cross_entropy_with_logits(scores, samples.targets.double()).backward()
+        optimiser.step()
+    torch.testing.assert_close(run.model.weight.detach(), net.weight.detach(), rtol=1e-12, atol=1e-14)
+
+    assert run.history["rate"] == rates
+    assert run.config.train.rate == run.summary["rate"] == 0.02
+    changes = [(entry["after_epoch"], entry["rate"]) for entry in run.summary["rates"]]
+    assert changes == [(0, 0.5), (3, 0.1), (5, 0.02)]
+    assert main(["show", out]) == 0
+    assert "rate 0.5, 0.1 after epoch 3, 0.02 after epoch 5" in capsys.readouterr().out
+
+
+def test_a_rate_that_could_change_nothing_is_refused(tmp_path: Path) -> None:
+    experiment.train(digits(epochs=2), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"all 2 epochs were run.*another rate changes nothing\. Ask for more epochs"):
         experiment.resume(tmp_path / "run", overrides=["train.rate=0.2"])
+    assert experiment.load(tmp_path / "run").summary["rates"] == [{"after_epoch": 0, "rate": 0.1}]
+    diverged = dataclasses.replace(digits(epochs=9), train=config.Train(rate=1e300, epochs=9))
+    diverged = dataclasses.replace(diverged, run=config.Run("digits", dtype="float64"))
+    assert experiment.train(diverged, tmp_path / "far").summary["status"] == "diverged"
+    with pytest.raises(ConfigError, match=r"another rate changes nothing\. Start a new run"):
+        experiment.resume(tmp_path / "far", overrides=["train.rate=0.1"])
+
+
+def test_a_cut_off_resume_records_its_rate_once() -> None:
+    rates = [{"after_epoch": 0, "rate": 0.5}, {"after_epoch": 3, "rate": 0.1}]
+    assert add_rate(rates, 3, 0.1) == rates  # written, and then cut off before its first epoch
+    assert add_rate(rates, 3, 0.2) == [rates[0], {"after_epoch": 3, "rate": 0.2}]
+    assert add_rate(rates, 3, 0.5) == rates[:1]
+    assert add_rate(rates, 9, 0.1) == rates
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -507,6 +508,12 @@ EVERY: dict[str, Callable[[Axes | None, History], Axes]] = {
     "patch_dictionary": lambda ax, run: figures.patch_dictionary(learn(shapes(12).features, 6, patches=60), ax=ax),
     "strength_curves": lambda ax, run: figures.strength_curves([0, 0.01, 1], [0.9, 0.8, 0.7], [0.5, 0.6, 0.4], ax=ax),
     "loss_against_score": lambda ax, run: figures.loss_against_score({"softmax": losses.CrossEntropy()}, ax=ax),
+    "rate_range": lambda ax, run: figures.rate_range(
+        SimpleNamespace(
+            rates=(0.1, 1.0), losses=(2.0, 1.0), smooth=(2.0, 1.5), best=1.0, suggestion=0.1, stable_rate=None
+        ),
+        ax=ax,
+    ),
     "sweep_map": lambda ax, run: figures.sweep_map(
         {"train.rate": [0.1, 1.0]}, [({"train.rate": 0.1}, 0.5), ({"train.rate": 1.0}, 0.7)], ax=ax
     ),

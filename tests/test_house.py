@@ -22,7 +22,7 @@ LEVELS = {
     "data": 4, "features": 4, "graph": 4, "history": 4, "models": 4,
     "descent": 5, "gradcheck": 5, "landscape": 5, "minimise": 5, "neighbours": 5,
     "exercises": 6, "selection": 6,
-    "experiment": 7, "lessons": 7,
+    "experiment": 7, "lessons": 7, "play": 7,
     "cli": 8, "__main__": 8, "__init__": 8,
 }  # fmt: skip
 
@@ -154,6 +154,11 @@ def test_tests_and_other_workshops_are_not_imported() -> None:
         others = {name.split(".")[0] for name in imported(path, inner=False)} - set(sys.stdlib_module_names) - runtime
         if path.parent.name == "kernels" and path.name != "__init__.py":
             others.discard("triton")  # kernels/__init__.py imports these files late, where Triton is installed
+        if path.parent.name == "play":
+            others -= {
+                "starlette",
+                "uvicorn",
+            }  # play/__init__.py imports these files late, where the extra is installed
         assert not others, f"{path.relative_to(PACKAGE)} imports {others}"
 
 

@@ -30,6 +30,7 @@ from edunn.losses import (
     Logistic,
     Loss,
     MulticlassHinge,
+    OneVsAllCrossEntropy,
     OneVsAllHinge,
     Perceptron,
     SquaredError,
@@ -80,6 +81,14 @@ def real_rows(shape: tuple[int, ...], seed: int) -> Tensor:
     return reals((*shape, CLASSES), seed)
 
 
+def bit_rows(shape: tuple[int, ...], seed: int) -> Tensor:
+    return bits((*shape, CLASSES), seed).double()
+
+
+def probability_rows(shape: tuple[int, ...], seed: int) -> Tensor:
+    return probabilities((*shape, CLASSES), seed)
+
+
 def one_hot(targets: Tensor) -> Tensor:
     return F.one_hot(targets, CLASSES).double()
 
@@ -120,6 +129,8 @@ CASES = {
     "huber, delta 0.75": Case(Huber(delta=0.75), reals, lambda y: y),
     "binary cross-entropy": Case(BinaryCrossEntropy(), bits, lambda y: 1e4 * (2.0 * y - 1)),
     "binary cross-entropy, probabilities": Case(BinaryCrossEntropy(), probabilities, torch.logit),
+    "one-vs-all cross-entropy": Case(OneVsAllCrossEntropy(), indices, lambda y: 1e4 * (2 * one_hot(y) - 1)),
+    "one-vs-all cross-entropy, rows": Case(OneVsAllCrossEntropy(), probability_rows, torch.logit),
     "logistic": Case(Logistic(), signs, lambda y: 1e4 * y.double()),
     "hinge": Case(Hinge(), signs, lambda y: 1.25 * y.double()),
     "hinge, margin 2.5": Case(Hinge(margin=2.5), signs, lambda y: 2.75 * y.double()),
@@ -144,6 +155,7 @@ CASES = {
         MulticlassHinge(margin=2.0, over="classes"), indices, lambda y: far(y, 2.25)
     ),
     "one-vs-all hinge": Case(OneVsAllHinge(), indices, lambda y: 2.5 * one_hot(y) - 1.25),
+    "one-vs-all hinge, rows": Case(OneVsAllHinge(), bit_rows, lambda y: 2.5 * y - 1.25),
     "squared one-vs-all hinge, margin 0.5": Case(
         OneVsAllHinge(margin=0.5, power=2), indices, lambda y: one_hot(y) - 0.5
     ),

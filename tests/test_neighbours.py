@@ -353,3 +353,41 @@ def test_cuda_gives_the_same(metric):
     there = NearestNeighbours(5, metric).fit(train.cuda()).neighbours(queries.cuda())
     assert torch.equal(here[1], there[1].cpu())
     torch.testing.assert_close(here[0], there[0].cpu(), rtol=1e-12, atol=0)
+
+
+# ---- votes by distance, at every scale -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["l2", "l1", "cosine"])
+@pytest.mark.parametrize(("dtype", "scale"), [(d, s) for d, scales in SCALES.items() for s in (1.0, *scales)], ids=str)
+def test_votes_by_distance_at_every_scale(dtype, scale, metric):
+    """1/distance itself would overflow or vanish; numpy's longdouble has room for it."""
+    r = np.random.default_rng(1)
+    train, queries = (torch.tensor((r.normal(size=(n, 3)) + 2) * scale).to(dtype) for n in (80, 30))
+    labels = torch.arange(80) % 3
+    model = NearestNeighbours(7, metric, weights="distance").fit(train, labels)
+    distances, indices = model.neighbours(queries)
+    weights = 1 / distances.numpy().astype(np.longdouble)
+    for row, found in enumerate(model.predict(queries).tolist()):
+        votes = [weights[row][labels[indices[row]].numpy() == k].sum() for k in range(3)]
+        assert np.isfinite(votes).all()
+        assert found == int(np.argmax(votes))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("metric", ["l2", "l1", "cosine"])
+def test_a_zero_distance_wins_alone(dtype, metric):
+    """One sample at the query outvotes four that are as near as the dtype allows; so does scikit-learn's."""
+    near = torch.tensor([1.0, 1.0], dtype=dtype)
+    step = torch.tensor([torch.finfo(dtype).eps, 0.0], dtype=dtype)
+    x = torch.stack([near + step, near + 2 * step, near, near + 3 * step, near + 4 * step])
+    y = torch.tensor([1, 1, 0, 1, 1])
+    model = NearestNeighbours(5, metric, weights="distance").fit(x, y)
+    if metric == "cosine" and dtype == torch.float64:
+        return  # a difference of one rounding is no difference of directions
+    assert model.predict(near[None]).tolist() == [0]
+    if metric != "cosine":
+        theirs = KNeighborsClassifier(
+            5, weights="distance", algorithm="kd_tree", metric={"l2": "euclidean", "l1": "manhattan"}[metric]
+        )
+        assert theirs.fit(x.double().numpy(), y.numpy()).predict(near[None].double().numpy()).tolist() == [0]

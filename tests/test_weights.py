@@ -363,6 +363,37 @@ def test_scores_are_weighted() -> None:
     assert float(r2) == pytest.approx(metrics.r2_score(real, scores[:, 0], sample_weight=weights), rel=1e-12)
 
 
+def test_every_metric_is_weighted() -> None:
+    y, decided, w = torch.tensor([0, 1, 2, 1, 2]), torch.tensor([0, 2, 2, 1, 0]), draw(5, seed=4).abs()
+    counted = edunn.metrics.confusion_counts(y, decided, 3, w)
+    options = {"sample_weight": w.numpy()}
+    np.testing.assert_allclose(counted.numpy(), metrics.confusion_matrix(y, decided, **options), rtol=1e-13)
+    for ours, theirs in (
+        (edunn.metrics.recall, metrics.recall_score),
+        (edunn.metrics.precision, metrics.precision_score),
+    ):
+        np.testing.assert_allclose(ours(counted).numpy(), theirs(y, decided, average=None, **options), rtol=1e-13)
+    assert edunn.metrics.accuracy(counted) == pytest.approx(metrics.accuracy_score(y, decided, **options), rel=1e-13)
+    bits, guesses = (draw(5, 3) > 0).long(), (draw(5, 3, seed=1) > 0).long()
+    each = edunn.metrics.label_accuracies(bits, guesses, w)
+    for j in range(3):
+        assert float(each[j]) == pytest.approx(metrics.accuracy_score(bits[:, j], guesses[:, j], **options), rel=1e-13)
+    subset = edunn.metrics.subset_accuracy(bits, guesses, w)
+    assert subset == pytest.approx(metrics.accuracy_score(bits.numpy(), guesses.numpy(), **options), rel=1e-13)
+    near = NearestNeighbours(1).fit(torch.arange(5.0)[:, None], y)
+    queries = torch.tensor([[0.1], [1.2], [2.2], [0.1], [4.0]])
+    right = (near.predict(queries) == y).double()
+    assert float(near.score(queries, y, w)) == pytest.approx(float((right * w).sum() / w.sum()), rel=1e-13)
+
+
+def test_a_sample_without_weight_may_overflow() -> None:
+    """It is as if it were not there: 0 · inf would be nan."""
+    scores = torch.tensor([1.0, 1e200], dtype=torch.float64)
+    y, w = torch.zeros(2, dtype=torch.float64), torch.tensor([1.0, 0.0], dtype=torch.float64)
+    assert float(SquaredError()(scores, y, w)) == 1.0
+    assert SquaredError().gradient(scores, y, w).tolist() == [2.0, 0.0]
+
+
 @pytest.mark.parametrize("loss", [CrossEntropy(), Hinge(power=2), SquaredError()], ids=repr)
 def test_the_certificate_of_a_weighted_objective(loss: Loss) -> None:
     weighted, _ = pair_of_samples(targets_for(loss))
@@ -506,6 +537,29 @@ def test_a_config_with_weights_trains_the_same_model(tmp_path: Path, class_weigh
     torch.testing.assert_close(run.model.weight, model.weight, rtol=1e-12, atol=1e-14)
     assert run.summary["train_loss"] == pytest.approx(history.rows[-1]["loss"], rel=1e-12)
     assert edunn.load(tmp_path / "run").config == run.config
+
+
+def test_predictions_count_the_weights_of_their_file(tmp_path: Path) -> None:
+    x, y, w = write_table(tmp_path / "table.csv")
+    (tmp_path / "run.toml").write_text(CONFIG.format(class_weight="[1.0, 1.0]"))
+    run = edunn.experiment.train(edunn.experiment.config.load(tmp_path / "run.toml"), tmp_path / "run")
+    found = run.predict(run.read(tmp_path / "table.csv"))
+    right = run.model.predict(x) == y
+    assert found.score == pytest.approx(float((right.double() * w).sum() / w.sum()), rel=1e-12)
+    text = [line.rpartition(",")[0] for line in (tmp_path / "table.csv").read_text().splitlines()]
+    (tmp_path / "new.csv").write_text("\n".join(text) + "\n")
+    assert run.predict(run.read(tmp_path / "new.csv")).score == pytest.approx(float(right.double().mean()), rel=1e-12)
+
+
+def test_files_that_keep_no_weights_say_so(tmp_path: Path) -> None:
+    part = Samples(draw(4, 2), torch.tensor([0, 1, 0, 1]), sample_weight=[1, 2, 3, 4])
+    whole = edunn.data.Dataset("some", part, None, None, "")
+    with pytest.raises(DataError, match="has sample weights, which shards do not keep"):
+        edunn.data.write_shards(tmp_path / "shards", whole)
+    rows = edunn.data.Dataset("some", Samples(draw(4, 2), draw(4, 3)), None, None, "")
+    with pytest.raises(DataError, match="several targets a sample; shards keep one"):
+        edunn.data.write_shards(tmp_path / "shards", rows)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

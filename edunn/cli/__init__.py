@@ -28,6 +28,7 @@ COMMANDS = {
     "show": "print and draw the results of runs, side by side",
     "check": "compare hand-derived gradients with autograd and finite differences",
     "landscape": "compute the surface of a loss over its weights, with minima, plateaus and basins",
+    "play": "open the live page: surfaces on your samples, and update rules that race down them",
     "graph": "show the computation graph of an expression, forward and backward",
     "minimise": "minimise any function of a few numbers, or study its numeric derivative",
     "lesson": "recompute the worked examples of the lectures, and name every mistake",

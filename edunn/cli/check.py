@@ -2,14 +2,15 @@
 
   edunn check                      every gradient of this package, in float64
   edunn check FILE.py[:NAME]       a hand-in: a class with value and gradient (or forward and
-                                   backward), or functions
-  edunn check FOLDER               every hand-in of a folder, each in its own process
+                                   backward), or functions; notebooks too
+  edunn check FOLDER | CLASS.zip   every hand-in of a class: files, one folder a student, zip files
   edunn check CONFIG.toml          the config's run by hand and by torch.optim, in lock step
 
 A function without a gradient (an update rule, a histogram, a vote) is compared with the package's
 own, case by case. `edunn exercise NAME --out FILE.py` writes a file to fill in.
 
-The code in a hand-in is executed, with your rights: grade strangers' files in a container.
+The mark is made in a process that the hand-in never runs in. The code in a hand-in is executed,
+with your rights: grade strangers' files in a container.
 Exit 0: all right; 1: something is wrong; 2: the input is wrong.
 """
 
@@ -26,11 +27,26 @@ EXAMPLE = "edunn exercise cross-entropy --out mine.py && edunn check mine.py"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    parser.add_argument("target", nargs="?", help="FILE.py, FILE.py:NAME, a folder of them, or CONFIG.toml")
+    parser.add_argument(
+        "target", nargs="?", help="FILE.py, FILE.py:NAME, a notebook, a folder or zip file of them, or CONFIG.toml"
+    )
     parser.add_argument("--template", nargs="?", const="NAME", help=argparse.SUPPRESS)
-    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each hand-in (default: 20)")
+    parser.add_argument("--time-limit", type=float, default=10.0, help="CPU seconds for each hand-in (default: 10)")
     parser.add_argument("--memory-limit", type=int, default=2048, help="MiB for each hand-in (default: 2048)")
     parser.add_argument("--jobs", type=int, default=2, help="hand-ins graded at a time (default: 2)")
+    parser.add_argument("--expect", metavar="TASK[=POINTS],…", help="the tasks that were set; what is missing is wrong")
+    parser.add_argument("--students", metavar="FILE", help="the class list: one name a line, or a table with a header")
+    parser.add_argument("--student", metavar="NAME", help="take all that is found as this student's")
+    parser.add_argument("--csv", metavar="FILE", help="write the table student × task, for a spreadsheet")
+    parser.add_argument(
+        "--allow", metavar="SOURCE,…",
+        help="what a gradient may be derived by: autograd, differences, package, solution or none (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--with", dest="adapter", metavar="ADAPTER.py", help="how the course's own functions are called"
+    )
+    parser.add_argument("--course", help="a known course whose functions are handed in (default: found out)")
+    parser.add_argument("--explain", action="store_true", help="derive the term that is wrong, line by line")
     parser.add_argument("--steps", type=int, default=200, help="steps of CONFIG.toml to compare (default: 200)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change an option of CONFIG.toml"
@@ -49,16 +65,19 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"edunn check only grades. To write a blank, use edunn exercise {words}")
     if args.target is None:
         return check_package(args)
-    path, _, name = args.target.partition(".py:")
-    if name:
-        return check_handins(args, f"{path}.py", name)
-    if Path(args.target).is_dir():
+    path, _, name = args.target.rpartition(":")
+    if name and path.lower().endswith((".py", ".ipynb")):
+        return check_handins(args, path, name)
+    if Path(args.target).is_dir() or args.target.lower().endswith(".zip"):
         return check_handins(args, args.target, None)
-    if args.target.endswith(".py"):
+    if args.target.lower().endswith((".py", ".ipynb")):
         return check_handins(args, args.target, "")
     if args.target.endswith(".toml"):
         return check_config(args)
-    raise ConfigError(f"{args.target!r} cannot be checked. Name FILE.py, FILE.py:NAME, a folder or CONFIG.toml.")
+    raise ConfigError(
+        f"{args.target!r} cannot be checked. Name FILE.py, FILE.py:NAME, a notebook, a folder or zip file of them, "
+        f"or CONFIG.toml."
+    )
 
 
 def check_package(args: argparse.Namespace) -> int:
@@ -115,29 +134,61 @@ def check_config(args: argparse.Namespace) -> int:
 
 
 def check_handins(args: argparse.Namespace, path: str, name: str | None) -> int:
-    """Grades a file (`name` is "" or a name in it), or a folder (`name` is None)."""
+    """Grades a file (`name` is "" or a name in it), or a class (`name` is None)."""
     from ..errors import ConfigError
-    from ..exercises.processes import end_all_on_signal, grade_file, grade_folder
+    from ..exercises import courses, marks, processes
+    from ..exercises.classes import grade_alone, grade_class
     from ..exercises.report import describe
 
     def report(found: list[dict[str, Any]]) -> None:
         note(args, "\n".join(f"{Path(one['file']).name}: {one['status']}" for one in found))
 
-    seed, limits = args.seed or 0, (args.time_limit, args.memory_limit)
-    with end_all_on_signal():
+    allowed = None if args.allow is None else marks.read_allowed(args.allow)
+    listed = None if args.students is None else marks.read_class(args.students)
+    course = "" if args.course is None else courses.check_course(args.course)
+    options = processes.Options(args.seed or 0, args.time_limit, args.memory_limit, find_adapter(args.adapter), course)
+    with processes.end_all_on_signal():
         if name is None:
-            several = grade_folder(path, seed, *limits, args.jobs, after_each=report)
+            graded = grade_class(path, options, args.jobs, report, args.student)
         else:
-            several = grade_file(path, name, seed, *limits)
-        if name and several[0]["status"] == "missing":
-            raise ConfigError(several[0]["message"])
-    passed = all(one["passed"] for one in several)
+            graded = grade_alone(path, name, options, args.student)
+    if name and graded.grades[0]["status"] == "missing":
+        raise ConfigError(graded.grades[0]["message"])
+    grades = [marks.judge_sources(one, allowed) for one in graded.grades]
+    expected = None
+    if args.expect is not None:
+        expected = marks.read_expected(args.expect, {one["name"] for one in grades if one["name"]})
+        grades = marks.add_missing(grades, expected)
+    table = marks.make_marks(grades, expected, listed)
+    passed = all(one["passed"] for one in grades if expected is None or marks.is_expected(one, expected))
+    passed = passed and all(row.handins for row in table.rows)
     counts: dict[str, int] = {}
-    for one in several:
+    for one in grades:
         counts[one["status"]] = counts.get(one["status"], 0) + 1
-    result = {"passed": passed, "counts": counts, "handins": several}
-    finish(args, result, "\n\n".join(describe(one) for one in several))
+    result = {
+        "passed": passed, "counts": counts, "handins": grades, "students": table.as_list(), "limits": graded.limits,
+    }  # fmt: skip
+    if args.csv:
+        write_text(args.csv, table.write_csv(), "--csv")
+        note(args, f"wrote {args.csv}")
+    for limit in graded.limits if name is None else ():  # of strangers' files; a student checks their own
+        note(args, limit)
+    text = "\n\n".join(describe(one, args.explain) for one in grades)
+    if len(table.rows) > 1 or expected or listed:
+        text += f"\n\n{table}"
+    finish(args, result, text)
     return 0 if passed else 1
+
+
+def find_adapter(path: str | None) -> str:
+    """Returns the full path of an adapter; "" where there is none."""
+    from ..errors import ConfigError
+
+    if path is None:
+        return ""
+    if not Path(path).is_file():
+        raise ConfigError(f"There is no adapter {path}. --with names a Python file.")
+    return str(Path(path).resolve())
 
 
 def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
@@ -145,12 +196,18 @@ def finish(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     if args.out:
         import json
 
-        from ..errors import ConfigError
         from ..runtime.files import strict
 
-        try:
-            Path(args.out).write_text(json.dumps(strict(result), allow_nan=False, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{args.out} cannot be written: {error.strerror}. Choose another --out.") from None
+        write_text(args.out, json.dumps(strict(result), allow_nan=False, indent=1) + "\n", "--out")
         note(args, f"wrote {args.out}")
     emit(args, result, text)
+
+
+def write_text(path: str, text: str, option: str) -> None:
+    """Writes a file. Raises ConfigError where that does not work."""
+    from ..errors import ConfigError
+
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}. Choose another {option}.") from None

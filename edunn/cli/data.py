@@ -75,8 +75,8 @@ def show(args: argparse.Namespace) -> int:
         + f"  {'cifar10':<{width}}  {60000:>7} samples × {3072:<9} colour images of 32×32 pixels, 10 classes; {here}"
         + '\n\nYour own; in a config: [data] path = "…"\n'
         "  a CSV or npz file     one row a sample; columns are named in the first line; target = the one to predict\n"
-        "  a folder or a zip     one folder of pictures a class, or such folders under train/ and test/\n"
-        "  CIFAR-10              the binary or Python archive, or the folder that it unpacks to\n"
+        "  a folder or a zip     one folder of pictures a class, or such folders under train/, val/, test/\n"
+        "  CIFAR-10, CIFAR-100   the binary or Python archive, or its folder; of CIFAR-100, labels = fine or coarse\n"
         "  larger than memory    a .npy file (and targets = another), or a folder that edunn data shards has written"
         + f"\n\nFeatures kept in {files.cache()}: {len(entries)}, {megabytes(total)}"
         + "".join(f"\n  {e.kind:<{width}}  {e.samples:>7} × {e.width:<9} {megabytes(e.size)}" for e in entries)

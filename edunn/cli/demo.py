@@ -131,6 +131,8 @@ def pictures(runs: dict[str, LoadedRun]) -> Iterator[Picture]:
 
 def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], folder: Path) -> str:
     """Returns a summary for newcomers, with the next commands to try."""
+    from .. import play
+
     lines = ["", f"{'':<9}  {'loss function':<16}  {'right on new writers':>20}  {'gradient against autograd':>25}"]
     for name, finished in runs.items():
         loss = MODELS[name]["loss"]
@@ -154,4 +156,8 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "  edunn train configs/line_regression.toml --set train.rate=0.1     (what too large a rate does)",
         "  edunn check                                                       (every gradient in the package)",
     ]
+    if play.available():
+        lines.append(
+            "  edunn play                                                        (a surface to move, in the browser)"
+        )
     return "\n".join(lines)

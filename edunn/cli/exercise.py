@@ -3,11 +3,16 @@
 edunn exercise --list                      every exercise, its lesson and its formula
 edunn exercise NAME --out FILE.py          a file with the formula and blanks (else to stdout)
 edunn exercise NAME --solution             the same file with the solution, the package's code
+
+Where EDUNN_TEACHER_KEY is set, to the SHA-256 of a teacher's key, solutions open with --key alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +26,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="the name of an exercise")
     parser.add_argument("--list", action="store_true", help="print every exercise with its formula")
     parser.add_argument("--solution", action="store_true", help="write the solution instead of blanks")
+    parser.add_argument("--key", help="the teacher's key, where solutions are closed")
     add_common(parser, out="a new file for the exercise (default: print it)", device=False)
+
+
+def is_open(key: str | None) -> bool:
+    """Whether solutions may be shown: no teacher has set a key, or this one is it."""
+    expected = os.environ.get("EDUNN_TEACHER_KEY", "").strip().lower()
+    return not expected or hmac.compare_digest(hashlib.sha256((key or "").encode()).hexdigest(), expected)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None:
         raise ConfigError("Which exercise? Name one; edunn exercise --list shows them all.")
     name = named(args.name).name
+    if args.solution and not is_open(args.key):
+        raise ConfigError("Solutions are closed here. Give the teacher's --key.")
     text = write_blank(name, args.solution)
     if args.out:
         path = Path(args.out)

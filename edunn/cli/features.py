@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     dataset = data.load(args.source, progress=decoding_bar(args), **({"size": args.size} if args.size else {}))
     check_images(dataset, args)
+    dataset.check_storable("features in an npz")
     read = time.perf_counter()
     images = dataset.train.loaded().features.to(device)
     pipeline, train = Pipeline.fit_apply(images, args.kind, args.standardise, **options)

@@ -54,7 +54,18 @@ def as_json(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         "confusion": confusion(samples, predictions),
         "out": out,
     }
+    if finished.is_multilabel:
+        result["subset_accuracy"] = subset(samples, predictions)
     return result
+
+
+def subset(samples: Samples, predictions: Predictions) -> float | None:
+    """Returns the share of samples with every label right; None without targets."""
+    from ..metrics import subset_accuracy
+
+    if samples.targets is None or predictions.bits is None:
+        return None
+    return subset_accuracy(samples.targets, predictions.bits, samples.sample_weight)
 
 
 def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | None:
@@ -63,7 +74,8 @@ def confusion(samples: Samples, predictions: Predictions) -> list[list[int]] | N
 
     if samples.targets is None or predictions.index is None or predictions.classes is None:
         return None
-    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, len(predictions.classes)).tolist()
+    classes, weights = len(predictions.classes), samples.sample_weight
+    counts: list[list[int]] = confusion_counts(samples.targets, predictions.index, classes, weights).tolist()
     return counts
 
 
@@ -76,12 +88,14 @@ def as_text(finished: LoadedRun, samples: Samples, predictions: Predictions, out
         text.append("For all of them, add --out FILE.csv or --json.")
     if predictions.score is not None:
         text.append(f"{finished.model.metric} {predictions.score:.4g} on {len(predictions)} samples")
+        if finished.is_multilabel:
+            text.append(f"subset_accuracy {subset(samples, predictions):.4g}: every label right")
     counts = confusion(samples, predictions)
     if counts is not None and predictions.classes is not None:
         text.append("confusion (a row for each true class, a column for each prediction):")
         width = max(len(name) for name in predictions.classes)
         text += [
-            f"  {name:>{width}}  " + " ".join(f"{count:>5}" for count in row)
+            f"  {name:>{width}}  " + " ".join(f"{count:>5.6g}" for count in row)
             for name, row in zip(predictions.classes, counts, strict=True)
         ]
     if out:

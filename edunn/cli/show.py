@@ -47,7 +47,8 @@ def compare(runs: dict[str, LoadedRun]) -> str:
     columns += [f"{part}_{metric}" for metric in sorted(metrics) for part in ("train", "validation", "test")]
     records = [{**finished.summary, "run": name} for name, finished in runs.items()]
     known = [name for name in columns if any(record.get(name) is not None for record in records)]
-    return Table.of(records, ["run", *known]).text(most=None)
+    changed = [f"{name}: {finished.rates}" for name, finished in runs.items() if finished.rates]
+    return "\n".join([Table.of(records, ["run", *known]).text(most=None), *changed])
 
 
 def draw(runs: dict[str, LoadedRun], out: Path) -> list[str]:

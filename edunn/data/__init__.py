@@ -16,8 +16,10 @@ from ..runtime.names import find, suggest
 from ..runtime.options import hints_of, options_of, typed
 from . import files
 from .cifar10 import is_cifar10, load_kept, read_cifar10
+from .cifar100 import is_cifar100, read_cifar100
 from .digit_images import digits
 from .images import read_images, read_unsorted_images
+from .multilabel import read_multilabel
 from .npy import read_npy
 from .samples import Dataset, Samples, as_samples, fingerprint, split
 from .shape_images import shapes
@@ -38,7 +40,9 @@ __all__ = [
     "is_shards",
     "load",
     "read_cifar10",
+    "read_cifar100",
     "read_images",
+    "read_multilabel",
     "read_npy",
     "read_shards",
     "read_table",
@@ -89,7 +93,8 @@ def load(
     ----------
     progress : called with (images done, images in all) while images are decoded
     options : those of the function behind it: `samples`, `seed`, `noise` of a toy, `target` and `task` of a table
-        (see `read_table`), `size` of images, `targets` of a .npy file (see `read_npy`), `verify` of shards
+        (see `read_table`; for a list of targets `read_multilabel`), `size` of images, `labels` of CIFAR-100
+        ("fine" or "coarse"), `targets` of a .npy file (see `read_npy`), `verify` of shards
     """
     name = fspath(name_or_path)
     if name not in NAMES and not os.path.exists(name):
@@ -106,10 +111,13 @@ def load(
     path = Path(name)
     if "\0" in name:
         raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
+    if name and path.exists() and is_cifar100(path):
+        return _call(read_cifar100, name, options, path, progress=progress)
     if name and path.exists() and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():
-        samples = _call(read_table, name, options, path)
+        several = isinstance(options.get("target"), list | tuple)
+        samples = _call(read_multilabel if several else read_table, name, options, path)
         test = None
         if path.suffix.lower() == ".npz" and "part" not in options and has_test_part(path):
             test = read_table(path, **{**options, "part": "test", "classes": samples.classes})

@@ -11,7 +11,7 @@ import hashlib
 import io
 import pickle
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -35,13 +35,14 @@ LARGEST = 40 * 2**20  # bytes of a file; the genuine ones have 31 million
 
 @dataclass(frozen=True)
 class Archive:
-    """One of the two official CIFAR-10 archives: binary or pickled."""
+    """One of the two official archives of CIFAR-10 or CIFAR-100: binary or pickled."""
 
     name: str
     sha256: str
     size: int
     train: tuple[str, ...]
     test: str
+    largest: int = LARGEST
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -130,25 +131,29 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 def which_archive(path: Path) -> tuple[Archive, str]:
     """Returns which of the two archives a file is, by its sha256."""
-    size = path.stat().st_size
-    if size > max(BINARY.size, PYTHON.size):  # not even read
-        raise DataError(
-            f"'{path}' has {size:,} bytes, and CIFAR-10's archives {BINARY.size:,} or {PYTHON.size:,}. "
-            f"Download one: edunn data get cifar10."
-        )
-    digest = files.sha256(path)
+    digest = sum_archive(path, (BINARY, PYTHON))
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:
             return archive, digest
     meant = PYTHON if "python" in path.name else BINARY
+    size = path.stat().st_size
     cut = f"; it has {size:,} of {meant.size:,} bytes" if size < meant.size else ""
     raise DataError(
         f"Expected {meant.name} with sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. "
-        f"Download it again: edunn data get cifar10."
+        f"Download it again: edunn data get cifar10. Of archives, those of CIFAR-10 and CIFAR-100 are read."
     )
 
 
-def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
+def sum_archive(path: Path, archives: Sequence[Archive]) -> str:
+    """Returns the sha256 of a file that may be one of the archives; a larger file is an error, and not read."""
+    size = path.stat().st_size
+    if size > max(archive.size for archive in archives):
+        known = " or ".join(f"{archive.size:,}" for archive in archives)
+        raise DataError(f"'{path}' has {size:,} bytes; the published archives have {known}. Download one of them.")
+    return files.sha256(path)
+
+
+def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[str, Callable[[], bytes]]:
     """Returns the content of each file of the archive, by name. Only expected names and sizes are read."""
     found: dict[str, bytes] = {}
     try:
@@ -157,8 +162,8 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
                 name = PurePosixPath(member.name).name
                 if not member.isfile() or name not in archive.files or name in found:
                     continue
-                if member.size > LARGEST:
-                    raise DataError(f"{name} in '{path}' has {member.size:,} bytes; the published one has 31 million.")
+                if member.size > archive.largest:
+                    raise DataError(f"{name} in '{path}' has {member.size:,} bytes, more than the published one.")
                 file = tar.extractfile(member)
                 found[name] = b"" if file is None else file.read()
     except DataError:
@@ -167,12 +172,12 @@ def in_archive(path: Path, archive: Archive) -> dict[str, Callable[[], bytes]]:
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
-            raise DataError(f"'{path}' does not contain {name}. Download it again: edunn data get cifar10.")
+            raise DataError(f"'{path}' does not contain {name} of {title}. Download it again.")
     return {name: partial(bytes, content) for name, content in found.items()}
 
 
-def read_file(path: Path) -> bytes:
-    return files.read_bytes(path, "a file of CIFAR-10", LARGEST)
+def read_file(path: Path, largest: int = LARGEST) -> bytes:
+    return files.read_bytes(path, "a file of CIFAR-10", largest)
 
 
 Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels (rows,), the sha256 of the file
@@ -208,7 +213,7 @@ def read_batch(content: bytes, title: str) -> Part:
         raise DataError(f"'{title}' does not contain data and labels. Download it again.")
     data, labels = batch[b"data"], batch[b"labels"]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (ROWS, PIXELS)
-    whole = isinstance(labels, list) and len(labels) == ROWS and all(type(label) is int for label in labels)
+    whole = isinstance(labels, list) and len(labels) == ROWS and all(type(y) is int and abs(y) < 2**31 for y in labels)
     if not right or not whole:
         raise DataError(f"Expected {ROWS:,} images of {PIXELS:,} bytes and as many labels in '{title}'; got others.")
     return checked(data, np.array(labels, dtype=np.int64), title, content)
@@ -245,7 +250,7 @@ def load_arrays(content: bytes, title: str) -> Any:
         return ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as problem:  # a damaged pickle can raise anything
         raise DataError(
-            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version of CIFAR-10."
+            f"'{title}' is not a pickle of arrays and was refused: {problem}. Take the binary version."
         ) from problem
 
 

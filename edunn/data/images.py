@@ -25,6 +25,11 @@ SUFFIXES = {
 LARGEST = 256 * 2**20  # bytes of one image file
 LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # by operating systems
 
+PARTS = {  # the folders of parts, in any capitals
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
 Name = tuple[str, ...]  # a path inside the folder or zip: ("train", "cat", "1.png")
 
 
@@ -53,9 +58,10 @@ def read_images(
 ) -> Dataset:
     """Reads a folder or a zip of class folders: images, uint8 (samples, height, width, 3), and class indices.
 
-    Either `<class>/<image>`, or `train/<class>/<image>` and `test/<class>/<image>`; one folder around all of it is
-    allowed. Classes are in alphabetical order, images in the order of class and file name. PNG, JPEG, BMP, WebP and
-    the like are recognised by their suffix; other files and hidden ones are ignored.
+    Either `<class>/<image>`, or `train/<class>/<image>` and the like under `val/` or `test/`, or both, in any capitals
+    (`validation`, `valid`, `training` and `testing` are the same); one folder around all of it is allowed. Classes are
+    in alphabetical order, images in the order of class and file name. PNG, JPEG, BMP, WebP and the like are recognised
+    by their suffix; other files and hidden ones are ignored.
 
     Parameters
     ----------
@@ -81,11 +87,15 @@ def read_images(
         images, digests = decode_all(titles, lambda row: source.content(listed[row]), both, report)
     targets = torch.tensor([classes.index(name[-2]) for name in listed], dtype=torch.int64)
     samples = Samples(images, targets, classes=classes, target_name="class")
-    train = len(parts["train"])
+    found, start = {}, 0
+    for name, listed_here in parts.items():
+        found[name] = samples[start : start + len(listed_here)]
+        start += len(listed_here)
     return Dataset(
         name=path.resolve().name if path.is_dir() else path.stem,
-        train=samples[:train],
-        test=samples[train:] if "test" in parts else None,
+        train=found["train"],
+        test=found.get("test"),
+        validation=found.get("validation"),
         sha256=listing_sha256(listed, digests) if path.is_dir() else files.sha256(path),
         source=str(path),
     )
@@ -196,37 +206,30 @@ def unwrap(source: ImageSource) -> ImageSource:
         tops = {name[0] for name in source.folders}
         deeper = {name[1:] for name in source.folders if len(name) > 1}
         loose = any(len(name) <= 2 for name in source.images)  # in the single folder itself: then it is a class
-        if len(tops) != 1 or not deeper or loose or tops <= {"train", "test"}:
+        if len(tops) != 1 or not deeper or loose or all(top.lower() in PARTS for top in tops):
             return source
         inside = (*source.inside, *tops)
         source = replace(source, folders=deeper, images=[name[1:] for name in source.images], inside=inside)
 
 
 def arrange(source: ImageSource) -> tuple[dict[str, list[Name]], tuple[str, ...]]:
-    """Returns the images of each part, "train" and perhaps "test", and the classes."""
+    """Returns the images of each part, "train" and perhaps "validation" and "test", and the classes."""
     tops = {name[0] for name in source.folders}
-    if not any(name[0] in ("train", "test") and len(name) > 1 for name in source.folders):
+    if not any(name[0].lower() in PARTS and len(name) > 1 for name in source.folders):
         images, classes = class_folders(source, ())
         parts = {"train": images}
     else:
-        if "train" not in tops:
-            raise DataError(
-                f"'{source.path}' has test/, but no train/ with <class>/<image>. "
-                f"To read the images of test/ alone, give that folder."
-            )
-        if others := tops - {"train", "test"} | {name[0] for name in source.images if len(name) == 1}:
-            raise DataError(
-                f"Expected train/ and test/ only in '{source.path}'; got {list_some(others)} as well. Take it out: "
-                f"a validation part is cut from train/."
-            )
-        images, classes = class_folders(source, ("train",))
+        folders = part_folders(source, tops)
+        images, classes = class_folders(source, (folders["train"],))
         parts = {"train": images}
-        if "test" in tops:
-            parts["test"], tested = class_folders(source, ("test",))
-            if unknown := tested - classes:
+        for part in ("validation", "test"):
+            if part not in folders:
+                continue
+            parts[part], met = class_folders(source, (folders[part],))
+            if unknown := met - classes:
                 raise DataError(
-                    f"test/ of '{source.path}' has classes that train/ lacks: {list_some(unknown)}. "
-                    f"Give it images in train/, or take it out."
+                    f"{folders[part]}/ of '{source.path}' has classes that {folders['train']}/ lacks: "
+                    f"{list_some(unknown)}. Give it images in {folders['train']}/, or take it out."
                 )
     if len(classes) < 2:
         raise DataError(
@@ -234,6 +237,29 @@ def arrange(source: ImageSource) -> tuple[dict[str, list[Name]], tuple[str, ...]
             f"Lay it out as <class>/<image>."
         )
     return parts, tuple(sorted(classes))
+
+
+def part_folders(source: ImageSource, tops: set[str]) -> dict[str, str]:
+    """Returns the folder of each part: {"train": "Train", "test": "test"}."""
+    folders: dict[str, str] = {}
+    for top in sorted(tops):
+        part = PARTS.get(top.lower(), "")
+        if part in folders:
+            raise DataError(f"'{source.path}' has two {part} parts, {folders[part]}/ and {top}/. Take one out.")
+        if part:
+            folders[part] = top
+    if "train" not in folders:
+        other = next(iter(folders.values()))
+        raise DataError(
+            f"'{source.path}' has {other}/, but no train/ with <class>/<image>. "
+            f"To read the images of {other}/ alone, give that folder."
+        )
+    if others := tops - set(folders.values()) | {name[0] for name in source.images if len(name) == 1}:
+        raise DataError(
+            f"Beside train/, val/ and test/, '{source.path}' may hold nothing else; got {list_some(others)}. "
+            f"Take it out."
+        )
+    return folders
 
 
 def class_folders(source: ImageSource, start: Name) -> tuple[list[Name], set[str]]:

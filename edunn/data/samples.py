@@ -37,8 +37,9 @@ class Samples:
         the place of the tensor: features that stay in their files, or stay bytes, until a batch is drawn. Anything but
         a tensor is converted as `as_samples` does.
     targets : (samples,): int64 class indices, or floating for regression; None where they are not known. Text and
-        other labels become class indices.
-    classes : the classes' names, in the order of their indices; None for regression
+        other labels become class indices. Rows (samples, outputs), floating: several bits a sample (0 and 1, one for
+        each label that it may have), probabilities of the classes, or several real targets
+    classes : the classes' names, in the order of their indices; of rows of bits, the labels'; None for regression
     feature_names : one name a column
     target_name : what the target is called
     names : what each sample is called, such as an image's file
@@ -63,7 +64,10 @@ class Samples:
         check_features(self.features)
         if self.targets is not None:
             check_targets(self.targets, self.features)
-            if self.classes is not None and not self.is_classification:
+            if self.classes is not None and self.targets.ndim == 2:
+                if len(self.classes) != self.targets.shape[1]:
+                    raise ShapeError(f"There are {self.targets.shape[1]} labels, but {len(self.classes)} names.")
+            elif self.classes is not None and not self.is_classification:
                 raise DtypeError(
                     f"Expected class indices of dtype int64 beside the classes' names; got {self.targets.dtype}. "
                     f"Convert with targets.long(), or leave the names out for regression."
@@ -107,6 +111,10 @@ class Samples:
         found = replace(self, sample_weight=None, **changes)
         object.__setattr__(found, "sample_weight", weights)
         return found
+
+    def with_targets(self, targets: Tensor, weights: Tensor | None) -> Samples:
+        """Returns the same features with other targets and weights; the weights may be all 0."""
+        return self._replaced(weights, targets=targets)
 
     def _rows(self, index: Any) -> slice | Tensor:
         if isinstance(index, slice):
@@ -193,7 +201,10 @@ class Samples:
         names = self.feature_names or [f"x{i}" for i in range(1, self.features.shape[1] + 1)]
         features = self.loaded().features.cpu().numpy()
         frame = pandas.DataFrame(features, columns=list(names))
-        if self.targets is not None:
+        if self.targets is not None and self.targets.ndim == 2:
+            labels = self.classes or [f"target {i}" for i in range(1, self.targets.shape[1] + 1)]
+            frame = frame.join(pandas.DataFrame(self.targets.cpu().numpy(), columns=list(labels)))
+        elif self.targets is not None:
             values = self.targets.tolist()
             target = values if self.classes is None else [self.classes[i] for i in values]
             frame[self.target_name or "target"] = target
@@ -209,6 +220,11 @@ class Samples:
         """Whether the targets are class indices."""
         return self.targets is not None and not self.targets.dtype.is_floating_point
 
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether the targets are bits of several named labels, (samples, labels)."""
+        return self.targets is not None and self.targets.ndim == 2 and self.classes is not None
+
     def __repr__(self) -> str:
         count = f"{len(self):,}"
         if self.is_images:
@@ -221,17 +237,18 @@ class Samples:
         if self.targets is None:
             return f"Samples({what}, no targets)"
         target = f" {self.target_name!r}" if self.target_name else ""
-        if not self.is_classification:
-            return f"Samples({what}, real target{target})"
         if self.classes is None:
-            return f"Samples({what}, class indices{target})"
+            if self.targets.ndim == 2:
+                return f"Samples({what}, {self.targets.shape[1]} targets{target})"
+            return f"Samples({what}, {'class indices' if self.is_classification else 'real target'}{target})"
         names = self.classes if len(self.classes) <= 4 else (*self.classes[:2], "…", self.classes[-1])
-        return f"Samples({what}, {len(self.classes)} classes{target}: {', '.join(names)})"
+        kind = "labels" if self.is_multilabel else "classes"
+        return f"Samples({what}, {len(self.classes)} {kind}{target}: {', '.join(names)})"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: a training part, perhaps a test part, and its source.
+    """A data set: a training part, perhaps a test and a validation part, and its source.
 
     Parameters
     ----------
@@ -240,6 +257,7 @@ class Dataset:
     test : the part for one evaluation at the end; None where the source has none
     sha256 : of the file, or of the numbers of a generated set: runs with the same one had the same data
     source : the path, or how the data was generated
+    validation : the part for choices, where the source has one; usually it is cut from the training part
     """
 
     name: str
@@ -247,24 +265,39 @@ class Dataset:
     test: Samples | None
     sha256: str | None
     source: str
+    validation: Samples | None = None
 
     def __post_init__(self) -> None:
-        if self.test is None:
-            return
-        if self.test.features.shape[1:] != self.train.features.shape[1:]:
-            raise ShapeError(
-                f"Expected test samples shaped like the training samples, {tuple(self.train.features.shape[1:])}; "
-                f"got {tuple(self.test.features.shape[1:])}."
-            )
-        if self.test.classes != self.train.classes:
-            raise DataError(
-                f"The parts differ in their classes: training has {self.train.classes}, test {self.test.classes}."
-            )
+        for name, part in (("test", self.test), ("validation", self.validation)):
+            if part is None:
+                continue
+            if part.features.shape[1:] != self.train.features.shape[1:]:
+                raise ShapeError(
+                    f"Expected {name} samples shaped like the training samples, {tuple(self.train.features.shape[1:])};"
+                    f" got {tuple(part.features.shape[1:])}."
+                )
+            if part.classes != self.train.classes:
+                raise DataError(
+                    f"The parts differ in their classes: training has {self.train.classes}, {name} {part.classes}."
+                )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
-        """Returns both parts on another device, or in another floating dtype."""
-        test = None if self.test is None else self.test.to(device, dtype)
-        return replace(self, train=self.train.to(device, dtype), test=test)
+        """Returns all parts on another device, or in another floating dtype."""
+        test, held = (None if part is None else part.to(device, dtype) for part in (self.test, self.validation))
+        return replace(self, train=self.train.to(device, dtype), test=test, validation=held)
+
+    def check_storable(self, what: str) -> None:
+        """Raises DataError for a validation part, weights or rows of targets, which `what` cannot keep."""
+        if self.validation is not None:
+            raise DataError(
+                f"{self.name} has a validation part, and {what} keep a training and a test part. "
+                f"Move its images into train/; a config's data.validation cuts a part from there."
+            )
+        for part in (self.train, self.test):
+            if part is not None and part.sample_weight is not None:
+                raise DataError(f"{self.name} has sample weights, which {what} do not keep. Leave them out.")
+            if part is not None and part.targets is not None and part.targets.ndim > 1:
+                raise DataError(f"{self.name} has several targets a sample; {what} keep one. Keep it as a table.")
 
 
 def as_samples(
@@ -284,7 +317,8 @@ def as_samples(
     targets : (samples,), or the name of a frame's column. Text becomes class indices in the order of `classes`, or
         alphabetically. Whole numbers are class indices 0, 1, … already, and are called "0", "1", … if `classes` does
         not say otherwise; if one exceeds both 1,000 and twice the number of samples, they are names, numbered in sorted
-        order. Floats are regression targets, in the features' dtype, which the losses ask for.
+        order. Floats are regression targets, in the features' dtype, which the losses ask for. Rows of whole numbers or
+        truth values, (samples, labels), are bits of labels that a sample may have; a frame's columns name them.
     sample_weight : (samples,), see `Samples`
 
     Memory is shared with the caller where no conversion was needed.
@@ -306,6 +340,9 @@ def as_samples(
             check_text(labels, "targets")
             y, classes = encode([str(label) for label in labels.ravel()], classes)
             y = y.reshape(labels.shape)
+        elif _is_whole(labels) and labels.ndim == 2 and labels.shape[1] > 1:
+            y = as_bits(labels, x)
+            classes = [str(label) for label in range(y.shape[1])] if classes is None else classes
         elif _is_whole(labels):
             y, classes = number_classes(labels, classes)
         else:
@@ -397,6 +434,19 @@ def number_classes(labels: Tensor | np.ndarray, classes: Sequence[str] | None) -
     return torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long()), classes
 
 
+def as_bits(labels: Tensor | np.ndarray, features: Tensor) -> Tensor:
+    """Returns rows of 0 and 1, (samples, labels), in the features' dtype; refuses other whole numbers."""
+    rows = torch.as_tensor(labels.astype(np.int64) if isinstance(labels, np.ndarray) else labels.long())
+    bad = (rows != 0) & (rows != 1)
+    if bad.any():
+        row, column = bad.nonzero()[0].tolist()
+        raise errors.LabelError(
+            f"Rows of whole numbers are bits, one for each label; got {int(rows[row, column])} at row {row}, column "
+            f"{column} (counted from 0). Several real targets are floats: targets.astype(float)."
+        )
+    return rows.to(features.dtype if features.dtype.is_floating_point else torch.float32)
+
+
 def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
     """Returns an array of bytes as text in UTF-8."""
     try:
@@ -425,6 +475,7 @@ def fingerprint(samples: Samples) -> str:
 
 def check_features(features: Tensor) -> None:
     """Refuses features that are not (samples, features), floating, or uint8 images."""
+    errors.check_dense("features", features)
     if features.ndim == 4 and features.dtype == torch.uint8:
         if features.shape[3] > 4 and features.shape[1] in (1, 3, 4):
             raise ShapeError(
@@ -450,14 +501,16 @@ def check_features(features: Tensor) -> None:
 
 
 def check_targets(targets: Tensor, features: Tensor) -> None:
-    """Refuses targets that are not (samples,), int64 or floating, on the features' device."""
+    """Refuses targets that are not (samples,), int64 or floating, or floating rows, on the features' device."""
     samples = features.shape[0]
-    if targets.ndim != 1:
+    rows = targets.ndim == 2 and targets.shape[1] > 1 and targets.dtype.is_floating_point
+    if targets.ndim != 1 and not rows:
         hint = ""
         if targets.ndim == 2 and targets.shape[1] == 1:
             hint = " Did you mean targets.squeeze(1)?"
         elif targets.ndim == 2:
-            hint = " For one-hot rows take targets.argmax(1)."
+            hint = " Rows of bits, one for each label, are floats: targets.float(). For one-hot rows of classes take "
+            hint += "targets.argmax(1)."
         raise ShapeError(f"Expected targets of shape (samples,) = ({samples},); got {errors.shape(targets)}.{hint}")
     if targets.shape[0] != samples:
         raise ShapeError(f"There are {samples} samples, but {targets.shape[0]} targets.")
@@ -488,6 +541,7 @@ def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, .
 
 def _numbers(name: str, values: Any) -> Tensor:
     """Returns a tensor of float32 or float64, or of uint8 images."""
+    errors.check_dense(name, values)
     if isinstance(values, Tensor):
         tensor = values
     else:

@@ -224,6 +224,7 @@ def write_shards(
         outside 0 to 255, are refused for uint8.
     progress : called with (samples done, samples in all)
     """
+    dataset.check_storable("shards")
     train = dataset.train
     done, total = 0, sum(len(part) for part in (train, dataset.test) if part is not None)
     with ShardWriter(folder, train.classes, train.feature_names, train.target_name, shard) as writer:

@@ -53,6 +53,10 @@ def labels_of(targets: Tensor | None, classes: Sequence[str] | None) -> tuple[li
     """Returns the classes' names, and the index of each sample's class among them."""
     if targets is None:
         raise DataError("These samples have no targets, and so no classes to weight.")
+    if targets.ndim > 1:
+        raise DataError(
+            "class_weight is for one class a sample; these have several targets. Give sample_weight instead."
+        )
     if classes is not None:
         return list(classes), targets
     if not targets.dtype.is_floating_point:

@@ -12,6 +12,7 @@ from .journal import Ending, Journal, Progress
 from .lockstep import Lockstep, lockstep
 from .loop import Descent, Loop, descend, evaluate, scores_of
 from .options import Options
+from .rate_range import RateRange, find_rate
 from .stability import largest_curvature, stable_rate
 from .stack import Stack, group_by_kind, train_together, vary
 from .steppers import ByAutograd, ByHand, Stepper
@@ -26,6 +27,7 @@ __all__ = [
     "Loop",
     "Options",
     "Progress",
+    "RateRange",
     "Stack",
     "Stepper",
     "add_penalty",
@@ -35,6 +37,7 @@ __all__ = [
     "descend",
     "draw",
     "evaluate",
+    "find_rate",
     "group_by_kind",
     "largest_curvature",
     "lockstep",

@@ -67,13 +67,14 @@ def draw(
             into = room(largest if reuse else len(rows), features.shape[1], features.dtype, features.device)
         batch = torch.index_select(features, 0, rows, out=into[: rows.shape[0]])
         if index.ndim > 1:
-            batch, others = batch.view(*index.shape, batch.shape[-1]), [values.view(index.shape) for values in others]
+            batch = batch.view(*index.shape, batch.shape[-1])
+            others = [values.view(*index.shape, *values.shape[1:]) for values in others]
         yield batch, *others
 
 
 def values_at(values: Tensor, index: Tensor) -> Tensor:
-    """Returns the values at the indices, of their shape."""
-    return values.index_select(0, index.reshape(-1)).view(index.shape)
+    """Returns the values at the indices, of their shape; rows have an axis more."""
+    return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
 
 
 def whole(train: Samples, rows: slice = slice(None)) -> tuple[Tensor, ...]:

@@ -33,11 +33,20 @@ def check_part(model: Model, loss: Loss, part: Samples) -> None:
         raise errors.ShapeError(
             f"{type(loss).__name__} takes scores of shape {wanted}; for one sample the model gives "
             f"{errors.shape(scores)}. A model with one score a class needs a loss over classes."
+            + (" For several bits a sample: OneVsAllCrossEntropy()." if loss.labels == "bits" else "")
         )
     shape[axis] = len(part)  # one sample's scores are enough: only shape and dtype are checked
     loss.check(scores.expand(shape), part.targets)
     loss.check_weights(scores.expand(shape), part.sample_weight)
     loss.gradient(scores, part.targets[:1], validate=False)  # a loss without a gradient says so before the first step
+
+
+def leave_out(loss: Loss, part: Samples) -> Samples:
+    """Returns the samples with a weight of 0 for those that the loss leaves out (an `ignore_index`)."""
+    if part.targets is None or not loss.leaves_out(part.targets):
+        return part
+    targets, weights = loss.leave_out(part.features, part.targets, part.sample_weight)
+    return part.with_targets(targets, weights)
 
 
 def check_same_place(model: Model, features: Tensor) -> None:

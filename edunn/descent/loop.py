@@ -21,7 +21,7 @@ from ..runtime.devices import permutation
 from ..runtime.rows import chunk_of
 from ..updates import Constant, GradientDescent, Rule, Schedule
 from .batches import cut, draw, whole
-from .checks import check_hand_gradients, prepare_part
+from .checks import check_hand_gradients, leave_out, prepare_part
 from .fast import fast_stepper, is_linear
 from .journal import Journal, Progress
 from .options import Options
@@ -334,6 +334,7 @@ def evaluate(model: Model, loss: Loss, part: Samples, chunk: int | None = None) 
 
     The scores are computed in chunks of samples.
     """
+    part = leave_out(loss, part)
     scores = scores_of(model, part.features, chunk)
     assert part.targets is not None
     weights = part.sample_weight

@@ -16,7 +16,7 @@ from ..penalties import Penalty
 from ..runtime.devices import permutation
 from ..updates import Clipping, Constant, GradientDescent, Rule, Schedule
 from .batches import check_batch, draw, whole
-from .checks import check_options, check_part
+from .checks import check_options, check_part, leave_out
 from .fast import PRECISIONS, is_linear
 
 
@@ -50,6 +50,12 @@ class Options:
         clipped = self.clip_norm is not None or self.clip_value is not None
         self.clipping = Clipping(self.clip_norm, self.clip_value) if clipped else None
         self.model = as_model(self.model, self.loss, self.train.targets)
+        # all samples are checked here, once, so that no step of the loop waits for a check
+        for part in (self.train, self.validation):
+            if part is not None and not self.checked:
+                check_part(self.model, self.loss, part)
+        self.train = leave_out(self.loss, self.train)
+        self.validation = None if self.validation is None else leave_out(self.loss, self.validation)
         weighted = self.train.sample_weight is not None
         if self.precision != "full" and (clipped or weighted):
             raise errors.ConfigError(
@@ -67,10 +73,6 @@ class Options:
         self.steps_per_epoch = -(-samples // self.batch)
         if self.epochs is None:
             self.epochs = 100 if self.steps is None else -(-self.steps // self.steps_per_epoch)
-        # all samples are checked here, once, so that no step of the loop waits for a check
-        for part in (self.train, self.validation):
-            if part is not None and not self.checked:
-                check_part(self.model, self.loss, part)
 
     def batches(self, epoch: int) -> Generator[tuple[Tensor, ...], None, None]:
         """Yields the batches of an epoch, counted from 0: the samples in a new order; a full batch in their own.

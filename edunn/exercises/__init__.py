@@ -3,17 +3,18 @@
     write_blank("hinge")              the student's file, cut from the package's own source
     load("mine.py")                   what a file hands in; the code in it is executed
     grade(handin, seed)               its grade, in this process
-    grade_file(path), grade_folder    the same, each file in a process of its own under limits
+    grade_file(path), grade_class     the same, made in a process that the hand-in never runs in
 
 One exercise is one entry of `table`; `named` finds it.
 """
 
 from .blanks import write_blank
 from .calls import HandinError, Missing, Unfinished
+from .classes import grade_class, grade_folder, require_right
 from .exercise import Exercise, FunctionExercise, GradientExercise
 from .grade import grade
 from .handins import Handin, load
-from .processes import grade_file, grade_folder
+from .processes import Options, grade_file
 from .report import Grade
 from .table import EXERCISES, named
 
@@ -26,11 +27,14 @@ __all__ = [
     "Handin",
     "HandinError",
     "Missing",
+    "Options",
     "Unfinished",
     "grade",
+    "grade_class",
     "grade_file",
     "grade_folder",
     "load",
     "named",
+    "require_right",
     "write_blank",
 ]

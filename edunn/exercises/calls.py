@@ -18,6 +18,10 @@ class HandinError(EdunnError):
     """A hand-in cannot be run: it raises an exception, or is not written as a hand-in must be."""
 
 
+class NothingFound(HandinError):
+    """The file holds nothing of the forms of a hand-in."""
+
+
 class Missing(HandinError):
     """The file does not contain a hand-in of that name."""
 
@@ -57,7 +61,7 @@ def copy_argument(value: Any, as_torch: bool) -> Any:
     if not isinstance(value, Tensor):
         return value
     copied = value.detach().clone()
-    return copied if as_torch else copied.numpy()
+    return copied if as_torch else copied.numpy()[()]  # no dimension: a number, as floats are
 
 
 def to_tensor(value: Any, what: str) -> Tensor:

@@ -65,7 +65,8 @@ class GradientExercise(Exercise):
     wanted : the arguments in which a gradient is asked for
     reference : takes the arguments by name; returns a scalar, or the output of a layer or activation
     loss, activation, penalty : the package's own objects, where the exercise has them
-    conventions : (sentence, reference) of other outputs that are right; they take the hand-in's `output` too
+    conventions : (what is said, reference) of outputs that are right as well; they take the hand-in's `output` too
+    drawn : draws the arguments in place of `draw`, where a hand-in has sizes of its own
     """
 
     kind: str
@@ -74,6 +75,7 @@ class GradientExercise(Exercise):
     activation: Any = None
     penalty: Any = None
     conventions: tuple[tuple[str, Callable[..., Tensor]], ...] = ()
+    drawn: Callable[[int], dict[str, Any]] | None = None
 
     @property
     def forward(self) -> bool:
@@ -82,6 +84,8 @@ class GradientExercise(Exercise):
 
     def draw(self, seed: int, sizes: Sizes | None = None) -> dict[str, Any]:
         """Draws the arguments, by name: float64 tensors, class indices, or numbers. The sizes follow from the seed."""
+        if self.drawn is not None:
+            return self.drawn(seed)
         sizes = sizes or SIZES[seed % len(SIZES)]
         drawn = {name: DRAW[name](self, sizes, generator(seed, k)) for k, name in enumerate(self.arguments)}
         if self.kind == "loss" and self.loss.labels == "signs":
@@ -118,11 +122,18 @@ class FunctionExercise(Exercise):
 def draw_scores(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
     classes = exercise.kind == "activation" or exercise.loss.class_axis
     shape = (sizes.samples, sizes.classes) if classes else (sizes.samples,)
-    return 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
+    scores = 1.5 * torch.randn(*shape, dtype=torch.float64, generator=source)
+    if not getattr(exercise.loss, "of_probabilities", False):
+        return scores
+    return scores.softmax(-1) if exercise.loss.labels == "classes" else scores.sigmoid()
 
 
 def draw_targets(exercise: GradientExercise, sizes: Sizes, source: torch.Generator) -> Tensor:
     labels = exercise.loss.labels
+    if labels.startswith("rows of "):
+        shape = (sizes.samples, sizes.classes)
+        real = torch.randn(shape, dtype=torch.float64, generator=source)
+        return real if labels == "rows of real" else (real > 0).double()
     if labels == "real":
         return torch.randn(sizes.samples, dtype=torch.float64, generator=source)
     if labels == "classes":

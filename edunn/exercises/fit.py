@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .exercise import SIZES, STRENGTH, GradientExercise, Sizes
-from .point import Point
+from .exercise import STRENGTH, GradientExercise, Sizes
+from .point import Point, find_sizes
 
-DRAWS = 12  # more than there are terms: what a sum of the terms gives at all of them is that sum
+LOOSE = 1e-3  # relative: what an ε in a logarithm may change
+EXACT = 1e-8
+DRAWS = 18  # more than there are terms: what a sum of the terms gives at all of them is that sum
 
 Value = Callable[[Mapping[str, Any]], Tensor]
 
@@ -22,8 +24,9 @@ class Fit:
     """The hand-in's value in terms of the exercise's: scale · data + penalty_scale · penalty + a constant.
 
     value : that sum, in torch, as a function of the arguments, which autograd can follow; None without an exercise
-    penalty : the terms of that sum that belong to the penalty
-    flaw : (name, sentence) of a mistake in the value itself; empty where it has none
+    penalty : its terms that are no data
+    flaw : (name, sentence) of a mistake in the value itself; None where it has none
+    loose : whether the values agree only up to an ε in a logarithm: the hand-in's own value is the better witness
     """
 
     value: Any
@@ -32,6 +35,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     penalty: Value | None = None
     flaw: tuple[str, str] | None = None
+    loose: bool = False
 
 
 def fit_value(point: Point, seed: int) -> Fit | None:
@@ -44,7 +48,7 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     terms = split_terms(exercise)
     rows, values = [], []
     for k in range(DRAWS):
-        arguments = exercise.draw(seed + 1000 + k, SIZES[seed % len(SIZES)])
+        arguments = exercise.draw(seed + 1000 + k, find_sizes(point.handin, seed))
         if "strength" in arguments:
             arguments["strength"] = STRENGTH * (0.5 + k / 3)
         rows.append([float(term(arguments)) for term in terms.values()])
@@ -52,8 +56,9 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     table, wanted = torch.tensor(rows, dtype=torch.float64), torch.stack(values)
     if not bool(wanted.isfinite().all()):
         return None
-    solution = torch.linalg.lstsq(table, wanted).solution
-    if not bool((table @ solution - wanted).abs().max() <= 1e-5 * wanted.abs().max()):
+    solution = snap(table, wanted, torch.linalg.lstsq(table, wanted).solution)
+    misfit = float((table @ solution - wanted).abs().max() / wanted.abs().max().clamp(min=1e-300))
+    if not misfit <= LOOSE:
         return None
     factors = {name: round_factor(float(x)) for name, x in zip(terms, solution, strict=True)}
     if factors["data"] == 0:
@@ -66,8 +71,16 @@ def fit_value(point: Point, seed: int) -> Fit | None:
     scale = factors["data"]
     return Fit(
         add(list(terms)), scale, factors.get("penalty", scale), write_notes(exercise, factors),
-        add(penalty) if penalty else None, find_flaw(factors),
+        add(penalty) if penalty else None, find_flaw(factors), misfit > EXACT,
     )  # fmt: skip
+
+
+def snap(table: Tensor, wanted: Tensor, solution: Tensor) -> Tensor:
+    """Returns the nearest simple factors where they fit as well: an ε in a logarithm moves what is fitted a little."""
+    simple = torch.tensor([round_factor(float(x), 1e-3) for x in solution], dtype=torch.float64)
+    simple = torch.where(simple.abs() < 1e-3, 0.0, simple)
+    close = bool((table @ simple - wanted).abs().max() <= LOOSE * wanted.abs().max())
+    return simple if close else solution
 
 
 def fit_output(point: Point, exercise: GradientExercise) -> Fit | None:
@@ -85,10 +98,10 @@ def fit_output(point: Point, exercise: GradientExercise) -> Fit | None:
     return Fit(lambda at: (upstream * reference(**at, **known)).sum(), notes=(says,) if says else ())
 
 
-def round_factor(number: float) -> float:
+def round_factor(number: float, tolerance: float = 1e-6) -> float:
     """Rounds to a small whole number, or one over it, where the digits of the fit allow it."""
     for exact in (0.0, *(float(k) for k in range(1, 51)), *(1 / k for k in range(2, 51))):
-        if abs(abs(number) - exact) < 1e-6 * max(exact, 1.0):
+        if abs(abs(number) - exact) < tolerance * max(exact, 1.0):
             return exact if number > 0 else -exact
     return number
 
@@ -106,6 +119,14 @@ def split_terms(exercise: GradientExercise) -> dict[str, Value]:
     if exercise.kind == "objective" and "strength" in exercise.arguments:
         terms["penalty"] = penalty
         terms["bare"] = lambda at: penalty({**at, "strength": 1.0})
+        # a column of ones, first or last, whose weight is the bias; and all entries of W Wᵀ, written for Σ w²
+        terms["first"] = lambda at: at["strength"] * (at["weight"][..., 0] ** 2).sum()
+        terms["last"] = lambda at: at["strength"] * (at["weight"][..., -1] ** 2).sum()
+        if exercise.loss is not None and exercise.loss.class_axis:
+            terms["rows"] = lambda at: at["strength"] * (at["weight"].sum(0) ** 2).sum()
+            terms["columns"] = lambda at: at["strength"] * (at["weight"].sum(1) ** 2).sum()
+        terms["sum"] = lambda at: at["strength"] * at["weight"].sum()  # no square: a slip in the value
+        terms["sizes"] = lambda at: at["strength"] * at["weight"].abs().sum()
         if "bias" in exercise.arguments:
             terms["bias"] = lambda at: at["strength"] * (at["bias"] ** 2).sum()
     return terms | {"constant": lambda _: torch.tensor(1.0, dtype=torch.float64)}
@@ -126,6 +147,13 @@ def write_notes(exercise: GradientExercise, factors: Mapping[str, float]) -> tup
         notes.append(f"the penalty is {penalty:.6g} times the task's; the gradient is compared with its own value")
     if factors.get("bias"):
         notes.append("the value's penalty takes in the bias")
+    if factors.get("sum") or factors.get("sizes"):
+        notes.append("the value's penalty is Σ w, not Σ w²" if factors.get("sum") else "the value's penalty is Σ |w|")
+    if factors.get("rows") or factors.get("columns"):
+        notes.append("the value's penalty sums all entries of W Wᵀ, not the squares of W")
+    if factors.get("first") or factors.get("last"):
+        where = "first" if factors.get("first") else "last"
+        notes.append(f"the value's penalty leaves out the {where} weight: the bias, in a column of ones")
     if abs(factors["constant"]) > 1e-6:
         notes.append(f"the value is the task's plus {factors['constant']:.6g}, which changes no gradient")
     return tuple(notes)
@@ -151,6 +179,7 @@ def depends_on_count(scales: list[tuple[Sizes, float]]) -> bool:
         lambda z: 1 / z.classes, lambda z: 1 / (z.classes - 1), lambda z: 1 / z.features,
         lambda z: 1 / (z.classes * z.features), lambda z: z.samples, lambda z: z.samples / z.classes,
         lambda z: z.samples / (z.classes - 1), lambda z: 1 / z.samples, lambda z: z.samples / (z.samples - 1),
+        lambda z: z.samples**2,
     )  # fmt: skip
     for shape in shapes:
         ratios = [scale / shape(sizes) for sizes, scale in scales]

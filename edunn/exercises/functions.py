@@ -16,7 +16,7 @@ from ..differences import relative_error
 from ..gradcheck.diagnosis import Diagnosis, Mistake, worst_entries
 from .calls import HandinError, Unfinished, call, copy_argument, to_tensor
 from .exercise import FunctionExercise
-from .handins import Handin
+from .handin import Handin
 from .report import Case, Grade
 
 CLOSE = 1e-6  # the answer of a mistake and the hand-in's are the same up to this relative error

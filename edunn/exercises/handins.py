@@ -24,12 +24,10 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import inspect
-import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,10 +36,14 @@ import torch
 
 from ..errors import ConfigError, nearest
 from . import signature
-from .calls import HandinError, Missing, Unfinished, call
+from .calls import HandinError, Missing, NothingFound
+from .candidates import Candidate, find_candidates
 from .exercise import Exercise, FunctionExercise, GradientExercise
-from .guess import guess_exercises
-from .layout import PLAIN, Layout
+from .files.executing import ExecutedModule, execute
+from .forms import find_forms
+from .handin import Handin
+from .lines import find_lines
+from .returned import name_returned, split_returned
 from .signature import describe_match, list_parameters, match
 from .table import EXERCISES, named
 
@@ -49,49 +51,25 @@ PAIRS = (("value", "gradient"), ("forward", "backward"))
 GRADIENT_ENDINGS = ("_gradient", "_grad", "_prime", "_derivative", "_backward")
 
 
-@dataclass(frozen=True)
-class Handin:
-    """One solution in a student's file: a value with its gradient, or a function.
-
-    exercise : that it solves; None where the file's own `inputs` gives the arguments
-    value : the value, the output of forward, or the function's answer; takes the arguments in the exercise's order
-    gradient : takes the same; of forward and backward also upstream; None for a function
-    torch : whether the arguments are tensors, and not arrays
-    declared : whether the file says which exercise it is, by name or task
-    matched : which parameters were matched by position alone
-    layout : the shapes in which it takes the arguments
-    others : the same as an answer to other exercises, where none is declared
-    """
-
-    name: str
-    file: str
-    exercise: Exercise | None
-    torch: bool
-    value: Callable[..., Any]
-    gradient: Callable[..., Any] | None = None
-    forward: bool = False
-    inputs: Callable[[int], Mapping[str, Any]] | None = None
-    declared: bool = True
-    matched: str = ""
-    layout: Layout = PLAIN
-    others: tuple[Handin, ...] = ()
-
-    @property
-    def task(self) -> str:
-        return self.exercise.name if self.exercise else ""
-
-
 def load(path: str | Path, name: str | None = None) -> list[Handin]:
     """Runs the file and returns its hand-ins: the one called NAME, or all."""
     module = execute(Path(path))
-    every = find_gradients(module, str(path))
+    return select(module, str(path), name)
+
+
+def select(module: ExecutedModule, path: str, name: str | None = None) -> list[Handin]:
+    """Returns what a module hands in: NAME, or all that have one of the forms."""
+    every = find_gradients(module, path)
     # a numeric gradient beside a derived one is its check, and no hand-in of its own
-    every += [one for one in find_functions(module, str(path)) if not (every and checks_gradients(one))]
+    every += [one for one in find_functions(module, path) if not (every and checks_gradients(one))]
     found = [handin for handin in every if name is None or handin.name == name]
+    found = found or [one for one in every if name in one.functions]
     if not found and every:
         raise Missing(f"{Path(path).name} has no {name!r}. {nearest(str(name), [handin.name for handin in every])}")
+    if not found and module.error is not None:
+        raise module.error
     if not found:
-        raise HandinError(
+        raise NothingFound(
             f"Expected a class with value and gradient (or forward and backward, or answer), or functions NAME and "
             f"NAME_gradient, in {Path(path).name}; found none. Start from edunn exercise {next(iter(EXERCISES))}; "
             f"edunn exercise --list names them all."
@@ -103,27 +81,16 @@ def checks_gradients(handin: Handin) -> bool:
     return handin.exercise is not None and "function" in handin.exercise.arguments
 
 
-def execute(path: Path) -> ModuleType:
-    """Runs the file as a module. While it runs, modules in its folder can be imported."""
-    if not path.is_file():
-        raise HandinError(f"There is no Python file {path}.")
-    spec = importlib.util.spec_from_file_location(f"handin_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        call(path.name, spec.loader.exec_module, module)
-    finally:
-        sys.path.pop(0)
-    return module
-
-
 def list_own(module: ModuleType) -> Iterator[tuple[str, Any, Exercise | None]]:
     """Lists the functions and classes that the file itself defines, with their exercise; a leading _ marks a helper."""
     for name, thing in vars(module).items():
         if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__:
             yield name, thing, find_exercise(thing, module, name)
+
+
+def is_said(thing: Any, module: ModuleType) -> bool:
+    """Whether the file says which exercise it is; a name alone is a guess."""
+    return getattr(thing, "task", None) is not None or getattr(module, "TASK", None) is not None
 
 
 def find_exercise(thing: Any, module: ModuleType, name: str) -> Exercise | None:
@@ -169,7 +136,7 @@ def find_functions(module: ModuleType, file: str) -> list[Handin]:
             classes.append(Handin(name, file, exercise, uses_torch(module), answer))
         elif inspect.isfunction(thing):
             one = Handin(name, file, exercise, uses_torch(module), reorder(thing, exercise.arguments))
-            if spell(name) in EXERCISES:
+            if spell(name) in EXERCISES and (is_said(thing, module) or match(thing, exercise.arguments) is not None):
                 by_name.append(one)
             elif count_arguments(thing) == len(exercise.arguments):
                 others.append(one)
@@ -184,30 +151,54 @@ def call_answer(thing: type, exercise: Exercise) -> Callable[..., Any]:
 def find_gradients(module: ModuleType, file: str) -> list[Handin]:
     """Finds the values with a gradient: classes, pairs of functions, or one function that returns both.
 
-    One without an exercise counts as a hand-in where the file's `inputs` gives its arguments, or their names say which
-    exercises it may solve; in a file with such a one, a function with neither is a helper.
+    What declares its exercise, or has `inputs`, is read in the forms above. Beside such a one, what has neither is a
+    helper. Everything else is read in the forms of courses (`forms`).
     """
-    pairs, joint = [], []
-    inputs = getattr(module, "inputs", None)
+    inputs, as_torch = getattr(module, "inputs", None), uses_torch(module)
+    pairs, joint, named_classes = [], [], []
+    functions: dict[str, Callable[..., Any]] = {}
+    classes: dict[str, type] = {}
     for name, thing, exercise in list_own(module):
         if isinstance(exercise, FunctionExercise) or name == "inputs":
             continue
-        common = name, file, uses_torch(module), inputs
+        said = inputs is not None or is_said(thing, module)
+        common = name, file, as_torch, inputs
         if inspect.isclass(thing):
-            pairs += read_class(thing, exercise, *common)
+            if said:
+                pairs += read_class(thing, exercise, *common)
+            else:
+                named_classes += read_class(thing, exercise, *common) if exercise is not None else []
+                classes[name] = thing
         elif inspect.isfunction(thing):
             other = next((f for s in GRADIENT_ENDINGS if inspect.isfunction(f := vars(module).get(f"{name}{s}"))), None)
-            if other is not None:
+            if not said:
+                functions[name] = thing
+            if other is not None and said:
                 pairs += read_pair(thing, other, exercise, *common)
             elif not name.endswith(GRADIENT_ENDINGS):
-                joint += read_joint(thing, exercise, *common)
-    joint = [one for one in joint if spell(one.name) == one.task] or joint  # a file with TASK may also have helpers
-    known = [one for one in pairs if one.exercise is not None or inputs is not None]
-    if known:
-        # helper functions beside a class or a pair are not hand-ins of their own
-        declared = any(one.declared for one in known)
-        return known + [one for one in joint if not one.declared and one.exercise and not declared and inputs is None]
-    return joint or pairs
+                joint += read_joint(thing, exercise if said else None, *common)
+    joint = [one for one in joint if spell(one.name) == one.task] or joint  # under one TASK there may stand helpers
+    if pairs:
+        return pairs
+    foreign, taken = find_forms(functions, classes, file, as_torch)
+    found = [one for one in joint if one.name not in taken] + put_first(named_classes, foreign)
+    return in_order_of(found, module)
+
+
+def put_first(named: list[Handin], foreign: list[Handin]) -> list[Handin]:
+    """Returns the foreign hand-ins; a class that is named as an exercise is tried as that first."""
+    known = {one.name: one for one in foreign}
+    for one in named:
+        other = known.get(one.name)
+        others = () if other is None else (other, *other.others)
+        known[one.name] = replace(one, declared=False, others=(*one.others, *(replace(o, others=()) for o in others)))
+    return list(known.values())
+
+
+def in_order_of(found: list[Handin], module: ModuleType) -> list[Handin]:
+    """Returns the hand-ins in the order of the file."""
+    names = list(vars(module))
+    return sorted(found, key=lambda one: names.index(one.name) if one.name in names else len(names))
 
 
 def read_class(
@@ -218,14 +209,15 @@ def read_class(
     if not first:
         return []
     method = getattr(thing, first)
-    candidates = find_candidates(method, exercise, inputs) if first == "value" else (exercise,)
+    own = [Candidate(exercise, exercise.arguments if exercise is not None else ())]
+    candidates = list_candidates(method, exercise, inputs) if first == "value" else own
     output = first == "forward" and not (isinstance(exercise, GradientExercise) and not exercise.forward)
     upstream = count_required(getattr(thing, second)) if first == "forward" else 0
     return make(
         candidates, exercise, name, file, torch_arrays, inputs, forward=output,
         value=lambda names: lambda *given: reorder(getattr(thing(), first), names)(*given),
         gradient=lambda names: after_value(thing, first, second, names, output, upstream),
-        says=lambda names: describe_match(getattr(thing(), first), names),
+        says=lambda names: describe_match(getattr(thing(), first), names), lines=find_lines(getattr(thing, second)),
     )  # fmt: skip
 
 
@@ -234,9 +226,10 @@ def read_pair(
 ) -> list[Handin]:
     """Returns the hand-in of two functions, NAME and NAME_gradient."""
     return make(
-        find_candidates(function, exercise, inputs), exercise, name, file, torch_arrays, inputs,
+        list_candidates(function, exercise, inputs), exercise, name, file, torch_arrays, inputs,
         value=lambda names: reorder(function, names), gradient=lambda names: reorder(gradient, names),
-        says=lambda names: describe_match(function, names),
+        says=lambda names: describe_match(function, names), functions=(gradient.__name__, function.__name__),
+        lines=find_lines(gradient),
     )  # fmt: skip
 
 
@@ -247,46 +240,49 @@ def read_joint(
     if not returns_several(function):
         return []  # a helper
     if inputs is not None and exercise is None:
-        candidates: tuple[Exercise | None, ...] = (None,)
+        known = [one for one in list_candidates(function, None, None) if one.exercise is not None]
+        candidates = [Candidate(None, (), inputs), *(one for one in known if match(function, one.names))]
     else:
-        candidates = find_candidates(function, exercise, inputs)
-        candidates = tuple(one for one in candidates if one is not None and match(function, one.arguments))
+        candidates = list_candidates(function, exercise, inputs)
+        candidates = [one for one in candidates if one.names and match(function, one.names)]
     return make(
         candidates, exercise, name, file, torch_arrays, inputs,
-        value=lambda names: pick(reorder(function, names), name, 0),
-        gradient=lambda names: pick(reorder(function, names), name, 1),
-        says=lambda names: describe_match(function, names),
+        value=lambda names: pick(reorder(function, names), function, 0),
+        gradient=lambda names: pick(reorder(function, names), function, 1),
+        says=lambda names: describe_match(function, names), functions=(function.__name__,), lines=find_lines(function),
     )  # fmt: skip
 
 
 def make(
-    candidates: tuple[Exercise | None, ...], declared: Exercise | None, name: str, file: str, torch_arrays: bool,
-    inputs: Any, *, value: Any, gradient: Any, says: Any, forward: bool = False,
+    candidates: list[Candidate], declared: Exercise | None, name: str, file: str, torch_arrays: bool,
+    inputs: Any, *, value: Any, gradient: Any, says: Any, forward: bool = False, functions: tuple[str, ...] = (),
+    lines: tuple[tuple[str, int], ...] = (),
 ) -> list[Handin]:  # fmt: skip
     """Returns the hand-in as a solution of its first exercise, with the others that it may solve beside it."""
-    several = []
+    several: list[Handin] = []
     for one in candidates:
-        names = one.arguments if one is not None else None
+        names = one.names or None
         said = says(names) if names else ""
         several.append(
             Handin(
-                name, file, one, torch_arrays, value(names), gradient(names), forward, inputs,
-                declared=declared is not None, matched=said,
+                name, file, one.exercise, torch_arrays, value(names), gradient(names), forward,
+                one.inputs if one.inputs is not None or one.exercise is not None else inputs,
+                own_inputs=inputs is not None and not several, like=one.like, declared=declared is not None,
+                matched=said,
+                functions=functions, lines=lines,
             )
         )  # fmt: skip
     return [replace(several[0], others=tuple(several[1:]))] if several else []
 
 
-def find_candidates(
-    function: Callable[..., Any], exercise: Exercise | None, inputs: Any
-) -> tuple[Exercise | None, ...]:
-    """Returns the exercise, or all that the names of the arguments allow; (None,) if they allow none."""
+def list_candidates(function: Callable[..., Any], exercise: Exercise | None, inputs: Any) -> list[Candidate]:
+    """Returns the exercise, or what the names of the arguments leave open; without names where they say nothing."""
     if exercise is not None or inputs is not None:
-        return (exercise,)
+        return [Candidate(exercise, exercise.arguments if exercise is not None else ())]
     parameters = list_parameters(function) or []
     words = [one.name for one in parameters if one.name != "self" and one.default is one.empty]
     optional = [one.name for one in parameters if one.default is not one.empty]
-    return guess_exercises(words, optional) or (None,)
+    return find_candidates(words, optional) or [Candidate(None, ())]
 
 
 def returns_several(function: Callable[..., Any]) -> bool:
@@ -337,22 +333,7 @@ def reorder(function: Callable[..., Any], names: tuple[str, ...] | None) -> Call
     return function if names is None else signature.reorder(function, names)
 
 
-def pick(function: Callable[..., Any], name: str, which: int) -> Callable[..., Any]:
-    """Returns the value or the gradients of a function that returns both: (loss, gradients) or (grads, cost)."""
-
-    def run(*arguments: Any) -> Any:
-        result = function(*arguments)
-        if not isinstance(result, tuple | list) or len(result) < 2:
-            if result is None or result is ...:
-                raise Unfinished(f"{name} returns {result}. Is there a return?")
-            raise HandinError(f"{name} returns {type(result).__name__}; wanted is (value, gradient).")
-        value, *gradients = result
-        if len(result) == 2 and is_gradient(value) and not is_gradient(gradients[0]):
-            value, gradients = gradients[0], [value]
-        return value if which == 0 else gradients[0] if len(gradients) == 1 else tuple(gradients)
-
-    return run
-
-
-def is_gradient(value: Any) -> bool:
-    return isinstance(value, Mapping | tuple | list) or (hasattr(value, "shape") and max((1, *value.shape)) > 1)
+def pick(function: Callable[..., Any], original: Callable[..., Any], which: int) -> Callable[..., Any]:
+    """Returns one of the two that a function returns together: (loss, gradients), as CS231n's do, or (grads, cost)."""
+    words = name_returned(original)
+    return lambda *arguments: split_returned(function(*arguments), original.__name__, words)[which]

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from ..runtime.devices import generator
-from .calls import HandinError, Unfinished, call, copy_argument, to_tensor
-from .exercise import GradientExercise
-from .handins import Handin
-from .signature import find_gradient
+from .calls import HandinError, call, copy_argument, to_tensor
+from .exercise import SIZES, GradientExercise, Sizes
+from .handin import Handin
+from .returned import Returned, name_gradients
 
 
 def draw_arguments(handin: Handin, seed: int) -> dict[str, Any]:
     """Draws the arguments at which a hand-in is checked: the exercise's, or those of its own `inputs(seed)`."""
     if isinstance(handin.exercise, GradientExercise):
-        return handin.exercise.draw(seed)
+        return handin.exercise.draw(seed, find_sizes(handin, seed))
     if handin.inputs is None:
         raise HandinError(
             f'The arguments of {handin.name} are not known: set task = "…" in the class (edunn exercise --list names '
@@ -39,6 +39,12 @@ def draw_arguments(handin: Handin, seed: int) -> dict[str, Any]:
     if not any(is_real(value) for value in found.values()):
         raise HandinError("inputs(seed) holds whole numbers alone. A gradient needs an argument of floats.")
     return found
+
+
+def find_sizes(handin: Handin, seed: int) -> Sizes:
+    """Returns the sizes at a seed; where the hand-in takes one feature, with one."""
+    sizes = SIZES[seed % len(SIZES)]
+    return sizes._replace(features=1) if handin.layout.sizes else sizes
 
 
 def is_real(value: Any) -> bool:
@@ -76,10 +82,11 @@ class Point:
             name: self.handin.layout.give(name, value, classes) if isinstance(value, Tensor) else value
             for name, value in arguments.items()
         }
-        if self.handin.forward:  # what it draws itself, a mask of dropout, is the same in every call
+        if self.handin.forward or not self.handin.declared:
+            # what it draws itself, a mask of dropout, is the same in every call
             random.seed(self.seed)
             np.random.seed(self.seed)
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed asks every kind of device, and is slow
         return [copy_argument(value, self.handin.torch) for value in laid.values()]
 
     def value(self, arguments: Mapping[str, Any]) -> Tensor:
@@ -90,8 +97,11 @@ class Point:
             if isinstance(arguments[name], Tensor) and not torch.equal(torch.as_tensor(old), torch.as_tensor(new)):
                 self.notes.append(f"the value changes its argument {name} in place")
         if not self.handin.forward and returned.numel() != 1:
-            raise HandinError(f"The value is one number; got shape {tuple(returned.shape)}.")
-        return returned if self.handin.forward else returned.reshape(())
+            if self.handin.declared:
+                raise HandinError(f"The value is one number; got shape {tuple(returned.shape)}.")
+            self.notes.append("the value has one number for each sample or entry: their sum is differentiated")
+            returned = returned.sum()
+        return self.handin.layout.turn(returned) if self.handin.forward else returned.reshape(())
 
     def scalar(self, arguments: Mapping[str, Any]) -> Tensor:
         """Returns the scalar whose gradient is checked: the value, or Σ upstream · output."""
@@ -112,11 +122,28 @@ class Point:
                 return True
         return False
 
-    def gradients(self) -> dict[str, Tensor]:
-        """Returns the hand-in's gradients, by name, in the exercise's layout."""
-        copies = self.copy(self.arguments)
+    def is_coarse(self, first: Tensor) -> bool:
+        """Whether arguments that move by 1e-10 leave the value as it is, while those that move by 1e-4 do not.
+
+        A hand-in computes in float32 then, whatever the dtype of what it returns.
+        """
+
+        def move(step: float) -> Tensor:
+            source = generator(self.seed, 300)
+            moved = {
+                name: value * (1 + step * torch.randn(value.shape, dtype=value.dtype, generator=source))
+                for name, value in self.arguments.items()
+                if name in self.wanted and is_real(value) and value.ndim  # a λ of python is a float64
+            }
+            return self.value({**self.arguments, **moved})
+
+        return torch.equal(first, move(1e-10)) and not torch.equal(first, move(1e-4))
+
+    def gradients(self, arguments: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+        """Returns the hand-in's gradients, by name, in the exercise's layout; at the point, or at other arguments."""
+        copies = self.copy(self.arguments if arguments is None else arguments)
         if self.upstream is not None:
-            copies.append(copy_argument(self.upstream, self.handin.torch))
+            copies.append(copy_argument(self.handin.layout.turn(self.upstream), self.handin.torch))
         assert self.handin.gradient is not None
         returned = call(self.handin.file, self.handin.gradient, *copies)
         return {
@@ -125,29 +152,13 @@ class Point:
         }
 
     def name_gradients(self, returned: Any) -> dict[str, Any]:
-        """Returns the returned gradients as a dictionary by argument name."""
-        if returned is None or returned is ...:
-            raise Unfinished(f"The gradient is {returned}. Is there a return?")
-        if isinstance(returned, tuple | list) and len(returned) == 2 and isinstance(returned[1], Mapping):
-            # (dx, {"W": …}), as layers that keep their parameters apart return
-            first = self.wanted[0] if self.wanted[0] not in returned[1] else "features"
-            returned = {first: returned[0], **returned[1]}
-        if isinstance(returned, tuple | list) and len(returned) == len(self.wanted) > 1:
-            returned = dict(zip(self.wanted, returned, strict=True))
-        if isinstance(returned, Mapping):
-            named: dict[str, Any] = {}
-            for key, value in returned.items():
-                name = find_gradient(str(key), [n for n, v in self.arguments.items() if is_real(v)])
-                if name is None or name in named:
-                    raise HandinError(
-                        f"The gradient has a key {str(key)!r}, which is not one of the arguments "
-                        f"{', '.join(self.arguments)}. Name each gradient as its argument."
-                    )
-                named[name] = value
-            return named
-        if isinstance(returned, tuple) and len(returned) == 1:
-            (returned,) = returned
-        if len(self.wanted) > 1 and self.handin.exercise is not None:
+        """Returns what was handed in by the names of the arguments."""
+        words: tuple[str, ...] = ()
+        if isinstance(returned, Returned):
+            returned, words = returned.gradients, returned.words
+        shapes = {name: tuple(value.shape) for name, value in self.arguments.items() if is_real(value)}
+        several = isinstance(returned, Mapping | tuple | list)
+        if len(self.wanted) > 1 and self.handin.declared and not several and returned is not None:
             names = ", ".join(f'"{name}": …' for name in self.wanted)
             raise HandinError(f"Expected a dictionary {{{names}}} of gradients; got {type(returned).__name__}.")
-        return {self.wanted[0]: returned}
+        return name_gradients(returned, words, self.wanted, shapes)

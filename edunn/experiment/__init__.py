@@ -3,6 +3,7 @@
 from .build import Prepared, prepare
 from .folder import RunFolder
 from .loaded import LoadedRun, Predictions, load
+from .rates import find_rate_of
 from .sharing import share
 from .surfaces import RunSurface, surface_of_run
 from .sweep import Sweep, sweep
@@ -15,6 +16,7 @@ __all__ = [
     "RunFolder",
     "RunSurface",
     "Sweep",
+    "find_rate_of",
     "load",
     "prepare",
     "resume",

@@ -63,8 +63,13 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
     names.resolve(config.model.kind, [*MODELS, NEIGHBOURS], "model")
 
     dataset = read(config, progress)
-    rest, validation = dataset.train, None
+    rest, validation = dataset.train, dataset.validation
     if config.data.validation:
+        if validation is not None:
+            raise ConfigError(
+                f"{dataset.name} has a validation part already, of {len(validation)} samples. "
+                f"Leave data.validation out."
+            )
         rest, validation = data.split(dataset.train, config.data.validation, config.run.seed)
     rest, validation = weight_classes(config, rest, validation)
     table = config.features
@@ -97,7 +102,10 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
             device,
             dtype,
         )
-    model = make_model(config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed)
+    several = dataset.train.is_multilabel
+    model = make_model(
+        config.model, loss, train.features.shape[1], dataset.train.classes, dtype, config.run.seed, several
+    )
     model = model.to(device)
     descent = make_descent(config, model, loss, penalty, train, held)
     return Prepared(
@@ -112,7 +120,7 @@ def read(config: Config, progress: Callable[[int, int], None] | None = None) -> 
     if table.features is not None:
         options["features"] = table.features
     if table.target is not None:
-        options["target"] = table.target
+        options["target"] = list(table.target) if isinstance(table.target, tuple) else table.target
     if table.weight is not None:
         options["weight"] = table.weight
     dataset = data.load(table.path or table.name or "", progress=progress, **options)
@@ -137,7 +145,8 @@ def weight_classes(config: Config, rest: Samples, validation: Samples | None) ->
     if given is None:
         return rest, validation
     if not rest.is_classification:
-        raise ConfigError("loss.class_weight is for classes; the target is real. Use data.weight, a column of weights.")
+        given = "there are several targets" if rest.is_multilabel else "the target is real"
+        raise ConfigError(f"loss.class_weight is for classes; {given}. Use data.weight, a column of weights.")
     try:
         numbers = rest.class_weights(given)
     except ConfigError as error:
@@ -169,6 +178,13 @@ def encode(part: Samples, loss: Loss, dtype: torch.dtype) -> Tensor:
     targets = part.targets
     assert targets is not None
     name = type(loss).__name__
+    if part.is_multilabel:
+        if not loss.separate:
+            raise ConfigError(
+                f"{name} takes one target a sample; the data has {len(part.classes or ())}, each 0 or 1. "
+                f'Use loss = "one-vs-all-cross-entropy" or "one-vs-all-hinge".'
+            )
+        return targets.to(dtype)
     if not part.is_classification:
         if loss.labels == "classes":
             raise ConfigError(f"{name} is for classes; the target is real. Use squared-error, absolute-error or huber.")
@@ -257,15 +273,35 @@ def make_loss(kind: Kind) -> Loss:
 
 
 def make_model(
-    kind: Kind, loss: Loss, width: int, classes: tuple[str, ...] | None, dtype: torch.dtype, seed: int = 0
+    kind: Kind,
+    loss: Loss,
+    width: int,
+    classes: tuple[str, ...] | None,
+    dtype: torch.dtype,
+    seed: int = 0,
+    several: bool = False,
 ) -> Model:
-    """Makes the model of a config with its starting weights: its own, or the `weight` and `bias` of its options."""
+    """Makes the model of a config with its starting weights: its own, or the `weight` and `bias` of its options.
+
+    `several`: a sample may have several of the classes, and the model gives a bit for each.
+    """
     options = dict(kind.options)
     start = {name: options.pop(name) for name in ("weight", "bias") if isinstance(options.get(name), list)}
     given: dict[str, Any] = {"features": width, "dtype": dtype}
     name = names.resolve(kind.kind, MODELS, "model")
     takes, needed = options_of(MODELS[name]), required_of(MODELS[name])
-    if "classes" in takes:
+    if several and name not in ("logistic-regression", "svm", "two-layer"):
+        raise ConfigError(
+            f"The model {name!r} gives one prediction a sample; the data has {len(classes or ())} targets. "
+            f"Use logistic-regression, svm or two-layer."
+        )
+    if "labels" in takes:
+        given["labels"] = len(classes or ()) if several else None
+    elif "outputs" in takes and "outputs" not in needed and "predicts" in takes:
+        given["outputs"] = len(classes or ()) if several else 1
+    if "classes" in takes and "labels" in takes and several:
+        given["classes"] = 2  # `labels` takes its place
+    elif "classes" in takes:
         if not classes:
             raise ConfigError(f"The model {name!r} is for classes; the target is real. Use linear-regression.")
         given["classes"] = len(classes)
@@ -274,9 +310,9 @@ def make_model(
     if "outputs" in needed:
         given["outputs"] = len(classes or ()) if loss.class_axis else 1
         if loss.class_axis or not classes:
-            given["predicts"] = "classes" if loss.class_axis else "real"
+            given["predicts"] = "bits" if several else "classes" if loss.class_axis else "real"
     if "predicts" in takes and "predicts" not in given:
-        given["predicts"] = two_class_labels(loss)
+        given["predicts"] = "bits" if several else two_class_labels(loss)
     model: Model = make(Kind(name, options), MODELS, "model", **given)
     one_output = model.one_output
     if loss.class_axis == one_output:

@@ -58,7 +58,8 @@ class Data:
 
     name : a data set of the package (`edunn data list`); or path : a CSV or npz file, a folder or zip of class folders,
         or features that stay on disk: a .npy file (`targets` : another one), a folder of shards
-    features, target : columns of a table (default: all but the last, the last)
+    features, target : columns of a table (default: all but the last, the last). A list of targets: columns of 0 and 1,
+        for samples with several labels
     weight : the column of a table with the weight of each sample, 0 or more
     validation : the share of the training part on which choices are made
     test : the share that is evaluated once, at the end, for sources without a test part of their own
@@ -70,7 +71,7 @@ class Data:
     name: str | None = None
     path: str | None = None
     features: tuple[str, ...] | None = None
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     weight: str | None = None
     validation: float = 0.0
     test: float = 0.0

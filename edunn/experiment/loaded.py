@@ -16,10 +16,10 @@ from ..errors import DataError, RunError
 from ..features.pipeline import Pipeline
 from ..history import History
 from ..losses import Loss
-from ..models import Model
+from ..models import LABELS, Model
 from ..results import Record, Table
 from ..runtime import devices, schema
-from ..runtime.rows import chunk_of
+from ..runtime.rows import check_finite, chunk_of
 from . import neighbours
 from .build import Prepared, encode, make_loss, make_model
 from .config import Config
@@ -55,12 +55,29 @@ class LoadedRun(Record):
         names = self.manifest["feature_names"]
         return None if names is None else tuple(names)
 
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a sample may have several of the classes, or none."""
+        return self.model.metric == LABELS
+
     def read(self, path: str | Path) -> Samples:
-        """Reads new samples from a file, with the run's columns and classes, and with targets if the file has them."""
+        """Reads new samples from a file, with the run's columns, and targets and weights if it has them."""
         if Path(path).suffix == ".npy" or data.is_shards(Path(path)):
             return self.read_stored(path)
         if len(self.features.shape) == 3:
             return data.read_unsorted_images(path, size=self.features.shape[:2], classes=self.classes)
+        weight = self.config.data.weight
+        try:
+            return self.read_rows(path, weight)
+        except DataError:
+            if weight is None:
+                raise
+            return self.read_rows(path, None)  # new rows need no weights
+
+    def read_rows(self, path: str | Path, weight: str | None) -> Samples:
+        """Reads a table, with the column of the weights or without."""
+        if self.is_multilabel:
+            return data.read_multilabel(path, self.classes or (), self.feature_names, weight, targets_required=False)
         return data.read_table(
             path,
             target=self.manifest["target_name"],
@@ -68,6 +85,7 @@ class LoadedRun(Record):
             task="real" if self.classes is None else "classes",
             targets_required=False,
             classes=self.classes,
+            weight=weight,
         )
 
     def read_stored(self, path: str | Path) -> Samples:
@@ -83,12 +101,15 @@ class LoadedRun(Record):
     @torch.no_grad()
     def predict(self, samples: Samples) -> Predictions:
         """Predicts new samples: scores, labels, probabilities if the model has them, a score if targets exist."""
+        check_finite(samples.features)
         x = self.features(samples.features, devices.dtype(self.config.run.dtype))
         scores, probabilities = self.outputs(x)
         decided = self.model.decide(scores)
         score, names = self.score_of(samples, scores), samples.names
         if self.classes is None:
             return Predictions(scores, None, None, decided, self.classes, score, names)
+        if self.is_multilabel:
+            return Predictions(scores, None, probabilities, None, self.classes, score, names, bits=decided)
         two = self.model.predicts != "classes"
         index = (decided > 0).long() if two else decided
         if probabilities is not None and two:
@@ -107,6 +128,13 @@ class LoadedRun(Record):
         weights = None if samples.sample_weight is None else samples.sample_weight.to(scores)
         return float(self.model.score_of(scores, encode(samples, self.loss, scores.dtype), weights))
 
+    @property
+    def rates(self) -> str:
+        """Returns the rates of a run that was resumed with another one, as a sentence; empty for one rate."""
+        rates = self.summary.get("rates") or []
+        changes = [f"{entry['rate']:g} after epoch {entry['after_epoch']}" for entry in rates[1:]]
+        return f"rate {rates[0]['rate']:g}, {', '.join(changes)}" if changes else ""
+
     def __str__(self) -> str:
         s = self.summary
         metric = self.model.metric
@@ -115,7 +143,8 @@ class LoadedRun(Record):
             for part in ("train", "validation", "test")
             if s.get(f"{part}_{metric}") is not None
         ]
-        return f"{self.path}: {s['status']} after {s['epochs']} epochs; {metric}: {', '.join(parts)}"
+        rates = f"; {self.rates}" if self.rates else ""
+        return f"{self.path}: {s['status']} after {s['epochs']} epochs{rates}; {metric}: {', '.join(parts)}"
 
     def __repr__(self) -> str:
         return f"{self}\n  {self.model!r} with {self.loss!r}\n  {self.features!r}\n  {self.history!r}"
@@ -128,7 +157,10 @@ class LoadedRun(Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Record):
-    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known."""
+    """The predictions of samples: class indices (`index`) and probabilities, or a real `value`; a `score` if known.
+
+    Where a sample may have several labels, `bits` (samples, classes) says which.
+    """
 
     scores: Tensor
     index: Tensor | None
@@ -137,9 +169,13 @@ class Predictions(Record):
     classes: tuple[str, ...] | None
     score: float | None
     names: Sequence[str] | None = None  # of the samples' files
+    bits: Tensor | None = None
 
     @property
-    def labels(self) -> list[str] | list[float]:
+    def labels(self) -> list[str] | list[float] | list[list[str]]:
+        """The predicted class of each sample, its real value, or the list of its labels."""
+        if self.bits is not None and self.classes is not None:
+            return [[name for name, bit in zip(self.classes, row, strict=True) if bit] for row in self.bits.tolist()]
         if self.index is None or self.classes is None:
             assert self.value is not None
             return self.value.tolist()
@@ -151,7 +187,10 @@ class Predictions(Record):
     def table(self) -> Table:
         """Returns one row for each sample: its file, the prediction, and any probability of each class."""
         columns: dict[str, Sequence[Any]] = {} if self.names is None else {"file": self.names}
-        columns["prediction"] = self.labels
+        if self.bits is not None and self.classes is not None:
+            columns |= dict(zip(self.classes, self.bits.T.tolist(), strict=True))
+        else:
+            columns["prediction"] = self.labels
         if self.probabilities is not None:
             shares = self.probabilities.T.tolist()
             columns |= {f"p({name})": share for name, share in zip(self.classes or (), shares, strict=True)}
@@ -163,7 +202,8 @@ def describe_shapes(prepared: Prepared) -> dict[str, Any]:
     """Describes model and pipeline for the manifest, so that `load` can build them again."""
     train = prepared.dataset.train
     return {
-        "classes": None if train.classes is None or not train.is_classification else list(train.classes),
+        "classes": None if train.classes is None else list(train.classes),
+        "multilabel": train.is_multilabel,
         "feature_names": None if train.feature_names is None else list(train.feature_names),
         "target_name": train.target_name,
         "features": {"kind": prepared.pipeline.kind, "shape": list(prepared.pipeline.shape)},
@@ -181,6 +221,7 @@ def load(path: str | Path) -> LoadedRun:
     manifest = folder.read_json("manifest.json", schema.MANIFEST)
     classes = None if manifest["classes"] is None else tuple(manifest["classes"])
     dtype, loss = devices.dtype(config.run.dtype), make_loss(config.loss)
+    several = bool(manifest.get("multilabel"))
     pipeline = read_pipeline(folder, manifest, config)
     weights = folder.read_tensors("model.safetensors")[0]
     if config.model.kind == neighbours.KIND:
@@ -188,11 +229,11 @@ def load(path: str | Path) -> LoadedRun:
     else:
         try:
             with torch.device("meta"):  # its sizes without its memory: the file may say anything
-                sizes = make_model(config.model, loss, manifest["width"], classes, dtype)
+                sizes = make_model(config.model, loss, manifest["width"], classes, dtype, several=several)
         except RuntimeError as error:
             raise RunError(f"No model can be as large as the one in {folder.path}: {error}.") from None
         check_like(weights, sizes.state_dict(), folder)
-        model = make_model(config.model, loss, manifest["width"], classes, dtype)
+        model = make_model(config.model, loss, manifest["width"], classes, dtype, several=several)
         load_weights(model, weights, folder)
     model.eval()
     history = History.load(folder.file("metrics.jsonl"))

@@ -39,6 +39,8 @@ class Choice:
         self.ks, self.metric, self.folds, self.weights = options_of(options)
         if train.targets is None or train.classes is None:
             raise ConfigError("Nearest neighbours vote on classes; the target is real. Take another model.")
+        if train.is_multilabel:
+            raise ConfigError("Nearest neighbours vote on one class a sample; there are several targets.")
         if max(self.ks) > len(train):
             raise ConfigError(f"model.k is at most {len(train)}, the number of training samples; got {max(self.ks)}.")
         self.train, self.validation, self.seed = train, validation, seed

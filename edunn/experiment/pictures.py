@@ -73,7 +73,8 @@ def draw_confusion(prepared: Prepared, part: Samples, names: tuple[str, ...]) ->
     chunks = part.features.split(chunk_of(part.features))
     decided = torch.cat([prepared.model.predict(features) for features in chunks])
     assert part.targets is not None
-    counts = confusion_counts(to_class_index(part.targets), to_class_index(decided), len(names))
+    true, predicted = to_class_index(part.targets), to_class_index(decided)
+    counts = confusion_counts(true, predicted, len(names), part.sample_weight)
     axes = figures.confusion_matrix(counts, names)
     axes.set_title(f"{'test' if prepared.test else 'validation'} part: {axes.get_title(loc='left')}", loc="left")
     return axes

@@ -216,7 +216,8 @@ def put_together(loaded: Sequence[Config]) -> tuple[list[Descent], list[Prepared
         else:
             loss = make_loss(config.loss)
             width, classes = prepared.train.features.shape[1], prepared.dataset.train.classes
-            model = make_model(config.model, loss, width, classes, prepared.dtype, config.run.seed)
+            several = prepared.dataset.train.is_multilabel
+            model = make_model(config.model, loss, width, classes, prepared.dtype, config.run.seed, several)
             model = model.to(prepared.device)
             penalty = make_penalty(config.penalty)
             runs.append(make_descent(config, model, loss, penalty, prepared.train, prepared.validation, checked=True))

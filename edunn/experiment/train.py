@@ -15,10 +15,13 @@ import torch
 from tqdm import tqdm
 
 from ..data import Samples
-from ..descent import Descent, Loop, Progress, evaluate
+from ..descent import Descent, Loop, Progress, evaluate, scores_of
+from ..descent.journal import Journal
 from ..descent.stability import stable_rate
 from ..errors import ConfigError, RunError
 from ..history import History
+from ..metrics import subset_accuracy
+from ..models import LABELS
 from ..neighbours import Voters
 from ..runtime import interrupts, schema
 from ..runtime.devices import threads_for
@@ -91,8 +94,9 @@ def resume(
 ) -> LoadedRun:
     """Continues the run in a folder from its config and checkpoint, with the same bits as a run without a break.
 
-    `config` and `by`, if given, must be the run's own; nothing but `train.epochs` may change. A run that was killed
-    before its first checkpoint starts from the beginning.
+    `config` and `by`, if given, must be the run's own; nothing but `train.epochs` and `train.rate` may change. Another
+    rate holds for the epochs to come, and the run records it (`rates` of its summary). A run that was killed before its
+    first checkpoint starts from the beginning.
     """
     folder = RunFolder(out)
     try:
@@ -146,8 +150,38 @@ def continue_run(
             f"The schedule {after.train.schedule.kind!r} of the run in {folder.path} ends at train.epochs = "
             f"{before.train.epochs}, which cannot change. Start a new run with another --out."
         )
-    ranks.lead(lambda: folder.write("config.toml", configs.dump(after)))
+    if before.train.rate != after.train.rate:
+        check_going_on(prepared, at, folder)
+        note(f"note: the rate changes from {before.train.rate:g} to {after.train.rate:g} after epoch {at.epoch}")
+
+    def record() -> None:
+        folder.write("config.toml", configs.dump(after))
+        first = [{"after_epoch": 0, "rate": before.train.rate}]
+        manifest["rates"] = add_rate(manifest.get("rates") or first, at.epoch, after.train.rate)
+        folder.write_json("manifest.json", manifest)
+
+    ranks.lead(record)
     return run(prepared, folder, at, by, bar, note, ranks)
+
+
+def add_rate(rates: list[dict[str, Any]], epoch: int, rate: float) -> list[dict[str, Any]]:
+    """Returns the rates of a run with one more, from `epoch` on; entries from there on, of a cut-off resume, go."""
+    kept = [entry for entry in rates if entry["after_epoch"] < epoch]
+    same = kept and kept[-1]["rate"] == rate
+    return kept if same else [*kept, {"after_epoch": epoch, "rate": rate}]
+
+
+def check_going_on(prepared: Prepared, at: Progress, folder: RunFolder) -> None:
+    """Raises ConfigError if the run has ended, so that another rate would change nothing."""
+    if not isinstance(prepared.descent, Descent):
+        return
+    journal = Journal(prepared.descent, at)
+    journal.check_ending()
+    if journal.ending is not None:
+        hint = "Ask for more epochs as well" if journal.ending.status == "finished" else "Start a new run"
+        raise ConfigError(
+            f"The run in {folder.path} has ended ({journal.ending.message}); another rate changes nothing. {hint}."
+        )
 
 
 def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
@@ -236,6 +270,9 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         else:
             values = (None, None) if part is None else evaluate(model, loss, part)
         result |= {f"{name}_loss": values[0], f"{name}_{model.metric}": values[1]}
+        if model.metric == LABELS and part is not None and part.targets is not None:
+            decided = model.decide(scores_of(model, part.features))
+            result[f"{name}_subset_accuracy"] = subset_accuracy(part.targets, decided, part.sample_weight)
     penalty = prepared.penalty
     return result | {
         "train_penalty": 0.0 if penalty is None else float(penalty.value(dict(model.named_parameters())).detach()),
@@ -244,6 +281,7 @@ def summary(prepared: Prepared, folder: RunFolder, history: History) -> dict[str
         "best_epoch": history.best_epoch,
         "seconds": round(history.seconds, 3),
         "rate": prepared.config.train.rate,
+        "rates": folder.read_json("manifest.json").get("rates"),
         "stable_rate": history.stable_rate,
         "parameters": sum(p.numel() for p in model.parameters()),
         "device": str(prepared.device),
@@ -267,6 +305,7 @@ def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str
         },
         "device": {"type": prepared.device.type, "name": device},
         "seed": prepared.config.run.seed,
+        "rates": [{"after_epoch": 0, "rate": prepared.config.train.rate}],
         "data": {
             "name": prepared.dataset.name,
             "source": prepared.dataset.source,
@@ -281,15 +320,16 @@ def manifest(prepared: Prepared, by: str, command: list[str] | None) -> dict[str
 
 
 def check_same_run(before: Config, after: Config, folder: RunFolder) -> None:
-    """Raises ConfigError if an option other than `train.epochs` differs from the run's own."""
-    same_epochs = dataclasses.replace(after, train=dataclasses.replace(after.train, epochs=before.train.epochs))
-    if same_epochs == before:
+    """Raises ConfigError if an option other than `train.epochs` and `train.rate` differs from the run's own."""
+    train = dataclasses.replace(after.train, epochs=before.train.epochs, rate=before.train.rate)
+    same_train = dataclasses.replace(after, train=train)
+    if same_train == before:
         return
-    old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_epochs))
+    old, new = flat(configs.to_tables(before)), flat(configs.to_tables(same_train))
     key = next(k for k in [*old, *new] if old.get(k) != new.get(k))
     raise ConfigError(
         f"{key} was {old.get(key)!r} and is now {new.get(key)!r} in the run in {folder.path}. "
-        f"Only train.epochs may change: start a new run with another --out."
+        f"Only train.epochs and train.rate may change: start a new run with another --out."
     )
 
 

@@ -9,6 +9,7 @@ from .features import hog_glyphs, loss_against_score, patch_dictionary, strength
 from .graphs import computation_graph
 from .images import image_grid, templates
 from .models import confusion_matrix, decision_regions, fitted_line
+from .rates import rate_range
 from .runs import accuracy_curves, loss_curves
 from .steps import descent_path, step_study
 from .style import save
@@ -32,6 +33,7 @@ __all__ = [
     "loss_against_score",
     "loss_curves",
     "patch_dictionary",
+    "rate_range",
     "report_figures",
     "save",
     "step_study",

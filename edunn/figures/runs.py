@@ -18,7 +18,11 @@ Runs = History | Mapping[str, History]
 Form = Callable[[float], str]  # writes a value as text
 Look = tuple[str, str, str, float]  # label, colour, line style, line width
 
-METRICS = {"accuracy": "accuracy (share of right predictions)", "r2": "R² (1: perfect, 0: no better than the mean)"}
+METRICS = {
+    "accuracy": "accuracy (share of right predictions)",
+    "label_accuracy": "label accuracy (share of right labels, of all of all samples)",
+    "r2": "R² (1: perfect, 0: no better than the mean)",
+}
 FEW = 30  # with fewer points than this each is marked
 WILD = 50  # positive values that spread over more than this factor are drawn on a logarithmic axis
 HIGHEST = 1e300  # where an axis ends
@@ -78,9 +82,10 @@ def accuracy_curves(histories: Runs, ax: Axes | None = None) -> Axes:
             f"Draw classifiers and regressions apart."
         )
     metric = metrics.pop()
-    form = percent if metric == "accuracy" else number
+    share = metric in ("accuracy", "label_accuracy")
+    form = percent if share else number
     axes = axes_for(ax)
-    what = {"accuracy": "Accuracy", "r2": "R²"}.get(metric, metric)
+    what = {"accuracy": "Accuracy", "label_accuracy": "Label accuracy", "r2": "R²"}.get(metric, metric)
     title = f"{what} over the epochs"
     lines = {metric: LOSS_LINES["loss"], f"validation_{metric}": LOSS_LINES["validation_loss"]}
     lines[metric] = ("training", BLUE, "-", 1.8)
@@ -94,7 +99,7 @@ def accuracy_curves(histories: Runs, ax: Axes | None = None) -> Axes:
     else:
         draw_several(axes, runs, metric, f"validation_{metric}", form)
         title += f": {len(runs)} runs"
-    if metric == "accuracy":
+    if share:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
         low, high = axes.get_ylim()
         if high - low < CLOSE:  # a change of one sample must not look large

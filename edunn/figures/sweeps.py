@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from .style import BLACK, GREY, SEQUENTIAL, VERMILLION, axes_for, escape, number, percent, tidy
 
-WORDS = {"accuracy": "accuracy", "r2": "R²"}
+WORDS = {"accuracy": "accuracy", "label_accuracy": "label accuracy", "r2": "R²"}
 MOST = 20  # columns or rows whose cells hold their number
 
 
@@ -33,7 +33,7 @@ def sweep_map(
     axes : key -> the values that were tried, in the order in which they are drawn. One axis is one row of cells; with
         more than two, a cell shows the best over the others, and the title says so.
     entries : (key -> value, metric) of each run; nan where a run did not finish, drawn as a cross
-    metric : "accuracy" or "r2"
+    metric : "accuracy", "label_accuracy" or "r2"
     ax : where to draw; None makes a figure
     best : key -> value of the run to frame; None frames the first cell of the highest metric
     """
@@ -51,7 +51,7 @@ def sweep_map(
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     norm = Normalize(low, high if high > low else low + 1)
     drawn.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
-    form = percent if metric == "accuracy" else number
+    form = number if metric == "r2" else percent
     small = max(len(columns), len(rows)) <= MOST
     for (row, column), value in np.ndenumerate(values):
         dark = np.isfinite(value) and norm(value) > 0.55

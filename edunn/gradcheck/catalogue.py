@@ -45,12 +45,14 @@ LOSSES: dict[str, losses.Loss] = {
     "squared hinge": losses.Hinge(power=2),
     "perceptron": losses.Perceptron(),
     "cross-entropy": losses.CrossEntropy(),
+    "cross-entropy ignore_index": losses.CrossEntropy(ignore_index=1),
     "cross-entropy smoothed": losses.CrossEntropy(label_smoothing=0.1),
     "multiclass-hinge": losses.MulticlassHinge(),
     "multiclass-hinge margin 0.5": losses.MulticlassHinge(margin=0.5),
     "multiclass-hinge include_true": losses.MulticlassHinge(include_true=True),
     "multiclass-hinge over others": losses.MulticlassHinge(over="others"),
     "multiclass-hinge over classes": losses.MulticlassHinge(over="classes"),
+    "one-vs-all-cross-entropy": losses.OneVsAllCrossEntropy(),
     "one-vs-all-hinge": losses.OneVsAllHinge(),
     "squared one-vs-all-hinge margin 0.5": losses.OneVsAllHinge(margin=0.5, power=2),
     "squared multiclass-hinge": losses.MulticlassHinge(power=2),
@@ -207,6 +209,9 @@ def claim_losses(name: str, loss: losses.Loss, draw: Draw) -> list[Claim]:
     if loss.class_axis and loss.soft_labels:
         rows = draw.distributions(*shape)
         found.append(claim_loss(f"loss {name}, distributions", loss, draw.normal(*shape) * 2, rows))
+    if loss.separate:
+        rows = (draw.normal(*shape) > 0).to(draw.dtype)
+        found.append(claim_loss(f"loss {name}, rows of bits", loss, draw.normal(*shape) * 2, rows))
     if isinstance(loss, losses.SquaredError) and loss.class_axis:
         rows = draw.normal(*shape)
         found.append(claim_loss(f"loss {name}, rows of targets", loss, draw.normal(*shape) * 2, rows))

@@ -19,7 +19,7 @@ from ..runtime.threads import Split, whole
 from . import directions
 from .linear import LinearPlane
 from .modules import ModulePlane, in_evaluation, is_smooth
-from .pairs import as_loss, pair, weights_of
+from .pairs import as_loss, pair, targets_and_weights, weights_of
 from .planes import PenaltyAlong, Window, axis
 from .surface import Surface, compute
 from .windows import default_window
@@ -205,7 +205,7 @@ def along(
     """
     loss = as_loss(loss)
     features, targets = pair(data, model)
-    weights = weights_of(getattr(data, "sample_weight", None), features, len(features))
+    targets, weights = targets_and_weights(loss, features, targets, getattr(data, "sample_weight", None))
     here = directions.parameters(model)
     for direction in (first, second):
         directions.check_names(here, direction)

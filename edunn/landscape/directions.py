@@ -22,7 +22,7 @@ from ..losses import Loss
 from ..models import LinearModel
 from ..runtime.devices import generator
 from .modules import in_evaluation
-from .pairs import ScalarLoss, as_loss, drop_output_axis, pair, weights_of
+from .pairs import ScalarLoss, as_loss, drop_output_axis, pair, targets_and_weights
 
 Weights = Mapping[str, Tensor]
 
@@ -159,7 +159,7 @@ def hessian(
     need_two_parameters(len(like))
     source = generator(seed)
     with torch.random.fork_rng():
-        weights = weights_of(getattr(data, "sample_weight", None), next(iter(here.values())), len(features))
+        targets, weights = targets_and_weights(loss, features, targets, getattr(data, "sample_weight", None))
         by_name = hessian_product(model, loss, features, targets, weights)
 
         def product(vector: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import errors
 from ..losses import Loss
-from ..runtime.foreign import collect
+from ..runtime.foreign import collect, to_tensor
 
 ACCEPTED = "Samples, a pair (features, targets), or a torch Dataset or DataLoader of such pairs"
 
@@ -69,7 +69,7 @@ def pair(data: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
         raise errors.DataError(f"The data are {type(data).__name__}; a surface wants {ACCEPTED}.")
     if targets is None:
         raise errors.DataError("These samples have no targets, and a loss needs them. Give Samples(features, targets).")
-    features, targets = (t if isinstance(t, Tensor) else torch.as_tensor(t) for t in (features, targets))
+    features, targets = to_tensor("features", features), to_tensor("targets", targets)
     if features.ndim == 0 or targets.ndim == 0 or len(features) != len(targets):
         raise errors.ShapeError(
             f"Features {errors.shape(features)} and targets {errors.shape(targets)} do not pair up: the first axis of "
@@ -90,6 +90,18 @@ def weights_of(given: Any, like: Tensor, samples: int) -> Tensor | None:
     weights = torch.as_tensor(given, device=like.device).double()
     errors.check_weights(weights, samples)
     return (weights * (samples / weights.sum())).to(like.dtype)
+
+
+def targets_and_weights(
+    loss: Loss | ScalarLoss, features: Tensor, targets: Tensor, given: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Returns targets, and weights with Σ w = N: 0 for the samples that the loss leaves out (an `ignore_index`)."""
+    weights = weights_of(given, features, len(features))
+    if isinstance(loss, Loss) and loss.leaves_out(targets):
+        loss.check_domain(targets, int(targets.max()) + 1)
+        targets, weights = loss.leave_out(features, targets, weights)
+        weights = weights_of(weights, features, len(features))
+    return targets, weights
 
 
 def drop_output_axis(scores: Tensor, loss: Loss | ScalarLoss) -> Tensor:

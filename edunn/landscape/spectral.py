@@ -210,10 +210,13 @@ class Plan:
 
 
 def span(direction: Tensor, loss: Loss) -> Tensor:
-    """Returns by how much a step of 1 changes each sample's scores: |S|, or max S − min S over classes."""
-    if loss.class_axis:
+    """Returns by how much a step of 1 changes each sample's scores: |S|, the largest over classes.
+
+    Where only differences of scores matter, it is max S − min S over classes.
+    """
+    if loss.relative:
         return direction.double().amax(-1) - direction.double().amin(-1)
-    return direction.double().abs()
+    return direction.double().abs().amax(-1) if loss.class_axis else direction.double().abs()
 
 
 def subset(plane: Plane, index: Tensor) -> Plane:

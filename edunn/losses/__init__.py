@@ -8,7 +8,7 @@ from .. import activations
 from ..runtime import names
 from .base import Loss as Loss
 from .binary import BinaryCrossEntropy, Hinge, Logistic, Perceptron, ZeroOne
-from .multiclass import CrossEntropy, MulticlassHinge, OneVsAllHinge
+from .multiclass import CrossEntropy, MulticlassHinge, OneVsAllCrossEntropy, OneVsAllHinge
 from .regression import AbsoluteError, Huber, SquaredError
 
 LOSSES: dict[str, type[Loss]] = {
@@ -22,6 +22,7 @@ LOSSES: dict[str, type[Loss]] = {
     "zero-one": ZeroOne,
     "cross-entropy": CrossEntropy,
     "multiclass-hinge": MulticlassHinge,
+    "one-vs-all-cross-entropy": OneVsAllCrossEntropy,
     "one-vs-all-hinge": OneVsAllHinge,
 }
 
@@ -43,6 +44,7 @@ __all__ = [
     "Logistic",
     "Loss",
     "MulticlassHinge",
+    "OneVsAllCrossEntropy",
     "OneVsAllHinge",
     "Perceptron",
     "SquaredError",

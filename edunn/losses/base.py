@@ -37,6 +37,8 @@ class Loss(ArgumentRepr, nn.Module):
     pole_order: int = 2
     target_degree: int | None = None  # the degree of ℓ as a polynomial in the target, for a fixed score
     unreachable: tuple[float, float] | None = None  # targets towards which ℓ falls for ever as s → −∞ and s → +∞
+    relative: bool = False  # over classes: only differences of a sample's scores matter
+    separate: bool = False  # over classes: each is a yes or no of its own, and targets may be rows of bits
     soft_labels: bool = False  # targets may lie between the labels: probabilities, or distributions over classes
     # The polynomial that ℓ is between its kinks, where `landscape.exact` knows a shortcut: "square", factor·(s − y)²;
     # "shortfall", max(0, Δ − y s)^power; "residual", straight beyond `delta` from the target
@@ -58,22 +60,19 @@ class Loss(ArgumentRepr, nn.Module):
         validate : False leaves out the checks; the ones of values would make a GPU wait. The loops check once, before
             the first step.
         """
-        if validate:
-            self.check(scores, targets)
-            self.check_weights(scores, weights)
+        targets, weights = self.accept(scores, targets, weights, validate)
         values = self.pointwise(scores, targets)
-        return values.mean(-1) if weights is None else (values * shares(weights)).sum(-1)
+        return values.mean(-1) if weights is None else (values.masked_fill(weights == 0, 0) * shares(weights)).sum(-1)
 
     @torch.no_grad()
     def gradient(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
         """Returns d(mean loss)/d(scores), of the scores' shape, with the factor 1/N, or w_i / Σ w, included."""
-        if validate:
-            self.check(scores, targets)
-            self.check_weights(scores, weights)
+        targets, weights = self.accept(scores, targets, weights, validate)
         slopes = self.pointwise_gradient(scores, targets)
         if weights is None:
             return slopes / scores.shape[scores.ndim - 1 - self.class_axis]
-        return slopes * (shares(weights).unsqueeze(-1) if self.class_axis else shares(weights))
+        weights = weights.unsqueeze(-1) if self.class_axis else weights
+        return slopes.masked_fill(weights == 0, 0) * shares(weights, -2 if self.class_axis else -1)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Returns one loss a sample, (*lead, samples), without checks: `check` has accepted scores and targets."""
@@ -133,10 +132,29 @@ class Loss(ArgumentRepr, nn.Module):
         errors.check_same_dtype(scores, targets)
         self.check_domain(targets, scores.shape[-1] if self.class_axis else 1)
 
+    def accept(
+        self, scores: Tensor, targets: Tensor, weights: Tensor | None, validate: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns targets and weights, checked if `validate`, with weight 0 for what the loss leaves out."""
+        if validate:
+            self.check(scores, targets)
+        targets, weights = self.leave_out(scores, targets, weights)
+        if validate:
+            self.check_weights(scores, weights)
+        return targets, weights
+
     def check_weights(self, scores: Tensor, weights: Tensor | None) -> None:
         """Refuses weights that are not one finite number of 0 or more for each sample, or all 0."""
         if weights is not None:
             errors.check_weights(weights, *scores.shape[: scores.ndim - self.class_axis])
+
+    def leaves_out(self, targets: Tensor) -> bool:
+        """Returns whether the loss leaves out any of these samples (an `ignore_index`)."""
+        return False
+
+    def leave_out(self, scores: Tensor, targets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns targets, class 0 where a sample is left out, and weights in the scores' dtype, 0 for those."""
+        return targets, weights
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
         """Refuses targets outside the loss's domain. It reads every value: once before a loop, not in it."""
@@ -147,9 +165,9 @@ class Loss(ArgumentRepr, nn.Module):
         return self.class_axis and targets.dtype.is_floating_point
 
 
-def shares(weights: Tensor) -> Tensor:
-    """Returns w_i / Σ w, each sample's share of the mean, of the weights' shape (*lead, samples)."""
-    return weights / weights.sum(-1, keepdim=True)
+def shares(weights: Tensor, axis: int = -1) -> Tensor:
+    """Returns w_i / Σ w, each sample's share of the mean, of the weights' shape; `axis` is that of the samples."""
+    return weights / weights.sum(axis, keepdim=True)
 
 
 def one_hot(targets: Tensor, scores: Tensor) -> Tensor:

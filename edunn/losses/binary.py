@@ -32,7 +32,7 @@ class BinaryCrossEntropy(Loss):
     Takes scores, not probabilities: −log(1 − σ(s)) computed literally is inf from s = 36.75 in float64 (16.7 in
     float32), where this is 36.75.
 
-    Targets: 0 or 1, or a probability in between.
+    Targets: 0 or 1, or a probability in between. For several bits a sample: `OneVsAllCrossEntropy`.
 
     torch: `BCEWithLogitsLoss()`; scikit-learn: `HalfBinomialLoss`, `log_loss` (of probabilities); others call it log
     loss. See Bishop, Pattern Recognition and Machine Learning, §4.3.2.
@@ -44,17 +44,18 @@ class BinaryCrossEntropy(Loss):
     curvature_bound = 0.25
     pole, pole_order = math.pi, 0
     target_degree = 1
-    unreachable = (0.0, 1.0)
+    unreachable: tuple[float, float] | None = (0.0, 1.0)
     soft_labels = True
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         # equals softplus(s) − y s with softplus(s) = max(s, 0) + log(1 + e^−|s|): no exponential exceeds 1, and
-        # max(s, 0) − y s is exact for y in {0, 1}. (s + |s|)/2 is max(s, 0), with autograd's derivative right at 0
+        # max(s, 0) − y s is exact for y in {0, 1}. s/2 + |s|/2 is max(s, 0), with autograd's derivative right at 0
         size = scores.abs()
-        return (scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))
+        return scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return torch.sigmoid(scores) - targets
+        # equals σ(s) − y, a difference that has no digits left where σ(s) has come close to y = 1
+        return (1 - targets) * torch.sigmoid(scores) - targets * torch.sigmoid(-scores)
 
     def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
         # σ(s)σ(−s) = σ(s)(1 − σ(s)) without cancellation
@@ -211,7 +212,7 @@ class ZeroOne(Loss):
 
 
 def check_hinge(margin: float, power: int) -> None:
-    """Raises an error for a margin below 0, or a power other than 1 and 2."""
+    """Raises an error for a margin that is infinite or below 0, or a power other than 1 and 2."""
     errors.check_number("The margin of a hinge", margin, 0)
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from .. import errors
-from .base import Loss, as_rows, one_hot, pick
-from .binary import Hinge, check_hinge
+from .base import Loss, as_rows, pick
+from .binary import BinaryCrossEntropy, Hinge, check_hinge
 
 
 class CrossEntropy(Loss):
@@ -23,25 +23,31 @@ class CrossEntropy(Loss):
     Parameters
     ----------
     label_smoothing : α in [0, 1): q becomes (1 − α) q + α/C
+    ignore_index : samples with this target are left out: their gradient is 0, and the mean is that of the others. It
+        may lie outside the classes. torch's default is −100; here None leaves no sample out
 
-    The logarithm is natural (base 10 gives 0.4343 of it). torch: `CrossEntropyLoss(label_smoothing=α)`; scikit-learn:
-    `HalfMultinomialLoss`, `log_loss` (of probabilities). See Goodfellow, Bengio & Courville, Deep Learning, §6.2.2.3;
-    CS231n, "Linear classification".
+    The logarithm is natural (base 10 gives 0.4343 of it). torch: `CrossEntropyLoss(label_smoothing=α,
+    ignore_index=…)`; scikit-learn: `HalfMultinomialLoss`, `log_loss` (of probabilities). See Goodfellow, Bengio &
+    Courville, Deep Learning, §6.2.2.3; CS231n, "Linear classification".
     """
 
     class_axis = True
     labels = "classes"
+    relative = True
     soft_labels = True
     convex = True
     smooth = True
     pole, pole_order = math.pi, 0  # Σ_j e^{s_j} has no zero while the imaginary parts differ by less than π
     curvature_bound = 0.5  # the largest eigenvalue of diag(p) − p pᵀ is at most ½
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, ignore_index: int | None = None) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise errors.ConfigError(f"label_smoothing lies in [0, 1); got {label_smoothing}.")
+        if ignore_index is not None and (isinstance(ignore_index, bool) or not isinstance(ignore_index, int)):
+            raise errors.ConfigError(f"ignore_index is a whole number, such as -100; got {ignore_index!r}.")
         self.label_smoothing = label_smoothing
+        self.ignore_index = ignore_index
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         # log p_j = (s_j − m) − log Σ_k e^{s_k − m} with m the row's largest score: the same value, but no exponential
@@ -49,7 +55,8 @@ class CrossEntropy(Loss):
         log_p = torch.log_softmax(scores, -1)
         if self.label_smoothing == 0 and not self.takes_rows(targets):
             return -pick(log_p, targets)
-        return -(self.distribution(scores, targets) * log_p).sum(-1)
+        q = self.distribution(scores, targets)
+        return -(q * log_p.masked_fill(q == 0, 0)).sum(-1)  # 0 log 0 is 0, its limit
 
     def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
         # p as e^{log p}: softmax differs in its last bit, and would be the gradient of a slightly different value
@@ -64,6 +71,21 @@ class CrossEntropy(Loss):
         p = torch.softmax(scores, -1)
         return p * (direction - (p * direction).sum(-1, keepdim=True))
 
+    def left_out(self, targets: Tensor) -> Tensor | None:
+        """Returns where the target is `ignore_index`, (…, samples); None if there is none, or targets are rows."""
+        return None if self.ignore_index is None or self.takes_rows(targets) else targets == self.ignore_index
+
+    def leaves_out(self, targets: Tensor) -> bool:
+        left = self.left_out(targets)
+        return left is not None and bool(left.any())
+
+    def leave_out(self, scores: Tensor, targets: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        left = self.left_out(targets)
+        if left is None:
+            return targets, weights
+        weights = torch.ones_like(targets, dtype=scores.dtype) if weights is None else weights
+        return targets.masked_fill(left, 0), weights.masked_fill(left, 0)
+
     def distribution(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Returns q, the targets as distributions over the classes, smoothed."""
         rows = as_rows(scores, targets)
@@ -74,8 +96,14 @@ class CrossEntropy(Loss):
     def check_domain(self, targets: Tensor, classes: int) -> None:
         if self.takes_rows(targets):
             errors.check_distributions(targets)
-        else:
+        elif (left := self.left_out(targets)) is None:
             errors.check_class_indices(targets, classes)
+        elif left.all(-1).any():
+            raise errors.LabelError(
+                f"Every target is the ignore_index {self.ignore_index}: no sample is left to average."
+            )
+        else:
+            errors.check_class_indices(targets.masked_fill(left, 0), classes)
 
 
 class MulticlassHinge(Loss):
@@ -97,6 +125,7 @@ class MulticlassHinge(Loss):
 
     class_axis = True
     labels = "classes"
+    relative = True
     convex = True
 
     def __init__(self, margin: float = 1.0, power: int = 1, include_true: bool = False, over: str = "sum") -> None:
@@ -175,6 +204,45 @@ class MulticlassHinge(Loss):
         errors.check_class_indices(targets, classes)
 
 
+class OneVsAllCrossEntropy(BinaryCrossEntropy):
+    """ℓ(s, y) = Σ_j log(1 + e^{s_j}) − y_j s_j: binary cross-entropy for each class, a yes or no of its own.
+
+    ∂ℓ/∂s_j = σ(s_j) − y_j
+    ∂²ℓ/∂s_j² = σ(s_j)(1 − σ(s_j)), and 0 for two different scores
+
+    Targets: rows of bits 0 and 1, one for each class, for samples with several labels or none (a probability in between
+    will do); or class indices, which count as one-hot rows: one class against the rest.
+
+    torch: `BCEWithLogitsLoss()` and `MultiLabelSoftMarginLoss()`, means over samples and classes: 1/C of this;
+    scikit-learn: `OneVsRestClassifier(LogisticRegression())`. See Bishop, Pattern Recognition and Machine Learning,
+    §4.3.2, and Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, §18.3.3.
+    """
+
+    class_axis = True
+    labels = "classes"
+    separate = True
+    unreachable = None
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return super().pointwise(scores, as_rows(scores, targets)).sum(-1)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return super().pointwise_gradient(scores, as_rows(scores, targets))
+
+    def pointwise_curvature(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Returns a diagonal matrix: no score bends the loss of another class."""
+        return torch.diag_embed(super().pointwise_curvature(scores, targets))
+
+    def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
+        return super().pointwise_curvature(scores, targets) * direction
+
+    def check_domain(self, targets: Tensor, classes: int) -> None:
+        if self.takes_rows(targets):
+            super().check_domain(targets, classes)
+        else:
+            errors.check_class_indices(targets, classes)
+
+
 class OneVsAllHinge(Hinge):
     """ℓ(s, y) = Σ_j max(0, Δ − t_j s_j)^p with t_y = +1, t_j = −1 for j ≠ y: a hinge for each class against the rest.
 
@@ -182,6 +250,9 @@ class OneVsAllHinge(Hinge):
 
     The scores of different classes are not compared: each row of the weight is a separate two-class SVM, and training
     them together only saves time. `MulticlassHinge` compares them.
+
+    Targets: class indices; or rows of bits 0 and 1, one for each class, for samples with several labels or none:
+    t_j = 2 y_j − 1.
 
     Parameters
     ----------
@@ -193,6 +264,7 @@ class OneVsAllHinge(Hinge):
 
     class_axis = True
     labels = "classes"
+    separate = True
     form = None  # a sum over classes: the shortcuts for one score do not apply
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -213,15 +285,11 @@ class OneVsAllHinge(Hinge):
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:
-        """Returns +1 for the true class and −1 for the others, of the scores' shape."""
-        return (2 * one_hot(targets, scores) - 1).expand(scores.shape)
-
-    def takes_rows(self, targets: Tensor) -> bool:
-        return False
-
-    def check(self, scores: Tensor, targets: Tensor) -> None:
-        errors.check_index_dtype(targets, "the one-vs-all hinge")
-        super().check(scores, targets)
+        """Returns +1 for the true class, or for bits of 1, and −1 for the others, of the scores' shape."""
+        return (2 * as_rows(scores, targets) - 1).expand(scores.shape)
 
     def check_domain(self, targets: Tensor, classes: int) -> None:
-        errors.check_class_indices(targets, classes)
+        if self.takes_rows(targets):
+            errors.check_labels(targets, (0.0, 1.0), "For rows of -1 and +1 use (targets + 1) / 2.")
+        else:
+            errors.check_class_indices(targets, classes)

@@ -7,12 +7,13 @@ The loss is chosen separately. `Model` is the base of all models here and of you
 from typing import Any
 
 from ..runtime import names
-from .base import Model, evaluating
+from .base import LABELS, Model, evaluating
 from .foreign import TorchModel, as_model, check_gradients, check_has_gradients
 from .linear import LinearModel, LinearRegression, LinearSVM, LogisticRegression, SoftmaxClassifier
 from .two_layer import TwoLayerNet
 
 __all__ = [
+    "LABELS",
     "MODELS",
     "LinearModel",
     "LinearRegression",

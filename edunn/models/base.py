@@ -16,6 +16,7 @@ from ..runtime.foreign import to_tensor, unpack
 from ..runtime.reprs import ArgumentRepr
 
 METRICS = {"real": "r2", "bits": "accuracy", "signs": "accuracy", "classes": "accuracy"}
+LABELS = "label_accuracy"  # the metric of several bits a sample
 
 
 class Model(ArgumentRepr, nn.Module):
@@ -45,7 +46,8 @@ class Model(ArgumentRepr, nn.Module):
     Attributes
     ----------
     predicts : how the scores give a prediction. "real": the score itself; "bits": 1 where the score is above 0,
-        else 0; "signs": +1 and −1; "classes": the index of the largest score
+        else 0; "signs": +1 and −1; "classes": the index of the largest score. Several outputs with "bits" are a
+        multi-label model: one yes or no for each
     one_output : whether the scores have no axis of outputs. None: they have none if they are (samples,); a model that
         trains as a stack, with scores (*runs, samples), has to set it
     """
@@ -59,8 +61,9 @@ class Model(ArgumentRepr, nn.Module):
 
     @property
     def metric(self) -> str:
-        """What `score` measures: "r2" for real predictions, else "accuracy"."""
-        return METRICS[check_predicts(self.predicts)]
+        """What `score` measures: "r2" for real predictions, "label_accuracy" for several labels, else "accuracy"."""
+        metric = METRICS[check_predicts(self.predicts)]
+        return LABELS if self.one_output is False and self.predicts in ("bits", "signs") else metric
 
     @property
     def link(self) -> Activation | None:
@@ -87,7 +90,10 @@ class Model(ArgumentRepr, nn.Module):
 
     @torch.no_grad()
     def probabilities(self, features: Any) -> Tensor:
-        """Returns P(y | x): of the second of two classes, (*runs, samples), or of each, (*runs, samples, classes)."""
+        """Returns P(y | x): of the second of two classes, (*runs, samples), or of each, (*runs, samples, classes).
+
+        Of a multi-label model it is P(label | x) for each label; these do not add up to 1.
+        """
         if self.link is None:
             raise errors.ConfigError(
                 f"{type(self).__name__} has no probabilities: its scores are not log-odds. Use predict, or the scores."
@@ -99,6 +105,8 @@ class Model(ArgumentRepr, nn.Module):
     def score(self, features: Any, targets: Any, weights: Tensor | None = None) -> Tensor:
         """Returns the score of the predictions, of shape `runs`: the share of right ones, or R² for real targets.
 
+        Of several labels it is the share of right labels among all of all samples (1 − the Hamming loss);
+        `metrics.subset_accuracy` is the share of samples with every label right, as scikit-learn scores.
         With weights (samples,) each sample counts w in the share Σ w [right] / Σ w, and in both sums of R².
         """
         with evaluating(self):
@@ -117,9 +125,15 @@ class Model(ArgumentRepr, nn.Module):
         if self.metric == "r2":
             one_output = scores.ndim == 1 if self.one_output is None else self.one_output
             return r_squared(scores, targets, one_output, weights)
+        several = scores.ndim > 1 and self.one_output is not True and self.predicts != "classes"
+        if several and self.one_output is None:
+            several = targets.ndim > 1
         decided = self.decide(scores)
-        errors.check_targets_shape(decided, targets, class_axis=False)  # (n,) == (n, 1) would compare each with each
+        if self.predicts == "classes" and targets.is_floating_point() and targets.shape[-1:] == scores.shape[-1:]:
+            targets = targets.argmax(-1)  # a distribution over the classes: its most likely one
+        errors.check_targets_shape(decided, targets, several, rows=several)  # (n,) == (n, 1) compares each with each
         right = (decided == targets).to(scores.dtype)
+        right = right.mean(-1) if several else right
         return right.mean(-1) if weights is None else (right * shares(weights)).sum(-1)
 
 

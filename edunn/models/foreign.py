@@ -64,6 +64,8 @@ def prediction_kind(loss: Loss, targets: Tensor | None) -> str:
     Squared error takes real targets. Through a sigmoid on {0, 1}, or through tanh on {−1, +1}, the sign of the score
     decides between two classes all the same.
     """
+    if loss.class_axis and targets is not None and targets.ndim > 1:  # rows: several bits, several numbers
+        return "bits" if loss.separate else "real" if isinstance(loss, SquaredError) else loss.labels
     if targets is None or not isinstance(loss, SquaredError):
         return loss.labels
     for activation, kind, low in ((Sigmoid, "bits", 0), (Tanh, "signs", -1)):

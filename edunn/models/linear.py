@@ -46,10 +46,11 @@ class LogisticRegression(LinearModel):
     ----------
     predicts : "bits" {0, 1}, for `BinaryCrossEntropy` and squared error, or "signs" {−1, +1}, for `Logistic` and
         `Hinge`
+    outputs : more than one for samples with several labels, a neuron for each; with `OneVsAllCrossEntropy`
     """
 
-    def __init__(self, features: int, predicts: str = "bits", **options: object) -> None:
-        super().__init__(features, 1, **options)
+    def __init__(self, features: int, predicts: str = "bits", outputs: int = 1, **options: object) -> None:
+        super().__init__(features, outputs, **options)
         self.predicts = check_two_classes(predicts)
 
     @property
@@ -83,11 +84,17 @@ class LinearSVM(LinearModel):
     ----------
     classes : 2: one score, for `Hinge`; more: one score a class and class indices, for `MulticlassHinge`
     predicts : of two classes, "signs" {−1, +1}, or "bits" {0, 1}
+    labels : in place of classes: for samples with several labels, one score and one bit for each; with `OneVsAllHinge`
     """
 
-    def __init__(self, features: int, classes: int = 2, predicts: str = "signs", **options: object) -> None:
-        super().__init__(features, 1 if classes == 2 else classes, **options)
-        self.predicts = check_two_classes(predicts) if self.one_output else "classes"
+    def __init__(
+        self, features: int, classes: int = 2, predicts: str = "signs", labels: int | None = None, **options: object
+    ) -> None:
+        super().__init__(features, labels or (1 if classes == 2 else classes), **options)
+        if labels is not None:
+            self.predicts, self.one_output = "bits", False
+        else:
+            self.predicts = check_two_classes(predicts) if self.one_output else "classes"
 
 
 def check_two_classes(kind: str) -> str:

@@ -80,7 +80,7 @@ class TwoLayerNet(Chain, Model):
     def link(self) -> Activation | None:
         if self.predicts == "real":
             return None
-        return Sigmoid() if self.one_output else Softmax()
+        return Softmax() if self.predicts == "classes" else Sigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns the scores, (*runs, samples, outputs); (*runs, samples) for one output."""

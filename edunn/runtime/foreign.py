@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import DataError, DtypeError
+from ..errors import DataError, DtypeError, check_dense
 
 
 class Unpacked(NamedTuple):
@@ -31,14 +31,18 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
     ----------
     features : a DataFrame (pandas or polars), a scikit-learn Bunch, a torch Dataset or DataLoader of pairs (features,
         targets), or features alone
-    targets : a Series, an array, or the name of a frame's column, which is then not a feature. A Bunch, a Dataset and a
-        DataLoader bring their own.
+    targets : a Series, an array, or the name of a frame's column, or a list of them, which are then not features. A
+        Bunch, a Dataset and a DataLoader bring their own.
     """
     if isinstance(features, DataLoader | Dataset):
         return Unpacked(*collect(features))
     if hasattr(features, "data") and hasattr(features, "target") and hasattr(features, "keys"):
         return unpack_bunch(features, targets)
     target_name = None
+    if is_frame(features) and isinstance(targets, list | tuple) and targets:
+        named = [name for name in targets if isinstance(name, str) and name in features.columns]
+        if len(named) == len(targets):  # several columns are the targets
+            return unpack(features.drop(columns=named), features[named])
     if isinstance(targets, str):
         if not is_frame(features) or targets not in list(features.columns):
             known = f" Its columns: {', '.join(map(str, features.columns))}." if is_frame(features) else ""
@@ -48,7 +52,15 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
         target_name, targets = None if targets.name is None else str(targets.name), series_values(targets)
     elif is_frame(targets):
         if len(targets.columns) != 1:
-            raise DataError(f"Targets are one column; this frame has {len(targets.columns)}.")
+            found = unpack(features)
+            labels = tuple(str(name) for name in targets.columns)
+            whole = all(str(targets[name].dtype).lower().startswith(("int", "uint", "bool")) for name in targets)
+            values = targets.to_numpy()
+            return (
+                found._replace(targets=values.astype("int64"), classes=labels)
+                if whole
+                else found._replace(targets=frame_values(targets))
+            )
         return unpack(features, targets[targets.columns[0]])
     names = None
     if is_frame(features):
@@ -60,6 +72,7 @@ def unpack(features: Any, targets: Any = None) -> Unpacked:
 
 def to_tensor(name: str, values: Any) -> Tensor:
     """Returns the numbers of any container as a tensor; errors call them `name`."""
+    check_dense(name, values)
     if isinstance(values, Tensor):
         return values
     array = np.asarray(values)
@@ -90,6 +103,7 @@ def is_series(thing: Any) -> bool:
 
 def frame_values(frame: Any) -> Any:
     """Returns a data frame as an array; an error names the columns with text or missing values."""
+    check_dense("features", frame)
     text = [str(name) for name in frame.columns if not is_numeric(frame[name])]
     if text:
         raise DataError(

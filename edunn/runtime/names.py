@@ -30,6 +30,8 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "hinge": "svm max-margin",
         "squared-hinge": "hinge2 l2-hinge squared-svm",
         "half-squared-error": "half-mse",
+        "one-vs-all-cross-entropy": "one-vs-rest-cross-entropy ova-cross-entropy ovr-cross-entropy multilabel "
+        "multilabel-bce multilabel-cross-entropy multilabel-soft-margin",
         "perceptron": "perceptron-criterion",
         "zero-one": "0-1 misclassification error-rate",
         "cross-entropy": "ce nll negative-log-likelihood categorical-cross-entropy sparse-categorical-cross-entropy "

@@ -62,7 +62,8 @@ def named_parameters(function: Callable[..., Any]) -> dict[str, inspect.Paramete
 
 def typed(value: Any, hint: Any, name: str) -> Any:
     """Returns an option as its parameter's type, if TOML can write that type; else unchanged."""
-    choices = typing.get_args(hint) or (hint,)
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    choices = typing.get_args(hint) if union else (hint,)
     simple = [choice for choice in choices if choice in (bool, int, float, str)]
     containers = [choice for choice in choices if typing.get_origin(choice) in (list, tuple, Sequence, dict, Mapping)]
     if not simple or (containers and isinstance(value, list | dict)):

@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 COUNT = range(2**53)
-PARTS, METRICS = ("train", "validation", "test"), ("loss", "accuracy", "r2")
+PARTS, METRICS = ("train", "validation", "test"), ("loss", "accuracy", "r2", "label_accuracy", "subset_accuracy")
 
 MANIFEST = {
     "command": ([str], None),
     "by": str,
     "seed": int,
+    "rates?": ([{"after_epoch": COUNT, "rate": float}], None),
     "data": {"name": str, "sha256": (str, None), "samples": dict.fromkeys(PARTS, COUNT)},
     "classes": ([str], None),
+    "multilabel?": bool,
     "feature_names": ([str], None),
     "target_name": (str, None),
     "features": {"kind": str, "shape": [range(1, 2**31)]},
@@ -34,6 +36,7 @@ SUMMARY = {
     "best_epoch": (COUNT, None),
     "figures": [str],
     "run_dir": str,
+    "rates?": ([{"after_epoch": COUNT, "rate": float}], None),
     **{f"{part}_{metric}?": (float, None) for part in PARTS for metric in METRICS},
 }
 ROW = {"epoch": COUNT, str: (float, None)}  # of the metrics

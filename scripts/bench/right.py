@@ -234,8 +234,10 @@ def source(task: str) -> str:
 
 
 def edited(task: str, old: str, new: str) -> str:
-    """The right hand-in with a piece of its gradient's text replaced, everywhere there; its value stays right."""
+    """The right hand-in with a piece of its text replaced: everywhere in the gradient, or in the value if only there."""
     text = source(task)
     start = text.index("    def gradient(") if "    def gradient(" in text else text.index("    def backward(")
-    assert old in text[start:], f"{task}: {old!r} does not stand in the right gradient"
-    return text[:start] + text[start:].replace(old, new)
+    if old in text[start:]:
+        return text[:start] + text[start:].replace(old, new)
+    assert old in text, f"{task}: {old!r} does not stand in the right hand-in"
+    return text[:start].replace(old, new) + text[start:]

@@ -119,12 +119,24 @@ def two_classes(draw: Draw) -> Compared:
     return same(metrics.hinge_loss(targets.numpy(), difference), losses.MulticlassHinge()(scores, targets))
 
 
-def many_labels(draw: Draw) -> Compared:
+def many_labels(theirs: Callable[[Tensor, Tensor], object], factor: float = 1.0) -> Callable[[Draw], Compared]:
     """Every column a label of its own."""
-    scores = draw.normal(SAMPLES, CLASSES)
-    targets = torch.stack([draw.targets("bits", SAMPLES) for _ in range(CLASSES)], -1)
-    ours = losses.BinaryCrossEntropy()(scores.flatten(), targets.flatten())
-    return same(nn.MultiLabelSoftMarginLoss()(scores, targets), ours)
+
+    def compare(draw: Draw) -> Compared:
+        scores = draw.normal(SAMPLES, CLASSES)
+        targets = torch.stack([draw.targets("bits", SAMPLES) for _ in range(CLASSES)], -1)
+        ours = losses.OneVsAllCrossEntropy()(scores, targets)
+        found = theirs(scores, targets)
+        return same(found, ours) if factor == 1 else times(found, factor, ours)
+
+    return compare
+
+
+def without_ignored(draw: Draw) -> Compared:
+    """Every fourth sample left out."""
+    scores, targets = scored(draw, losses.CrossEntropy())
+    targets[::4] = -100
+    return same(nn.CrossEntropyLoss()(scores, targets), losses.CrossEntropy(ignore_index=-100)(scores, targets))
 
 
 def embedding(draw: Draw) -> Compared:
@@ -289,14 +301,6 @@ LINES: list[Line] = [
     ),
     Line(
         "binary-cross-entropy",
-        "torch",
-        "`MultiLabelSoftMarginLoss()`, C outputs",
-        SAME,
-        "The mean over samples and labels of ours, one label a column.",
-        many_labels,
-    ),
-    Line(
-        "binary-cross-entropy",
         "scikit-learn",
         "`log_loss(y, p)`",
         SAME,
@@ -433,6 +437,14 @@ LINES: list[Line] = [
     Line(
         "cross-entropy",
         "torch",
+        "`CrossEntropyLoss(ignore_index=-100)`",
+        SAME,
+        "The mean is that of the other samples. Theirs ignores −100 by default; ours ignores none by default.",
+        without_ignored,
+    ),
+    Line(
+        "cross-entropy",
+        "torch",
         "`NLLLoss()`",
         SAME,
         "It takes log p: `log_softmax(s)`.",
@@ -527,6 +539,37 @@ LINES: list[Line] = [
         SAME,
         "With two classes there is one rival.",
         two_classes,
+    ),
+    Line(
+        "one-vs-all-cross-entropy",
+        "CS231n",
+        NONE,
+        says="Its formula for attributes is that of binary-cross-entropy, summed over the attributes.",
+    ),
+    Line(
+        "one-vs-all-cross-entropy",
+        "torch",
+        "`BCEWithLogitsLoss()`, C outputs",
+        "ours / C",
+        "Theirs is the mean over samples and labels; ours sums over the labels.",
+        many_labels(nn.BCEWithLogitsLoss(), 1 / CLASSES),
+    ),
+    Line(
+        "one-vs-all-cross-entropy",
+        "torch",
+        "`MultiLabelSoftMarginLoss()`",
+        "ours / C",
+        "",
+        many_labels(nn.MultiLabelSoftMarginLoss(), 1 / CLASSES),
+    ),
+    Line(
+        "one-vs-all-cross-entropy",
+        "scikit-learn",
+        "`log_loss` of each label, summed",
+        SAME,
+        "What `OneVsRestClassifier(LogisticRegression())` fits. Its `score` is the share of samples with every label "
+        "right, `metrics.subset_accuracy`; our `label_accuracy` is 1 − `hamming_loss`.",
+        many_labels(lambda s, y: sum(metrics.log_loss(y[:, j], s[:, j].sigmoid()) for j in range(CLASSES))),
     ),
     Line(
         "one-vs-all-hinge",

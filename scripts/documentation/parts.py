@@ -87,7 +87,9 @@ class Page:
     def run(self, language: str, body: str, marks: dict[str, str]) -> None:
         """Runs one block, and keeps what it printed."""
         if "saved as" in marks:
-            Path(marks["saved as"]).write_text(body, encoding="utf-8")
+            saved = Path(marks["saved as"])
+            saved.parent.mkdir(parents=True, exist_ok=True)
+            saved.write_text(body, encoding="utf-8")
         elif "not run" in marks:
             if not marks["not run"]:
                 raise PageError(f"Expected a reason why this is not run: {body!r}.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ... import activations, differences, layers, losses
+from ...losses.base import shares
 from ...runtime.devices import generator
 from ..exercise import Arguments
 from .functions import cut_function, drawing, edit
@@ -209,10 +211,10 @@ CROSS_ENTROPY = cut_function(
     "scores and targets (samples,), labels 0 and 1 or in between; the answer is one loss a sample, finite at any score",
     ("scores", "targets"), losses.BinaryCrossEntropy, ("pointwise",), draw_losses,
     edit("from σ(s)", "log(1 − σ(s)) is −inf from s = 36.75 on, where σ(s) rounds to 1: start from the score",
-         ("(scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))",
+         ("scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))",
           "-targets * torch.sigmoid(scores).log() - (1 - targets) * (1 - torch.sigmoid(scores)).log()")),
     edit("e^s overflows", "log(1 + e^s) is inf from s = 710 on: take the exponential of −|s|",
-         ("(scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))",
+         ("scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))",
           "torch.log(1 + torch.exp(scores)) - targets * scores")),
     edit("max(s, 0) forgotten", "log(1 + e^{−|s|}) alone is log(1 + e^s) only for s below 0",
          ("(scores + size) / 2 - ", "-")),
@@ -220,12 +222,45 @@ CROSS_ENTROPY = cut_function(
     edit("labels swapped", "y belongs to log σ(s) and 1 − y to log(1 − σ(s))",
          ("targets * scores", "(1 - targets) * scores")),
     edit("averaged", "one loss a sample is asked for; the mean comes after",
-         ("return (scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))",
-          "return ((scores + size) / 2 - targets * scores + torch.log1p(torch.exp(-size))).mean()")),
+         ("return scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))",
+          "return (scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))).mean()")),
     edit("logarithm to base 10", "the logarithm is natural",
          ("torch.log1p(torch.exp(-size))", "torch.log1p(torch.exp(-size)) / 2.302585092994046")),
     through=apply_pointwise,
 )  # fmt: skip
 
-EXERCISES = (STANDARDISE, SOFTMAX, CROSS_ENTROPY)
+
+def take_mean(shares: Callable[[Tensor], Tensor], values: Tensor, weights: Tensor) -> Tensor:
+    """Returns the weighted mean of values (*runs, samples), of shape `runs`."""
+    return (values * shares(weights)).sum(-1)
+
+
+def draw_weights(seed: int) -> dict[str, Arguments]:
+    source = generator(seed, 17)
+    values = torch.randn(2, 6, dtype=torch.float64, generator=source)
+    weights = torch.rand(2, 6, dtype=torch.float64, generator=source) + 0.1
+    return {
+        "six samples": (values[0], weights[0]),
+        "samples left out": (values[0], torch.tensor([1.0, 0, 0, 2, 0, 1]).double()),
+        "weights of 1e-6": (values[0], 1e-6 * weights[0]),
+        "two runs": (values, weights),
+        "all weights 1": (values[0], torch.ones_like(values[0])),
+    }
+
+
+WEIGHTED_MEAN = cut_function(
+    "weighted-mean", "three-descents", "each sample's share of a weighted mean; the shares add up to 1",
+    "mean = Σ_i share_i ℓ_i = Σ_i w_i ℓ_i / Σ_i w_i",
+    "weights (*runs, samples), 0 or more; the answer has their shape; `axis` is that of the samples",
+    ("values", "weights"), shares, (shares,), draw_weights,
+    edit("divided by N", "the weights' own sum takes the place of N: all weights times c change nothing",
+         ("weights.sum(axis, keepdim=True)", "weights.shape[axis]")),
+    edit("not divided", "this is the sum Σ w ℓ and not the mean", (" / weights.sum(axis, keepdim=True)", "")),
+    edit("divided by the largest weight", "the shares do not add up to 1",
+         ("weights.sum(axis, keepdim=True)", "weights.amax(axis, keepdim=True)")),
+    edit("all runs together", "every run has a mean of its own", ("weights.sum(axis, keepdim=True)", "weights.sum()")),
+    through=take_mean,
+)  # fmt: skip
+
+EXERCISES = (STANDARDISE, SOFTMAX, CROSS_ENTROPY, WEIGHTED_MEAN)
 DIFFERENCES = (TWO_POINTS, FIVE_POINTS)

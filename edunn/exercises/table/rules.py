@@ -49,6 +49,25 @@ def cut_rule(
     )  # fmt: skip
 
 
+def clip_both(clipping: type[updates.Clipping], weight: Tensor, bias: Tensor, norm: float, value: float) -> Tensor:
+    """Returns the gradients of weight and bias clipped by norm, and then by value, all as one vector."""
+    gradients = {"weight": weight, "bias": bias}
+    both = (clipping(norm=norm).clip(gradients), clipping(value=value).clip(gradients))
+    return torch.cat([found[name].flatten() for found in both for name in gradients])
+
+
+def draw_gradients(seed: int) -> dict[str, Arguments]:
+    draw = drawing(seed, 8)
+    weight, bias = draw(2, 3), draw(2)
+    return {
+        "long gradients": (weight, bias, 0.5, 0.3),
+        "short gradients": (0.01 * weight, 0.01 * bias, 0.5, 0.3),
+        "a long bias alone": (0.1 * weight, 10 * bias, 1.0, 0.2),
+        "gradients of 1e6": (1e6 * weight, 1e6 * bias, 2.0, 5.0),
+        "gradients of 0": (torch.zeros_like(weight), torch.zeros_like(bias), 1.0, 1.0),
+    }
+
+
 def forget(name: str, old: str, new: str) -> Mistake:
     return edit(name, "what the rule remembers is not kept from one step to the next", (old, new))
 
@@ -136,5 +155,38 @@ EXERCISES = (
         edit("m not used", "the gradient itself is divided by √Ĝ + ε, without its mean",
              ("return mean_hat", "return gradient")),
         edit("square forgotten", SQUARE, ("gradient**2", "gradient")),
+    ),
+    cut_rule(
+        "adamw", updates.AdamW, "w ← (1 − rate · λ) w before Adam's step on g, λ = 0.01", "",
+        edit("λw added to the gradient", "Adam divides it by √Ĝ then: that is an L2 penalty, and not decoupled decay",
+             ("parameter *= 1 - along_runs(rate, parameter) * self.decay", "pass"),
+             ("gradients, rate)", "{n: g + self.decay * parameters[n] for n, g in gradients.items()}, rate)")),
+        edit("decay forgotten", "this is plain Adam",
+             ("parameter *= 1 - along_runs(rate, parameter) * self.decay", "pass")),
+        edit("rate forgotten", "w ← (1 − λ) w: a lower rate decays as much", ("along_runs(rate, parameter) * ", "")),
+        edit("wrong sign", "w ← (1 + rate · λ) w: the weights grow", ("1 - along_runs", "1 + along_runs")),
+        edit("λ taken twice", "w ← (1 − rate · 2λ) w: 2λw is the gradient of a penalty λw²",
+             ("* self.decay", "* 2 * self.decay")),
+        edit("λ subtracted", "w ← w − rate · λ: the same for large and small weights",
+             ("parameter *= 1 - along_runs(rate, parameter) * self.decay",
+              "parameter -= along_runs(rate, parameter) * self.decay")),
+        asked="the step of AdamW: Adam's own, which is there, and the decay beside it", piece="step",
+    ),
+    cut_function(
+        "clipping", "three-descents", "the gradients, clipped by their common norm or entry by entry",
+        "by norm g ← g · min(1, c / (‖g‖ + 1e-6)) with ‖g‖ over all parameters, c = self.norm;\n"
+        "by value each entry into [−c, c], c = self.value",
+        "gradients by name; one of self.norm and self.value is None; the first `lead` axes index runs (none here)",
+        ("weight", "bias", "norm", "value"), updates.Clipping, ("clip",), draw_gradients,
+        edit("each parameter by itself", "every parameter is scaled by its own norm, which turns the direction",
+             ("along_runs(factor, gradient)",
+              "(self.norm / (torch.linalg.vector_norm(gradient) + 1e-6)).clamp(max=1.0)")),
+        edit("short gradients grow", "a gradient shorter than c is left as it is: the factor is at most 1",
+             (".clamp(max=1.0)", "")),
+        edit("norms added", "‖g‖ is the root of the sum of the squared norms, not the sum of the norms",
+             ("torch.linalg.vector_norm(torch.stack(norms), dim=0)", "torch.stack(norms).sum(0)")),
+        edit("norm squared", "g is divided by ‖g‖², not by ‖g‖", ("(norm + 1e-6)", "(norm**2 + 1e-6)")),
+        edit("one side only", "entries below −c are clipped as well", ("-self.value, self.value", "max=self.value")),
+        through=clip_both,
     ),
 )  # fmt: skip

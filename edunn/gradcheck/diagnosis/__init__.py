@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...differences import relative_error
 from ..certificate import Certificate, Row
 from . import layers, losses, numeric, terms
+from .factors import Factor, find_factor, list_data_factors, name_factor
 from .mistake import Mistake
+from .split import Terms, name_penalty, name_terms
 from .wrong_gradient import WrongGradient
 
 # In the order of likelihood: where several explain a gradient, the first is named first.
@@ -26,6 +29,7 @@ __all__ = [
     "MISTAKES",
     "Diagnosis",
     "Mistake",
+    "Terms",
     "WrongGradient",
     "diagnose",
     "explain",
@@ -62,22 +66,65 @@ class Diagnosis:
         return f"{head}no known mistake gives this gradient. Where it differs most: {entries or 'the shape'}"
 
 
-def diagnose(wrong: WrongGradient, term: str = "") -> Diagnosis:
-    """Names the mistakes that explain one wrong gradient."""
-    found: dict[str, Mistake] = {}
+def diagnose(wrong: WrongGradient, term: str = "", split: Terms | None = None) -> Diagnosis:
+    """Names the mistakes that explain one wrong gradient.
+
+    split : its data term and penalty, where they can be told apart: they find what the table of one loss does not, and
+        two slips at once
+    """
+    found: dict[str, str] = {}
     for mistake in MISTAKES:
         if mistake.name not in found and matches(mistake, wrong):
-            found[mistake.name] = mistake
-    if not found:
-        found = {mistake.name: mistake for mistake in numeric.find(wrong, is_close)}
-    lines = tuple(mistake.line for mistake in found.values())
-    return Diagnosis(wrong.parameter, term, tuple(found), lines, worst_entries(wrong.hand, wrong.right))
+            found[mistake.name] = mistake.line
+    if not found and split is not None:
+        found = combine(name_terms(split)) or combine(name_pairs(wrong, split))
+    if not found or set(found) == {"wrong factor"}:
+        found = {mistake.name: mistake.line for mistake in numeric.find(wrong, is_close)} or found
+    return Diagnosis(wrong.parameter, term, tuple(found), tuple(found.values()), worst_entries(wrong.hand, wrong.right))
+
+
+def combine(alternatives: list[tuple[Factor, ...]]) -> dict[str, str]:
+    """Returns the name and the line of each alternative, which is one slip or several at once."""
+    return {
+        " + ".join(one.name for one in slips): "; and ".join(one.line for one in slips) for slips in alternatives
+    }  # fmt: skip
+
+
+def name_pairs(wrong: WrongGradient, split: Terms) -> list[tuple[Factor, ...]]:
+    """Returns two slips, where just one pair gives the gradient: one in the loss, and a factor or the penalty's.
+
+    A mistake in ∂L/∂scores is taken from the table, the rest of the chain being right.
+    """
+    if wrong.loss is None or wrong.kind not in ("loss", "objective"):
+        return []
+    penalty = name_penalty(split)
+    if penalty is None:
+        return []
+    found: dict[tuple[str, ...], tuple[Factor, ...]] = {}
+    for mistake in MISTAKES:
+        if mistake.stage != "loss" or (given := mistake.gives(wrong)) is None:
+            continue
+        data = given if wrong.chain is None else wrong.chain(given)
+        k = find_factor(split.hand_data, data)
+        if k is None or is_close(data, split.right_data):
+            continue
+        slips = [()] if abs(k - 1) < CLOSE else name_factor(k, list_data_factors(split.sizes), several=False)
+        for slip in slips[:1]:
+            first = Factor(mistake.name, mistake.says, mistake.formula, 1.0)
+            for rest in penalty or [()]:
+                several = (first, *slip, *rest)
+                found.setdefault(tuple(one.name for one in several), several)
+    return list(found.values()) if len(found) == 1 else []
 
 
 def matches(mistake: Mistake, wrong: WrongGradient) -> bool:
     """Returns whether this mistake leads to the hand-derived gradient, and not to the right one."""
     candidate = compute_gradient(mistake, wrong)
-    return candidate is not None and is_close(candidate, wrong.hand) and not is_close(candidate, wrong.right)
+    if candidate is None or candidate.shape != wrong.hand.shape:
+        return False
+    if candidate.shape == wrong.right.shape and relative_error(candidate, wrong.right) <= wrong.tolerance:
+        return False
+    return relative_error(candidate, wrong.hand) <= wrong.tolerance
 
 
 def compute_gradient(mistake: Mistake, wrong: WrongGradient) -> Tensor | None:
@@ -111,7 +158,7 @@ def worst_entries(hand: Tensor, right: Tensor, count: int = 3) -> tuple[tuple[tu
     difference = (hand - right).abs().nan_to_num(float("inf")).reshape(-1)
     places = difference.topk(min(count, difference.numel())).indices.tolist()
     return tuple(
-        (tuple(int(k) for k in torch.unravel_index(torch.tensor(i), hand.shape)), float(hand.reshape(-1)[i]),
+        (tuple(int(k) for k in np.unravel_index(i, tuple(hand.shape))), float(hand.reshape(-1)[i]),
          float(right.reshape(-1)[i]))
         for i in places
         if difference[i] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ def is_elementwise(wrong: WrongGradient) -> bool:
 
 
 def in_layer(name: str, *parameters: str) -> Callable[[WrongGradient], bool]:
-    return lambda wrong: wrong.layer == name and (not parameters or wrong.parameter in parameters)
+    names = ("batch-norm", "layer-norm") if name == "norm" else (name,)
+    return lambda wrong: wrong.layer in names and (not parameters or wrong.parameter in parameters)
 
 
 def read_mask(wrong: WrongGradient) -> Tensor:
@@ -33,15 +35,26 @@ def read_other_mask(wrong: WrongGradient) -> Tensor | None:
     return up(wrong) * mask / wrong.points["keep"] if mixed and not torch.equal(mask, read_mask(wrong)) else None
 
 
-def pass_batch_norm(wrong: WrongGradient, mean: bool, variance: bool) -> Tensor:
-    """Returns γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms."""
+def pass_norm(wrong: WrongGradient, mean: bool, variance: bool) -> Tensor:
+    """γ/√(σ² + ε) · (u − mean(u) − x̂ mean(u x̂)), with or without its two last terms.
+
+    The means run over the samples in batch normalisation, over the features in layer normalisation, where γ stands
+    inside them.
+    """
+    axis = -1 if wrong.layer == "layer-norm" else 0
     x, scale, epsilon = wrong.points["features"], wrong.points["scale"], wrong.points["epsilon"]
-    centred = x - x.mean(0)
-    deviation = torch.sqrt((centred**2).mean(0) + epsilon)
+    centred = x - x.mean(axis, keepdim=True)
+    deviation = torch.sqrt((centred**2).mean(axis, keepdim=True) + epsilon)
     normal = centred / deviation
     u = up(wrong) * scale
-    found = u - (u.mean(0) if mean else 0) - (normal * (u * normal).mean(0) if variance else 0)
-    return found / deviation
+    found = u - (u.mean(axis, keepdim=True) if mean else 0)
+    return (found - (normal * (u * normal).mean(axis, keepdim=True) if variance else 0)) / deviation
+
+
+def scale_left_out(wrong: WrongGradient) -> Tensor:
+    """Returns the gradient in the features with γ = 1."""
+    ones = torch.ones_like(wrong.points["scale"])
+    return pass_norm(replace(wrong, points={**wrong.points, "scale": ones}), True, True)
 
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -94,13 +107,13 @@ MISTAKES: tuple[Mistake, ...] = (
             when(in_layer("dropout"), read_other_mask)),
     Mistake("mean and variance paths forgotten", "the mean and the variance are taken for constants",
             "μ and σ² depend on every x", "whole",
-            when(in_layer("batch-norm", "features"), lambda g: pass_batch_norm(g, False, False))),
+            when(in_layer("norm", "features"), lambda g: pass_norm(g, False, False))),
     Mistake("mean path forgotten", "the mean is taken for a constant", "− mean(u)", "whole",
-            when(in_layer("batch-norm", "features"), lambda g: pass_batch_norm(g, False, True))),
+            when(in_layer("norm", "features"), lambda g: pass_norm(g, False, True))),
     Mistake("variance path forgotten", "the variance is taken for a constant", "− x̂ mean(u x̂)", "whole",
-            when(in_layer("batch-norm", "features"), lambda g: pass_batch_norm(g, True, False))),
+            when(in_layer("norm", "features"), lambda g: pass_norm(g, True, False))),
     Mistake("scale forgotten", "γ is forgotten on the way down", "γ/√(σ² + ε) · …", "whole",
-            when(in_layer("batch-norm", "features"), lambda g: g.right / g.points["scale"])),
-    Mistake("not normalised", "γ's gradient has x in place of x̂", "∂L/∂γ = Σ_i u_i x̂_i", "whole",
-            when(in_layer("batch-norm", "scale"), lambda g: (up(g) * g.points["features"]).sum(0))),
+            when(in_layer("norm", "features"), scale_left_out)),
+    Mistake("not normalised", "γ's gradient takes x where x̂ should stand", "∂L/∂γ = Σ_i u_i x̂_i", "whole",
+            when(in_layer("norm", "scale"), lambda g: (up(g) * g.points["features"]).sum(0))),
 )  # fmt: skip

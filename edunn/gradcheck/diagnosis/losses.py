@@ -64,6 +64,14 @@ def has_link(wrong: WrongGradient) -> bool:
     return wrong.is_a("SquaredError") and type(wrong.loss.through).__name__ != "Identity"
 
 
+def of_probabilities(wrong: WrongGradient) -> bool:
+    return bool(getattr(wrong.loss, "of_probabilities", False))
+
+
+def is_log_loss(wrong: WrongGradient) -> bool:
+    return of_probabilities(wrong) and wrong.scores.shape == wrong.points["targets"].shape
+
+
 is_entropy, is_binary, is_squared = is_a("CrossEntropy"), is_a("BinaryCrossEntropy"), is_a("SquaredError")
 is_multiclass, is_hinge, is_logistic = is_a("MulticlassHinge"), is_a("Hinge"), is_a("Logistic")
 
@@ -111,6 +119,15 @@ MISTAKES: tuple[Mistake, ...] = (
             when(is_logistic, lambda g: use_slope(g, lambda z, y: -y * (y * z).sigmoid()))),
     Mistake("label forgotten", "the factor y in front is forgotten", "∂ℓ/∂s = −y · …", "loss",
             when(is_logistic, lambda g: use_slope(g, lambda z, y: -(-y * z).sigmoid()))),
+    # losses of probabilities
+    Mistake("derivative in the scores", "this is ∂ℓ/∂s, of sigmoid or softmax and loss together; the value takes p",
+            "∂ℓ/∂p = (p − y) / (p(1 − p))", "loss",
+            when(of_probabilities, lambda g: g.per_sample * (g.scores - g.one_hot))),
+    Mistake("second term forgotten", "the term of the labels 0 is forgotten", "−y/p + (1 − y)/(1 − p)", "loss",
+            when(is_log_loss, lambda g: g.per_sample * -g.points["targets"] / g.scores)),
+    Mistake("second term's sign", "the sign of the term of the labels 0 is wrong", "−y/p + (1 − y)/(1 − p)", "loss",
+            when(is_log_loss, lambda g: g.per_sample * -(
+                g.points["targets"] / g.scores + (1 - g.points["targets"]) / (1 - g.scores)))),
     # hinges of one score
     Mistake("indicator forgotten", "every sample has a gradient: the indicator of a missed margin is forgotten",
             "−y · 1(y s < Δ)", "loss", when(is_hinge, lambda g: change_indicator(g, lambda short: short == short))),
@@ -131,6 +148,9 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("indicator forgotten", "every class has a gradient: the indicator of a missed margin is forgotten",
             "1(s_j − s_y + Δ > 0)", "loss",
             when(is_multiclass, lambda g: change_violations(g, lambda short: short == short))),
+    Mistake("indicator forgotten", "every class pulls, the true one too: the indicator of a missed margin is forgotten",
+            "1(s_j − s_y + Δ > 0)", "loss",
+            when(is_multiclass, lambda g: g.per_sample * (1 - g.one_hot * (1 + g.classes)))),
     Mistake("indicator inverted", "the indicator is the wrong way round", "1(s_j − s_y + Δ > 0)", "loss",
             when(is_multiclass, lambda g: change_violations(g, lambda short: short <= 0))),
     Mistake("margin missing", "the margin Δ is missing in the indicator", "1(s_j − s_y + Δ > 0)", "loss",

@@ -7,13 +7,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .factors import Sizes, find_factor, is_number, list_data_factors
 from .mistake import Mistake, Transform, is_a, when
 from .wrong_gradient import WrongGradient
 
 
-def scale_data(factor: Callable[[WrongGradient], float]) -> Transform:
-    """Returns a mistake that multiplies the gradient of the data term (the mean loss) by a factor."""
-    return lambda wrong: factor(wrong) * wrong.data if factor(wrong) != 1 else None
+def scale_data(factor: Callable[[WrongGradient], float], mean: bool = True) -> Transform:
+    """Returns the data term's share times a factor.
+
+    mean : whether it is a slip in a mean over samples, which losses and objectives have, and layers have not
+    """
+
+    def transform(wrong: WrongGradient) -> Tensor | None:
+        if mean and wrong.kind in ("layer", "activation"):
+            return None
+        return factor(wrong) * wrong.data if factor(wrong) != 1 else None
+
+    return transform
 
 
 def drop_samples(wrong: WrongGradient, rows: slice, divisor: int) -> Tensor | None:
@@ -50,7 +60,10 @@ def apply_penalty(wrong: WrongGradient, in_value: bool) -> Tensor | None:
     """Returns the right gradient of the penalty, where the value leaves out the penalty or its strength λ."""
     if wrong.kind != "objective" or wrong.parameter != "weight" or wrong.penalty_scale or wrong.penalised is None:
         return None
-    return wrong.penalty.gradient(wrong.points["weight"]) if bool(wrong.penalised.any()) == in_value else None
+    weight = wrong.points["weight"]
+    if in_value and find_factor(wrong.penalised, weight) is None:
+        return None
+    return wrong.penalty.gradient(weight) if bool(wrong.penalised.any()) == in_value else None
 
 
 def count_as_number(wrong: WrongGradient) -> Tensor | None:
@@ -61,8 +74,10 @@ def count_as_number(wrong: WrongGradient) -> Tensor | None:
     share = wrong.hand if wrong.penalised is None else wrong.hand - wrong.penalised
     ratio = float((share * data).sum() / (data * data).sum().clamp(min=1e-300))
     divisor = wrong.samples / ratio if ratio else 0.0
-    whole = divisor == divisor and abs(divisor - round(divisor)) < 1e-6 and round(divisor) in range(2, 1000)
-    return ratio * data if whole and round(divisor) != wrong.samples else None
+    whole = divisor == divisor and abs(divisor - round(divisor)) < 1e-6 and round(divisor) in range(3, 1000)
+    sizes = Sizes(wrong.samples, wrong.classes, wrong.features)
+    named = any(is_number(one.number, ratio) for one in list_data_factors(sizes))
+    return ratio * data if whole and not named and round(divisor) != wrong.samples else None
 
 
 def get_strength(wrong: WrongGradient) -> float:
@@ -130,13 +145,16 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("elastic net: factor 2 missing", "the factor 2 of w² is missing", "λ(2β w + sign(w))", "penalty",
             change_penalty(is_a("ElasticNet"), lambda g, w, k: k * (g.penalty.beta * w + torch.sign(w)))),
     # factors of the data term: losses and objectives alone have an N in them
+    Mistake("1/N forgotten in the value", "the value is a sum and the gradient a mean: the value's 1/N is forgotten",
+            "L = 1/N Σ_i ℓ_i", "data", when(lambda g: abs(g.scale - g.samples) < 1e-6 * g.samples, scale_data(
+                lambda g: 1 / g.samples))),
     Mistake("1/N forgotten", "1/N is forgotten: the gradient of a mean, summed", "L = 1/N Σ_i ℓ_i", "data",
             scale_data(lambda g: g.samples)),
     Mistake("1/N twice", "divided by N twice", "L = 1/N Σ_i ℓ_i", "data", scale_data(lambda g: 1 / g.samples)),
     Mistake("factor 2 missing", "a factor 2 is missing (or a ½ too many)", "d r²/dr = 2 r", "data",
-            scale_data(lambda g: 0.5)),
+            scale_data(lambda g: 0.5, mean=False)),
     Mistake("factor 2 too many", "a factor 2 too many (or a ½ missing)", "d ½ r²/dr = r", "data",
-            scale_data(lambda g: 2.0)),
+            scale_data(lambda g: 2.0, mean=False)),
     Mistake("sign", "the data term's sign is wrong", "∂data/∂w + λ ∂R/∂w", "data",
             when(lambda g: g.penalised is not None and bool(g.penalised.any()), lambda g: -g.data)),
     Mistake("mean over classes", "divided by the number of classes: the loss is a sum over classes, not a mean",

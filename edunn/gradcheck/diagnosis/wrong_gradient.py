@@ -27,6 +27,7 @@ class WrongGradient:
     function : the value as a function of this parameter alone
     scale : the hand-in's value over the package's: a hand-in may sum where the package takes the mean
     penalty_scale : the same of the penalty
+    tolerance : the relative error up to which two gradients are the same: more where the hand-in computes in float32
     """
 
     kind: str
@@ -45,6 +46,7 @@ class WrongGradient:
     function: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     scale: float = 1.0
     penalty_scale: float = 1.0
+    tolerance: float = 1e-6
 
     @property
     def classes(self) -> int:
@@ -64,8 +66,9 @@ class WrongGradient:
 
     @property
     def one_hot(self) -> Tensor:
-        """The targets as one-hot rows, in the shape of the scores."""
-        return as_rows(self.scores, self.points["targets"])
+        """The targets as rows, of the scores' shape."""
+        targets = self.points["targets"]
+        return targets if targets.shape == self.scores.shape else as_rows(self.scores, targets)
 
     @property
     def per_sample(self) -> float:
