@@ -1051,7 +1051,7 @@ def test_bad_input(name: str, warm: Warm) -> None:
     assert answer["printed"] == ""
     (line,) = [line for line in said.splitlines() if not line.startswith("note: ")] or [""]
     assert line.startswith("edunn: ")
-    assert len(line) < 600
+    assert len(line) < 1000  # where all exercises are named
     assert case.says in line
     assert answer["cpu"] < SECONDS
     assert answer["mib"] < MIB
