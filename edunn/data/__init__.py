@@ -111,9 +111,9 @@ def load(
     path = Path(name)
     if "\0" in name:
         raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
-    if name and path.exists() and is_cifar100(path):
+    if name and os.path.exists(name) and is_cifar100(path):
         return _call(read_cifar100, name, options, path, progress=progress)
-    if name and path.exists() and is_cifar10(path):
+    if name and os.path.exists(name) and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() in TABLES and not path.is_dir():
         several = isinstance(options.get("target"), list | tuple)
@@ -133,7 +133,7 @@ def load(
             f"Expected a table ({', '.join(sorted(TABLES))}), a .npy file, or a folder or .zip of images; got "
             f"'{name}'. Say what it is by its suffix."
         )
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if path.suffix or len(path.parts) > 1 or os.path.exists(name):
         files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
 

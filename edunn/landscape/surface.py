@@ -134,7 +134,9 @@ class Surface(LossGrid, Record):
                 about = json.loads(str(arrays["about"]))
                 names = (str(about["names"][0]), str(about["names"][1]))
                 first, second, values = (torch.from_numpy(arrays[key]) for key in (*names, "values"))
-            if tuple(values.shape) != (len(first), len(second)):
+            if not all(t.dtype.is_floating_point for t in (first, second, values)) or first.ndim != 1 or not len(first):
+                raise ValueError(f"an axis of shape {tuple(first.shape)}, in {first.dtype}")
+            if second.ndim != 1 or not len(second) or tuple(values.shape) != (len(first), len(second)):
                 raise ValueError(f"values {tuple(values.shape)} for axes of {len(first)} and {len(second)} points")
             error = math.nan if about["error"] is None else float(about["error"])
             notes = tuple(map(str, about.get("notes", ())))
