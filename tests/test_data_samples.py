@@ -89,7 +89,7 @@ def test_parts_refused(index: Any, message: str) -> None:
         ({"targets": torch.zeros(3, dtype=torch.int32)}, DtypeError, r"got torch.int32. Convert with targets.long\(\)"),
         ({"targets": torch.zeros(3), "classes": ("a", "b")}, DtypeError, "leave the names out for regression"),
         ({"classes": ("a", "a")}, DataError, "Two classes are called 'a'"),
-        ({"feature_names": ("a",)}, ShapeError, "2 features, but 1 names"),
+        ({"feature_names": ("a",)}, ShapeError, "2 features, but feature_names has 1 names"),
     ],
     ids=["one axis", "whole numbers", "grey images", "float images", "a column of targets", "one-hot", "too many",
          "int32", "real with classes", "a class twice", "a name missing"],

@@ -243,3 +243,15 @@ def test_a_plane_on_cuda_equals_the_cpu(run_folder, plane: str) -> None:
     assert cuda.surface.report().convexity.convex is True
     assert main(["landscape", "--run", run_folder, "--plane", plane, "--a=-1:1:5", "--b=-1:1:5", "--json",
                  "--device", "cuda", "--no-figures", "--out", f"{run_folder}-{len(plane)}"]) == 0  # fmt: skip
+
+
+def test_basins_at_too_large_a_rate_are_explained() -> None:
+    """2/λmax by numpy. A rate below it needs no remark."""
+    x = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    surface = landscape.grid(x, 2 * x + 1, SquaredError(), (-4, 8, 16), (-4, 6, 16))
+    design = np.stack([x.numpy(), np.ones(50)], 1)
+    stable = 2 / np.linalg.eigvalsh(2 * design.T @ design / 50)[-1]
+    report = surface.report(basins=True, rate=1.1 * stable, steps=200)
+    assert f"2/λmax = {stable:.4g}" in str(report)
+    assert f"(rate {1.1 * stable:g}, 200 steps)" in str(report)
+    assert "λmax =" not in str(surface.report(basins=True, rate=0.9 * stable, steps=200))

@@ -428,6 +428,19 @@ def test_ignore_index_with_weights_of_classes_equals_torch() -> None:
     torch.testing.assert_close(CrossEntropy(ignore_index=-100)(scores, y, weights), theirs, rtol=1e-14, atol=0)
 
 
+def test_arrays_may_mark_samples_without_a_label() -> None:
+    x, y = ignoring(-100)
+    part = Samples(x.numpy(), y.numpy())
+    assert part.classes == ("0", "1", "2")
+    model = SoftmaxClassifier(3, 3, dtype=torch.float64)
+    history = edunn.descend(model, CrossEntropy(ignore_index=-100), part, rate=0.1, epochs=3)
+    assert history["loss"][-1] == pytest.approx(float(F.cross_entropy(model(x), y).detach()), rel=1e-12)
+    with pytest.raises(LabelError, match="got -100 at index 0"):
+        edunn.descend(model, CrossEntropy(), part, rate=0.1)
+    with pytest.raises(LabelError, match="got -1"):
+        Samples(x.numpy(), np.full(N, -1))
+
+
 def test_if_all_are_ignored_it_is_said() -> None:
     scores, loss = draw(4, 3), CrossEntropy(ignore_index=-100)
     with pytest.raises(LabelError, match="Every target is the ignore_index -100"):

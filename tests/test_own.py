@@ -811,3 +811,59 @@ def test_own_rule_without_a_twin_is_refused_for_autograd() -> None:
     with pytest.raises(edunn.EdunnError, match=sentence):
         edunn.descend(model, edunn.losses.CrossEntropy(), samples, rate=1e-3, rule=Sign(), by="autograd")
     assert float(model.weight.detach().abs().max()) == 0
+
+
+# ---- a subclass of one of ours with another formula ------------------------------------------------------------------
+
+
+class Focal(edunn.losses.BinaryCrossEntropy):
+    """−(1 − p)² log p of the right class: cross-entropy that counts easy samples less. Not convex."""
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        p = torch.sigmoid((2 * targets - 1) * scores)
+        return -((1 - p) ** 2) * torch.log(p)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        sign = 2 * targets - 1
+        p = torch.sigmoid(sign * scores)
+        return sign * (2 * p * (1 - p) ** 2 * torch.log(p) - (1 - p) ** 3)
+
+
+class TwoSided(edunn.losses.Hinge):
+    """A hinge that also costs beyond the margin."""
+
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        short = 1 - targets * scores
+        return torch.where(short > 0, short, -0.3 * short)
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return -targets * torch.where(targets * scores < 1, 1.0, -0.3).to(scores)
+
+
+class Saturating(edunn.losses.SquaredError):
+    def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return 1 - torch.exp(-((scores - targets) ** 2))
+
+    def pointwise_gradient(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return 2 * (scores - targets) * torch.exp(-((scores - targets) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "convex"),
+    [(Focal(), "bits", False), (TwoSided(), "signs", True), (Saturating(), "real", False)],
+    ids=["focal", "two-sided-hinge", "saturating"],
+)
+def test_a_subclass_with_another_formula_inherits_no_statement_about_the_old_one(
+    loss: edunn.losses.Loss, labels: str, convex: bool
+) -> None:
+    x = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = {"bits": (x > 0.1).double(), "signs": 2 * (x > 0.1).double() - 1, "real": 2 * x + 1}[labels]
+    assert (loss.convex, loss.smooth, loss.pole, loss.form, loss.curvature_bound) == (None,) * 5
+    assert not loss.has_curvature
+    surface = edunn.landscape.grid(x, y, loss, (-4, 4, 64), (-4, 4, 64))
+    scores = surface.first.view(-1, 1, 1) * x + surface.second.view(1, -1, 1)
+    torch.testing.assert_close(surface.values, loss.pointwise(scores, y).mean(-1))
+    assert surface.convex() is convex
+    model = edunn.models.LinearRegression(1, dtype=torch.float64)
+    certificate = edunn.gradcheck.certify(model, loss, edunn.Samples(x.view(-1, 1), y))
+    assert certificate.passed

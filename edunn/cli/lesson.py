@@ -175,7 +175,7 @@ def show_steps(args: argparse.Namespace) -> int:
 
 
 def add_names(samples: Samples, table: Samples) -> Samples:
-    """Returns the samples with the table's names of target and columns, if its columns are their features."""
+    """Returns the samples with the target's name, and the columns' names if there are as many as features."""
     from dataclasses import replace
 
     same = samples.features.shape[1] == len(table.feature_names or ())

@@ -109,6 +109,10 @@ def load(
     if name == "cifar10":
         return _call(load_kept, name, options, progress=progress)
     path = Path(name)
+    try:
+        path.exists()
+    except OSError as problem:  # a name longer than the file system allows, a circle of links
+        raise DataError(f"'{name[:100]}' is not a path: {files.reason(problem)}.") from problem
     if "\0" in name:
         raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
     if name and os.path.exists(name) and is_cifar100(path):

@@ -177,7 +177,7 @@ def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[st
 
 
 def read_file(path: Path, largest: int = LARGEST) -> bytes:
-    return files.read_bytes(path, "a file of CIFAR-10", largest)
+    return files.read_bytes(path, "a file of CIFAR", largest)
 
 
 Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels (rows,), the sha256 of the file

@@ -67,7 +67,7 @@ def decode_all(
     if total > DECODED:
         raise DataError(
             f"Expected images that take {DECODED / 2**30:g} GiB or less in memory; {len(names):,} of "
-            f"{first.shape[0]}×{first.shape[1]} take {total / 2**30:.0f}. Say size=32, or 64."
+            f"{first.shape[0]}×{first.shape[1]} take {total / 2**30:.0f}. Take a smaller size, such as size=32."
         )
     images = np.empty((len(names), *first.shape), dtype=np.uint8)
 

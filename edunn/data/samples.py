@@ -20,6 +20,7 @@ from ..runtime.rows import Rows
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
+UNKNOWN = -100  # the index of a sample without a label, as torch has it; for a loss with this ignore_index
 LOADED = 2**30  # bytes that `Samples.loaded` reads into memory by default
 
 
@@ -66,7 +67,9 @@ class Samples:
             check_targets(self.targets, self.features)
             if self.classes is not None and self.targets.ndim == 2:
                 if len(self.classes) != self.targets.shape[1]:
-                    raise ShapeError(f"There are {self.targets.shape[1]} labels, but {len(self.classes)} names.")
+                    raise ShapeError(
+                        f"The targets have {self.targets.shape[1]} columns, but classes has {len(self.classes)} names."
+                    )
             elif self.classes is not None and not self.is_classification:
                 raise DtypeError(
                     f"Expected class indices of dtype int64 beside the classes' names; got {self.targets.dtype}. "
@@ -81,7 +84,7 @@ class Samples:
             object.__setattr__(self, "sample_weight", as_weights(self.sample_weight, self.features))
         names = self.feature_names
         if names is not None and not self.is_images and len(names) != self.features.shape[1]:
-            raise ShapeError(f"There are {self.features.shape[1]} features, but {len(names)} names.")
+            raise ShapeError(f"There are {self.features.shape[1]} features, but feature_names has {len(names)} names.")
 
     def _convert(self) -> None:
         """Replaces the arrays, frames or lists that were given by checked tensors and their names."""
@@ -517,7 +520,7 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
     if targets.dtype != torch.int64 and not targets.dtype.is_floating_point:
         raise DtypeError(
             f"Expected targets of dtype int64 (classes) or floating (regression); got {targets.dtype}. "
-            f"Convert with targets.long()."
+            f"Convert with targets.long() for classes, or targets.double() for real numbers."
         )
     if targets.device != features.device:
         raise DtypeError(
@@ -527,7 +530,8 @@ def check_targets(targets: Tensor, features: Tensor) -> None:
 
 
 def _class_names(targets: Tensor, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Returns one name for each class index; "0", "1", … if none are given."""
+    """Returns one name for each class index; "0", "1", … if none are given. `UNKNOWN` counts as none of them."""
+    targets = targets[targets != UNKNOWN]
     if targets.numel() and int(targets.min()) < 0:
         raise errors.LabelError(
             f"Expected class indices 0, 1, …; got {int(targets.min())}. "

@@ -45,7 +45,9 @@ class Convention(Record):
 
 
 def conventions(run: Options, steps: int, tolerance: float = 1e-10) -> list[Convention]:
-    """Compares the run with each convention that concerns it, over `steps` steps."""
+    """Trains with the other common definitions of the run's penalty and momentum (torch's weight_decay, the rate inside
+    the velocity, dampening), and returns how far the weights differ after `steps` steps, one entry a definition.
+    """
     found = []
     penalty = run.penalty
     if type(penalty) is L2 and not isinstance(penalty.strength, Tensor) and penalty.strength > 0:

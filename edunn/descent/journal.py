@@ -148,7 +148,7 @@ class Journal:
         )
 
     def better_rate(self) -> str:
-        """Returns the end of a sentence with a better rate; empty if none is known."""
+        """Returns the end of a sentence with a better rate; empty if the rate is stable, or no better one is known."""
         rate, stable = self.run.rate, self.stable_rate()
         if stable is None:
             return f"; try rate {rate / 10:g}" if math.isfinite(rate) else ""

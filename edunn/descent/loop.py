@@ -49,7 +49,7 @@ class Loop:
         return self.journals[0].progress
 
     def make_stepper(self, by: str) -> Stepper:
-        """Returns the object that takes the steps."""
+        """Returns the object that takes the steps by "fast", "hand" or "autograd"."""
         run = self.run
         if by not in ("fast", "hand", "autograd"):
             raise errors.ConfigError(f"by is 'fast', 'hand' or 'autograd'; got {by!r}.")

@@ -74,8 +74,9 @@ def stable_rate(
 
     For squared error on linear scores the objective is a quadratic, and descent multiplies its error along each
     eigenvector of the Hessian by 1 − rate · λ each step: it converges while rate < 2/λ_max. The Hessian is
-    2/N XᵀX, or 2 Σ w x xᵀ / Σ w with weights of the samples (half of it with half=True), and an L2 penalty adds 2λ to
-    the diagonal of what it penalises. With momentum another number takes the place of 2 (see `Rule.stability`).
+    2/N XᵀX, or 2 Σ w x xᵀ / Σ w with weights of the samples (half of it with half=True). An L2 penalty of strength s
+    adds 2s to the diagonal of what it penalises. With momentum another number takes the place of 2 (see
+    `Rule.stability`).
     """
     factor = rule.stability()
     if factor is None or not isinstance(model, Linear) or loss.form != "square":

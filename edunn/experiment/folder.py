@@ -152,7 +152,7 @@ class RunFolder:
         shutil.rmtree(self.file(UNFINISHED), ignore_errors=True)
 
     def create(self) -> None:
-        """Makes the folders."""
+        """Makes the run's folder and the folder of its figures."""
         try:
             self.file("figures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -183,7 +183,9 @@ class RunFolder:
             raise RunError(f"{self.path} has no {name}. {self.state()}") from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise RunError(f"{self.file(name)} cannot be read: {reason}.") from None
+            raise RunError(
+                f"{self.file(name)} cannot be read: {reason}. Check its permissions, or train the run again."
+            ) from None
 
     def read_json(self, name: str, form: Mapping[Any, Any] = {str: ...}) -> dict[str, Any]:
         """Reads a JSON object of the form that `runtime.schema` says."""

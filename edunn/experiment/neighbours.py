@@ -38,7 +38,9 @@ class Choice:
     def __init__(self, options: Mapping[str, Any], train: Samples, validation: Samples | None, seed: int) -> None:
         self.ks, self.metric, self.folds, self.weights = options_of(options)
         if train.targets is None or train.classes is None:
-            raise ConfigError("Nearest neighbours vote on classes; the target is real. Take another model.")
+            raise ConfigError(
+                "Nearest neighbours predict classes, but the target is a real number. Choose another model."
+            )
         if train.is_multilabel:
             raise ConfigError("Nearest neighbours vote on one class a sample; there are several targets.")
         if max(self.ks) > len(train):

@@ -74,7 +74,7 @@ class Row(Record):
 
     @property
     def error(self) -> float:
-        """The larger of the two relative errors."""
+        """The larger relative error of the gradient by hand: against autograd, or against finite differences."""
         return max(self.hand_vs_autograd or 0.0, self.hand_vs_numeric or 0.0)
 
 

@@ -60,9 +60,9 @@ def ways(plane: Plane, b: Tensor, order: int) -> list[Way]:
 
 
 def seconds(way: Way, plane: Plane, a: Tensor, b: Tensor, order: int) -> float:
-    """Returns the seconds that a way takes for a few rows, measured once for each kind of work.
+    """Returns the seconds that a way, a function that evaluates the grid, takes for a few rows.
 
-    A kind of work is a loss, a dtype, a device, and sizes rounded to a power of 2.
+    They are measured once for each kind of work: a loss, a dtype, a device, and sizes rounded to a power of 2.
     """
     sizes = (len(b).bit_length(), plane.samples.bit_length(), plane.first[:1].numel())
     kind = (way, repr(plane.loss), plane.dtype, plane.device, order, plane.one_feature, *sizes)

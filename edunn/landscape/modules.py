@@ -177,10 +177,9 @@ class ModulePlane:
         return self.loss(scores, self.targets, self.weights, validate=False)
 
     def value_and_trace(self, point: Tensor) -> Tensor:
-        """Returns the mean loss at one point (2,), and a sum of all scores with seeded signs and sizes: (2,).
+        """Returns two numbers at one point (2,): the mean loss, and the sum of all scores, each times a random number.
 
-        The loss may be the same on both sides of a sudden change, so that no node shows it; the scores differ
-        there.
+        A jump of the network may leave the loss equal on both sides; the second number shows it.
         """
         scores = self.scores(point)
         draw = generator(0)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ..results import Record, Table
 from . import analysis
 from .analysis import Convexity
 from .basins import Basins
 from .loss_grid import LossGrid
+from .planes import eigenvalues
 
 SHOWN = 5  # minima that the table lists; `Report.minima` has all
 
@@ -91,7 +94,8 @@ class Report(Record):
         answer = {True: "yes", False: "no", None: "unknown"}[self.convexity.convex]
         yield "convex", f"{answer} (by {self.convexity.by})"
         if self.basins is not None:
-            yield "basins", f"{self.basins.best_fraction:.2%} end within 1e-3 of {self.basins.best_loss:.8g}"
+            end = f"{self.basins.best_fraction:.2%} end within 1e-3 of {self.basins.best_loss:.8g}"
+            yield "basins", f"{end} (rate {self.basins.rate:g}, {self.basins.steps:,} steps)"
         for remark in self.remarks:
             yield "note", remark
         if self.hint is not None:
@@ -120,6 +124,7 @@ def report(
     shares = analysis.plateaus(surface, plateaus)
     convexity = analysis.convexity(surface)
     condition, hint = analysis.condition(surface)
+    found = analysis.basins(surface, rate, steps) if basins else None
     is_curve = field.feature is not None and len(surface.second) == 1
     return Report(
         surface=surface,
@@ -128,9 +133,9 @@ def report(
         convexity=convexity,
         condition=condition,
         hint=hint,
-        remarks=tuple(remarks(surface, minima, field.flat)),
+        remarks=(*remarks(surface, minima, field.flat), *too_large_a_rate(surface, minima, found)),
         limits=analysis.limits(surface) if is_curve else None,
-        basins=analysis.basins(surface, rate, steps) if basins else None,
+        basins=found,
     )
 
 
@@ -148,6 +153,20 @@ def remarks(surface: LossGrid, minima: tuple[dict[str, Any], ...], flat: bool) -
     elif not lowest.get("flat") and outside(surface, lowest):
         at = format_point(lowest, surface.names, 5)
         yield f"the minimum lies outside this window, at {at}: widen the window to see it"
+
+
+def too_large_a_rate(surface: LossGrid, minima: tuple[dict[str, Any], ...], basins: Basins | None) -> Iterator[str]:
+    """Yields a sentence if descent at the basins' rate cannot stay at the lowest minimum: rate · λmax > 2 there."""
+    lowest = next((found for found in minima if found["kind"] == "minimum"), None)
+    if basins is None or lowest is None:
+        return
+    point = torch.tensor([[lowest[name] for name in surface.names]], dtype=torch.float64)
+    _, largest = eigenvalues(surface.problem("its curvature").at(point, 2)[3:, 0].cpu(), surface.free)
+    if basins.rate * float(largest) > 2:
+        yield (
+            f"descent at rate {basins.rate:g} cannot rest at the minimum: the largest stable rate there is 2/λmax = "
+            f"{2 / float(largest):.4g}"
+        )
 
 
 def outside(surface: LossGrid, point: dict[str, Any]) -> bool:

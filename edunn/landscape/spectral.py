@@ -498,7 +498,10 @@ class Compressed:
 
     @classmethod
     def of(cls, plane: Plane, reach: float) -> Evaluator:
-        """Returns a plane of few nodes, or the plane itself if nodes would save no work."""
+        """Returns the loss with most samples replaced by a few weighted nodes, which holds where |w| ≤ reach.
+
+        The plane itself is returned if that is not possible, or would save little.
+        """
         plan = None if target_nodes(plane) is None else condensation(plane, reach)
         if plan is None:
             return plane

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from .. import differences, errors
 from ..runtime.reprs import ArgumentRepr
+
+
+ABOUT_THE_FORMULA = (
+    "convex", "smooth", "flat", "curvature_bound", "pole", "pole_order", "target_degree", "unreachable", "relative",
+    "separate", "form", "kink", "pointwise_curvature", "curvature_product",
+)  # fmt: skip
 
 
 class Loss(ArgumentRepr, nn.Module):
@@ -43,6 +51,24 @@ class Loss(ArgumentRepr, nn.Module):
     # The polynomial that ℓ is between its kinks, where `landscape.exact` knows a shortcut: "square", factor·(s − y)²;
     # "shortfall", max(0, Δ − y s)^power; "residual", straight beyond `delta` from the target
     form: str | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Forgets what a parent declares about its formula where a subclass writes another one.
+
+        A focal loss written as a subclass of `BinaryCrossEntropy` is not convex because that is, and has neither its
+        pole nor its second derivative: what the subclass does not declare is measured.
+        """
+        super().__init_subclass__(**options)
+        if "pointwise" in cls.__dict__:
+            for name in ABOUT_THE_FORMULA:
+                if name not in cls.__dict__:
+                    setattr(cls, name, Loss.__dict__[name])
+
+    def declare(self, owner: type[Loss], **declared: Any) -> None:
+        """Sets what the constructor of `owner` knows about its formula, unless this is a subclass with another one."""
+        if type(self).pointwise is owner.pointwise:
+            for name, value in declared.items():
+                setattr(self, name, value)
 
     def forward(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, validate: bool = True) -> Tensor:
         """Returns the mean loss over the samples, of shape `lead`: 1/N Σ ℓ_i, or Σ w_i ℓ_i / Σ w_i with weights.

@@ -121,8 +121,7 @@ class Hinge(Loss):
         check_hinge(margin, power)
         self.margin = margin
         self.power = power
-        self.smooth = power == 2
-        self.curvature_bound = 2.0 if power == 2 else 0.0
+        self.declare(Hinge, smooth=power == 2, curvature_bound=2.0 if power == 2 else 0.0)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         shortfall = self.shortfall(scores, targets)
@@ -157,8 +156,8 @@ class Hinge(Loss):
 class Perceptron(Hinge):
     """ℓ(s, y) = max(0, −y s): the hinge with margin 0. A right sign has loss 0, however small the margin.
 
-    ∂ℓ/∂s = −y where y s ≤ 0, else 0. At the kink s = 0 the hinge's choice of 0 would never leave weights of zero; a
-    score of 0 is an error here, as in Rosenblatt's rule, with gradient −y.
+    ∂ℓ/∂s = −y where y s ≤ 0, else 0. With the hinge's choice of 0 at the kink s = 0, training
+    from weights of zero would never start; here a score of 0 is an error, as in Rosenblatt's rule, with gradient −y.
 
     torch: none; scikit-learn: `SGDClassifier(loss="perceptron")`. See Bishop, Pattern Recognition and Machine Learning,
     §4.1.7.

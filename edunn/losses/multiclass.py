@@ -100,7 +100,8 @@ class CrossEntropy(Loss):
             errors.check_class_indices(targets, classes)
         elif left.all(-1).any():
             raise errors.LabelError(
-                f"Every target is the ignore_index {self.ignore_index}: no sample is left to average."
+                f"Every target is the ignore_index {self.ignore_index}, so there is nothing to average. "
+                f"Check ignore_index, or take larger batches."
             )
         else:
             errors.check_class_indices(targets.masked_fill(left, 0), classes)
@@ -140,7 +141,7 @@ class MulticlassHinge(Loss):
         self.power = power
         self.include_true = include_true
         self.over = over
-        self.smooth = power == 2
+        self.declare(MulticlassHinge, smooth=power == 2)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         costs = torch.relu(self.shortfall(scores, targets)) ** self.power
@@ -221,7 +222,11 @@ class OneVsAllCrossEntropy(BinaryCrossEntropy):
     class_axis = True
     labels = "classes"
     separate = True
-    unreachable = None
+    convex = True
+    smooth = True
+    curvature_bound = 0.25
+    pole, pole_order = math.pi, 0
+    target_degree = 1
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return super().pointwise(scores, as_rows(scores, targets)).sum(-1)
@@ -265,7 +270,11 @@ class OneVsAllHinge(Hinge):
     class_axis = True
     labels = "classes"
     separate = True
-    form = None  # a sum over classes: the shortcuts for one score do not apply
+    convex = True
+
+    def __init__(self, margin: float = 1.0, power: int = 1) -> None:
+        super().__init__(margin, power)
+        self.declare(OneVsAllHinge, smooth=power == 2, curvature_bound=2.0 if power == 2 else 0.0)
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         return super().pointwise(scores, self.signs(scores, targets)).sum(-1)
@@ -279,9 +288,6 @@ class OneVsAllHinge(Hinge):
 
     def curvature_product(self, scores: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
         return super().pointwise_curvature(scores, self.signs(scores, targets)) * direction
-
-    def kink(self, targets: Tensor) -> Tensor | None:
-        return None
 
     @staticmethod
     def signs(scores: Tensor, targets: Tensor) -> Tensor:

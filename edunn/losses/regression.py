@@ -41,12 +41,15 @@ class SquaredError(Loss):
         if not (self.through.elementwise or classes):
             raise errors.ConfigError("SquaredError through a softmax needs a class axis. Pass classes=True.")
         linear = self.through.linear
-        self.form = "square" if linear else None
-        self.convex = linear  # with f curved, or bent, some target makes it concave somewhere
-        self.smooth = self.through.smooth
-        self.pole = self.through.pole
-        self.unreachable = None if classes else self.through.bounds
-        self.curvature_bound = 2.0 * self.factor if linear else None
+        self.declare(
+            SquaredError,
+            form="square" if linear else None,
+            convex=linear,  # with f curved, or bent, some target makes it concave somewhere
+            smooth=self.through.smooth,
+            pole=self.through.pole,
+            unreachable=None if classes else self.through.bounds,
+            curvature_bound=2.0 * self.factor if linear else None,
+        )
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         squares = self.factor * self.residual(scores, targets) ** 2

@@ -172,7 +172,7 @@ def refuse_constant(name: str) -> float:
 
 
 def pack(answer: Answer) -> bytes:
-    """Returns an answer as bytes. What is not finite becomes null in the header, and stays itself in an array."""
+    """Returns an answer as bytes, its arrays as float32. nan and ±inf are null in the header; arrays keep them."""
     header, arrays = answer
     text = json.dumps(finite(header | {"lengths": [int(array.size) for array in arrays]}), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)  # so that the numbers begin at a multiple of 4

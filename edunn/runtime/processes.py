@@ -74,7 +74,7 @@ class Place:
 
 
 class OneProcess:
-    """Used with a single process: every exchange does nothing."""
+    """Used with a single process: functions are simply called, and nothing is sent."""
 
     place = Place()
     split: Split = staticmethod(whole)  # for a surface
@@ -148,7 +148,7 @@ class Processes(OneProcess):
 
     @functools.cached_property
     def quick(self) -> dict[str, Any]:
-        """The groups for the sums of a loop, by device, with the short time-out."""
+        """torch's process groups for the sums during training, by device, with a short time-out."""
         import torch
 
         assert self.patient is not None  # it comes first
@@ -171,7 +171,7 @@ class Processes(OneProcess):
         return (self.rows.stop - self.rows.start) / self.size
 
     def part(self, samples: int) -> slice:
-        """Returns the slice of so many samples that this process has."""
+        """Returns which of `samples` samples this process works on, as a slice."""
         each, over = divmod(samples, self.place.world)
         start = self.place.rank * each + min(self.place.rank, over)
         return slice(start, start + each + (self.place.rank < over))

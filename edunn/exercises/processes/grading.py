@@ -169,6 +169,8 @@ def fail(file: Path, name: str, message: str) -> dict[str, Any]:
 class Started:
     """A process for a hand-in, started from nothing: it loads torch first."""
 
+    adopts = False
+
     def __init__(self, home: str, printed: str, options: Options) -> None:
         command = [sys.executable, "-m", f"{__package__}.pupil", home, printed]
         command += [str(options.memory_limit), str(options.time_limit)]
@@ -178,6 +180,9 @@ class Started:
         )  # fmt: skip
         self.pid = self.process.pid
         self.stream = Duplex(self.process)
+
+    def has_answered(self) -> bool:
+        return False
 
     def stop(self) -> int:
         for pipe in (self.process.stdin, self.process.stdout):

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..calls import HandinError, Missing, NothingFound, Unfinished
 from ..files.reading import read_source
@@ -20,7 +20,7 @@ from ..handin import Handin
 from ..report import Grade
 from .options import Options
 from .remote import rebuild_all
-from .watch import Ended, Watch
+from .watch import Ended, Process, Watch
 from .wire import Stream, WireError, receive, send
 
 ERRORS: dict[str, type[Exception]] = {
@@ -29,19 +29,6 @@ ERRORS: dict[str, type[Exception]] = {
 MOST_STARTS = 4  # processes for one file: a function that ends its own costs the others of the file nothing
 MOST_PRINTED = 2000  # characters kept of what was printed
 TOO_MUCH = "more memory was asked for than the limit allows"
-
-
-class Process(Protocol):
-    """A process in which a hand-in runs."""
-
-    pid: int
-
-    @property
-    def stream(self) -> Stream:
-        """What it is asked through."""
-
-    def stop(self) -> int:
-        """Ends it and all that it has started. Returns its exit code, negative for a signal."""
 
 
 Start = Callable[[str, str, Options], Process]  # home, a file for what is printed
@@ -89,7 +76,7 @@ class Examination:
         """Starts the process and loads the file in it."""
         self.starts += 1
         self.process = self.start(str(self.home), str(self.printed), self.options)
-        self.watch = Watch(self.process.pid, self.options.time_limit)
+        self.watch = Watch(self.process, self.options.time_limit)
         adapted = {"adapter": self.options.adapter, "course": self.options.course}
         loaded = self.ask("load", {"path": str(self.path), "name": self.name, **adapted})
         try:

@@ -38,7 +38,7 @@ def adopt_orphans() -> None:
 
 def end_with_parent() -> None:
     """Ends this process when its parent ends."""
-    control(SET_DEATH_SIGNAL, signal.SIGKILL)
+    control(SET_DEATH_SIGNAL, 9)  # SIGKILL, which Windows does not name
 
 
 def limit(memory: int, seconds: float) -> None:
@@ -98,25 +98,27 @@ def measure(pid: int) -> tuple[float, bool] | None:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), fields[0] not in "RD"
 
 
-def list_session(session: int) -> list[int]:
-    """Lists the processes of a session, and the orphans that this process has adopted from it."""
+def list_session(session: int, orphans: bool = False) -> list[int]:
+    """Lists the processes of a session; with `orphans` also this process's children, which it has adopted from it."""
     found, mine = [], os.getpid()
     with contextlib.suppress(OSError):
         for entry in os.scandir("/proc"):
             if entry.name.isdigit() and int(entry.name) != mine:
                 with contextlib.suppress(OSError):
                     state, parent, group, its, *_ = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-                    if state != "Z" and (session in (int(its), int(group)) or int(parent) == mine):
+                    if state != "Z" and (session in (int(its), int(group)) or (orphans and int(parent) == mine)):
                         found.append(int(entry.name))
     return found
 
 
-def end_session(session: int) -> None:
-    """Ends every process of a session and every orphan of it, also those that fork while it does so."""
+def end_session(session: int, orphans: bool = False) -> None:
+    """Ends every process of a session, and with `orphans` every child, also those that fork while it does so."""
+    if not hasattr(os, "killpg"):
+        return
     for _ in range(100):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(session, signal.SIGKILL)
-        alive = list_session(session)
+        alive = list_session(session, orphans)
         if not alive:
             return
         for number in (signal.SIGSTOP, signal.SIGKILL):

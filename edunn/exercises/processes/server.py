@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ LARGEST = 2**16  # bytes of a request
 class Forked:
     """A process for a hand-in, forked off the judge before the judge has computed anything."""
 
+    adopts = True
     running: Forked | None = None  # what a signal to the judge ends
 
     def __init__(self, home: str, printed: str, options: Options) -> None:
@@ -43,19 +45,22 @@ class Forked:
         if self.pid == 0:
             run_pupil(its, home, printed, options)
         its.close()
-        self.stream = mine.makefile("rwb")
-        mine.close()
+        self.socket, self.stream = mine, mine.makefile("rwb")
         Forked.running = self
+
+    def has_answered(self) -> bool:
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def stop(self) -> int:
         if self.code is None:
             with contextlib.suppress(OSError):
                 self.stream.close()
+            self.socket.close()
             self.code = wait_briefly(self.pid)
-            end_session(self.pid)
+            end_session(self.pid, orphans=True)
             if self.code is None:
                 self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            end_session(self.pid)  # what it had started is ours now
+            end_session(self.pid, orphans=True)  # what it had started is ours now
             Forked.running = None
         return self.code
 
@@ -89,7 +94,7 @@ def run_judge(request: dict[str, Any], result: int) -> None:
 
     def end(number: int, frame: object) -> None:
         if Forked.running is not None:
-            end_session(Forked.running.pid)
+            end_session(Forked.running.pid, orphans=True)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(Forked.running.pid, 0)
         os._exit(128 + number)

@@ -7,12 +7,30 @@ import os
 import signal
 import threading
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from .sandbox import MOST_PROCESSES, end_session, list_session, measure
+from .wire import Stream
 
 PERIOD = 0.05  # seconds between two looks
 SLACK = 20  # wall seconds for each second of the limit, where CPU time is known; else 2
+
+
+class Process(Protocol):
+    """A process in which a hand-in runs; `adopts`: whether its orphans become this process's children."""
+
+    pid: int
+    adopts: bool
+
+    @property
+    def stream(self) -> Stream:
+        """What it is asked through."""
+
+    def has_answered(self) -> bool:
+        """Returns whether an answer is there to be read; False where that cannot be seen."""
+
+    def stop(self) -> int:
+        """Ends it and all that it has started. Returns its exit code, negative for a signal."""
 
 
 class Ended(BaseException):
@@ -33,8 +51,8 @@ class Watch:
     does not show a process's CPU time, wall time is counted.
     """
 
-    def __init__(self, pid: int, limit: float) -> None:
-        self.pid, self.limit = pid, limit
+    def __init__(self, process: Process, limit: float) -> None:
+        self.process, self.pid, self.limit, self.orphans = process, process.pid, limit, process.adopts
         self.verdict: Ended | None = None
         self.asleep = self.awaited = self.cpu = 0.0
         self.waiting = threading.Event()
@@ -69,10 +87,11 @@ class Watch:
             seen = measure(self.pid)
             if seen is not None:
                 self.cpu = seen[0]
-                self.asleep += passed * seen[1]
+                # on a busy machine it may have answered, and wait for the judge
+                self.asleep += passed * (seen[1] and not self.process.has_answered())
             self.verdict = self.judge(seen is not None, looks)
             if self.verdict is not None:
-                end_session(self.pid)
+                end_session(self.pid, self.orphans)
                 with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
                     os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
                 return
@@ -86,7 +105,7 @@ class Watch:
             return Ended("timeout", f"no result after {self.limit:g} s of waiting: does it sleep, or ask? {hint}")
         if self.awaited > self.limit * (SLACK if measured else 2):
             return Ended("timeout", f"no result after {self.awaited:.0f} s {hint}")
-        if looks % 2 == 0 and len(list_session(self.pid)) > MOST_PROCESSES:
+        if looks % 2 == 0 and len(list_session(self.pid, self.orphans)) > MOST_PROCESSES:
             return Ended("error", f"it has started more than {MOST_PROCESSES} processes: a fork bomb?")
         return None
 

@@ -217,7 +217,7 @@ CROSS_ENTROPY = cut_function(
          ("scores / 2 + size / 2 - targets * scores + torch.log1p(torch.exp(-size))",
           "torch.log(1 + torch.exp(scores)) - targets * scores")),
     edit("max(s, 0) forgotten", "log(1 + e^{−|s|}) alone is log(1 + e^s) only for s below 0",
-         ("(scores + size) / 2 - ", "-")),
+         ("scores / 2 + size / 2 - ", "-")),
     edit("wrong sign of y s", "y s is subtracted", ("- targets * scores", "+ targets * scores")),
     edit("labels swapped", "y belongs to log σ(s) and 1 − y to log(1 − σ(s))",
          ("targets * scores", "(1 - targets) * scores")),

@@ -1,4 +1,4 @@
-"""Mistakes in the derivative of a loss in its scores."""
+"""Mistakes in the derivative of a loss with respect to its scores."""
 
 from __future__ import annotations
 
