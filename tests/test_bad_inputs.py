@@ -1019,9 +1019,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
         answer = found.run(words, work)
         assert answer["code"] == 0, answer["said"]
     yield found
-    assert found.process.stdin is not None
-    found.process.stdin.close()
-    found.process.wait()
+    with found.process:  # closes its streams: it ends, and is waited for
+        pass
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
