@@ -14,7 +14,7 @@ from torch import Tensor
 from .errors import DataError, nearest
 from .results import Plots, Record, Table, cell
 from .runtime import schema
-from .runtime.files import strict, write_atomically
+from .runtime.files import read_file, strict, write_atomically
 from .runtime.guesses import public
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
 ]
 __getattr__, __dir__ = public(__name__, __all__)
 
+LARGEST = 128 * 2**20  # bytes of a file: some million epochs
 STATUSES = {
     "finished": "all epochs (or steps) were run",
     "converged": "the loss of the whole training set changed by less than the tolerance",
@@ -147,7 +148,7 @@ class History(Record):
     def load(cls, path: str | Path) -> History:
         """Reads a file that `save` wrote. Snapshots are not in it: a run's folder has a separate file for them."""
         try:
-            *lines, last = Path(path).read_text(encoding="utf-8").splitlines()
+            *lines, last = read_file(path, LARGEST).decode().splitlines()
             end = schema.parse(last, {"end": schema.END}, "the last line")["end"]
             if end["status"] not in STATUSES:
                 raise ValueError(f"there is no status {end['status'][:40]!r}")
@@ -155,7 +156,8 @@ class History(Record):
             rows = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in read)
             return cls(rows=rows, **end)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} cannot be read as a history written by edunn: {error}.") from None
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{path} cannot be read as a history written by edunn: {reason}.") from None
 
     def save_csv(self, path: str | Path) -> None:
         """Writes the rows as CSV, for a spreadsheet."""

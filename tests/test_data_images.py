@@ -511,7 +511,7 @@ def test_field_25_channels_first(shape: tuple[int, ...]) -> None:
 def test_field_39_devices_among_images(tmp_path: Path) -> None:
     fill_class_folders(tmp_path)
     (tmp_path / "cat" / "3.png").symlink_to("/dev/zero")
-    with pytest.raises(DataError, match=r"3\.png' is a pipe or a device"):
+    with pytest.raises(DataError, match=r"3\.png': it is a pipe or a device"):
         read_images(tmp_path)
     (tmp_path / "cat" / "3.png").unlink()
     with (tmp_path / "cat" / "3.png").open("wb") as file:

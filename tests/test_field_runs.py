@@ -393,6 +393,61 @@ def test_field_37_a_signal_during_an_import(number: int, tmp_path: Path) -> None
     assert ended(process) == [(128 + number, "edunn: interrupted\n")]
 
 
+def refused(words: list[str], capsys: Any) -> str:
+    """The line of a command that must be refused within five seconds."""
+    begun = time.process_time()
+    assert main(words) == 2
+    assert time.process_time() - begun < 5
+    (line,) = capsys.readouterr().err.splitlines()
+    return str(line)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (f"train.rate={'9' * 400}", "too large"),
+        (f"data.noise={'[' * 5000}{']' * 5000}", "nested too deeply"),
+        ("run=3", "run is a table"),
+        ('run.name="a\\u0000b"', "NUL"),
+        ('data.samples="many"', "whole number"),
+        ("model.hidden=8.5", "whole number"),
+        ("train.rate=1e308", "does not fit float32"),
+        ("features.kind=3", "must be a text"),
+    ],
+    ids=["400 digits", "5,000 deep", "run = 3", "NUL", "many", "8.5", "1e308", "a number for a name"],
+)
+def test_field_31_values_that_a_config_cannot_have(setting: str, said: str, capsys: Any) -> None:
+    assert said in refused(["train", MOONS, *settings("model.kind=two-layer", setting)], capsys)
+
+
+def test_field_31_a_landscape_of_data_as_large_as_1e200(capsys: Any) -> None:
+    Path("huge.csv").write_text("x,y\n1e200,-1e200\n-1e200,1e200\n3e200,1e200\n")
+    assert refused(["landscape", "--data", "huge.csv", "--quiet"], capsys)
+    assert [path.name for path in Path().iterdir()] == ["huge.csv"]
+
+
+def test_field_32_a_header_of_12000_columns(capsys: Any) -> None:
+    Path("rows.csv").write_text(",".join(f"c{k}" for k in range(12_000)) + "\n1,2\n")
+    assert len(refused(["train", MOONS, *settings("data.path=rows.csv")], capsys)) < 400
+
+
+@pytest.mark.parametrize("hidden", [10**12, 2**63 - 1], ids=["1e12", "2**63 - 1"])
+def test_field_34_more_than_any_memory(hidden: int, capsys: Any) -> None:
+    assert "Out of memory" in refused(
+        ["train", MOONS, *settings("model.kind=two-layer", f"model.hidden={hidden}")], capsys
+    )
+
+
+def test_field_38_an_expression_of_9000_additions(capsys: Any) -> None:
+    assert "expression" in refused(["graph", "+".join(["a"] * 9000), "a=1"], capsys)
+
+
+@pytest.mark.parametrize("option", ["--w=-1:1:134000000", "--b=-1:1:134000000"])
+def test_field_42_the_product_of_both_axes_is_bounded(option: str, capsys: Any) -> None:
+    assert "at most 134,217,728 points" in refused(["landscape", option], capsys)
+    assert list(Path().iterdir()) == []
+
+
 def test_field_41_a_sweep_of_a_million_runs(capsys: Any) -> None:
     values = ",".join(map(str, range(1, 1001)))
     begun = time.monotonic()

@@ -149,5 +149,5 @@ def test_refuses_another_dtype() -> None:
 
 @pytest.mark.parametrize(("features", "outputs"), [(0, 1), (1, 0)])
 def test_refuses_empty_sizes(features: int, outputs: int) -> None:
-    with pytest.raises(ConfigError, match="at least one feature and one output"):
+    with pytest.raises(ConfigError, match="must be a whole number, 1 or more"):
         Linear(features, outputs)

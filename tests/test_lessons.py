@@ -415,7 +415,7 @@ def test_step_tables_name_every_weight() -> None:
     (step,) = lessons.steps(SoftmaxClassifier(2, 3).double(), CrossEntropy(), toys.blobs(3), rate=0.1, count=1)
     assert list(step.start) == [f"w[{j}, {k}]" for j in range(3) for k in range(2)] + ["b[0]", "b[1]", "b[2]"]
     assert step.table.columns[:6] == ["x1", "x2", "class", "score 0", "score 1", "score 2"]
-    with pytest.raises(ConfigError, match="1 step or more"):
+    with pytest.raises(ConfigError, match="from 1 to 1,000"):
         lessons.steps(LinearRegression(1).double(), SquaredError(), toys.line(3), rate=0.1, count=0)
 
 

@@ -58,7 +58,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"edunn: {message}. {self.hint(message)}See {self.prog} --help.\n")
+        terminal.complain(f"{message}. {self.hint(message)}See {self.prog} --help.")
+        self.exit(2)
 
     def hint(self, message: str) -> str:
         """Returns the option that was meant, as `Did you mean --out? `, or nothing."""
@@ -100,6 +101,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(argv: list[str]) -> int:
     """Runs one command in this process, and returns the exit code."""
+    if any("\0" in word for word in argv):
+        terminal.complain("an argument holds a NUL character. Remove it.")
+        return 2
     overview = Parser(
         prog="edunn",
         description="Losses, linear models and descent with hand-derived gradients, to see and to check.",

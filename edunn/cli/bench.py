@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import check_count
 from .common import add_common, emit, show_progress
 
 EXAMPLE = "edunn bench"
@@ -21,9 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Times training and prints the medians. Returns 0."""
-    for name, least in (("samples", 128), ("runs", 2), ("rounds", 1)):
-        if getattr(args, name) < least:
-            raise ConfigError(f"--{name} must be {least} or more; got {getattr(args, name)}.")
+    for name, least, most in (("samples", 128, 100_000), ("runs", 2, 1024), ("rounds", 1, 1000)):
+        check_count(f"--{name}", getattr(args, name), least, most)
     import json
 
     from ..descent.speed import measure

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DataError, EdunnError
+from ..errors import ConfigError, DataError, EdunnError, check_count
 from .common import add_common, emit, note, show_progress
 from .table_options import add_table_options, table_options
 
@@ -18,6 +18,7 @@ EXAMPLE = (
     "  edunn data get cifar10\n  edunn data shards cifar10 --out cifar10-shards"
 )
 
+LARGEST_SHARD = 4096  # MiB, which are in memory while they are written
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
 
@@ -230,8 +231,8 @@ def shards(args: argparse.Namespace) -> int:
 
     if args.what is None or not args.out:
         raise ConfigError("Name a data set and a folder: edunn data shards SOURCE --out FOLDER.")
-    if args.shard_mib is not None and args.shard_mib < 1:
-        raise ConfigError(f"--shard-mib must be 1 or more; got {args.shard_mib}.")
+    if args.shard_mib is not None:
+        check_count("--shard-mib", args.shard_mib, 1, LARGEST_SHARD)
     options = table_options(args) | ({} if args.targets is None else {"targets": args.targets})
     dataset = data.load(args.what, **options)
     with progress_bar(args, "sample") as progress:

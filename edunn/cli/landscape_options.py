@@ -179,7 +179,7 @@ def parse_window(flag: str, text: str | None) -> Window | None:
         raise ConfigError(f"The COUNT of {flag} LOW:HIGH:COUNT is a whole number; got {parts[2]!r}.") from None
     if count > MOST_POINTS:
         raise ConfigError(f"{flag} takes at most {MOST_POINTS:,} points; got {count:,}.")
-    axis(flag, (low, high, count))  # raises if the window is empty or reversed
+    axis(flag, (low, high, min(count, 1000)))  # raises if the window is empty or reversed
     return low, high, count
 
 

@@ -13,6 +13,7 @@ reproduced), derived (computed here, not printed). Exit 0: every row agrees with
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,13 @@ def run(args: argparse.Namespace) -> int:
     return show_all(args) if args.name == "all" else show_one(args)
 
 
+def claimed(out: str | None) -> AbstractContextManager[object]:
+    """Keeps other processes out of the folder of --out, if there is one."""
+    from ..runtime.claims import Claim
+
+    return nullcontext() if out is None else Claim(out)
+
+
 def list_lessons(args: argparse.Namespace) -> int:
     """Prints the name, lecture and question of every lesson."""
     from .. import lessons
@@ -77,8 +85,8 @@ def show_all(args: argparse.Namespace) -> int:
     from ..lessons.engine import verdicts
 
     rows = lessons.rows()
-    if args.out:
-        for lesson in lessons.lessons().values():
+    with claimed(args.out):
+        for lesson in lessons.lessons().values() if args.out else ():
             write(args, lesson, [row for row in rows if row.lesson == lesson.name], f"{args.out}/{lesson.name}")
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("holds", "wrong", "derived")}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
@@ -93,8 +101,9 @@ def show_one(args: argparse.Namespace) -> int:
 
     lesson = lessons.get(args.name)
     rows, tables = lesson.rows(), lesson.tables()
-    if args.out:
-        write(args, lesson, rows, args.out)
+    with claimed(args.out):
+        if args.out:
+            write(args, lesson, rows, args.out)
     result = {
         "name": lesson.name, "lecture": lesson.lecture, "question": lesson.question, "derivation": lesson.derivation,
         "rows": [row.as_dict() for row in rows],
@@ -161,9 +170,10 @@ def show_steps(args: argparse.Namespace) -> int:
         ]
     }  # fmt: skip
     if args.out:
-        folder = out_folder(args.out)
-        for s in found:
-            save(args, folder / f"step_{s.number}.{SUFFIXES[args.format]}", s.table.format_as(args.format))
+        with claimed(args.out):
+            for s in found:
+                name = f"step_{s.number}.{SUFFIXES[args.format]}"
+                save(args, Path(args.out) / name, s.table.format_as(args.format))
     emit(args, result, "\n\n".join(s.table.format_as(args.format) for s in found))
     return 0
 

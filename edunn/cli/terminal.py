@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from typing import Any
 
 from ..errors import EdunnWarning
+
+LONG = re.compile(r"\S{200,}")  # a path or a value of a few thousand letters
 
 
 def prepare() -> bool:
@@ -32,7 +35,8 @@ def prepare() -> bool:
 
 
 def complain(text: str) -> None:
-    """Prints a line on stderr, if it can be written."""
+    """Prints a line on stderr, if it can be written. The middle of a very long word is left out."""
+    text = LONG.sub(lambda word: f"{word[0][:100]}…{word[0][-20:]}", text)
     with contextlib.suppress(OSError, ValueError):
         print(f"edunn: {text}", file=sys.stderr, flush=True)
 
@@ -45,6 +49,7 @@ def give_up_stdout() -> None:
 
 def show_warnings_as_notes(quiet: bool) -> None:
     """Prints the package's own warnings as a line each, or not at all."""
+    warnings.filterwarnings("ignore", module="PIL")  # of an image that is then refused, or is right
     before = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:

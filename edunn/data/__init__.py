@@ -125,11 +125,15 @@ def load(
     if name == "cifar10":
         return _call(load_kept, name, options, progress=progress)
     path = Path(name)
+    try:
+        path.exists()
+    except OSError as problem:  # a name longer than the file system allows, a circle of links
+        raise DataError(f"'{name[:100]}' is not a path: {files.reason(problem)}.") from problem
     if "\0" in name:
         raise DataError(f"A path cannot contain a NUL character; got {name!r}.")
-    if name and path.exists() and is_cifar100(path):
+    if name and os.path.exists(name) and is_cifar100(path):
         return _call(read_cifar100, name, options, path, progress=progress)
-    if name and path.exists() and is_cifar10(path):
+    if name and os.path.exists(name) and is_cifar10(path):
         return _call(read_cifar10, name, options, path, progress=progress)
     if path.suffix.lower() == ".npy" and not path.is_dir():
         return _call(read_npy, name, options, path)
@@ -137,11 +141,11 @@ def load(
         return _call(read_shards, name, options, path)
     if (name and path.is_dir()) or path.suffix.lower() == ".zip":
         return _call(read_images, name, options, path, progress=progress)
-    if path.exists() or path.suffix.lower() in TABLES:
+    if os.path.exists(name) or path.suffix.lower() in TABLES:
         if isinstance(options.get("target"), list | tuple):
             return Dataset(path.stem, _call(read_multilabel, name, options, path), None, files.sha256(path), name)
         return _call(load_table, name, options, path)
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if path.suffix or len(path.parts) > 1 or os.path.exists(name):
         files.check_exists(path, "data")
     raise DataError(f"{name!r} is neither a data set's name nor the path of one. {suggest(name, NAMES, 'data set')}")
 

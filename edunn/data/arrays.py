@@ -15,7 +15,7 @@ from .. import errors
 from ..errors import DataError, ShapeError
 from . import files
 from .checks import check_features
-from .labels import decode_bytes
+from .labels import check_text, decode_bytes
 from .npy_header import read_array
 
 # the usual names, without the word train or test
@@ -40,6 +40,9 @@ class Arrays:
             (key for name in FEATURES for key in arrays if base(key) == name and arrays[key].ndim != 1), None
         )
         names, classes = arrays.pop("feature_names", None), arrays.pop("classes", None)
+        for key, listed in (("feature_names", names), ("classes", classes)):
+            if listed is not None and listed.ndim != 1 and listed.size != max(listed.shape, default=0):
+                raise ShapeError(f"{key!r} in '{path}' is a list of names; got shape {listed.shape}.")
         self.classes = None if classes is None else tuple(str(name) for name in classes.ravel())
         self.block = None if block_key is None else to_block(path, block_key, arrays.pop(block_key))
         self.columns = {key: as_column(path, key, array) for key, array in arrays.items()}
@@ -113,6 +116,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             array = read_array(files.read_member(archive, info), f"{path}/{info.filename}")
             if array.dtype.kind == "S":
                 array = decode_bytes(array, str(path))
+            elif array.dtype.kind == "U":
+                check_text(array, str(path))
             if array.dtype.kind not in "fiubU":
                 raise DataError(
                     f"'{path}' holds {array.dtype} in {info.filename!r}, which is neither numbers nor text."

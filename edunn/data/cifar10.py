@@ -11,8 +11,7 @@ import hashlib
 import io
 import pickle
 import tarfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -32,7 +31,6 @@ SIDE, CHANNELS = 32, 3
 PIXELS = SIDE * SIDE * CHANNELS
 ROWS = 10_000  # of each file
 LARGEST = 40 * 2**20  # bytes of a file; the genuine ones have 31 million
-UNREADABLE = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 def which_archive(path: Path) -> tuple[Archive, str]:
     """Returns which of the two archives a file is, by its sha256."""
-    digest = files.sha256(path)
+    digest = sum_archive(path, (BINARY, PYTHON))
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:
             return archive, digest
@@ -144,6 +142,15 @@ def which_archive(path: Path) -> tuple[Archive, str]:
         f"Expected {meant.name} with sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. "
         f"Download it again: edunn data get cifar10. Of archives, those of CIFAR-10 and CIFAR-100 are read."
     )
+
+
+def sum_archive(path: Path, archives: Sequence[Archive]) -> str:
+    """Returns the sha256 of a file that may be one of the archives; a larger file is an error, and not read."""
+    size = path.stat().st_size
+    if size > max(archive.size for archive in archives):
+        known = " or ".join(f"{archive.size:,}" for archive in archives)
+        raise DataError(f"'{path}' has {size:,} bytes; the published archives have {known}. Download one of them.")
+    return files.sha256(path)
 
 
 def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[str, Callable[[], bytes]]:
@@ -159,7 +166,9 @@ def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[st
                     raise DataError(f"{name} in '{path}' has {member.size:,} bytes, more than the published one.")
                 file = tar.extractfile(member)
                 found[name] = b"" if file is None else file.read()
-    except UNREADABLE as problem:
+    except DataError:
+        raise
+    except Exception as problem:  # a damaged header raises what it likes
         raise DataError(f"'{path}' is damaged or cut short ({problem}). Download it again.") from problem
     for name in archive.files:
         if name not in found:
@@ -168,14 +177,7 @@ def in_archive(path: Path, archive: Archive, title: str = "CIFAR-10") -> dict[st
 
 
 def read_file(path: Path, largest: int = LARGEST) -> bytes:
-    try:
-        if path.stat().st_size > largest:
-            raise DataError(
-                f"'{path}' has {path.stat().st_size:,} bytes, more than any file of CIFAR. Download it again."
-            )
-        return path.read_bytes()
-    except OSError as problem:
-        raise DataError(f"Cannot read '{path}': {problem.strerror}.") from problem
+    return files.read_bytes(path, "a file of CIFAR", largest)
 
 
 Part = tuple[np.ndarray, np.ndarray, bytes]  # images (rows, 32, 32, 3), labels (rows,), the sha256 of the file
@@ -201,12 +203,17 @@ def unpickle(content: bytes, title: str) -> Part:
             f"Expected the published {name} with sha256 {BATCHES[name][:12]}…; '{title}' has {digest[:12]}…. "
             f"It is a pickle, which can run code, and was not opened. Download it again, or take the binary version."
         )
+    return read_batch(content, title)
+
+
+def read_batch(content: bytes, title: str) -> Part:
+    """Reads a Python batch whose sha256 is right; whatever else it holds is refused all the same."""
     batch = load_arrays(content, title)
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= batch.keys():
         raise DataError(f"'{title}' does not contain data and labels. Download it again.")
     data, labels = batch[b"data"], batch[b"labels"]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (ROWS, PIXELS)
-    whole = isinstance(labels, list) and len(labels) == ROWS and all(type(label) is int for label in labels)
+    whole = isinstance(labels, list) and len(labels) == ROWS and all(type(y) is int and abs(y) < 2**31 for y in labels)
     if not right or not whole:
         raise DataError(f"Expected {ROWS:,} images of {PIXELS:,} bytes and as many labels in '{title}'; got others.")
     return checked(data, np.array(labels, dtype=np.int64), title, content)

@@ -18,7 +18,7 @@ import torch
 
 from ..errors import ConfigError, DataError, nearest
 from . import files
-from .cifar10 import CHANNELS, PIXELS, SIDE, Archive, in_archive, load_arrays, read_file
+from .cifar10 import CHANNELS, PIXELS, SIDE, Archive, in_archive, load_arrays, read_file, sum_archive
 from .samples import Dataset, Samples
 
 FINE_NAMES = """
@@ -126,7 +126,7 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 def which_archive(path: Path) -> tuple[Archive, str]:
     """Returns one of the two archives, by the sha256 of the whole file."""
-    digest = files.sha256(path)
+    digest = sum_archive(path, (BINARY, PYTHON))
     for archive in (BINARY, PYTHON):
         if digest == archive.sha256:
             return archive, digest
@@ -164,7 +164,12 @@ def unpickle(content: bytes, title: str, labels: str) -> tuple[np.ndarray, np.nd
         raise DataError(f"'{title}' has no data and {labels} labels.")
     data, found = batch[b"data"], batch[key]
     right = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape == (rows, PIXELS)
-    if not right or not isinstance(found, list) or not all(type(y) is int for y in found) or len(found) != rows:
+    if (
+        not right
+        or not isinstance(found, list)
+        or not all(type(y) is int and abs(y) < 2**31 for y in found)
+        or len(found) != rows
+    ):
         raise DataError(f"'{title}' must hold {rows:,} images of {PIXELS:,} bytes and as many labels; got others.")
     return data, np.array(found, dtype=np.int64)
 

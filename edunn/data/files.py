@@ -8,7 +8,6 @@ import re
 import stat
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -21,8 +20,6 @@ from ..runtime.files import write_atomically
 LIMIT = 2 * 2**30  # bytes an archive may say that it unpacks to: a zip of a few kB can say much more
 MODEST = 256 * 2**20  # bytes: above this, an archive must not unpack to more than `RATIO` times its size
 RATIO = 100  # deflate packs zeros 1000 to 1; tables and images reach ten
-
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 def check_exists(path: str | PathLike[str], what: str) -> Path:
@@ -58,9 +55,7 @@ def check_regular(path: Path, what: str) -> None:
 def read_bytes(path: Path, what: str, most: int) -> bytes:
     """Returns the content of a regular file of at most `most` bytes."""
     try:
-        check_regular(path, what)
-        check_size(path.stat().st_size, str(path), most)
-        return path.read_bytes()
+        return files.read_file(path, most)
     except OSError as problem:
         raise DataError(f"Cannot read {what} at '{path}': {reason(problem)}.") from problem
 
@@ -136,9 +131,10 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
     zipfile never unpacks more of a file than the list of contents says, so the sum of the list is a bound.
     """
+    check_regular(path, "a zip archive")
     try:
         archive = zipfile.ZipFile(path)
-    except DAMAGED as problem:
+    except Exception as problem:  # a damaged list of contents raises a dozen kinds, struct.error among them
         raise DataError(
             f"The zip archive '{path}' is damaged or cut short ({problem}). Copy or download it again."
         ) from problem
@@ -157,7 +153,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int = LIM
     check_size(info.file_size, f"{archive.filename}/{info.filename}", most)
     try:
         return archive.read(info)
-    except DAMAGED as problem:
+    except Exception as problem:  # and so do damaged members
         raise DataError(
             f"'{info.filename}' in the zip archive '{archive.filename}' is damaged ({problem}). "
             f"Copy or download it again."

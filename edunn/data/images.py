@@ -173,7 +173,7 @@ def open_archive(path: Path, archive: zipfile.ZipFile) -> ImageSource:
     members: dict[Name, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if not all(is_ours(part) for part in name):
+        if not name or not all(is_ours(part) for part in name):
             continue
         folders |= {name[:depth] for depth in range(1, len(name))}
         if info.is_dir():

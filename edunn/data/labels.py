@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,3 +29,12 @@ def decode_bytes(array: np.ndarray, title: str) -> np.ndarray:
         return np.char.decode(array, "utf-8")
     except UnicodeDecodeError as problem:
         raise DataError(f"{title}: the text is not UTF-8 ({problem.reason}). Save array.astype(str).") from problem
+
+
+def check_text(array: np.ndarray, title: str) -> None:
+    """Refuses text whose numbers, of four bytes a letter, are not letters: Python cannot make a string of them."""
+    if not array.size or not array.dtype.itemsize:
+        return
+    codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if int(codes.max()) > sys.maxunicode:
+        raise DataError(f"{title}: the text is damaged. Save array.astype(str) again.")

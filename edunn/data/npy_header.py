@@ -40,6 +40,8 @@ def read_header(start: bytes, title: str) -> Header:
         shape, fortran, dtype = reads[version](file)
         if not all(type(n) is int and n >= 0 for n in shape) or dtype.itemsize == 0:
             raise ValueError(f"shape {shape}, {dtype}")
+        if math.prod(n for n in shape if n) * dtype.itemsize >= 2**63:  # numpy refuses even an empty one
+            raise ValueError(f"shape {shape}")
     except Exception as problem:  # numpy reads the header as Python, and a damaged one can raise anything
         raise DataError(
             f"'{title}' is not a .npy file, or is damaged ({str(problem)[:80]}). Save it with numpy.save."

@@ -23,7 +23,7 @@ from ..runtime.rows import Rows
 from . import tables
 from .checks import check_features, check_targets
 from .encoding import Encoding
-from .labels import decode_bytes, encode
+from .labels import check_text, decode_bytes, encode
 from .weights import ClassWeight, as_weights, class_weights, labels_of
 
 FEW = 1000  # class indices may reach this, or twice the number of samples; beyond it they are names
@@ -432,6 +432,7 @@ def as_samples(
         if isinstance(labels, np.ndarray) and labels.dtype.kind == "S":
             labels = decode_bytes(labels, "targets")
         if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
+            check_text(labels, "targets")
             y, classes = encode([str(label) for label in labels.ravel()], classes)
             y = y.reshape(labels.shape)
         elif _is_whole(labels) and labels.ndim == 2 and labels.shape[1] > 1:

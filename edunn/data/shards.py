@@ -27,7 +27,8 @@ import torch
 
 from .. import errors
 from ..errors import ConfigError, DataError, DtypeError, ShapeError, nearest
-from ..runtime.files import remove_leftovers
+from ..runtime import schema
+from ..runtime.files import read_file, remove_leftovers
 from ..runtime.rows import chunk_of
 from . import files
 from .npy import KINDS, as_rows, map_array
@@ -37,6 +38,7 @@ FORMAT = "edunn shards"
 VERSION = 1
 MANIFEST = "manifest.json"
 SHARD = 256 << 20  # bytes of features in a file
+LARGEST = 64 << 20  # bytes of a manifest
 PARTS = ("train", "test")
 MOST_CLASSES = 1 << 20
 VERIFY = ("once", "always", "never")
@@ -294,7 +296,7 @@ def is_shards(path: Path) -> bool:
     if not path.is_dir():
         return False
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = schema.parse(read_file(path / MANIFEST, LARGEST))
     except (OSError, ValueError):
         manifest = None
     named = isinstance(manifest, dict) and manifest.get("format") == FORMAT
@@ -338,11 +340,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Reads the manifest and checks its form."""
     place = files.check_exists(path, "a folder of shards") / MANIFEST
     try:
-        manifest = json.loads(place.read_text(encoding="utf-8"))
+        manifest = schema.parse(read_file(place, LARGEST))
     except FileNotFoundError:
         raise DataError(f"'{path}' has shards, but no {MANIFEST}. Copy it again.") from None
     except (OSError, ValueError) as problem:
-        raise DataError(f"The manifest '{place}' cannot be read: {problem}.") from problem
+        raise DataError(f"The manifest '{place}' cannot be read: {files.reason(problem)}.") from problem
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"'{place}' is not a manifest of shards.")
     if manifest.get("version") != VERSION:

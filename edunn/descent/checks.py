@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -146,8 +147,8 @@ def check_options(run: Any) -> None:
     if run.precision not in PRECISIONS:
         near = errors.nearest(run.precision, PRECISIONS)
         raise errors.ConfigError(f"precision is one of {', '.join(PRECISIONS)}; got {run.precision!r}. {near}")
-    if run.tolerance is not None and not run.tolerance >= 0:
-        raise errors.ConfigError(f"The tolerance must be 0 or more; got {run.tolerance}.")
+    if run.tolerance is not None and not 0 <= run.tolerance < math.inf:
+        raise errors.ConfigError(f"The tolerance must be 0 or more, and finite; got {run.tolerance}.")
     if run.evaluate < 0:
         raise errors.ConfigError(f"evaluate must be 0 (only at the end) or more; got {run.evaluate}.")
     if run.patience is not None and run.validation is None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import activations, data
 from ..data import Dataset, Samples
 from ..descent import Descent
-from ..errors import ConfigError, DataError, ShapeError, check_same_shape, nearest, shape
+from ..errors import ConfigError, DataError, ShapeError, check_finite, check_same_shape, nearest, shape
 from ..features.pipeline import Pipeline
 from ..losses import LOSSES, Loss
 from ..models import MODELS, Model
@@ -54,6 +54,7 @@ def prepare(config: Config, progress: Callable[[int, int], None] | None = None) 
 
     `progress(done, total)` is called while images are decoded.
     """
+    check_rate(config)
     device, dtype = devices.device(config.run.device), devices.dtype(config.run.dtype)
     # names and options first: a misspelt loss is refused before 30,000 images are read
     loss, penalty = make_loss(config.loss), make_penalty(config.penalty)
@@ -333,8 +334,8 @@ def make_model(
         if not classes:
             raise ConfigError(f"The model {name!r} is for classes; the target is real. Use linear-regression.")
         given["classes"] = len(classes)
-    if "seed" in takes:
-        given["seed"] = options.pop("seed", seed)
+    if "seed" in takes and "seed" not in options:
+        given["seed"] = seed
     if "outputs" in needed:
         given["outputs"] = len(classes or ()) if loss.class_axis else 1
         if loss.class_axis or not classes:
@@ -358,9 +359,10 @@ def make_model(
         for leaf, value in start.items():
             parameter = getattr(model, leaf)
             try:
-                numbers = torch.tensor(value, dtype=parameter.dtype)
+                numbers = torch.tensor(value, dtype=parameter.dtype, device="cpu")
+                check_finite(f"model.{leaf}", numbers)
                 parameter.copy_(check_same_shape(f"model.{leaf}", numbers, parameter))
-            except ShapeError as error:
+            except (DataError, ShapeError) as error:
                 raise ConfigError(str(error)) from None
             except (TypeError, ValueError, RuntimeError):  # text, or rows of different lengths
                 raise ConfigError(

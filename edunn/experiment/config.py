@@ -25,12 +25,14 @@ from ..losses import LOSSES
 from ..models import MODELS
 from ..penalties import PENALTIES
 from ..runtime import guesses, names
+from ..runtime.files import read_file
 from ..runtime.options import LARGEST, check_size, coerce, shorten
 from ..updates import RULES, SCHEDULES
 from . import shipped
 
 NEIGHBOURS = "neighbours"  # the model that is not trained
 DEEPEST = 16  # tables and arrays inside one another
+LONGEST = 4 * 2**20  # bytes of a config file
 LONGEST_NAME = 200  # bytes; file systems allow 255, and the time is added
 
 # where a config names a thing: the names that are possible, and the family
@@ -148,7 +150,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if own is not None and not path.exists():
         path, folder = own, Path("configs")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, LONGEST).decode()
     except FileNotFoundError:
         close = difflib.get_close_matches(path.stem, shipped.names(), n=1)
         hint = f"Did you mean {close[0]}?" if close else "edunn config --list names those that come along."

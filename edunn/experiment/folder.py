@@ -30,12 +30,13 @@ from ..errors import RunError
 from ..runtime import schema
 from ..runtime.claims import NAME as CLAIM
 from ..runtime.claims import Claim
-from ..runtime.files import is_part, strict, write_atomically
+from ..runtime.files import is_part, read_file, strict, write_atomically
 from ..updates import Rule
 from . import config as configs
 from .config import Config
 
 UNFINISHED = "unfinished"  # the folder of everything needed to continue
+LARGEST = 64 * 2**20  # bytes of a text that is read
 REQUEST = f"{UNFINISHED}/request.json"
 OWN = ("config.toml", "manifest.json", "metrics*.jsonl", "metrics.csv", "*.safetensors", "summary.json", "figures",
        UNFINISHED, "sweep.csv", "best.toml", "surface*.npz")  # fmt: skip
@@ -217,12 +218,13 @@ class RunFolder:
 
     def read(self, name: str) -> str:
         try:
-            return self.file(name).read_text(encoding="utf-8")
+            return read_file(self.file(name), LARGEST).decode()
         except FileNotFoundError:
             raise RunError(f"{self.path} has no {name}. {self.state()}") from None
         except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise RunError(
-                f"{self.file(name)} cannot be read: {error}. Check its permissions, or train the run again."
+                f"{self.file(name)} cannot be read: {reason}. Check its permissions, or train the run again."
             ) from None
 
     def read_json(self, name: str, form: Mapping[Any, Any] = {str: ...}) -> dict[str, Any]:
@@ -246,7 +248,7 @@ class RunFolder:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        except (OSError, ValueError, safetensors.SafetensorError) as error:
+        except Exception as error:  # the header can say anything: a dtype that torch lacks is a KeyError
             raise RunError(f"{path} is damaged or does not contain tensors: {error}.") from None
 
     def state(self) -> str:

@@ -31,7 +31,7 @@ from ..runtime.processes import OneProcess
 from ..runtime.progress import on_terminal
 from ..version import __version__
 from . import config as configs
-from .build import Prepared, check_rate, prepare
+from .build import Prepared, prepare
 from .config import Config
 from .folder import Checkpoint, RunFolder, restore_checkpoint, save_checkpoint
 from .loaded import LoadedRun, describe_shapes, load
@@ -214,7 +214,6 @@ def check_going_on(prepared: Prepared, at: Progress, folder: RunFolder) -> None:
 
 def accept(config: Config, by: str, bar: bool, ranks: OneProcess) -> Prepared:
     """Prepares the run. Raises an error, before anything is written, if its steps cannot be taken."""
-    check_rate(config)
     prepared = prepare(config, decoding_bar(bar))
     if isinstance(prepared.descent, Descent):
         prepared.descent.loop = share(ranks)

@@ -17,6 +17,8 @@ CUDA_BYTES = 512 * 2**20
 def check_images(images: Tensor, channels: int | None = None) -> None:
     """Raises an error unless images are uint8 or floating, (samples, height, width[, channels])."""
     expected = "(samples, height, width, channels)"
+    if not isinstance(images, Tensor):
+        raise errors.DtypeError(f"Images are a tensor {expected}; got {type(images).__name__}. Use torch.as_tensor.")
     if images.ndim not in ((4,) if channels else (3, 4)):
         hint = " Did you mean images[None], for a single image?" if images.ndim == 3 else ""
         raise errors.ShapeError(f"Expected images of shape {expected}; got {errors.shape(images)}.{hint}")

@@ -20,13 +20,14 @@ import safetensors.torch
 from torch import Tensor
 
 from ..errors import EdunnWarning, RunError
-from ..runtime import files
+from ..runtime import files, schema
 from ..runtime.files import write_atomically
 from .kinds import Combination
 
 VERSION = 1  # of what the features mean: to be raised when a kind gives other numbers for the same options
 FEWEST = 1000  # images: fewer are computed faster than they are looked up
 LARGEST = 4 * 2**30  # bytes of a file
+ABOUT = {"kind": str, "samples": schema.COUNT, "width": schema.COUNT}
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def entries() -> list[Entry]:
         about: dict[str, Any] = {}
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {})["about"])
-        except (OSError, safetensors.SafetensorError, KeyError, ValueError):
+                about = schema.parse((file.metadata() or {})["about"], ABOUT)
+        except Exception:  # the header can say anything
             about = {}
         kind, samples, width = about.get("kind", "damaged"), about.get("samples", 0), about.get("width", 0)
         found.append(Entry(path, kind, samples, width, path.stat().st_size))
@@ -117,7 +118,7 @@ def read(path: Path) -> dict[str, Tensor] | None:
     """Returns the tensors of a stored file; None where there is none, or it is damaged."""
     try:
         return safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError):
+    except Exception:  # the header can say anything
         return None
 
 

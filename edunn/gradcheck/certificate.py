@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..results import OneFigure, Record, Table
-from ..runtime.files import strict, write_atomically
+from ..runtime import schema
+from ..runtime.files import read_file, strict, write_atomically
 
 AUTOGRAD_TOLERANCE = 1e-12  # hand against autograd: two exact formulas in float64 differ by rounding alone
 NUMERIC_TOLERANCE = 1e-8  # hand against five points: their truncation and rounding come on top
@@ -28,6 +29,20 @@ READING = (
 def reading(error: float) -> str:
     """Returns what a relative error means, as courses read it: 1e-7 is good, 1e-2 is wrong."""
     return next((text for bound, text in READING if error <= bound), "wrong")
+
+
+LARGEST = 64 * 2**20  # bytes of a file
+SAVED = {
+    "rows": [
+        {
+            **dict.fromkeys(("name", "parameter", "term", "note"), str),
+            **dict.fromkeys(("hand_vs_autograd", "hand_vs_numeric", "order"), (float, None)),
+            "kinks": schema.COUNT,
+            "passed": bool,
+        }
+    ],
+    "notes": [str],
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class Certificate(Record):
     def load(cls, path: str | Path) -> Certificate:
         """Reads a certificate that `save` wrote."""
         try:
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            found = schema.parse(read_file(path, LARGEST), SAVED)
             return cls(tuple(Row(**row) for row in found["rows"]), tuple(found["notes"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(f"{path} is not a certificate that Certificate.save wrote.") from None

@@ -135,6 +135,8 @@ def apply(function: Callable[..., Any], operands: list[Any]) -> Any:
 
 def parse(text: str) -> Expression:
     """Reads an expression; anything else is an error that says what is wrong."""
+    if not isinstance(text, str):
+        raise ConfigError(f"An expression is text, such as 'x**2 + 3*x'; got {type(text).__name__}.")
     if len(text) > LONGEST:
         raise ConfigError(f"The expression has {len(text):,} characters; at most {LONGEST:,} are read.")
     try:

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import errors
+from ..data import files
 from ..results import Record, Table
 from ..runtime.files import strict, write_atomically
 from . import analysis, methods
@@ -152,17 +152,20 @@ class Surface(LossGrid, Record):
     @classmethod
     def load(cls, path: str | Path) -> Surface:
         """Reads a surface from a file that `save` wrote."""
+        files.open_zip(files.check_exists(path, "a surface")).close()  # raises for what unpacks to too much
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 names = (str(about["names"][0]), str(about["names"][1]))
                 first, second, values = (torch.from_numpy(arrays[key]) for key in (*names, "values"))
-            if tuple(values.shape) != (len(first), len(second)):
+            if not all(t.dtype.is_floating_point for t in (first, second, values)) or first.ndim != 1 or not len(first):
+                raise ValueError(f"an axis of shape {tuple(first.shape)}, in {first.dtype}")
+            if second.ndim != 1 or not len(second) or tuple(values.shape) != (len(first), len(second)):
                 raise ValueError(f"values {tuple(values.shape)} for axes of {len(first)} and {len(second)} points")
             error = math.nan if about["error"] is None else float(about["error"])
             notes = tuple(map(str, about.get("notes", ())))
             return cls(first, second, values, names, about["loss"], about["method"], error, about["seconds"], notes)
-        except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as problem:
+        except Exception as problem:  # numpy reads what a damaged file says, and can raise anything
             raise errors.DataError(f"{path} cannot be read as a surface that edunn wrote: {problem}.") from None
 
 

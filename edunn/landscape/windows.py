@@ -31,7 +31,8 @@ def default_window(field: Field, around_start: bool = False) -> tuple[Window, Wi
         half, centre = 10 * unit, 0.0
         if minimum is not None:
             place, curvature, fall = minimum.point[k], minimum.curvature[k], minimum.fall
-            if curvature * max(unit, abs(place)) ** 2 > NEGLIGIBLE * fall:
+            reach = max(unit, abs(place))
+            if curvature * reach * reach > NEGLIGIBLE * fall:
                 half = 4 * (2 * fall / curvature) ** 0.5
                 centre = 0.0 if around_start else place
             half = max(half, 1.25 * abs(place - centre), 1.25 * abs(centre))

@@ -58,8 +58,7 @@ class BatchNorm(ArgumentRepr, nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if features < 1:
-            raise errors.ConfigError(f"BatchNorm needs at least one feature; got {features}.")
+        errors.check_count("features", features)
         self.momentum = errors.check_number("momentum", momentum, 0, 1, open_ends="low")
         self.epsilon = errors.check_number("epsilon", epsilon, 0, open_ends="low")
         self.shared: SharedBatch | None = None

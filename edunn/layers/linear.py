@@ -45,10 +45,8 @@ class Linear(ArgumentRepr, nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if features < 1 or outputs < 1:
-            raise errors.ConfigError(
-                f"A linear layer needs at least one feature and one output; got {features} and {outputs}."
-            )
+        for name, count in (("features", features), ("outputs", outputs)):
+            errors.check_count(name, count)
         scale = errors.check_number("scale", scale, 0)
         weight = torch.zeros(*runs, outputs, features, dtype=dtype or torch.get_default_dtype())
         if scale:

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from ..data import Samples
 from ..descent import Descent, add_penalty, constrain
-from ..errors import ConfigError
+from ..errors import ConfigError, check_count
 from ..layers import BatchNorm, Dropout
 from ..losses import Loss
 from ..models import Model
 from ..penalties import Penalty
 from ..updates import GradientDescent, Rule
 from .engine import Table
+
+MOST = 1000  # steps of a table
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ def steps(
     Each sample has a line: its features, target and score, its loss, and its own gradient in each weight. Their means
     (with the penalty's gradient, if there is one) are the step's gradient, by which the weights are updated.
     """
-    if count < 1:
-        raise ConfigError(f"A step table has 1 step or more; got {count}.")
+    check_count("The number of steps", count, 1, MOST)
     mixed = [type(part).__name__ for part in model.modules() if mixes_samples(part)]
     if mixed:
         raise ConfigError(

@@ -212,7 +212,6 @@ class ZeroOne(Loss):
 
 def check_hinge(margin: float, power: int) -> None:
     """Raises an error for a margin that is infinite or below 0, or a power other than 1 and 2."""
-    if not 0 <= margin < math.inf:
-        raise errors.ConfigError(f"A hinge takes a finite margin of 0 or more; got {margin}.")
+    errors.check_number("The margin of a hinge", margin, 0)
     if power not in (1, 2):
         raise errors.ConfigError(f"The power is 1 (hinge) or 2 (squared hinge); got {power}.")

@@ -34,6 +34,8 @@ class SquaredError(Loss):
         super().__init__()
         self.factor = 0.5 if half else 1.0
         self.through = Identity() if through is None else through
+        if not isinstance(self.through, Activation):
+            raise errors.ConfigError(f"through is an activation, such as edunn.activations.Sigmoid(); got {through!r}.")
         self.class_axis = classes
         self.labels = "classes" if classes else "real"
         if not (self.through.elementwise or classes):
@@ -128,9 +130,7 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0) -> None:
         super().__init__()
-        if not 0 < delta < float("inf"):
-            raise errors.ConfigError(f"Huber's delta is finite and above 0; got {delta}.")
-        self.delta = delta
+        self.delta = errors.check_number("Huber's delta", delta, 0, open_ends="low")
 
     def pointwise(self, scores: Tensor, targets: Tensor) -> Tensor:
         distance = (scores - targets).abs()

@@ -55,6 +55,8 @@ class TwoLayerNet(Chain, Model):
             raise errors.ConfigError(
                 f"TwoLayerNet takes two sizes by position, and the hidden one by name: {call}; got three sizes."
             )
+        for name, count in (("features", features), ("outputs", outputs), ("hidden", hidden)):
+            errors.check_count(name, count)
         if isinstance(activation, str):
             activation = activations.named(activation)
         predicts = check_predicts(predicts or ("bits" if outputs == 1 else "classes"))

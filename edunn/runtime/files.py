@@ -1,12 +1,14 @@
-"""Writes files completely or not at all, writes strict JSON, and finds the cache folder."""
+"""Reads regular files of a bounded size, writes files completely or not at all, and finds the cache folder."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,24 @@ def cache() -> Path | None:
         return Path(given).expanduser() if given else None
     except RuntimeError:  # no home
         return None
+
+
+def read_file(path: str | Path, most: int) -> bytes:
+    """Returns the content of a regular file of at most `most` bytes; else OSError, whose `strerror` says why.
+
+    Opening a pipe would wait for a writer, and a device has no end: neither is read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+        if state.st_size > most:
+            size = f"it has {state.st_size / 2**20:,.0f} MiB; at most {most / 2**20:,.0f} are read"
+            raise OSError(errno.EFBIG, size, str(path))
+        return file.read(most)
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:

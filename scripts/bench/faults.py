@@ -10,6 +10,7 @@ a file is left over, or if any exit is without its one line. A disk is full wher
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,19 @@ OTHERS = {
     "landscape": ["landscape", "--loss", "bce", "--w=-5:5:201", "--b=-5:5:201"],
     "shards": ["data", "shards", "rows.npy", "--targets", "labels.npy", "--shard-mib", "1"],
 }  # fmt: skip
-COMMANDS = TRAIN | OTHERS
+IMPORT = {"import": ["data", "import", "cifar-10-binary.tar.gz"]}  # into the cache, which is its folder here
+COMMANDS = TRAIN | OTHERS | IMPORT
+ARCHIVE = 50 * 10**6  # bytes
+# the command, to which an archive of zeros is the published one
+DRIVER = """
+from edunn.runtime import interrupts
+interrupts.listen()  # as the command does before it imports the rest
+import dataclasses
+from edunn.data import cifar10
+cifar10.BINARY = dataclasses.replace(cifar10.BINARY, sha256=SHA256, size=SIZE)
+from edunn.__main__ import main
+main()
+"""
 SHAPES = """
 data = {name = "shapes", samples = 1500, test = 0.2}
 features = {kind = "hog,hue", standardise = true}
@@ -61,28 +75,37 @@ class Lost(Exception):
 class Bench:
     """Tries each fault in folders below `top`, and counts what was lost."""
 
-    def __init__(self, top: Path, moments: int, seed: int) -> None:
-        self.top, self.moments, self.random = top, moments, random.Random(seed)
+    def __init__(self, top: Path, moments: int, seed: int, faults: list[str]) -> None:
+        self.top, self.moments, self.random, self.faults = top, moments, random.Random(seed), faults
         self.rows: list[dict[str, object]] = []
         rows = np.random.default_rng(0).normal(size=(40_000, 20)).astype(np.float32)
         np.save(top / "rows.npy", rows)
         np.save(top / "labels.npy", (rows[:, 0] > 0).astype(np.int64))
         (top / "shapes.toml").write_text(SHAPES)
+        (top / "file").write_text("nothing can be made below a file")
+        (top / "cifar-10-binary.tar.gz").write_bytes(bytes(ARCHIVE))
+        digest = hashlib.sha256(bytes(ARCHIVE)).hexdigest()
+        (top / "driver.py").write_text(DRIVER.replace("SHA256", repr(digest)).replace("SIZE", str(ARCHIVE)))
         self.whole: dict[str, tuple[Path, float]] = {}
+
+    def command(self, name: str, out: Path) -> list[str]:
+        """The words of a command whose results go to `out`."""
+        return COMMANDS[name] if name in IMPORT else [*COMMANDS[name], "--out", str(out)]
 
     def start(self, words: list[str], out: Path, limit: int | None = None) -> subprocess.Popen[bytes]:
         """Starts a command whose cache of features lies beside the folder of its results."""
+        imports = words[:2] == ["data", "import"]
 
-        def before() -> None:
-            if limit is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails, as on a full disk
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        environment = os.environ | {"EDUNN_CACHE": f"{out}.cache", "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [sys.executable, "-m", "edunn", *words], cwd=self.top, env=environment, preexec_fn=before,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        cache = str(out) if imports else f"{out}.cache"
+        environment = os.environ | {"EDUNN_CACHE": cache, "OMP_NUM_THREADS": "1"}
+        program = [str(self.top / "driver.py")] if imports else ["-m", "edunn"]
+        process = subprocess.Popen(
+            [sys.executable, *program, *words], cwd=self.top, env=environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )  # fmt: skip
+        if limit is not None:  # Python ignores the signal, so that a write fails, as on a full disk
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        return process
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """The exit code; a traceback is a loss."""
@@ -95,14 +118,14 @@ class Bench:
         """The folder of the undisturbed command, and its seconds."""
         if name not in self.whole:
             out, begun = self.top / f"whole {name}", time.perf_counter()
-            if self.end(self.start([*COMMANDS[name], "--out", str(out)], out)) != 0:
+            if self.end(self.start(self.command(name, out), out)) != 0:
                 raise RuntimeError(f"the undisturbed {name} failed")
             self.whole[name] = out, time.perf_counter() - begun
         return self.whole[name]
 
     def finish(self, name: str, out: Path) -> None:
         """Gives the command again until it is done, and compares."""
-        again = [*COMMANDS[name], "--out", str(out)] + ["--resume"] * (name in TRAIN)
+        again = self.command(name, out) + ["--resume"] * (name in TRAIN)
         whole = self.undisturbed(name)[0]
         if name in TRAIN or not is_done(name, out):
             code = self.end(self.start(again, out))
@@ -118,26 +141,35 @@ class Bench:
 
     def attempt(self, fault: str, tries: Iterator[Callable[[Path], None]]) -> None:
         """Counts the losses among the tries, each of which gets a folder that does not exist."""
-        tried, lost = 0, 0
-        for number, action in enumerate(tries):
+        if self.faults and not any(word in fault for word in self.faults):
+            return
+
+        def attempt_one(number: int, action: Callable[[Path], None]) -> bool:
             out = self.top / f"out-{len(self.rows)}-{number}"
-            tried += 1
             try:
                 action(out)
             except (Lost, subprocess.TimeoutExpired) as error:
-                lost += 1
                 print(f"{fault}, try {number}: {error}", file=sys.stderr)
-            shutil.rmtree(out, ignore_errors=True)
-            shutil.rmtree(f"{out}.cache", ignore_errors=True)
-        self.rows.append({"fault": fault, "tried": tried, "lost": lost})
+                return False
+            finally:
+                shutil.rmtree(out, ignore_errors=True)
+                shutil.rmtree(f"{out}.cache", ignore_errors=True)
+            return True
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # each waits for a process of its own
+            done = list(pool.map(attempt_one, *zip(*enumerate(tries), strict=True)))
+        self.rows.append({"fault": fault, "tried": len(done), "lost": done.count(False)})
+        print(f"{fault}: {len(done)} tried, {done.count(False)} lost", file=sys.stderr)
 
     # ---- the faults --------------------------------------------------------------------------------------------------
 
     def signalled(self, name: str, number: signal.Signals) -> Callable[[Path], None]:
+        share = self.random.uniform(0.1, 1.1)  # of the time that the command takes
+
         def action(out: Path) -> None:
             seconds = self.undisturbed(name)[1]
-            process = self.start([*COMMANDS[name], "--out", str(out)], out)
-            time.sleep(self.random.uniform(0.1, 1.1) * seconds)
+            process = self.start(self.command(name, out), out)
+            time.sleep(share * seconds)
             process.send_signal(number)
             code = self.end(process)
             if code not in (0, EXITS[number]):
@@ -148,7 +180,7 @@ class Bench:
 
     def full(self, name: str, limit: int) -> Callable[[Path], None]:
         def action(out: Path) -> None:
-            code = self.end(self.start([*COMMANDS[name], "--out", str(out)], out, limit))
+            code = self.end(self.start(self.command(name, out), out, limit))
             if code not in (0, 2):
                 raise Lost(f"a full disk ended it with {code}")
             self.finish(name, out)
@@ -157,7 +189,7 @@ class Bench:
 
     def together(self, name: str, count: int) -> Callable[[Path], None]:
         def action(out: Path) -> None:
-            processes = [self.start([*COMMANDS[name], "--out", str(out)], out) for _ in range(count)]
+            processes = [self.start(self.command(name, out), out) for _ in range(count)]
             codes = sorted(self.end(process) for process in processes)
             if codes != [0] + [2] * (count - 1):
                 raise Lost(f"they ended with {codes}")
@@ -168,8 +200,8 @@ class Bench:
 
     def unwritable(self, name: str) -> Callable[[Path], None]:
         def action(out: Path) -> None:
-            (self.top / "file").write_text("nothing can be made below a file")
-            code = self.end(self.start([*COMMANDS[name], "--out", str(self.top / "file" / "below")], out))
+            below = self.top / "file" / "below"
+            code = self.end(self.start(self.command(name, below), below if name in IMPORT else out))
             if code != 2:
                 raise Lost(f"it ended with {code}")
 
@@ -188,12 +220,14 @@ class Bench:
 
     def run(self) -> None:
         names = list(COMMANDS)
+        for name in names:  # one at a time, as their seconds are the measure of the moments
+            self.undisturbed(name)
         for place, (fault, number) in enumerate(SIGNALS.items()):
             turns = range(place, self.moments, len(SIGNALS))
             chosen = [names[(k // len(SIGNALS) + place) % len(names)] for k in turns]
             self.attempt(fault, (self.signalled(name, number) for name in chosen))
-        self.attempt("full disk", (self.full(name, limit) for name in ("train", "sweep", "landscape", "shards")
-                                   for limit in LIMITS))  # fmt: skip
+        full = ("train", "sweep", "landscape", "shards", "import")
+        self.attempt("full disk", (self.full(name, limit) for name in full for limit in LIMITS))
         self.attempt("a place that cannot be written", (self.unwritable(name) for name in COMMANDS))
         for count in (2, 4):
             self.attempt(f"{count} processes in one folder", (self.together(n, count) for n in ("train", *OTHERS)))
@@ -240,9 +274,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--moments", type=int, default=100, help="random moments at which a signal is sent")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--faults", nargs="*", default=[], metavar="WORD", help="only those whose name has a word")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), args.moments, args.seed)
+        bench = Bench(Path(folder), args.moments, args.seed, args.faults)
         bench.run()
     lost = sum(int(str(row["lost"])) for row in bench.rows)
     if args.json:
