@@ -101,7 +101,7 @@ export function number(value, digits = 4) {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const form = size >= 1e5 || size < 1e-3 ? value.toExponential(digits - 1) : value.toPrecision(digits);
+  const form = size >= 1e5 || size < 1e-3 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
   return form
     .replace(/(\.\d*?)0+(?=e|$)/, "$1")
     .replace(/\.(?=e|$)/, "")
