@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import emit, note
-from .landscape_options import Options, add_arguments, parse_options
+from .landscape_options import Options, parse_options
 from .table_options import table_options
 
 if TYPE_CHECKING:
     from ..experiment.folder import RunFolder
-    from ..landscape import Report, Surface
+    from ..landscape import Report
     from ..runtime.processes import OneProcess
 
 EXAMPLE = (
@@ -29,11 +29,6 @@ EXAMPLE = (
     "      --b=-10:10:61 --basins --steps 3000\n"
     "  edunn landscape --run runs/digits_softmax-20260101-120000 --plane principal"
 )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's options."""
-    add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,13 +86,9 @@ class Drawing:
     def summary(self) -> dict[str, Any]:
         """Returns the surface's part of summary.json: its loss, its window and its readings."""
         surface = self.report.surface
-        return self.about | {name: window(surface, k) for k, name in enumerate(surface.names)} | self.report.as_dict()
-
-
-def window(surface: Surface, k: int) -> list[float]:
-    """Returns the window along axis `k`: low, high, count."""
-    axis = (surface.first, surface.second)[k]
-    return [float(axis[0]), float(axis[-1]), len(axis)]
+        axes = zip(surface.names, (surface.first, surface.second), strict=True)
+        windows = {name: [float(axis[0]), float(axis[-1]), len(axis)] for name, axis in axes}  # low, high, count
+        return self.about | windows | self.report.as_dict()
 
 
 def from_problem(
@@ -120,7 +111,7 @@ def from_problem(
     # the second loss has the window of the first
     surfaces = [first, *(case.grid(first.first, first.second, **common) for case in studies[1:])]
     drawings = [
-        Drawing(case.name, case.title, make_report(args, options, surface),
+        Drawing(case.name, case.title, surface.report(args.basins, options.rate, options.steps),
                 loss=case.name, activation=case.activation, labels=case.labels)
         for case, surface in zip(studies, surfaces, strict=True)
     ]  # fmt: skip
@@ -137,13 +128,10 @@ def from_run(args: argparse.Namespace, options: Options, processes: OneProcess) 
         dtype=options.dtype, seed=options.seed, ranks=processes,
     )  # fmt: skip
     surface = found.surface
-    drawing = Drawing("run", found.title, make_report(args, options, surface), found.path, loss=surface.loss)
+    drawing = Drawing(
+        "run", found.title, surface.report(args.basins, options.rate, options.steps), found.path, loss=surface.loss
+    )
     return [drawing], {"run": str(args.run), "plane": found.plane, "samples": surface.known("its samples").samples}
-
-
-def make_report(args: argparse.Namespace, options: Options, surface: Surface) -> Report:
-    """Returns the surface's readings; those of the basins only with --basins."""
-    return surface.report(args.basins, options.rate, options.steps)
 
 
 def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], folder: RunFolder) -> list[str]:

@@ -1,4 +1,4 @@
-"""The derivation of the one term that a mistake concerns, line by line, for whoever wants to see it.
+"""The derivation of the one term that a mistake concerns, line by line, for those who want to see it.
 
 A mistake is looked up by its name; several that concern the same term share one derivation.
 """
