@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import emit, note
-from .landscape_options import Options, parse_options
+from .drawing import Drawing
+from .landscape_options import Options, add_arguments, parse_options
 from .table_options import table_options
 
 if TYPE_CHECKING:
     from ..experiment.folder import RunFolder
-    from ..landscape import Report
     from ..runtime.processes import OneProcess
 
 EXAMPLE = (
@@ -31,6 +31,9 @@ EXAMPLE = (
 )
 
 
+arguments = add_arguments
+
+
 def run(args: argparse.Namespace) -> int:
     """Computes the surfaces, writes their folder, and prints the reports. Returns 0."""
     from ..experiment.folder import RunFolder
@@ -39,9 +42,8 @@ def run(args: argparse.Namespace) -> int:
     start, processes = time.perf_counter(), ranks()
     options = parse_options(args)
 
-    request = {"command": "landscape"} | {
-        k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out", "force")
-    }
+    request = {k: v for k, v in vars(args).items() if k not in ("json", "quiet", "out", "force")}
+    request["command"] = "landscape"
 
     def free_folder() -> RunFolder:
         folder = RunFolder(args.out) if args.out else RunFolder.fresh("landscape")
@@ -77,20 +79,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Drawing:
-    """A surface's report, with its name, its title in figures, and further entries of the summary."""
-
-    def __init__(self, name: str, title: str, report: Report, path: Any = None, **about: Any) -> None:
-        self.name, self.title, self.report, self.path, self.about = name, title, report, path, about
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the surface's part of summary.json: its loss, its window and its readings."""
-        surface = self.report.surface
-        axes = zip(surface.names, (surface.first, surface.second), strict=True)
-        windows = {name: [float(axis[0]), float(axis[-1]), len(axis)] for name, axis in axes}  # low, high, count
-        return self.about | windows | self.report.as_dict()
-
-
 def from_problem(
     args: argparse.Namespace, options: Options, processes: OneProcess
 ) -> tuple[list[Drawing], dict[str, Any]]:
@@ -115,8 +103,8 @@ def from_problem(
                 loss=case.name, activation=case.activation, labels=case.labels)
         for case, surface in zip(studies, surfaces, strict=True)
     ]  # fmt: skip
-    data = args.data or "random data"
-    return drawings, {"problem": studies[0].problem, "data": data, "samples": len(studies[0].x)}
+    about = {"problem": studies[0].problem, "data": args.data or "random data", "samples": len(studies[0].x)}
+    return drawings, about
 
 
 def from_run(args: argparse.Namespace, options: Options, processes: OneProcess) -> tuple[list[Drawing], dict[str, Any]]:
@@ -139,11 +127,10 @@ def draw(args: argparse.Namespace, options: Options, drawings: list[Drawing], fo
     from ..experiment.pictures import save_pictures
     from ..figures.surfaces import report_pictures
 
-    reports = {drawing.name: drawing.report for drawing in drawings}
-    titles = [drawing.title for drawing in drawings]
-    pictures = report_pictures(reports, titles, options.cuts, drawings[0].path, args.same_scale)
-    written = save_pictures(pictures, folder, lambda text: note(args, text), options.look)
     first = drawings[0]
+    reports = {drawing.name: drawing.report for drawing in drawings}
+    pictures = report_pictures(reports, [d.title for d in drawings], options.cuts, drawings[0].path, args.same_scale)
+    written = save_pictures(pictures, folder, lambda text: note(args, text), options.look)
     if args.html and len(first.report.surface.second) > 1:
         from ..figures.interactive import surface_html
 
