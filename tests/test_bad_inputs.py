@@ -107,7 +107,7 @@ FIELDS: list[tuple[str, str, list[str]]] = [
     ("", "train.tolerance", [*NUMBER, "-1"]),
     ("data.validation=0.2", "train.patience", [*COUNT, "0"]),
     ("", "train.evaluate", COUNT),
-    ("", "train.snapshots", [*COUNT, "0"]),
+    ("", "train.snapshots", COUNT),
     ("", "train.clip_norm", [*NUMBER, "0", "-1"]),
     ("", "train.clip_value", [*NUMBER, "0", "-1"]),
     ("", "train.no-such-option", ["3"]),
@@ -248,7 +248,7 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["train", "moons.toml"], ["--by none", "--by", "--device tpu", "--device cuda:99", "--dtype int8", "--out file"]),
     (["train", "moons.toml"], [f"--seed {value}" for value in [*INTEGER, "9" * 30]]),
     (["train", "moons.toml"], [f"--out {value}" for value in PLACE]),
-    (["train", "table.csv"], [""]),
+    (["train", "table.csv"], ["--target no-such", "--exclude no-such", "--task no-such", "--features no-such"]),
     (["sweep"], ["", "none.toml --over train.rate=1,2", "moons.toml", "moons.toml --over train.rate=1,2"]),
     (["sweep", "moons.toml"], ["--over", "--over x", "--over =1", "--over train.rate=", "--over train.rate=1,,2"]),
     (["sweep", "moons.toml"], ["--over train.rate=1,1", "--over train.rate=1,2 --over train.rate=3"]),
@@ -394,7 +394,7 @@ SPECIAL = ["pipe", "folder", "sparse", "empty", "circle", "/dev/zero", "/dev/ful
 
 # tables
 CSV = {
-    "no rows": "x,y\n", "blank": "\n\n", "blanks": " \n \n", "one cell": "x\n", "no header": "1,2\n3,4\n",
+    "no rows": "x,y\n", "blank": "\n\n", "blanks": " \n \n", "one cell": "x\n", "no header": "1,2\nnan,4\n",
     "header of bytes": b"\xff\xfe\x00x\n1\n", "latin-1": "größe,y\n1,a\n2,b\n".encode("latin-1"), "NUL": "x,y\n1,\0\n",
     "short row": "x,y\n1,a\n2\n", "long row": "x,y\n1,a\n2,b,c\n", "two names": "x,x\n1,a\n", "no name": "x,\n1,a\n",
     "text feature": "x,y\nred,a\nblue,b\n", "empty cell": "x,y\n,a\n1,b\n", "empty target": "x,y\n1,\n2,b\n",
@@ -405,7 +405,7 @@ CSV = {
     "1e999": "x,y\n1e999,a\n1,b\n", "5,000 digits": f"x,y\n{'9' * 5000},a\n1,b\n", "only commas": ",,,\n,,,\n",
     "long cell": f"x,y\n{'x' * 200_000},a\n1,b\n", "long name": f"{'x' * 200_000},y\nred,a\n1,b\n",
     "12,000 columns": ",".join(f"c{k}" for k in range(12_000)) + "\n1,2\n", "hex": "x,y\n0x10,a\n1,b\n",
-    "12,000 empty names": "," * 12_000 + "\n", "mixed": "x,y\n1,a\n2,2\n", "carriage returns": "x,y\r\r1\r",
+    "12,000 empty names": "," * 12_000 + "\n", "mixed": "x,y\n1,a\nred,b\n2,a\n3,b\n", "carriage returns": "x,y\r\r1\r",
     "quotes": '"""' * 999,
     "page": "<html><body>404</body></html>", "zip": b"PK\x03\x04" + b"\0" * 50, "json": '{"x": [1, 2]}',
     "gzip": b"\x1f\x8b\x08\0",
@@ -528,8 +528,8 @@ NPZ: dict[str, bytes] = {
     "five axes": archive({"features.npy": np.zeros((6, 1, 1, 1, 2))}),
     "no targets": archive({"features.npy": X}), "unknown keys": archive({"a.npy": X, "b.npy": Y}),
     "feature_names": archive({"features.npy": X, "targets.npy": Y, "feature_names.npy": np.array(["a"])}),
-    "feature_names nested": archive({"features.npy": X, "targets.npy": Y, "feature_names.npy": np.array([["a"],
-    ["b"]])}),
+    "feature_names nested": archive({"features.npy": X, "targets.npy": Y, "feature_names.npy": np.array([["a", "b"],
+    ["c", "d"]])}),
     "classes": archive({"features.npy": X, "targets.npy": Y, "classes.npy": np.array(["a"])}),
     "classes twice": archive({"features.npy": X, "targets.npy": Y, "classes.npy": np.array(["a", "a"])}),
     "classes a scalar": archive({"features.npy": X, "targets.npy": Y, "classes.npy": np.array("a")}),
@@ -749,6 +749,13 @@ def run_file(name: str, change: Callable[[Path], Any]) -> Callable[[Path], None]
     return make
 
 
+def first_half(path: Path) -> bytes:
+    """The first half of a file. Whole lines of TOML are valid TOML: a config is cut off between a key and its value."""
+    content = path.read_bytes()
+    middle = len(content) // 2
+    return content[: content.index(b"= ", middle) + 1 if path.suffix == ".toml" else middle]
+
+
 def replaced(kind: str) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         path.unlink()
@@ -771,8 +778,7 @@ for file in [*RUN_FILES, "checkpoint.safetensors"]:
                       "a list": b"[1]", "text": b'"x"'}.items():  # fmt: skip
         add(f"run, {file} is {name}", words, "run", run_file(
             file, lambda path,
-                raw=raw: path.write_bytes(path.read_bytes()[: path.stat(
-                    ).st_size // 2] if raw is None else raw)))  # fmt: skip
+                raw=raw: path.write_bytes(first_half(path) if raw is None else raw)))  # fmt: skip
 for name in ("predict", "landscape", "resume"):
     for file in ("config.toml", "manifest.json"):
         add(f"{name}, {file} is missing", READ[name], "run", run_file(file, lambda path: path.unlink()))

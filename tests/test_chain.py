@@ -165,7 +165,7 @@ def test_a_held_mask_stays_and_refuses_another_shape():
     ("make", "message"),
     [
         (lambda: Dropout(1.0), "p must be a number in \\[0, 1\\); got 1.0"),
-        (lambda: BatchNorm(0), "at least one feature; got 0"),
+        (lambda: BatchNorm(0), "features must be a whole number, 1 or more; got 0"),
         (lambda: BatchNorm(3, momentum=0), "momentum must be a number in \\(0, 1\\]; got 0"),
         (lambda: BatchNorm(3, epsilon=0), "epsilon must be a number above 0"),
         (lambda: Chain(), "layers in order"),

@@ -243,7 +243,7 @@ def test_load_hands_options_on() -> None:
         ("no/where", {}, DataError, "does not exist"),
         ("blobs", {"sample": 3}, ConfigError, "Unknown option 'sample' for the data 'blobs'. Did you mean 'samples'"),
         ("digits", {"seed": 3}, ConfigError, "Unknown option 'seed' for the data 'digits'. It takes none"),
-        ("pyproject.toml", {}, DataError, "Say what it is by its suffix"),
+        ("pyproject.toml", {}, DataError, "'pyproject.toml' has no rows under its header"),
     ],
     ids=["misspelt", "nothing", "no file", "no folder", "an option misspelt", "an option too many", "another file"],
 )

@@ -632,11 +632,11 @@ def test_multiclass_hinge_refuses_rows_and_a_single_class() -> None:
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Huber(delta=0.0), "delta is finite and above 0; got 0"),
-        (lambda: Huber(delta=NAN), "delta is finite and above 0; got nan"),
-        (lambda: Hinge(margin=-1.0), "margin of 0 or more; got -1"),
+        (lambda: Huber(delta=0.0), "delta must be a number above 0, finite; got 0"),
+        (lambda: Huber(delta=NAN), "delta must be a number above 0, finite; got nan"),
+        (lambda: Hinge(margin=-1.0), "margin of a hinge must be a number 0 or more, finite; got -1"),
         (lambda: Hinge(power=3), "power is 1 .* or 2 .*; got 3"),
-        (lambda: MulticlassHinge(margin=NAN), "margin of 0 or more; got nan"),
+        (lambda: MulticlassHinge(margin=NAN), "margin of a hinge must be a number 0 or more, finite; got nan"),
         (lambda: MulticlassHinge(power=0), "power is 1 .* or 2 .*; got 0"),
         (lambda: MulticlassHinge(over="other"), "over is .*got 'other'. Did you mean 'others'"),
         (lambda: CrossEntropy(label_smoothing=1.0), r"label_smoothing lies in \[0, 1\); got 1"),

@@ -299,7 +299,7 @@ def test_a_run_and_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_file_goes_before_another_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("make_moons").write_text("x,y\n1,2\n")
-    with pytest.raises(Exception, match="Say what it is by its suffix"):
+    with pytest.raises(Exception, match="column 'y' holds '2' only"):
         data.load("make_moons")
     Path("make_moons").unlink()
     assert data.load("make_moons").name == "moons"

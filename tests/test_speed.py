@@ -54,7 +54,11 @@ def test_the_command(capsys: Any, tmp_path: Path) -> None:
     assert set(printed) >= set(RATIOS)
 
 
-@pytest.mark.parametrize(("option", "least"), [("samples", 128), ("runs", 2), ("rounds", 1)])
-def test_the_command_refuses(option: str, least: int, capsys: Any) -> None:
+@pytest.mark.parametrize(
+    ("option", "span"),
+    [("samples", "from 128 to 100,000"), ("runs", "from 2 to 1,024"), ("rounds", "from 1 to 1,000")],
+    ids=["samples", "runs", "rounds"],
+)
+def test_the_command_refuses(option: str, span: str, capsys: Any) -> None:
     assert main(["bench", f"--{option}", "0"]) == 2
-    assert f"--{option} must be {least} or more; got 0." in capsys.readouterr().err
+    assert f"--{option} must be a whole number {span}; got 0." in capsys.readouterr().err

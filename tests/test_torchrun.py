@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,13 +198,16 @@ def test_one_line_for_all_and_one_code(arguments: list[str], code: int, line: st
 
 
 def test_what_fails_on_one_machine_alone_is_told_by_rank_0(tmp_path: Path) -> None:
-    """A file that rank 1 cannot read: here its own working directory lacks it."""
+    """A file that rank 1 cannot read: its own working directory lacks it."""
+    for rank in "01":
+        (tmp_path / rank).mkdir()
+    shutil.copy(CONFIG, tmp_path / "0" / "mine.toml")
     script = tmp_path / "elsewhere.py"
     script.write_text(
         "import os, sys\nfrom edunn.cli import main\n"
-        f"os.chdir({str(ROOT)!r} if os.environ['RANK'] == '0' else {str(tmp_path)!r})\nsys.exit(main(sys.argv[1:]))\n"
+        f"os.chdir(os.path.join({str(tmp_path)!r}, os.environ['RANK']))\nsys.exit(main(sys.argv[1:]))\n"
     )
-    ran = torchrun(2, str(script), "train", "configs/digits_softmax.toml", "--out", str(tmp_path / "run"))
+    ran = torchrun(2, str(script), "train", "mine.toml", "--out", str(tmp_path / "run"))
     assert len(said(ran)) == 1
     assert said(ran)[0].startswith("edunn: rank 1: There is no config file")
     assert codes(ran) == [2, 2]

@@ -49,7 +49,12 @@ class Text:
 
 def read_text(path: Path, options: TableOptions) -> Text:
     """Reads a file of text, or a gzip of one."""
-    return Parser(path, options, decode(path, read_content(path), options.encoding)).table()
+    try:
+        return Parser(path, options, decode(path, read_content(path), options.encoding)).table()
+    except csv.Error as problem:  # a cell of more than 131,072 characters
+        raise DataError(
+            f"'{path}' cannot be read as a table: {problem}. Look for a double quote without its partner."
+        ) from problem
 
 
 def read_content(path: Path) -> bytes:
