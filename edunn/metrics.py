@@ -361,8 +361,9 @@ def calibration(happened: Any, probabilities: Any, bins: int = 10, what: str = "
     bins : of equal width, from 0 to 1
     """
     errors.check_count("bins", bins)
-    p = to_tensor("probabilities", unpack(probabilities).features).double().flatten()
-    true = (to_tensor("happened", unpack(happened).features).flatten() > 0).double()
+    # on the CPU, where sums over bins have one order; contiguous, since probabilities[:, 1] is a view with gaps
+    p = to_tensor("probabilities", unpack(probabilities).features).cpu().double().flatten().contiguous()
+    true = (to_tensor("happened", unpack(happened).features).cpu().flatten() > 0).double()
     if p.shape != true.shape or len(p) == 0:
         raise errors.ShapeError(f"There are {len(true)} outcomes and {len(p)} probabilities. Give one for each.")
     errors.check_interval(p, 0.0, 1.0, "Probabilities are model.predict_proba(X)[:, 1].")

@@ -81,18 +81,33 @@ def test_field_01_pixels(tmp_path: Path, kind: str) -> None:
     assert (run.path / "figures" / "confusion.png").is_file()
 
 
-@pytest.mark.parametrize("broken", ["loss_curves", "templates", "confusion_matrix"])
-def test_field_01_a_picture_that_fails_costs_no_result(broken: str, monkeypatch: Any, capsys: Any) -> None:
+DRAWN = {"loss": "loss_curves", "accuracy": "accuracy_curves", "templates": "templates", "confusion": "class_report",
+         "mistakes": "mistakes", "calibration": "calibration_curve"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_field_01_a_picture_that_fails_costs_no_result(name: str, monkeypatch: Any, capsys: Any) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise AttributeError("'Net' object has no attribute 'weight'")
 
-    monkeypatch.setattr(figures, broken, fail)
+    monkeypatch.setattr(figures, DRAWN[name], fail)
     assert main(["train", DIGITS, *settings("train.epochs=1"), "--out", "run"]) == 0
-    name = {"loss_curves": "loss", "confusion_matrix": "confusion"}.get(broken, broken)
     assert f"note: the picture {name} could not be drawn: 'Net' object has" in capsys.readouterr().err
     run = experiment.load("run")
     drawn = sorted(Path(path).stem for path in run.summary["figures"])
-    assert drawn == sorted({"loss", "accuracy", "templates", "confusion"} - {name})
+    assert drawn == sorted(set(DRAWN) - {name})
+
+
+@pytest.mark.parametrize("step", ["predict_held_out", "pictures_of_predictions"])
+def test_field_01_pictures_that_cannot_be_chosen_cost_no_result(step: str, monkeypatch: Any, capsys: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(f"edunn.experiment.pictures.{step}", fail)
+    assert main(["train", DIGITS, *settings("train.epochs=1"), "--out", "run"]) == 0
+    assert "note: the other pictures could not be drawn: out of memory." in capsys.readouterr().err
+    run = experiment.load("run")
+    assert [Path(path).stem for path in run.summary["figures"]] == ["loss", "accuracy", "templates"]
 
 
 def test_field_01_the_summary_is_there_before_the_first_picture(monkeypatch: Any) -> None:

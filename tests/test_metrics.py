@@ -141,6 +141,18 @@ def test_calibration_is_scikit_learns(bins: int) -> None:
     )
 
 
+def test_calibration_of_a_column_gives_no_warning() -> None:
+    """torch warns once a program of a view with gaps; here each time, and a warning is an error."""
+    both = torch.tensor([[0.8, 0.2], [0.1, 0.9], [0.4, 0.6]], dtype=torch.float64)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        found = metrics.calibration([0, 1, 1], both[:, 1])
+    finally:
+        torch.set_warn_always(before)
+    assert found.counts == metrics.calibration([0, 1, 1], both[:, 1].tolist()).counts
+
+
 def test_calibration_refuses_scores() -> None:
     with pytest.raises(LabelError, match="predict_proba"):
         metrics.calibration([0, 1], [-2.0, 3.0])

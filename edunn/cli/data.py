@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", help="shards: float32, float64 or uint8 (default: as in the source)")
     parser.add_argument("--shard-mib", type=int, help="shards: MiB of features for each file (default: 256)")
     add_table_options(parser)
-    add_common(parser, "look: the file of the config; shards: a new or empty folder (no default)", device=False)
+    add_common(parser, "the file of the config (look), or a new or empty folder (shards); no default", device=False)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,19 +11,19 @@ READING = ("missing", "na_values", "delimiter", "decimal", "thousands", "encodin
 HELP = {
     "target": ("COLUMN", "the column to predict (default: the last)"),
     "features": ("A,B,…", "the columns that are features (default: all but the target)"),
-    "exclude": ("A,B,…", "columns that are no features"),
+    "exclude": ("A,B,…", "columns that are not features (default: none)"),
     "task": ("TASK", "what the target is: classes or real (default: text and whole numbers are classes)"),
     "weight": ("COLUMN", "the column that says what each sample counts (default: none)"),
     "categories": ("one-hot|A,B,…", "columns of text to encode one-hot (default: none)"),
     "missing": ("WHAT", "empty cells, NA and ?: error, drop their rows, or mean (default: error)"),
-    "na_values": ("A,B,…", "more texts that mean missing, such as -9"),
+    "na_values": ("A,B,…", "more texts that mean missing, such as -9 (default: none)"),
     "delimiter": ("SIGN", "the sign between cells, tab or blanks (default: found)"),
     "decimal": ("SIGN", "the decimal sign (default: a point)"),
     "thousands": ("SIGN", "the sign between thousands (default: none)"),
     "encoding": ("NAME", "of the text, such as cp1252 (default: utf-8)"),
     "comment": ("SIGN", "the sign that begins a comment (default: none)"),
     "header": ("LINE", "the line that holds the columns' names (default: the first, unless it is data)"),
-    "names": ("A,B,…", "the columns' names, for a file without a header"),
+    "names": ("A,B,…", "the columns' names, for a file without a header (default: x1, x2, …)"),
 }
 
 

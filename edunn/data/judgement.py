@@ -371,7 +371,8 @@ class Judgement:
 
     def is_many(self, column: Column) -> bool:
         """Whether whole numbers are taken as rather many classes."""
-        return self.task == "auto" and not column.is_text and column.is_whole and column.distinct > NOTED
+        whole = self.task == "auto" and not column.is_text and column.is_whole
+        return whole and column.distinct > NOTED and self.table.classes is None
 
     def is_unclear(self, column: Column) -> bool:
         """Whether whole numbers may be classes or a quantity."""

@@ -58,7 +58,7 @@ def read_table(
     classes : the classes' names in index order, where a model has learned them already; other labels are refused.
     part : "train", or "test" of arrays with `X_test` and `y_test`
     weight : the column of the samples' weights, which is then not used as a feature
-    exclude : columns that are no features
+    exclude : columns that are not features
     missing : cells that are empty, NA, NaN, null or ?: "error" names them; "drop" leaves out their rows; "mean" takes
         the mean of the column, and of a category its share. A row without a target is left out by both. "keep": nan.
     categories : "one-hot", for all columns of text, or the columns: one feature of 0 and 1 for each of its categories

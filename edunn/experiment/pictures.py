@@ -29,19 +29,27 @@ def save_pictures(
 ) -> list[str]:
     """Draws the pictures into the figures folder as the look says, and returns the files' paths.
 
-    Call it after the results are written. If a picture cannot be drawn, a note names it.
+    Call it after the results are written. A picture that cannot be drawn costs a note, and so does a failure to choose
+    the next one.
     """
     saved: list[str] = []
-    for name, picture in pictures:
-        try:
-            with files_only():
-                axes = look.apply(picture())
-                files = [folder.file(f"figures/{name}.{kind}") for kind in look.formats]
-                saved += [str(figures.save(axes, file, look.dpi)) for file in files]
-        except Exception as error:  # whatever it is, the results are safe
-            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            note(f"note: the picture {name} could not be drawn: {reason}.")
+    try:
+        for name, picture in pictures:
+            try:
+                with files_only():
+                    axes = look.apply(picture())
+                    files = [folder.file(f"figures/{name}.{kind}") for kind in look.formats]
+                    saved += [str(figures.save(axes, file, look.dpi)) for file in files]
+            except Exception as error:  # whatever it is, the results are safe
+                note(f"note: the picture {name} could not be drawn: {reason_of(error)}.")
+    except Exception as error:  # to choose the pictures that fit, a model predicts: that may fail too
+        note(f"note: the other pictures could not be drawn: {reason_of(error)}.")
     return saved
+
+
+def reason_of(error: Exception) -> str:
+    """Returns the error's message on one line, or the error's name if it has none."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def pictures_of(prepared: Prepared, history: History) -> Iterator[Picture]:
