@@ -127,6 +127,11 @@ class TestVectors:
         text = VECTORS.replace("2 * X.T @ r / len(y),", "np.mean(X.T @ r),")
         assert grade(tmp_path, text).status != "right"
 
+    def test_a_kept_gradient_of_another_size_is_wrong_and_not_missing(self, tmp_path: Path) -> None:
+        text = (foreign.FOLDER / "models.py").read_text(encoding="utf-8")
+        found = grade(tmp_path, text.replace("self.db1 = d.sum(axis=0)", "self.db1 = d.sum()"), "MLP")
+        assert (found.status, [one.parameter for one in found.mistakes]) == ("wrong", ["b1"])
+
 
 class TestLayers:
     @pytest.mark.parametrize(
