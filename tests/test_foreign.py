@@ -101,6 +101,38 @@ class Dense:
 """
 
 
+VECTORS = """
+import numpy as np
+class Regression:
+    def __init__(self, n_features):
+        self.theta, self.theta0 = np.zeros(n_features), np.zeros(1)
+    def compute_cost(self, X, y):
+        return np.mean((X @ self.theta + self.theta0 - y) ** 2)
+    def compute_gradient(self, X, y):
+        r = X @ self.theta + self.theta0 - y
+        return 2 * X.T @ r / len(y), 2 * r.mean()
+"""
+
+
+class TestVectors:
+    """A parameter's gradient may be a row, a column or a number, whatever its name; that of the data may not."""
+
+    @pytest.mark.parametrize("turned", ["r.mean()", "r.mean(keepdims=True)", "r.mean().reshape(1, 1)"])
+    def test_a_bias_of_one_entry(self, turned: str, tmp_path: Path) -> None:
+        found = grade(tmp_path, VECTORS.replace("r.mean()", turned))
+        assert found.status == "right", found.message
+        assert grade(tmp_path, VECTORS.replace("2 * r.mean()", f"1.2 * {turned}")).status == "wrong"
+
+    def test_the_gradient_of_a_weight_is_no_number(self, tmp_path: Path) -> None:
+        text = VECTORS.replace("2 * X.T @ r / len(y),", "np.mean(X.T @ r),")
+        assert grade(tmp_path, text).status != "right"
+
+    def test_a_kept_gradient_of_another_size_is_wrong_and_not_missing(self, tmp_path: Path) -> None:
+        text = (foreign.FOLDER / "models.py").read_text(encoding="utf-8")
+        found = grade(tmp_path, text.replace("self.db1 = d.sum(axis=0)", "self.db1 = d.sum()"), "MLP")
+        assert (found.status, [one.parameter for one in found.mistakes]) == ("wrong", ["b1"])
+
+
 class TestLayers:
     @pytest.mark.parametrize(
         ("bias", "more", "keep", "rest"),

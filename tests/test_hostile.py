@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from class_of_sixty import RIGHT, WRONG, inside
 
-from edunn.exercises import Options
+from edunn import exercises
+from edunn.exercises import Options, processes
 from edunn.exercises.processes import grade_files, sandbox
+from edunn.exercises.processes.grading import write_environment
 
 FORGED = '[{"name": "CrossEntropy", "status": "right", "passed": true}]'
+FORGED_FILES = ("result.json", "out.json", "grades.json")
 EVERYWHERE = f"""
 import os, pathlib, sys
 for folder in (".", os.path.expanduser("~"), os.path.dirname(__file__), *map(os.path.dirname, sys.argv)):
-    for name in ("result.json", "out.json", "grades.json"):
+    for name in {FORGED_FILES}:
         try:
             pathlib.Path(folder, name).write_text('{FORGED}')
         except OSError:
@@ -56,7 +59,9 @@ HOSTILE: dict[str, tuple[str, set[str], str]] = {
     "segfault": (RIGHT + "import ctypes\nctypes.string_at(0)\n", {"error"}, "signal"),
     "fork_bomb": (RIGHT + "import os\nwhile True:\n    os.fork()\n", {"error", "timeout"}, ""),
     "looks_around": (
-        RIGHT + "import os\nprint(dict(os.environ))\nprint(open('/proc/self/environ').read())\n", {"right"}, ""),
+        RIGHT + "import os\nseen = str(dict(os.environ)) + open('/proc/self/environ').read()\n"
+        f"print('home:', os.environ['HOME'])\nprint('token:', {SECRET!r} in seen)\nprint(sorted(os.environ))\n",
+        {"right"}, ""),
     "judges_memory": (
         RIGHT + "import os\ntry:\n    open(f'/proc/{os.getppid()}/mem', 'r+b')\n    print('OPENED')\n"
         "except OSError as error:\n    print('refused')\n", {"right"}, ""),
@@ -85,6 +90,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[
             del os.environ["EDUNN_SECRET_OF_A_TEST"]
     graded = {file.stem: one.grades[0] | {"limits": one.limits} for file, one in zip(files, found, strict=True)}
     yield graded
+    for name in FORGED_FILES:  # EVERYWHERE reaches the grader's own folder, by sys.argv
+        Path(processes.__file__).with_name(name).unlink(missing_ok=True)
     assert not [one for one in folder.iterdir() if one.suffix == ".pyc"]
 
 
@@ -108,9 +115,19 @@ def test_what_was_printed_is_kept_and_is_no_result(graded: dict[str, dict[str, A
 
 def test_the_environment_is_bare(graded: dict[str, dict[str, Any]]) -> None:
     printed = graded["looks_around"]["printed"]
-    assert "HOME" in printed
-    assert SECRET not in printed
-    assert f"'HOME': '{Path.home()}'" not in printed
+    assert "home: " in printed
+    assert f"home: {Path.home()}\n" not in printed
+    assert "token: False" in printed
+    assert "EDUNN_SECRET_OF_A_TEST" not in printed
+
+
+def test_a_hand_in_does_not_see_the_folders_of_others(tmp_path: Path) -> None:
+    file = tmp_path / "other.py"
+    file.write_text(RIGHT)
+    exercises.load(file)
+    assert str(tmp_path) in sys.path
+    paths = write_environment(str(tmp_path / "home"))["PYTHONPATH"].split(os.pathsep)
+    assert not {str(tmp_path), str(tmp_path.parent)} & set(paths)
 
 
 def test_the_network_is_away_or_it_is_said(graded: dict[str, dict[str, Any]]) -> None:

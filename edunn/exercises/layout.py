@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .exercise import GradientExercise
 
+DATA = ("features", "scores", "targets")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -51,9 +53,13 @@ class Layout:
         return value.reshape((-1, 1) if shape == "column" else (1, -1))
 
     def take(self, name: str, gradient: Tensor, point: Tensor) -> Tensor:
-        """Returns a gradient in the exercise's layout, where it has the shape that the hand-in was given."""
-        laid = name in ("weight", "bias") or (name == "scores" and self.scores != "flat") or self.features == "flat"
-        flat = laid and (point.ndim < 2 or self.features == "flat")
+        """Returns a gradient in the exercise's layout, where it has the shape that the hand-in was given.
+
+        A parameter that is a vector, whatever its name, may have a gradient that is a row, a column or, of one entry, a
+        number: courses take np.mean for the gradient of a bias of shape (1,). The data's gradient has the data's shape.
+        """
+        laid = self.scores != "flat" if name == "scores" else name not in DATA
+        flat = (laid and point.ndim < 2) or self.features == "flat"
         if flat and gradient.numel() == point.numel() and max((1, *gradient.shape)) == point.numel():
             return gradient.reshape(point.shape)
         turned = (name == "weight" and self.weight == "columns") or (name in ("features", "scores") and self.columns)

@@ -23,6 +23,8 @@ ARRAYS = ("np", "numpy", "math", "torch", "cmath")  # modules whose calls make c
 
 Definition = ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef
 
+HANDIN_FOLDERS: set[str] = set()  # what `execute` added to sys.path
+
 
 class ExecutedModule(ModuleType):
     """A hand-in that was run.
@@ -45,16 +47,15 @@ def execute(path: Path) -> ExecutedModule:
     folder = path.resolve().parent
     folders = [folder, *list(folder.parents)[:2]]
     finder = Finder([*folders, folder / "cs231n", folder.parent / "cs231n"])
-    for one in folders[:0:-1]:
-        if str(one) not in sys.path:
-            sys.path.append(str(one))
+    new = [str(one) for one in folders[::-1] if str(one) not in sys.path]
+    HANDIN_FOLDERS.update(new)
+    sys.path.extend(new)
     sys.path.insert(0, str(folder))
     sys.meta_path.append(finder)
     try:
         return run(source, folder, finder)
     finally:
         sys.path.remove(str(folder))
-        sys.path.append(str(folder))
         sys.meta_path.remove(finder)
         finder.forget()
 

@@ -110,6 +110,8 @@ class Chain:
             matched = re.fullmatch(r"_?(w|weights?|theta|b|bias|biases)_?(\d+)", name.lower())
             if matched and isinstance(value, Tensor) and value.ndim:
                 kind = "bias" if matched[1].startswith("b") else "weight"
+                if kind == "weight" and value.ndim != 2:  # a theta0 beside theta is a bias: no layer
+                    continue
                 found.setdefault(matched[2], {})[kind] = name
         self.layers = [found[key] for key in sorted(found, key=int) if "weight" in found[key]]
         self.features, self.targets = arguments.get("features"), arguments.get("targets")

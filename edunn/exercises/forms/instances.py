@@ -269,7 +269,8 @@ def find_kept(instance: Any, name: str, places: Mapping[str, str], shapes: Grid)
         meant = find_gradient(attribute, words)
         if meant is not None and int(np.prod(np.shape(value), dtype=int)) == int(np.prod(shapes[name], dtype=int)):
             return value
-    return None
+    wrong = vars(instance).get(f"d{own}")  # of another size: it is wrong, and not missing
+    return wrong if is_array_like(wrong) and is_real(wrong) else None
 
 
 FORWARD_NAMES = ("features", "scores", "targets")

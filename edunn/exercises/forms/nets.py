@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,7 +90,10 @@ class Net:
         returned = self.gradient(*self.give({**arguments, **still}))
         found = returned if isinstance(returned, Returned) else Returned(returned, ())
         named = name_gradients(found.gradients, found.words, list(self.places), shapes)
-        data = {name: torch.as_tensor(np.asarray(value)).reshape(shapes[name]) for name, value in named.items()}
+        data = {name: torch.as_tensor(np.asarray(value)) for name, value in named.items()}
+        if any(value.numel() != math.prod(shapes[name]) for name, value in data.items()):
+            return {}  # a gradient of another shape says so by itself
+        data = {name: value.reshape(shapes[name]) for name, value in data.items()}
         return explain(chain, arguments, known, data)
 
     def give(self, arguments: Mapping[str, Any]) -> list[Any]:

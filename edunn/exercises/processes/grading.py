@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ...runtime.progress import track
+from ..files.executing import HANDIN_FOLDERS
 from ..report import Grade
 from .options import Options
 
@@ -108,7 +109,7 @@ def read_beginning(file: Path) -> bytes:
 
 def write_environment(home: str) -> dict[str, str]:
     """Returns what a hand-in sees of the environment: where Python's modules are, and nothing of its caller's."""
-    paths = [PACKAGE, *(os.path.abspath(path) for path in sys.path if path)]
+    paths = [PACKAGE, *(os.path.abspath(path) for path in sys.path if path and path not in HANDIN_FOLDERS)]
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     return kept | one | {
