@@ -162,6 +162,6 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
     ]
     if play.available():
         lines.append(
-            "  edunn play                                                        (a surface to move, in the browser)"
+            "  edunn play                                           (a surface to move, in the browser)"
         )
     return "\n".join(lines)
