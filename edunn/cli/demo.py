@@ -161,7 +161,5 @@ def report(runs: dict[str, LoadedRun], certificates: dict[str, Certificate], fol
         "  edunn check                                          (every gradient in the package)",
     ]
     if play.available():
-        lines.append(
-            "  edunn play                                           (a surface to move, in the browser)"
-        )
+        lines.append("  edunn play                                           (a surface to move, in the browser)")
     return "\n".join(lines)
