@@ -18,7 +18,7 @@ from torch import Tensor
 from ..activations import Sigmoid, Tanh
 from ..losses import BinaryCrossEntropy, Logistic, Loss, SquaredError
 from ..runtime.progress import track
-from .planes import JET, Plane, blocks
+from .planes import JET, Plane, blocks, tiles
 
 
 @torch.no_grad()
@@ -228,15 +228,6 @@ def factored(plane: Plane, a: Tensor, b: Tensor, order: int = 0) -> Tensor:
         x, y = plane.x[part].double(), plane.targets[part].double()
         total += torch.cat([method(plane, x, y, a, piece) for piece in pieces], 1)
     return (total / plane.samples).unsqueeze(0).to(plane.dtype)
-
-
-def tiles(b: Tensor, count: int) -> list[Tensor]:
-    """Cuts the columns of the grid into tiles of equal width in b."""
-    if count == 1:
-        return [b]
-    edges = torch.linspace(float(b[0]), float(b[-1]), count + 1, dtype=b.dtype, device=b.device)[1:-1]
-    cuts = torch.searchsorted(b, edges).tolist()
-    return [piece for piece in b.tensor_split(cuts) if len(piece)]
 
 
 def cross_entropy(plane: Plane, x: Tensor, y: Tensor, w: Tensor, b: Tensor) -> Tensor:

@@ -343,6 +343,15 @@ def blocks(count: int, size: int, like: Tensor) -> list[slice]:
 POINTS = 256  # of a window whose count is not given
 
 
+def tiles(b: Tensor, count: int) -> list[Tensor]:
+    """Cuts the columns of the grid into tiles of equal width in b."""
+    if count == 1:
+        return [b]
+    edges = torch.linspace(float(b[0]), float(b[-1]), count + 1, dtype=b.dtype, device=b.device)[1:-1]
+    cuts = torch.searchsorted(b, edges).tolist()
+    return [piece for piece in b.tensor_split(cuts) if len(piece)]
+
+
 def axis(name: str, window: Window | Tensor, start: float | None = None) -> Tensor:
     """Returns the values of a coordinate, float64, from low to high with both ends included.
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from ...activations import Sigmoid, Tanh
 from ...losses import BinaryCrossEntropy, Logistic, SquaredError
 from ..planes import Plane
-from .pieces import add, chunks, horner, on_device, split, tiles, times, times_square, width
+from .pieces import add, chunks, horner, on_device, split, tiles_with_middles, times, times_square, width
 
 LARGEST = 30.0  # a target of this size still leaves room for its square in float32
 GROUPS = 128  # groups of a program that computes coefficients: one a lane
@@ -75,7 +75,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
     how = recipe(plane)
     out = torch.zeros(len(a), len(b), dtype=torch.float64, device=plane.device)
     with on_device(out):
-        for columns, middle in tiles(b, how.half_width):
+        for columns, middle in tiles_with_middles(b, how.half_width):
             tile = (b[columns] - middle).mul_(2 if tanh else 1).exp_().to(plane.dtype)
             for rows, some in chunks(len(a), len(x), 8 * how.coefficients // how.group + 8, how.group * how.run):
                 launch(how, a[rows], x[some], y[some], middle, tile, out[rows, columns], squares, tanh)

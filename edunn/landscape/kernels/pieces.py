@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..planes import tiles
+
 LANES = 8  # grid points of one thread
 WIDEST = 1024  # grid points of one program
 BUDGET = 1 << 28  # bytes of what is computed once a row, and read at every grid point of the row
@@ -79,16 +81,13 @@ def width(columns: int) -> tuple[int, int]:
     return columns, columns // (32 * LANES)
 
 
-def tiles(b: Tensor, half_width: float) -> Iterator[tuple[slice, Tensor]]:
+def tiles_with_middles(b: Tensor, half_width: float) -> Iterator[tuple[slice, Tensor]]:
     """Yields the columns of a tile, at most 2 · half_width wide, and the tile's middle, a tensor of one number."""
-    low, wide = float(b[0]), float(b[-1] - b[0])
-    count = max(1, math.ceil(wide / (2 * half_width))) if math.isfinite(half_width) else 1
-    which = ((b - low) * (count / wide)).floor().clamp(0, count - 1).long() if count > 1 else torch.zeros_like(b)
+    wide = float(b[-1] - b[0])
     start = 0
-    for number in torch.unique_consecutive(which, return_counts=True)[1].tolist():
-        some = slice(start, start + number)
-        yield some, ((b[some][:1] + b[some][-1:]) / 2)
-        start += number
+    for piece in tiles(b, max(1, math.ceil(wide / (2 * half_width)))):
+        yield slice(start, start + len(piece)), (piece[:1] + piece[-1:]) / 2
+        start += len(piece)
 
 
 def chunks(rows: int, samples: int, bytes_each: int, multiple: int = 1) -> Iterator[tuple[slice, slice]]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ...losses import CrossEntropy
 from ..planes import Plane
-from .pieces import chunks, on_device, split, tiles, width
+from .pieces import chunks, on_device, split, tiles_with_middles, width
 
 RUN = 32  # samples that share a logarithm
 REACH = {torch.float32: 96.0, torch.float64: 900.0}  # the largest exponent of 2, up or down, in a tile
@@ -45,7 +45,7 @@ def grid(plane: Plane, a: Tensor, b: Tensor) -> Tensor:
     wide, warps = width(len(b))
     samples, classes = slope.shape
     with on_device(out):
-        for columns, middle in tiles(b, REACH[plane.dtype] / steepest if steepest else math.inf):
+        for columns, middle in tiles_with_middles(b, REACH[plane.dtype] / steepest if steepest else math.inf):
             about = (b[columns] - middle).to(plane.dtype)
             for rows, some in chunks(len(a), samples, 24 * classes, RUN):
                 scores = base[some] + a[rows].view(-1, 1, 1) * first[some] + middle * second[some]
