@@ -130,18 +130,30 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
-    """Returns which of the two archives a file is, by its sha256."""
-    digest = sum_archive(path, (BINARY, PYTHON))
-    for archive in (BINARY, PYTHON):
+    """Returns which of the two archives a file is, and its sha256."""
+    return match_archive(
+        path,
+        (BINARY, PYTHON),
+        "Expected {name} with sha256 {wanted}…; '{path}' has {found}…{cut}. "
+        "Download it again: edunn data get cifar10. Of archives, those of CIFAR-10 and CIFAR-100 are read.",
+    )
+
+
+def match_archive(path: Path, archives: tuple[Archive, Archive], refusal: str) -> tuple[Archive, str]:
+    """Returns which archive a file is, by the sha256 of the whole of it, and that sha256.
+
+    archives : the binary and the Python one
+    refusal : the error where it is neither, with fields for what was meant and what was found
+    """
+    digest = sum_archive(path, archives)
+    for archive in archives:
         if digest == archive.sha256:
             return archive, digest
-    meant = PYTHON if "python" in path.name else BINARY
+    meant = archives["python" in path.name]
     size = path.stat().st_size
     cut = f"; it has {size:,} of {meant.size:,} bytes" if size < meant.size else ""
-    raise DataError(
-        f"Expected {meant.name} with sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. "
-        f"Download it again: edunn data get cifar10. Of archives, those of CIFAR-10 and CIFAR-100 are read."
-    )
+    found = {"name": meant.name, "wanted": meant.sha256[:12], "path": path, "found": digest[:12], "cut": cut}
+    raise DataError(refusal.format(**found))
 
 
 def sum_archive(path: Path, archives: Sequence[Archive]) -> str:

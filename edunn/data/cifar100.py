@@ -18,7 +18,7 @@ import torch
 
 from ..errors import ConfigError, DataError, nearest
 from . import files
-from .cifar10 import CHANNELS, PIXELS, SIDE, Archive, in_archive, load_arrays, read_file, sum_archive
+from .cifar10 import CHANNELS, PIXELS, SIDE, Archive, in_archive, load_arrays, match_archive, read_file
 from .samples import Dataset, Samples
 
 FINE_NAMES = """
@@ -125,17 +125,9 @@ def in_folder(path: Path) -> tuple[Archive, Path]:
 
 
 def which_archive(path: Path) -> tuple[Archive, str]:
-    """Returns one of the two archives, by the sha256 of the whole file."""
-    digest = sum_archive(path, (BINARY, PYTHON))
-    for archive in (BINARY, PYTHON):
-        if digest == archive.sha256:
-            return archive, digest
-    meant = PYTHON if "python" in path.name else BINARY
-    size = path.stat().st_size
-    cut = f"; it has {size:,} of {meant.size:,} bytes" if size < meant.size else ""
-    raise DataError(
-        f"{meant.name} has sha256 {meant.sha256[:12]}…; '{path}' has {digest[:12]}…{cut}. Download it again."
-    )
+    """Returns which of the two archives a file is, and its sha256."""
+    refusal = "{name} has sha256 {wanted}…; '{path}' has {found}…{cut}. Download it again."
+    return match_archive(path, (BINARY, PYTHON), refusal)
 
 
 def unpack_binary(content: bytes, title: str, labels: str) -> tuple[np.ndarray, np.ndarray]:

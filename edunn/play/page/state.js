@@ -20,38 +20,30 @@ export const START = {
   preset: "",
 };
 
+// Two starts in a wide window, one of them far from the minimum.
+const FAR = {
+  problem: "binary",
+  w: [-20, 20],
+  b: [-20, 20],
+  starts: [
+    [-12, -12],
+    [4, -8],
+  ],
+  rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 },
+};
+
 // Presets: the lectures' cases, a sentence each.
 export const PRESETS = {
   plateau: {
     name: "The plateau",
     story:
       "Squared error through a sigmoid is flat far from the minimum: a start out there hardly moves. Cross-entropy has no such plateau.",
-    state: {
-      problem: "binary",
-      loss: "mse",
-      w: [-20, 20],
-      b: [-20, 20],
-      starts: [
-        [-12, -12],
-        [4, -8],
-      ],
-      rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 },
-    },
+    state: { ...FAR, loss: "mse" },
   },
   bowl: {
     name: "The same with cross-entropy",
     story: "Cross-entropy of the same samples is convex: every start falls into one bowl.",
-    state: {
-      problem: "binary",
-      loss: "bce",
-      w: [-20, 20],
-      b: [-20, 20],
-      starts: [
-        [-12, -12],
-        [4, -8],
-      ],
-      rates: { "gradient-descent": 0.5, momentum: 0.5, adam: 0.3 },
-    },
+    state: { ...FAR, loss: "bce" },
   },
   separable: {
     name: "Separable samples",
